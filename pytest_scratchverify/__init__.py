@@ -1,0 +1,1 @@
+"""Tests the claim that an open-weight model was trained from scratch."""

@@ -1,0 +1,1 @@
+"""Types of evidence and verdict. No pytest, no network, no numpy."""

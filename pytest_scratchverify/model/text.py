@@ -1,0 +1,51 @@
+"""A sentence that is written once and said in every language.
+
+Findings travel between processes and end up in reports of several languages, so a
+sentence is kept as its English template and its parameters. The template is the key of
+the message catalogue (gettext's convention); `report.language` translates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_scratchverify.model.builtins import Json, to_builtin
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Text:
+    """An English template with named parameters.
+
+    Example: ``str(Text("{n} of {total} fields", n=4, total=5))`` is ``"4 of 5 fields"``.
+    """
+
+    template: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+    def __init__(self, template: str, /, **params: object) -> None:
+        object.__setattr__(self, "template", template)
+        object.__setattr__(self, "params", {key: to_builtin(params[key]) for key in sorted(params)})
+
+    def __str__(self) -> str:
+        return self.render(self.template)
+
+    def render(self, template: str) -> str:
+        """Fill `template` (this text's own, or its translation) with the parameters."""
+        return template.format(**{key: _shown(value) for key, value in self.params.items()})
+
+    def __hash__(self) -> int:
+        return hash((self.template, repr(self.params)))
+
+
+def _shown(value: Json) -> str:
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    if isinstance(value, bool) or value is None:
+        return str(value).lower() if value is not None else "-"
+    if isinstance(value, int):
+        # Grouped digits only where a reader would lose count; 4096 and 2026 stay as they are.
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
