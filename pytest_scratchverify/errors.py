@@ -25,7 +25,7 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - an outcome rather than an error
     """Something outside could not be read: never a verdict, always a sentence.
 
     `what` says what is wrong and where; `remedy` says what the user can do about it.

@@ -1,0 +1,1 @@
+"""Reference facts that ship with the package, with sources and status."""

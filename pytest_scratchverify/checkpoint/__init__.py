@@ -1,0 +1,1 @@
+"""What checkpoint files say: headers, designs, parameter counts."""

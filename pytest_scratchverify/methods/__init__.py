@@ -1,0 +1,1 @@
+"""Turn artifacts into findings, one module per verification method."""

@@ -7,11 +7,12 @@ values are made plain where they are constructed, never at the edge.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def to_builtin(value: object) -> Json:
@@ -20,7 +21,7 @@ def to_builtin(value: object) -> Json:
     Non-finite floats become None: "not a number" is a missing measurement, never a value.
     The function is idempotent. Raises TypeError for anything that has no JSON form.
     """
-    if value is None or isinstance(value, (bool, str)) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, (bool, str)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return to_builtin(value.value)
@@ -30,7 +31,7 @@ def to_builtin(value: object) -> Json:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): to_builtin(item) for key, item in value.items()}
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return [to_builtin(item) for item in sorted(value, key=str)]
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return [to_builtin(item) for item in value]

@@ -154,7 +154,8 @@ class Finding:
     """The outcome of one hypothesis about one component of one model.
 
     `method` is ``area.statistic``; `dependence_group` names findings that rest on the same
-    observation and count once; `details` holds what a report shows beside the numbers.
+    observation and count once; `replications` counts disjoint sets of tensors or ranks on
+    which it was found; `details` holds what a report shows beside the numbers.
     """
 
     method: str
@@ -176,6 +177,7 @@ class Finding:
     controls: tuple[Control, ...] = ()
     coverage: Coverage | None = None
     dependence_group: str | None = None
+    replications: int = 1
     artifacts: tuple[ArtifactRecord, ...] = ()
     remedy: Text | None = None
     details: Mapping[str, Json] = field(default_factory=dict)

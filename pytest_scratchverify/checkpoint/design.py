@@ -1,0 +1,334 @@
+"""Read a model's design from its config.json: one canonical set of fields per tower.
+
+Exporters name the same thing differently (`num_experts`, `n_routed_experts`,
+`num_local_experts`); this module knows the names and nothing else. It never loads code: a
+config with `auto_map` is read like any other. It does not judge; `methods.architecture` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pytest_scratchverify.model.builtins import Json
+
+Value = bool | int | float | str
+ABSENT: Final = "absent"  # the concept does not apply, which is not the same as unknown
+
+MAX_NESTING = 4
+
+
+class Tower(StrEnum):
+    """A part of a composite model with a design of its own."""
+
+    TEXT = "text"
+    VISION = "vision"
+    AUDIO = "audio"
+
+
+class Kind(StrEnum):
+    """How two values of a field are compared."""
+
+    SIZE = "size"  # by ratio
+    CHOICE = "choice"  # equal or not
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One canonical field, its kind, and the names that config files give it."""
+
+    name: str
+    kind: Kind
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the canonical name and its aliases."""
+        return (self.name, *self.aliases)
+
+
+_SIZES = (
+    Field("hidden_size", Kind.SIZE, ("n_embd", "d_model", "embed_dim")),
+    Field("num_hidden_layers", Kind.SIZE, ("n_layer", "n_layers", "num_layers", "depth")),
+    Field("num_attention_heads", Kind.SIZE, ("n_head", "n_heads", "num_heads")),
+    Field("num_key_value_heads", Kind.SIZE, ("num_kv_heads", "n_head_kv", "multi_query_group_num")),
+    Field("head_dim", Kind.SIZE, ("head_size", "kv_channels")),
+    Field("q_lora_rank", Kind.SIZE),
+    Field("kv_lora_rank", Kind.SIZE),
+    Field("qk_nope_head_dim", Kind.SIZE),
+    Field("qk_rope_head_dim", Kind.SIZE),
+    Field("v_head_dim", Kind.SIZE),
+    Field("intermediate_size", Kind.SIZE, ("n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")),
+    Field("moe_intermediate_size", Kind.SIZE, ("expert_intermediate_size",)),
+    Field("n_routed_experts", Kind.SIZE, ("num_experts", "num_local_experts", "moe_num_experts")),
+    Field(
+        "n_shared_experts",
+        Kind.SIZE,
+        ("num_shared_experts", "n_shared_expert", "moe_num_shared_experts"),
+    ),
+    Field("num_experts_per_tok", Kind.SIZE, ("num_experts_per_token", "moe_topk", "moe_k")),
+    Field("n_group", Kind.SIZE),
+    Field("topk_group", Kind.SIZE),
+    Field(
+        "first_k_dense_replace",
+        Kind.SIZE,
+        ("first_last_k_dense_replace", "moe_layer_start_index"),
+    ),
+    Field("num_nextn_predict_layers", Kind.SIZE),
+    Field("vocab_size", Kind.SIZE, ("padded_vocab_size",)),
+    Field("max_position_embeddings", Kind.SIZE, ("n_positions", "max_seq_len", "seq_length")),
+    Field("sliding_window", Kind.SIZE),
+    Field("norms_per_layer", Kind.SIZE),
+    Field("patch_size", Kind.SIZE),
+    Field("out_hidden_size", Kind.SIZE),
+    Field("spatial_merge_size", Kind.SIZE),
+    Field("num_mel_bins", Kind.SIZE),
+)
+_CHOICES = (
+    Field("model_type", Kind.CHOICE),
+    Field("attention_kind", Kind.CHOICE),
+    Field("hidden_act", Kind.CHOICE, ("activation_function", "hidden_activation", "act_fn")),
+    Field("gated_mlp", Kind.CHOICE),
+    Field("norm", Kind.CHOICE),
+    Field("norm_eps", Kind.CHOICE),
+    Field("use_qk_norm", Kind.CHOICE, ("qk_norm", "qk_layernorm")),
+    Field("rope_theta", Kind.CHOICE, ("rotary_emb_base",)),
+    Field("rope_scaling", Kind.CHOICE),
+    Field("partial_rotary_factor", Kind.CHOICE, ("rotary_pct",)),
+    Field("tie_word_embeddings", Kind.CHOICE),
+    Field("attention_bias", Kind.CHOICE, ("qkv_bias",)),
+    Field("mlp_bias", Kind.CHOICE),
+    Field("parallel_attn", Kind.CHOICE, ("use_parallel_residual", "parallel_residual")),
+    Field("scoring_func", Kind.CHOICE, ("score_function", "moe_router_activation_func")),
+    Field("routed_scaling_factor", Kind.CHOICE),
+    Field("norm_topk_prob", Kind.CHOICE),
+    Field("attention_multiplier", Kind.CHOICE),
+    Field("layer_pattern", Kind.CHOICE),
+)
+FIELDS: Final[Mapping[str, Field]] = {field.name: field for field in (*_SIZES, *_CHOICES)}
+
+# Fields that exist only together: a dense model has no experts to be silent about.
+_MLA_FIELDS = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+_MOE_FIELDS = (
+    "moe_intermediate_size",
+    "n_routed_experts",
+    "n_shared_experts",
+    "num_experts_per_tok",
+    "n_group",
+    "topk_group",
+    "first_k_dense_replace",
+    "scoring_func",
+    "routed_scaling_factor",
+    "norm_topk_prob",
+)
+
+# What a family's published modelling code fixes and its config.json need not say.
+_IMPLIED: Final[Mapping[str, Mapping[str, Value]]] = {
+    "axk1": {"norms_per_layer": 3, "norm": "RMSNorm"},
+    "deepseek_v3": {"scoring_func": "sigmoid", "norms_per_layer": 2},
+    "glm4_moe": {"scoring_func": "sigmoid", "norms_per_layer": 2, "hidden_act": "silu"},
+    "solar_open": {"scoring_func": "sigmoid", "norms_per_layer": 2},
+    "kimi_k2": {"scoring_func": "sigmoid", "norms_per_layer": 2},
+    "qwen2": {"attention_bias": True, "norms_per_layer": 2},
+    "qwen2_5_vl_text": {"attention_bias": True, "norms_per_layer": 2},
+    "qwen3": {"use_qk_norm": True, "norms_per_layer": 2},
+    "qwen3_moe": {"use_qk_norm": True, "norms_per_layer": 2},
+    "gemma": {"tie_word_embeddings": True, "gated_mlp": True},
+    "gemma2": {"tie_word_embeddings": True, "gated_mlp": True},
+    "gpt2": {"tie_word_embeddings": True, "norm": "LayerNorm", "attention_bias": True},
+    "gpt_neox": {"norm": "LayerNorm", "attention_bias": True, "mlp_bias": True},
+}
+_TEXT_KEYS = ("text_config", "llm_config", "language_config", "thinker_config")
+_VISION_KEYS = ("vision_config", "vision_tower_config", "visual", "vit_config")
+_AUDIO_KEYS = ("audio_config", "audio_encoder_config", "speech_config")
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The canonical fields of one tower. A field that is missing is unknown, never zero."""
+
+    tower: Tower
+    fields: Mapping[str, Value]
+
+    def size(self, name: str) -> int | None:
+        """Return a size field as an int, or None where it is unknown or does not apply."""
+        value = self.fields.get(name)
+        return int(value) if isinstance(value, (int, float)) and value is not True else None
+
+    def text(self, name: str) -> str | None:
+        """Return a choice field as text, or None where it is unknown or does not apply."""
+        value = self.fields.get(name)
+        return None if value is None or value == ABSENT else str(value)
+
+    @property
+    def is_moe(self) -> bool:
+        """Whether the tower routes between experts."""
+        return (self.size("n_routed_experts") or 0) > 1
+
+
+def read_designs(config: Mapping[str, Json]) -> dict[Tower, Design]:
+    """Return the design of every tower that a config.json describes.
+
+    Parameters
+    ----------
+    config
+        The parsed config.json; unknown keys are ignored, values of a wrong type too.
+
+    Returns
+    -------
+    Designs by tower. A config that names none of the known fields gives an empty mapping.
+
+    """
+    towers: dict[Tower, Design] = {}
+    text = _sub_config(config, _TEXT_KEYS)
+    outer = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    text_config = {**outer, **text, **_rope(text)} if text else dict(config)
+    for tower, raw in (
+        (Tower.TEXT, text_config),
+        (Tower.VISION, _sub_config(config, _VISION_KEYS)),
+        (Tower.AUDIO, _sub_config(config, _AUDIO_KEYS)),
+    ):
+        fields = _read_fields(raw, tower) if raw else {}
+        if "hidden_size" in fields or "num_hidden_layers" in fields:
+            towers[tower] = Design(tower, fields)
+    return towers
+
+
+def _sub_config(config: Mapping[str, Json], keys: tuple[str, ...]) -> dict[str, Json]:
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def _rope(config: Mapping[str, Json]) -> dict[str, Json]:
+    return {key: config[key] for key in ("rope_scaling", "rope_parameters") if key in config}
+
+
+def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    for field in FIELDS.values():
+        for name in field.names:
+            value = _usable(raw.get(name), field.kind)
+            if value is not None:
+                fields[field.name] = value
+                break
+    fields |= _read_rope(raw)
+    fields |= _read_norm(raw)
+    _normalise_model_type(fields, tower)
+    for name, implied in _IMPLIED.get(str(fields.get("model_type")), {}).items():
+        fields.setdefault(name, implied)
+    _derive(fields, raw)
+    if tower is Tower.TEXT:
+        _mark_absent(fields)
+    return fields
+
+
+def _usable(value: Json, kind: Kind) -> Value | None:
+    if kind is Kind.SIZE:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return value if number and value >= 0 else None  # type: ignore[return-value,operator]
+    return value if isinstance(value, (bool, int, float, str)) else None
+
+
+def _normalise_model_type(fields: dict[str, Value], tower: Tower) -> None:
+    """Fold spellings of one family: hub and library differ in case and in suffix."""
+    name = str(fields.get("model_type", "")).split(" ")[0].lower()
+    if tower is Tower.VISION:
+        name = name.removesuffix("_vision")
+    if name:
+        fields["model_type"] = name
+
+
+def _read_rope(raw: Mapping[str, Json]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for key in ("rope_parameters", "rope_scaling"):
+        table = raw.get(key)
+        if not isinstance(table, dict):
+            continue
+        theta = table.get("rope_theta")
+        if isinstance(theta, (int, float)):
+            found["rope_theta"] = theta
+        kind = table.get("rope_type", table.get("type"))
+        factor = table.get("factor")
+        if kind not in (None, "default") or isinstance(factor, (int, float)):
+            shown = f" x{factor:g}" if isinstance(factor, (int, float)) else ""
+            found["rope_scaling"] = f"{kind or 'scaled'}{shown}"
+    if isinstance(raw.get("rope_scaling_factor"), (int, float)):
+        found.setdefault("rope_scaling", f"scaled x{raw['rope_scaling_factor']:g}")
+    return found
+
+
+def _read_norm(raw: Mapping[str, Json]) -> dict[str, Value]:
+    for key, norm in (
+        ("rms_norm_eps", "RMSNorm"),
+        ("layer_norm_eps", "LayerNorm"),
+        ("layer_norm_epsilon", "LayerNorm"),
+        ("layernorm_epsilon", "LayerNorm"),
+    ):
+        eps = raw.get(key)
+        if isinstance(eps, (int, float)):
+            return {"norm": str(raw.get("norm", norm)), "norm_eps": float(eps)}
+    return {}
+
+
+def _derive(fields: dict[str, Value], raw: Mapping[str, Json]) -> None:
+    """Fill what other fields determine: attention kind, head size, layer pattern."""
+    heads, hidden = fields.get("num_attention_heads"), fields.get("hidden_size")
+    mla = isinstance(fields.get("kv_lora_rank"), int) and fields["kv_lora_rank"]
+    if mla:
+        fields.pop("head_dim", None)  # configs of MLA models put unlike things there
+        fields["num_key_value_heads"] = heads if heads is not None else ABSENT
+    elif isinstance(heads, int) and isinstance(hidden, int) and heads:
+        fields.setdefault("head_dim", hidden // heads)
+        fields.setdefault("num_key_value_heads", heads)
+    kind = _attention_kind(fields, raw)
+    if kind:
+        fields["attention_kind"] = kind
+    pattern = _layer_pattern(raw)
+    if pattern:
+        fields["layer_pattern"] = pattern
+    if fields.get("hidden_act") in ("silu", "swiglu", "swish"):
+        fields.setdefault("gated_mlp", True)
+
+
+def _attention_kind(fields: Mapping[str, Value], raw: Mapping[str, Json]) -> str | None:
+    """Name the attention: low-rank projections make it MLA, whatever the head counts say."""
+    if fields.get("kv_lora_rank"):
+        linear = "linear_attention" in str(raw.get("layer_types", ""))
+        return "MLA + linear" if linear else "MLA"
+    heads, kv_heads = fields.get("num_attention_heads"), fields.get("num_key_value_heads")
+    if not isinstance(heads, int) or not isinstance(kv_heads, int):
+        return None
+    if kv_heads == heads:
+        return "MHA"
+    return "MQA" if kv_heads == 1 else "GQA"
+
+
+def _layer_pattern(raw: Mapping[str, Json]) -> str | None:
+    pattern = raw.get("sliding_window_pattern")
+    if isinstance(pattern, (str, int)) and not isinstance(pattern, bool):
+        return str(pattern)
+    types = raw.get("layer_types")
+    counts: dict[str, int] = {}
+    if isinstance(types, dict) and isinstance(types.get("counts"), dict):
+        counts = {str(key): int(str(value)) for key, value in types["counts"].items()}  # type: ignore[union-attr]
+    elif isinstance(types, list):
+        for item in types:
+            counts[str(item)] = counts.get(str(item), 0) + 1
+    return ", ".join(f"{counts[key]} {key}" for key in sorted(counts)) or None
+
+
+def _mark_absent(fields: dict[str, Value]) -> None:
+    """Say which concepts a complete text config rules out, so that they can differ."""
+    if "num_attention_heads" in fields and not fields.get("kv_lora_rank"):
+        for name in _MLA_FIELDS:
+            fields[name] = ABSENT
+    if "intermediate_size" in fields and not fields.get("n_routed_experts"):
+        for name in _MOE_FIELDS:
+            fields[name] = ABSENT
+    if fields.get("n_routed_experts") and fields.get("moe_intermediate_size") is None:
+        fields["moe_intermediate_size"] = fields.get("intermediate_size", ABSENT)

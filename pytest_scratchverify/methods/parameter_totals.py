@@ -1,0 +1,127 @@
+"""Compare the parameters that a config implies with those declared and those stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_scratchverify.checkpoint.design import Design, Tower
+from pytest_scratchverify.checkpoint.parameter_count import (
+    ParameterCount,
+    UncountableDesignError,
+    count_parameters,
+)
+from pytest_scratchverify.methods.architecture import Calibration, Config, plain_finding
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Finding, Level, Outcome, Statistic
+from pytest_scratchverify.model.spec import ModelSpec
+from pytest_scratchverify.model.text import Text
+
+
+def parameter_count(
+    model: ModelSpec,
+    config: Config,
+    declared: tuple[float | None, float | None],
+    stored: int | None,
+    calibration: Calibration,
+) -> Finding:
+    """Compare the parameters computed from the config with those declared and those stored.
+
+    Parameters
+    ----------
+    declared
+        Total and active parameters as published, where they are.
+    stored
+        Parameters counted in the safetensors headers, where they were read.
+
+    """
+    hypothesis = Text("the config accounts for the declared number of parameters")
+    design = config.designs.get(Tower.TEXT, Design(Tower.TEXT, {}))
+    try:
+        count = count_parameters(design)
+    except UncountableDesignError as error:
+        return plain_finding(
+            "architecture.parameter_count", model, config, hypothesis, Outcome.INDETERMINATE,
+            Text("the config does not state {field}; parameters cannot be counted", field=error),
+        )  # fmt: skip
+    checks = _count_checks(count, declared, stored)
+    wrong = [check for check in checks if check.deviation > calibration.parameter_tolerance]
+    outcome = Outcome.CONSISTENT if checks else Outcome.NOT_APPLICABLE
+    return Finding(
+        method="architecture.parameter_count",
+        component=Component.ARCHITECTURE,
+        model=model.name,
+        outcome=Outcome.INDETERMINATE if wrong else outcome,
+        headline=_count_headline(count, checks, wrong),
+        hypothesis=hypothesis,
+        level=Level.E2,
+        relation="contradicted" if wrong else None,
+        statistic=Statistic(name="computed_parameters", value=float(count.total)),
+        dependence_group="architecture",
+        artifacts=(config.record,),
+        details={
+            "computed_total": count.total,
+            "computed_active": count.active,
+            "embeddings": count.embeddings,
+            "lm_head": count.lm_head,
+            "attention": count.attention,
+            "mlp": count.mlp,
+            "norms": count.norms,
+            "assumed": [*count.assumed],
+            "declared_total": declared[0],
+            "declared_active": declared[1],
+            "stored": stored,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _CountCheck:
+    name: str
+    computed: float
+    stated: float
+    deviation: float
+
+
+def _count_checks(
+    count: ParameterCount, declared: tuple[float | None, float | None], stored: int | None
+) -> list[_CountCheck]:
+    total, active = declared
+    checks = []
+    if total:
+        checks.append(_check("total", total, count.total))
+    if active:
+        # Cards differ on whether the input embedding, a look-up, counts as active.
+        checks.append(_check("active", active, count.active, count.active - count.embeddings))
+    if stored:
+        checks.append(_check("stored", stored, count.total))
+    return checks
+
+
+def _check(name: str, stated: float, *computed: int) -> _CountCheck:
+    best = min(computed, key=lambda value: abs(value - stated))
+    return _CountCheck(name, best, stated, abs(best - stated) / stated)
+
+
+def _count_headline(
+    count: ParameterCount, checks: list[_CountCheck], wrong: list[_CountCheck]
+) -> Text:
+    billions = {"total": round(count.total / 1e9, 2), "active": round(count.active / 1e9, 2)}
+    if wrong:
+        return Text(
+            "computed {computed}B where {stated}B is stated ({name}): the config and the statement "
+            "contradict each other",
+            computed=round(wrong[0].computed / 1e9, 2),
+            stated=round(wrong[0].stated / 1e9, 2),
+            name=wrong[0].name,
+        )
+    if not checks:
+        return Text(
+            "{total}B parameters, {active}B active, computed from the config; nothing is declared "
+            "to compare with",
+            **billions,
+        )
+    return Text(
+        "{total}B parameters, {active}B active, computed from the config, as stated ({names})",
+        **billions,
+        names=[check.name for check in checks],
+    )
