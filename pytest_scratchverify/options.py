@@ -1,0 +1,169 @@
+"""The options: declared once, with the plugin's prefix and as the root conftest's aliases.
+
+`--scratch-model` never collides with a foreign project's options, so an installed plugin
+declares only prefixed ones. A project that owns its command line (this checkout does) adds the
+short forms from its root conftest.py; both write to the same place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEPTHS = ("metadata", "quick", "robust", "full")
+POLICIES = ("strict", "text-only", "msit-2026", "korea-2026")
+LANGUAGES = ("en", "ko")
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """One option: its name without prefix, its ini twin's type, its help."""
+
+    name: str
+    help: str
+    kind: str = "string"  # string, args (repeatable), bool
+    metavar: str | None = None
+    default: str | None = None
+    choices: Sequence[str] | None = None
+    check: Callable[[str], str] | None = None
+
+    @property
+    def dest(self) -> str:
+        """Return the attribute that holds the value, shared by both spellings."""
+        return f"scratch_{self.name.replace('-', '_')}"
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?\s*([kKmMgGtT]i?)?[bB]?", text.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 16MB, 256MiB or bytes")
+    return text
+
+
+OPTIONS = (
+    OptionSpec(
+        "model",
+        "model to test: repository id, glob over the matrix, or local folder (repeatable; "
+        "default: the whole matrix)",
+        kind="args",
+        metavar="NAME",
+    ),
+    OptionSpec(
+        "against",
+        "reference to compare with, instead of the matrix's (repeatable)",
+        kind="args",
+        metavar="NAME",
+    ),
+    OptionSpec("revision", "branch, tag or commit of the tested model", metavar="REV"),
+    OptionSpec(
+        "component",
+        "test only this component, such as vision_encoder (repeatable)",
+        kind="args",
+        metavar="NAME",
+    ),
+    OptionSpec(
+        "depth",
+        "how much to read: %(choices)s (default: quick)",
+        default="quick",
+        choices=DEPTHS,
+    ),
+    OptionSpec(
+        "byte-budget",
+        "most bytes to read per model, such as 16MB (default: the depth's)",
+        metavar="SIZE",
+        check=_size,
+    ),
+    OptionSpec("offline", "use no network: folders, cache and catalogue only", kind="bool"),
+    OptionSpec(
+        "policy",
+        "policy to judge by: strict, text-only, msit-2026, korea-2026 (repeatable; default: "
+        "strict)",
+        kind="args",
+        metavar="NAME",
+        choices=POLICIES,
+    ),
+    OptionSpec("verdict-json", "write the run as JSON", metavar="FILE"),
+    OptionSpec("verdict-md", "write the verdict as Markdown", metavar="FILE"),
+    OptionSpec("verdict-html", "write the verdict as one self-contained HTML page", metavar="FILE"),
+    OptionSpec(
+        "report-lang",
+        "language of terminal and reports: %(choices)s (default: en)",
+        default="en",
+        choices=LANGUAGES,
+    ),
+    OptionSpec("matrix", "matrix file (default: suites/matrix.toml)", metavar="FILE"),
+    OptionSpec(
+        "undetermined",
+        "what an undetermined run exits with: exit (code 10) or warn (code 0)",
+        default="exit",
+        choices=("exit", "warn"),
+    ),
+    OptionSpec(
+        "junit",
+        "whether verdict scalars are written as JUnit properties: yes or no",
+        default="yes",
+        choices=("yes", "no"),
+    ),
+)
+
+
+def add_options(addoption: Callable[..., Any], prefix: str) -> None:
+    """Declare every option under `prefix`; `addoption` is a parser's or a group's."""
+    for option in OPTIONS:
+        flag = f"{prefix}{option.name}"
+        if option.kind == "bool":
+            addoption(flag, action="store_true", default=None, dest=option.dest, help=option.help)
+            continue
+        keywords: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {}
+        if option.choices is not None:
+            keywords["choices"] = option.choices
+        if option.check is not None:
+            keywords["type"] = option.check
+        action = "append" if option.kind == "args" else "store"
+        addoption(flag, action=action, default=None, dest=option.dest, help=option.help, **keywords)
+
+
+def add_ini_twins(addini: Callable[..., Any]) -> None:
+    """Declare the ini twin of every option, ``scratch_`` and its name."""
+    for option in OPTIONS:
+        help_text = option.help.replace("%(choices)s", ", ".join(option.choices or ()))
+        addini(option.dest, help_text, type=option.kind, default=None)
+
+
+def value(config: Any, name: str) -> Any:
+    """Return an option's value: command line, then ini file, then default."""
+    option = next(option for option in OPTIONS if option.name == name)
+    given = config.getoption(option.dest, default=None)
+    if given is not None:
+        return given
+    from_ini = config.getini(option.dest)
+    if from_ini not in (None, "", []):
+        if (
+            option.choices is not None
+            and option.kind == "string"
+            and from_ini not in option.choices
+        ):
+            raise argparse.ArgumentTypeError(
+                f"{option.dest} = {from_ini!r} in the ini file: choose from "
+                f"{', '.join(option.choices)}"
+            )
+        return from_ini
+    return [] if option.kind == "args" else option.default
+
+
+def is_used(config: Any) -> bool:
+    """Whether this session has anything to do with us: an option or an ini value is set."""
+    return any(
+        config.getoption(option.dest, default=None) is not None
+        or config.getini(option.dest) not in (None, "", [], False)
+        for option in OPTIONS
+    )
+
+
+def as_path(config: Any, name: str) -> Path | None:
+    """Return a path option, relative to where pytest was started."""
+    given = value(config, name)
+    return None if given is None else Path(config.invocation_params.dir) / str(given)
