@@ -1,0 +1,124 @@
+"""What an earlier run left behind, read when the hub cannot be asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.access import HubAccess
+from pytest_scratchverify.hub.budget import ByteBudget
+from pytest_scratchverify.hub.folder import FolderStore
+from pytest_scratchverify.hub.kept import DEFAULT_REVISION, Kept
+from pytest_scratchverify.hub.ranges import ByteRange
+from pytest_scratchverify.hub.reading import ReadingStore
+from pytest_scratchverify.hub.remote import cached_path
+from pytest_scratchverify.hub.resolution import Resolution
+from pytest_scratchverify.hub.store import FileEntry
+from pytest_scratchverify.model.evidence import Source
+from pytest_scratchverify.model.text import Text
+
+# Any of these in the cache tells which commit a branch last pointed to.
+_TELLTALES = ("config.json", "README.md", "tokenizer.json", "model.safetensors.index.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class CacheStore(ReadingStore):
+    """The cached artifacts of one commit; what is not cached stays unavailable, not absent.
+
+    Parameters
+    ----------
+    resolution : Resolution
+        What the hub said when it was last asked, or what the cache allows to guess.
+    failure : Unavailable
+        Why the hub is not asked now; its reason and remedy are given for every gap.
+    """
+
+    def __init__(
+        self,
+        resolution: Resolution,
+        failure: Unavailable,
+        *,
+        budget: ByteBudget | None = None,
+        access: HubAccess | None = None,
+    ) -> None:
+        super().__init__(
+            resolution.repo,
+            resolution.commit,
+            Source.CACHE,
+            budget=budget or ByteBudget(),
+            note=Text("hub not reachable; cached copy of commit {sha}", sha=resolution.commit),
+        )
+        self._resolution = resolution
+        self._failure = failure
+        self._access = access or HubAccess()
+
+    def _entries(self) -> tuple[FileEntry, ...]:
+        return self._resolution.files
+
+    def _missing(self, name: str) -> Unavailable:
+        return Unavailable(
+            self._failure.reason,
+            Text(
+                "{file} of {repo} is not in the local cache, and the hub was not reachable.",
+                file=name,
+                repo=self.repo,
+            ),
+            self._failure.remedy,
+        )
+
+    def _fetch(self, name: str) -> Path:
+        found = cached_path(self.repo, name, self._resolution.commit, self._access)
+        if found is None:
+            raise self._missing(name)
+        return found
+
+    def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
+        whole = self._fetch(name)
+        return FolderStore(whole.parent)._read(whole.name, ranges)  # noqa: SLF001 - same family
+
+    def _head(self, entry: FileEntry) -> bytes:
+        kept = Kept(self.repo, self._access).header(self._resolution.commit, entry.path)
+        if kept is None:
+            return super()._head(entry)
+        self._budget.charge(len(kept), entry.path)
+        return kept
+
+
+def find_cached(repo: str, revision: str | None, access: HubAccess) -> Resolution | None:
+    """Say what the local caches know of a model, or None if that is nothing.
+
+    Returns
+    -------
+    Resolution or None
+        The kept answer of the hub; else the files of the cached commit that the revision
+        last pointed to.
+    """
+    kept = Kept(repo, access).resolution(revision)
+    if kept is not None:
+        return kept
+    for name in _TELLTALES:
+        path = cached_path(repo, name, revision or DEFAULT_REVISION, access)
+        if path is not None:
+            return Resolution(
+                asked=repo,
+                repo=repo,
+                commit=path.parent.name,
+                files=tuple(sorted(_snapshot(path.parent), key=lambda entry: entry.path)),
+            )
+    return None
+
+
+def _snapshot(folder: Path) -> Iterator[FileEntry]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            # Large files are stored under their sha256, small ones under a git hash.
+            blob = path.resolve().name
+            yield FileEntry(
+                path=path.relative_to(folder).as_posix(),
+                size=path.stat().st_size,
+                sha256=blob if _SHA256.fullmatch(blob) else None,
+            )
