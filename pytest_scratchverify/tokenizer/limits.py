@@ -1,0 +1,70 @@
+"""How much of an untrusted file is read, and the one error that a bad file may cause.
+
+A tokenizer comes from a stranger. Every reader stops at these sizes, which are several
+times those of the largest real vocabulary (Gemma-3: 33 MB, 262,144 tokens).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pytest_scratchverify.errors import Reason, Unavailable
+from pytest_scratchverify.model.text import Text
+
+MAX_BYTES = 256 * 2**20
+MAX_TOKENS = 4_000_000
+MAX_MERGES = 16_000_000
+MAX_HEADER = 256 * 2**20  # the key-value header of a GGUF file
+MAX_TOKEN_BYTES = 1 << 16
+
+
+def malformed(path: Path, why: str) -> Unavailable:
+    """The error for a file that is not what its name says."""
+    return Unavailable(
+        Reason.MALFORMED,
+        Text("The tokenizer file {file} cannot be read: {why}.", file=path.name, why=why),
+        Text("Fetch the file again, or give another tokenizer file of the same model."),
+    )
+
+
+def too_large(path: Path, what: str) -> Unavailable:
+    """The error for a file beyond the limits."""
+    return Unavailable(
+        Reason.OVER_BUDGET,
+        Text("The tokenizer file {file} is too large: {what}.", file=path.name, what=what),
+        Text("No real tokenizer comes near this size; look at the file by hand."),
+    )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file within the limit. Raises `Unavailable`."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Unavailable(
+            Reason.ABSENT,
+            Text("The tokenizer file {file} cannot be opened.", file=path.name),
+            Text("Give a folder or a file that exists and may be read."),
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise too_large(path, f"more than {MAX_BYTES // 2**20} MiB")
+    return data
+
+
+def read_json(path: Path) -> object:
+    """Parse a JSON file within the limit; deep nesting and bad text are `Unavailable`."""
+    try:
+        parsed: object = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise malformed(path, f"it is not JSON ({error})"[:200]) from error
+    return parsed
+
+
+def check_tokens(path: Path, count: int) -> None:
+    """Refuse a vocabulary of absurd size."""
+    if count > MAX_TOKENS:
+        raise too_large(path, f"{count} tokens")
+    if count == 0:
+        raise malformed(path, "it holds no token")
