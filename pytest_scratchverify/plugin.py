@@ -40,10 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {sentence}")
     if not is_used(config):
         return
-    from pytest_scratchverify import wiring  # noqa: PLC0415 - see the module's docstring
-    from pytest_scratchverify.errors import ScratchError  # noqa: PLC0415
+    from pytest_scratchverify.errors import ScratchError  # noqa: PLC0415 - see the docstring above
+    from pytest_scratchverify.wiring import register  # noqa: PLC0415
 
     try:
-        wiring.register(config)
+        register(config)
     except (ScratchError, argparse.ArgumentTypeError) as error:
         raise pytest.UsageError(str(error)) from None

@@ -19,6 +19,7 @@ from pytest_scratchverify.model.spec import Matrix, ModelSpec, Pair, Role
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _GLOB = re.compile(r"[*?\[]")
+ALIKE = 0.93
 EXACT_PREFIX = "hf:"  # --model hf:org/name means this very id, however near a listed one it is
 
 
@@ -86,10 +87,9 @@ def _typo_of(name: str, matrix: Matrix) -> str | None:
     """Return a listed name from which `name` differs by a slip of letters, not by version."""
     for known in matrix.models:
         same_numbers = re.findall(r"\d+", known) == re.findall(r"\d+", name)
-        if (
-            same_numbers
-            and difflib.SequenceMatcher(None, known.lower(), name.lower()).ratio() > 0.93
-        ):
+        alike = difflib.SequenceMatcher(None, known.lower(), name.lower()).ratio() > ALIKE
+        cut_short = known.lower().startswith(name.lower()) and len(known) - len(name) <= 2
+        if (same_numbers and alike) or cut_short:
             return known
     return None
 

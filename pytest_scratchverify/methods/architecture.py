@@ -94,6 +94,7 @@ def nearest_design(
         method=method,
         component=Component.ARCHITECTURE,
         model=model.name,
+        reference=chosen.entry.repo,
         outcome=outcome,
         headline=headline,
         hypothesis=hypothesis,
@@ -278,6 +279,7 @@ def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without
     headline: Text,
     reference: str | None = None,
 ) -> Finding:
+    """Return a finding of this method that carries no number."""
     return Finding(
         method=method,
         component=Component.ARCHITECTURE,

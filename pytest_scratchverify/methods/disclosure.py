@@ -6,10 +6,11 @@ one; its absence proves nothing, so these tests never clear a component.
 
 from __future__ import annotations
 
-from pytest_scratchverify.hub.store import Artifact, ModelCard
+from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.store import Artifact, ArtifactStore, ModelCard
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Direction, Finding, Level, Outcome
-from pytest_scratchverify.model.spec import ModelSpec
+from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.model.text import Text
 
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}
@@ -108,3 +109,17 @@ def _disputed(model: ModelSpec, component: Component) -> Finding:
         relation="conflicting",
         dependence_group="disclosure",
     )
+
+
+def names_base_model(pair: Pair, store: ArtifactStore) -> bool:
+    """Whether matrix or model card declare that the decoder comes from the reference.
+
+    A card that cannot be read declares nothing: the innocent reading costs a declaration.
+    """
+    if pair.model.declaration(Component.TEXT_DECODER, pair.reference.name) is not None:
+        return True
+    try:
+        bases = store.card().value.base_model
+    except Unavailable:
+        return False
+    return pair.reference.name.lower() in {name.lower() for name in bases}

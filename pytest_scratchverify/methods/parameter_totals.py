@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_scratchverify.catalog.entries import Catalogue
 from pytest_scratchverify.checkpoint.design import Design, Tower
+from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.checkpoint.parameter_count import (
     ParameterCount,
     UncountableDesignError,
     count_parameters,
 )
+from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.store import Artifact, ArtifactStore
 from pytest_scratchverify.methods.architecture import Calibration, Config, plain_finding
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding, Level, Outcome, Statistic
@@ -21,7 +25,7 @@ def parameter_count(
     model: ModelSpec,
     config: Config,
     declared: tuple[float | None, float | None],
-    stored: int | None,
+    stored: Artifact[TensorIndex] | None,
     calibration: Calibration,
 ) -> Finding:
     """Compare the parameters computed from the config with those declared and those stored.
@@ -31,7 +35,7 @@ def parameter_count(
     declared
         Total and active parameters as published, where they are.
     stored
-        Parameters counted in the safetensors headers, where they were read.
+        The tensor index from the safetensors headers, where they were read.
 
     """
     hypothesis = Text("the config accounts for the declared number of parameters")
@@ -43,7 +47,8 @@ def parameter_count(
             "architecture.parameter_count", model, config, hypothesis, Outcome.INDETERMINATE,
             Text("the config does not state {field}; parameters cannot be counted", field=error),
         )  # fmt: skip
-    checks = _count_checks(count, declared, stored)
+    in_files = stored.value.total_parameters if stored is not None else None
+    checks = _count_checks(count, declared, in_files)
     wrong = [check for check in checks if check.deviation > calibration.parameter_tolerance]
     outcome = Outcome.CONSISTENT if checks else Outcome.NOT_APPLICABLE
     return Finding(
@@ -57,7 +62,7 @@ def parameter_count(
         relation="contradicted" if wrong else None,
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
         dependence_group="architecture",
-        artifacts=(config.record,),
+        artifacts=(config.record, stored.record) if stored is not None else (config.record,),
         details={
             "computed_total": count.total,
             "computed_active": count.active,
@@ -69,7 +74,8 @@ def parameter_count(
             "assumed": [*count.assumed],
             "declared_total": declared[0],
             "declared_active": declared[1],
-            "stored": stored,
+            "stored": in_files,
+            **({"weight_bytes": stored.value.total_bytes} if stored is not None else {}),
         },
     )
 
@@ -125,3 +131,26 @@ def _count_headline(
         **billions,
         names=[check.name for check in checks],
     )
+
+
+def declared_parameters(
+    model: ModelSpec, catalogue: Catalogue
+) -> tuple[float | None, float | None]:
+    """Return the total and active parameters that were published, where the catalogue has them."""
+    entry = catalogue.get(model.name)
+    declared = entry.facts.get("declared_parameters") if entry is not None else None
+    if not isinstance(declared, dict):
+        return None, None
+    total, active = declared.get("total"), declared.get("active")
+    return (
+        float(total) if isinstance(total, (int, float)) else None,
+        float(active) if isinstance(active, (int, float)) else None,
+    )
+
+
+def stored_parameters(store: ArtifactStore) -> Artifact[TensorIndex] | None:
+    """Return the tensor index where headers can be read; a catalogue has none."""
+    try:
+        return store.tensor_index()
+    except Unavailable:
+        return None

@@ -83,6 +83,7 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
         component: _Case(component, adjusted=adjusted) for component in plan.components
     }
     arrived = {(f.method, f.component, f.reference) for f in mine}
+    arrived |= {(f.method, f.component, None) for f in mine}
     for finding in mine:
         case = cases.setdefault(finding.component, _Case(finding.component, adjusted=adjusted))
         case.findings.append(finding)

@@ -1,0 +1,1 @@
+"""Turn a run into text: terminal, HTML, JSON, Markdown."""

@@ -1,0 +1,14 @@
+"""Short aliases of the plugin's options, for this checkout only.
+
+An installed plugin must not claim `--model` in foreign projects; a project that owns its
+command line may. pytest accepts new options only from plugins and the root conftest.
+"""
+
+from pytest_scratchverify.options import add_options
+
+pytest_plugins = ["pytester"]
+
+
+def pytest_addoption(parser):
+    """Add --model, --against ... beside --scratch-model, --scratch-against ..."""
+    add_options(parser.getgroup("scratchverify").addoption, "--")

@@ -1,0 +1,262 @@
+"""Gather intents and findings, fold them against the plan, write the reports, set the exit code.
+
+Runs in the controller only. Exit codes: 0 nothing refuted and nothing left open; 1 at least
+one hypothesis rejected; 10 nothing refuted, but undetermined or partial; 2 to 6 are pytest's.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+from pytest_scratchverify import options
+from pytest_scratchverify._parametrize import PLAN_PREFIX, Parametrizer
+from pytest_scratchverify._session import Session
+from pytest_scratchverify.model.evidence import Finding, Intent, Outcome
+from pytest_scratchverify.model.fold import unique_findings
+from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models, missing_intents
+from pytest_scratchverify.model.spec import ModelSpec
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.wire import finding_from_json, intent_from_json
+from pytest_scratchverify.selection import planned_components
+
+EXIT_UNDETERMINED = 10
+SHORT_LETTERS = {
+    Outcome.INDETERMINATE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
+    Outcome.UNAVAILABLE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
+    Outcome.DECLARED: ("declared", "d", ("DECLARED", {"cyan": True})),
+    Outcome.HARNESS_ERROR: ("error", "E", ("ERROR", {"red": True})),
+}
+
+
+class Controller:
+    """The reporting side of the plugin."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.intents: dict[str, Intent] = {}
+        self.findings: list[Finding] = []
+        self.selected: set[str] = set()
+        self.failed: set[str] = set()
+        self.lost_workers: list[str] = []
+        self.distributed = False
+        self.run: Run | None = None
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is tested, by which matrix, and where bytes may come from."""
+        settings, matrix = self.session.settings, self.session.matrix
+        models = ", ".join(spec.name for spec in self.session.models)
+        where = "offline: folders, cache, catalogue" if settings.offline else "hub if reachable"
+        budget = settings.byte_budget or "unlimited"
+        return [
+            f"scratchverify: {models or 'no model'}",
+            (
+                f"matrix: {matrix.path} ({matrix.digest[:12]}); depth {settings.depth}, "
+                f"budget {budget}, {where}"
+            ),
+        ]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take intent and findings from a report; fail and crash count by node id."""
+        intent = getattr(report, "scratch_intent", None)
+        if intent is not None:
+            self.intents.setdefault(report.nodeid, intent_from_json(intent))
+        for text in getattr(report, "scratch_findings", ()):
+            self.findings.append(finding_from_json(text))
+        if report.failed:
+            self.failed.add(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+        """Show `?` for what is open, `d` for what is declared, `E` for our own failures."""
+        outcome = getattr(report, "scratch_outcome", None)
+        if outcome is None:
+            return None
+        return SHORT_LETTERS.get(Outcome(outcome))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fold, write, and raise the exit code; pytest-html's own summary comes after this."""
+        self._read_plan()
+        if not self.intents or session.config.option.collectonly:
+            return
+        self.run = self._fold(session, exitstatus)
+        self._write(self.run)
+        session.exitstatus = self._exit_status(exitstatus, self.run)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Remove the run's shared directory."""
+        self.session.close()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the verdict."""
+        if self.run is None:
+            return
+        from pytest_scratchverify.report.terminal import summary_lines  # noqa: PLC0415
+
+        terminalreporter.section("verdict", sep="=")
+        width = max(60, getattr(terminalreporter._tw, "fullwidth", 80))  # noqa: SLF001 - no public width
+        for line, markup in summary_lines(self.run, self.session.settings.language, width):
+            terminalreporter.write_line(line, **markup)
+
+    def _read_plan(self) -> None:
+        """Read the plan: this process's own collection, or what the workers left."""
+        parametrizer = self.session.config.pluginmanager.get_plugin("scratchverify-parametrize")
+        assert isinstance(parametrizer, Parametrizer)  # noqa: S101 - registered beside this object
+        for intent in parametrizer.intents:
+            self.intents.setdefault(intent.nodeid, intent)
+        self.selected |= parametrizer.selected
+        for path in sorted(self.session.run_path.glob(f"{PLAN_PREFIX}*.jsonl")):
+            for line in path.read_text("utf-8").splitlines():
+                row = json.loads(line)
+                intent = intent_from_json(json.dumps(row["intent"]))
+                self.intents.setdefault(intent.nodeid, intent)
+                if row["selected"]:
+                    self.selected.add(intent.nodeid)
+
+    def _fold(self, session: pytest.Session, exitstatus: int) -> Run:
+        settings = self.session.settings
+        intents = tuple(self.intents[key] for key in sorted(self.intents))
+        findings = tuple(unique_findings(self.findings))
+        missing = missing_intents(intents, findings)
+        reasons = tuple(self._partial_because(session, exitstatus, intents, missing, findings))
+        collected = Collected(intents=intents, findings=findings, partial_because=reasons)
+        return Run(
+            models=fold_models(self._subjects(findings), collected, settings.policies),
+            findings=findings,
+            partial=bool(reasons),
+            partial_because=reasons,
+            planned=len(intents),
+            arrived=len(intents) - len(missing),
+            missing=tuple(intent.nodeid for intent in missing),
+            reproduce=reproduce_command(self.session),
+            matrix=_shown_path(Path(self.session.matrix.path), self.session.config.rootpath),
+            matrix_digest=self.session.matrix.digest,
+            version=_version("pytest-scratchverify"),
+            environment={
+                "python": platform.python_version(),
+                **{name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
+            },
+            options={
+                "depth": settings.depth,
+                "policy": [*settings.policies],
+                "against": [*settings.against],
+                "component": [*sorted(component.value for component in settings.components)],
+                "byte_budget": settings.byte_budget,
+                "offline": settings.offline,
+            },
+        )
+
+    def _partial_because(
+        self,
+        session: pytest.Session,
+        exitstatus: int,
+        intents: tuple[Intent, ...],
+        missing: list[Intent],
+        findings: tuple[Finding, ...],
+    ) -> Iterable[Text]:
+        selected = sum(intent.nodeid in self.selected for intent in intents)
+        if selected < len(intents):
+            yield Text("{n} of {total} hypotheses were selected", n=selected, total=len(intents))
+        if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
+            yield Text("the run was stopped before its end")
+        if self.lost_workers:
+            yield Text("{n} worker processes were lost", n=len(self.lost_workers))
+        lost = sum(intent.nodeid in self.selected for intent in missing)
+        if lost:
+            yield Text("{n} planned hypotheses never reported", n=lost)
+        broken = sum(finding.outcome is Outcome.HARNESS_ERROR for finding in findings)
+        if broken:
+            yield Text("{n} tests broke in the harness", n=broken)
+
+    def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
+        from pytest_scratchverify.catalog.entries import shipped_catalogue  # noqa: PLC0415
+
+        catalogue = shipped_catalogue()
+        subjects = []
+        for spec in self.session.models:
+            entry = catalogue.get(spec.name)
+            config = dict(entry.config) if entry is not None else {}
+            found = _config_of(spec, findings) or config
+            components = planned_components(spec, found)
+            chosen = self.session.settings.components
+            if chosen:
+                components = tuple(c for c in components if c in chosen)
+            subjects.append(
+                Subject(spec=spec, components=components, korea_2026=self._korea(spec.name))
+            )
+        return subjects
+
+    @staticmethod
+    def _korea(model: str):  # type: ignore[no-untyped-def]  # noqa: ANN205
+        from pytest_scratchverify.catalog.entries import DATA  # noqa: PLC0415
+        from pytest_scratchverify.model import korea_2026  # noqa: PLC0415
+
+        data = json.loads((DATA / "korea_2026.json").read_text("utf-8"))
+        inputs = korea_2026.inputs_of(model, data)
+        return korea_2026.judge(inputs) if inputs is not None else None
+
+    def _write(self, run: Run) -> None:
+        from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
+
+        write_reports(
+            run,
+            {
+                name: options.as_path(self.session.config, f"verdict-{name}")
+                for name in ("json", "md", "html")
+            },
+            self.session.settings.language,
+        )
+
+    def _exit_status(self, exitstatus: int, run: Run) -> int:
+        if exitstatus == pytest.ExitCode.TESTS_FAILED and not run.refuted:
+            # Only the harness failed, or a worker died: that refutes nobody.
+            ours = self.failed <= self.intents.keys()
+            return EXIT_UNDETERMINED if ours else exitstatus
+        if exitstatus == pytest.ExitCode.OK and run.undetermined:
+            return EXIT_UNDETERMINED if self.session.settings.undetermined == "exit" else exitstatus
+        return exitstatus
+
+
+def _config_of(spec: ModelSpec, findings: Iterable[Finding]) -> dict[str, object]:
+    """Return towers found in the model's own config, as far as findings carry them."""
+    found: dict[str, object] = {}
+    for finding in findings:
+        design = finding.details.get("design")
+        if finding.model == spec.name and isinstance(design, dict):
+            tower = finding.method.removeprefix("architecture.").removesuffix("_design")
+            found[f"{tower}_config"] = design
+    return found
+
+
+def reproduce_command(session: Session) -> str:
+    """Return the canonical command of a run: its options, not its argv."""
+    settings = session.settings
+    parts = ["pytest suites/"]
+    parts += [f"--model {spec.name}" for spec in session.models] if settings.models else []
+    parts += [f"--against {name}" for name in settings.against]
+    parts += [f"--revision {settings.revision}"] if settings.revision else []
+    parts += [f"--component {component}" for component in sorted(settings.components)]
+    parts += [f"--depth {settings.depth}"]
+    parts += ["--offline"] if settings.offline else []
+    parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
+    return " ".join(parts)
+
+
+def _shown_path(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "checkout"

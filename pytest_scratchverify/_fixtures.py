@@ -1,0 +1,72 @@
+"""Fixtures of the suites; registered only in sessions that use the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from pytest_scratchverify._parametrize import INTENT
+from pytest_scratchverify._session import SESSION, Session
+from pytest_scratchverify.model.evidence import Finding
+from pytest_scratchverify.model.spec import ModelSpec
+
+FINDINGS = pytest.StashKey[list[Finding]]()
+
+
+@pytest.fixture(scope="session")
+def scratch_session(pytestconfig: pytest.Config) -> Session:
+    """The plugin's session: options, matrix, models."""
+    return pytestconfig.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def artifacts(scratch_session: Session) -> Callable[[ModelSpec], Any]:
+    """Open a model's store: folder, hub, cache or catalogue, one commit per run."""
+    from pytest_scratchverify._stores import open_model  # noqa: PLC0415 - brings the hub client
+
+    return lambda spec: open_model(scratch_session, spec)
+
+
+@pytest.fixture(scope="session")
+def config(artifacts: Callable[[ModelSpec], Any]) -> Callable[[ModelSpec], Any]:
+    """Read a model's config.json, as `methods.architecture.Config`."""
+    from pytest_scratchverify.methods.architecture import Config  # noqa: PLC0415
+
+    def read(spec: ModelSpec) -> Config:
+        artifact = artifacts(spec).config()
+        return Config(artifact.value, artifact.record)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Any:
+    """The shipped catalogue of reference designs."""
+    from pytest_scratchverify.catalog.entries import shipped_catalogue  # noqa: PLC0415
+
+    return shipped_catalogue()
+
+
+@pytest.fixture(scope="session")
+def calibration(scratch_session: Session) -> Callable[[str], Mapping[str, Any]]:
+    """Read a frozen calibration file by the name of its method."""
+    return scratch_session.calibration
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[[Finding], Finding]:
+    """Keep a finding for the verdict and return it, for the test to assert on."""
+    intent = request.node.stash.get(INTENT, None)
+    kept: list[Finding] = request.node.stash.setdefault(FINDINGS, [])
+
+    def keep(finding: Finding) -> Finding:
+        if intent is not None:
+            expected = (intent.method, intent.component, intent.model)
+            if (finding.method, finding.component, finding.model) != expected:
+                raise ValueError(f"planned {expected}, got {finding.id}")
+        kept.append(finding)
+        return finding
+
+    return keep

@@ -1,0 +1,133 @@
+"""What one pytest session knows: options, matrix, models, and the directory the run shares."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_scratchverify import options
+from pytest_scratchverify.errors import ScratchError
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.matrix_file import read_matrix
+from pytest_scratchverify.model.spec import Matrix, ModelSpec, Pair
+from pytest_scratchverify.selection import pairs, select_components, select_models
+
+SESSION = pytest.StashKey["Session"]()
+RUN_DIRECTORY = "scratch_run_directory"  # the key in xdist's workerinput
+DEPTH_BUDGETS = {"metadata": "64MiB", "quick": "80MiB", "robust": "320MiB", "full": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of one run, read once."""
+
+    models: tuple[str, ...]
+    against: tuple[str, ...]
+    revision: str | None
+    components: frozenset[Component]
+    depth: str
+    byte_budget: str | None
+    offline: bool
+    policies: tuple[str, ...]
+    language: str
+    undetermined: str
+    junit: bool
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read all options. Raises `ScratchError` on values that argparse cannot judge."""
+
+    def get(name: str) -> Any:
+        return options.value(config, name)
+
+    policies = tuple(dict.fromkeys(get("policy"))) or ("strict",)
+    unknown = [name for name in policies if name not in options.POLICIES]
+    if unknown:
+        known = ", ".join(options.POLICIES)
+        raise ScratchError(f"--policy {unknown[0]}: no such policy; known: {known}")
+    return Settings(
+        models=tuple(get("model")),
+        against=tuple(get("against")),
+        revision=get("revision"),
+        components=select_components(get("component")),
+        depth=get("depth"),
+        byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
+        offline=bool(get("offline")),
+        policies=policies,
+        language=get("report-lang"),
+        undetermined=get("undetermined"),
+        junit=get("junit") == "yes",
+    )
+
+
+@dataclass
+class Session:
+    """The shared state of the plugin's parts in one process."""
+
+    config: pytest.Config
+    settings: Settings
+    matrix: Matrix
+    models: tuple[ModelSpec, ...]
+    is_worker: bool
+    run_path: Path
+    owns_run_path: bool
+    stores: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return every pair of the run."""
+        return tuple(pairs(self.models, self.matrix, self.settings.against))
+
+    def calibration(self, name: str) -> Mapping[str, Any]:
+        """Return a frozen calibration file of the suites, which lie beside the matrix."""
+        path = Path(self.matrix.path).parent / "calibration" / f"{name}.json"
+        data: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+        return data
+
+    def close(self) -> None:
+        """Remove the run's shared directory, in the process that made it."""
+        if self.owns_run_path:
+            shutil.rmtree(self.run_path, ignore_errors=True)
+
+
+def open_session(config: pytest.Config) -> Session:
+    """Read options and matrix. Raises `ScratchError` that the plugin turns into exit code 4."""
+    settings = read_settings(config)
+    matrix = read_matrix(matrix_path(config))
+    worker_input = getattr(config, "workerinput", None)
+    given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
+    return Session(
+        config=config,
+        settings=settings,
+        matrix=matrix,
+        models=tuple(select_models(settings.models, matrix, settings.revision)),
+        is_worker=worker_input is not None,
+        run_path=Path(given) if given else Path(tempfile.mkdtemp(prefix="scratchverify-")),
+        owns_run_path=given is None,
+    )
+
+
+def matrix_path(config: pytest.Config) -> Path:
+    """Return the matrix file: the option, the ini value, or the one beside the suites."""
+    given = config.getoption("scratch_matrix", default=None)
+    if given is not None:
+        return Path(config.invocation_params.dir) / str(given)
+    from_ini = config.getini("scratch_matrix")
+    if from_ini:
+        return config.rootpath / str(from_ini)
+    return suites_path() / "matrix.toml"
+
+
+def suites_path() -> Path:
+    """Return the folder of the shipped suites: in the checkout, or inside the wheel."""
+    package = Path(__file__).parent
+    packaged = package / "_suites"
+    return packaged if packaged.is_dir() else package.parent / "suites"

@@ -1,0 +1,64 @@
+"""Open stores for the suites, once per process and model."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+from pytest_scratchverify._session import Session
+from pytest_scratchverify.catalog.store import catalogue_store
+from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.access import HubAccess, OnFetch
+from pytest_scratchverify.hub.budget import ByteBudget
+from pytest_scratchverify.hub.opening import open_store
+from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.model.spec import ModelSpec
+
+SLOW_BYTES = 8 * 2**20  # a fetch of this size gets a line of its own
+
+
+def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
+    """Return the store of a model; a failure to open is remembered and raised again."""
+    key = f"{spec.name}@{spec.revision}"
+    if key not in session.stores:
+        session.stores[key] = _open(session, spec)
+    found: ArtifactStore | Unavailable = session.stores[key]
+    if isinstance(found, Unavailable):
+        raise Unavailable(found.reason, found.what, found.remedy)
+    return found
+
+
+def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
+    try:
+        return open_store(
+            spec.name,
+            spec.revision,
+            run_dir=RunDirectory(session.run_path / "hub"),
+            offline=session.settings.offline,
+            budget=ByteBudget.parse(session.settings.byte_budget),
+            catalogue=catalogue_store,
+            access=HubAccess(on_fetch=_announce(session)),
+        )
+    except Unavailable as failure:
+        return failure
+
+
+def _announce(session: Session) -> OnFetch:
+    """Return a callback that names slow fetches: a line, never a bar, above pytest's dots."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    capture: Any = session.config.pluginmanager.get_plugin("capturemanager")
+
+    def announce(repo: str, file: str, size: int | None) -> None:
+        if size is None or size < SLOW_BYTES:
+            return
+        line = f"fetching {repo} {file} ({size / 2**20:.0f} MiB)"
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            if session.is_worker or reporter is None:  # its standard error is the controller's
+                print(line, file=sys.stderr, flush=True)  # noqa: T201
+            else:
+                reporter.ensure_newline()
+                reporter.write_line(line)
+
+    return announce

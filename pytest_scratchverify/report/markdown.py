@@ -1,0 +1,126 @@
+"""The verdict as Markdown, for a step summary, a pull request, a wiki."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_scratchverify.model.evidence import Finding
+from pytest_scratchverify.model.run import Run
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict
+from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.wording import (
+    COMPONENT_NAMES,
+    MEANING,
+    OUTCOME_WORDS,
+    RESULT_MEANING,
+    SOURCE_WORDS,
+    bytes_read,
+    reasons,
+    would_decide,
+)
+
+
+def render_markdown(run: Run, language: str) -> str:
+    """Return the whole report; file contents never reach it unescaped."""
+    return "\n".join(_lines(run, language)) + "\n"
+
+
+def _lines(run: Run, language: str) -> Iterator[str]:
+    say = _speaker(language)
+    yield f"# {say('Verdict')}"
+    yield ""
+    if run.partial:
+        because = "; ".join(translate(text, language) for text in run.partial_because)
+        yield f"> **{say('PARTIAL RUN: {because}', because=_escape(because))}**"
+        yield ""
+    for model in run.models:
+        yield from _model(run, model, language)
+    yield f"## {say('How to reproduce')}"
+    yield ""
+    yield f"    {run.reproduce}"
+    yield ""
+    versions = ", ".join(f"{name} {text}" for name, text in run.environment.items())
+    yield f"pytest-scratchverify {run.version}; {versions}; {run.matrix} {run.matrix_digest[:12]}"
+    yield ""
+    yield _escape(
+        say(
+            "No verdict says that a model was trained from scratch: the best that tests can say "
+            "is that no relation to the named references was found, at the power stated."
+        )
+    )
+
+
+def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
+    say = _speaker(language)
+    yield f"## {_escape(model.model)}"
+    yield ""
+    yield from _policies(model, language)
+    yield f"| {say('Component')} | {say('Verdict')} | {say('Reference')} | {say('Why')} |"
+    yield "|---|---|---|---|"
+    for verdict in model.components.values():
+        yield _component_row(verdict, language)
+    yield ""
+    sources = ", ".join(translate(SOURCE_WORDS[source], language) for source in model.sources)
+    yield f"{say('Read')}: {translate(bytes_read(model), language)}; {sources or '-'}"
+    yield ""
+    for text in would_decide(model):
+        yield f"- {say('Would decide')}: {_escape(translate(text, language))}"
+    yield ""
+    headers = (say("Test"), say("Outcome"), say("Reference"), say("Finding"))
+    yield f"| {' | '.join(headers)} |"
+    yield "|---|---|---|---|"
+    for finding in run.findings_of(model.model):
+        yield _finding_row(finding, language)
+    yield ""
+
+
+def _policies(model: ModelVerdict, language: str) -> Iterator[str]:
+    for name, result in model.policies.items():
+        meaning = result.judgement or RESULT_MEANING[result.result]
+        yield f"**{name}: {result.result}** - {_escape(translate(meaning, language))}"
+        for text in result.because:
+            yield f"- {_escape(translate(text, language))}"
+        for method, grade in result.rows:
+            yield f"- {method}: {_escape(translate(grade, language))}"
+        yield ""
+
+
+def _component_row(verdict: ComponentVerdict, language: str) -> str:
+    why = "; ".join(translate(text, language) for text in reasons(verdict)[:3])
+    meaning = translate(MEANING[verdict.verdict], language)
+    cells = (
+        translate(COMPONENT_NAMES[verdict.component], language),
+        f"**{verdict.verdict}** ({meaning})",
+        _escape(verdict.reference or "-"),
+        _escape(why or "-"),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _finding_row(finding: Finding, language: str) -> str:
+    headline = translate(finding.headline, language)
+    if finding.remedy is not None:
+        headline = f"{headline} {translate(finding.remedy, language)}"
+    cells = (
+        f"`{finding.method}`",
+        translate(OUTCOME_WORDS[finding.outcome], language),
+        _escape(finding.reference or "-"),
+        _escape(headline),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Keep a text in its table cell, and keep it from being markup."""
+    for character in "\\`*_{}[]<>|#":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+class _speaker:  # noqa: N801 - used like a function
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def __call__(self, template: str, **params: object) -> str:
+        return translate(Text(template, **params), self.language)

@@ -1,0 +1,121 @@
+"""The verdict in the terminal: what fits a screen, per model."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from pytest_scratchverify.model.run import Run
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.verdict import ModelVerdict, Result, Verdict
+from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.wording import (
+    COMPONENT_NAMES,
+    MEANING,
+    SOURCE_WORDS,
+    bytes_read,
+    reasons,
+    strongest,
+    would_decide,
+)
+
+Line = tuple[str, dict[str, bool]]
+
+FULL_MODELS = 2  # with more models, each gets one line and its reasons stay in the reports
+EVIDENCE_LINES = 4
+_RESULT_MARKUP = {
+    Result.PASS: {"green": True, "bold": True},
+    Result.FAIL: {"red": True, "bold": True},
+    Result.UNDETERMINED: {"yellow": True, "bold": True},
+}
+
+
+def summary_lines(run: Run, language: str, width: int) -> Iterator[Line]:
+    """Yield the lines of the terminal summary with pytest's markup."""
+
+    def say(template: str, **params: object) -> str:
+        return translate(Text(template, **params), language)
+
+    if run.partial:
+        because = "; ".join(translate(text, language) for text in run.partial_because)
+        yield say("PARTIAL RUN: {because}", because=because), {"yellow": True, "bold": True}
+    if len(run.models) > FULL_MODELS:
+        yield from _matrix(run, language)
+    else:
+        for model in run.models:
+            yield from _model(run, model, language, width)
+    shown = say(
+        "{arrived} of {planned} planned hypotheses reported",
+        arrived=run.arrived,
+        planned=run.planned,
+    )
+    yield f"{shown}; {say('reproduce')}: {run.reproduce}", {}
+
+
+def _matrix(run: Run, language: str) -> Iterator[Line]:
+    widest = max(len(model.model) for model in run.models)
+    for model in run.models:
+        policies = "  ".join(f"{name} {result.result}" for name, result in model.policies.items())
+        verdicts = _grouped(model, language)
+        line = f"{model.model:<{widest}}  {policies}"
+        yield line, _RESULT_MARKUP[next(iter(model.policies.values())).result]
+        for verdict, components in verdicts.items():
+            yield f"{'':<{widest}}    {verdict}: {', '.join(components)}", {}
+
+
+def _grouped(model: ModelVerdict, language: str) -> dict[Verdict, list[str]]:
+    groups: dict[Verdict, list[str]] = {}
+    for component, verdict in model.components.items():
+        name = translate(COMPONENT_NAMES[component], language)
+        shown = f"{name} ({verdict.reference})" if verdict.reference else name
+        groups.setdefault(verdict.verdict, []).append(shown)
+    return groups
+
+
+def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
+    def say(template: str, **params: object) -> str:
+        return translate(Text(template, **params), language)
+
+    yield f"{model.model}  {model.revision or ''}".rstrip(), {"bold": True}
+    for name, result in model.policies.items():
+        why = [result.judgement] if result.judgement else list(result.because)
+        shown = "; ".join(translate(text, language) for text in why[:3])
+        more = say(" and {n} more", n=len(why) - 3) if len(why) > 3 else ""
+        text = textwrap.shorten(f"{result.result} - {shown}{more}", width - 14, placeholder=" ...")
+        yield f"  {name + ':':<11} {text}", _RESULT_MARKUP[result.result]
+    for verdict, components in _grouped(model, language).items():
+        yield f"  {verdict} ({translate(MEANING[verdict], language)})", {}
+        yield from _wrapped(", ".join(components), width, "      ")
+    yield from _why(model, language, width)
+    shown_findings = strongest(run.findings_of(model.model), EVIDENCE_LINES)
+    if shown_findings:
+        yield f"  {say('Strongest evidence')}", {"bold": True}
+    for finding in shown_findings:
+        yield from _wrapped(f"- {translate(finding.headline, language)}", width, "    ", lines=2)
+    sources = [translate(SOURCE_WORDS[source], language) for source in model.sources]
+    read = f"{translate(bytes_read(model), language)}; {', '.join(sources) or '-'}"
+    yield f"  {say('Read')}: {read}", {}
+    for missing in would_decide(model):
+        yield from _wrapped(f"{say('Would decide')}: {translate(missing, language)}", width, "  ")
+
+
+def _why(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
+    """Say for the text decoder why its verdict is what it is: the question asked first."""
+    for component, verdict in model.components.items():
+        if component.value == "text_decoder":
+            name = translate(COMPONENT_NAMES[component], language)
+            texts = [translate(text, language) for text in reasons(verdict)[:2]]
+            yield from _wrapped(f"{name}: {'; '.join(texts)}", width, "  ", lines=2)
+
+
+def _wrapped(text: str, width: int, indent: str, lines: int = 3) -> Iterator[Line]:
+    for line in textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        max_lines=lines,
+        placeholder=" ...",
+        break_on_hyphens=False,
+    ):
+        yield line, {}

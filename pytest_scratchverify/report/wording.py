@@ -1,0 +1,156 @@
+"""The sentences that reports use for verdicts, outcomes and components.
+
+Each is a template; `tests/report` lints them: none may say "proves", "100 %", "unique" or
+"from scratch" of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Finding, Level, Outcome, Source
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
+
+MEANING: Mapping[Verdict, Text] = {
+    Verdict.REUSED_VERBATIM: Text("weights are byte for byte those of the reference"),
+    Verdict.DERIVED: Text("statistically inseparable from a descendant of the reference"),
+    Verdict.SHARED_ANCESTRY: Text("shares an origin with the reference; which came first is open"),
+    Verdict.DECLARED_REUSE: Text("the reuse is openly declared"),
+    Verdict.SUSPECTED: Text("a lead, not a finding"),
+    Verdict.NO_EVIDENCE_OF_REUSE: Text("no relation to the named references was found"),
+    Verdict.INDEPENDENCE_AUDITED: Text("an auditor re-executed part of the training"),
+    Verdict.CONFLICTING: Text("sources disagree"),
+    Verdict.NOT_TESTABLE: Text("what would have to be read is not published"),
+    Verdict.INSUFFICIENT_EVIDENCE: Text("not enough was measured to say anything"),
+}
+
+RESULT_MEANING: Mapping[Result, Text] = {
+    Result.PASS: Text("nothing found contradicts the claim, at the power stated"),
+    Result.FAIL: Text("the claim is contradicted"),
+    Result.UNDETERMINED: Text("the evidence does not decide the claim"),
+}
+
+OUTCOME_WORDS: Mapping[Outcome, Text] = {
+    Outcome.CONSISTENT: Text("consistent"),
+    Outcome.DERIVED: Text("derived"),
+    Outcome.DECLARED: Text("declared"),
+    Outcome.INDETERMINATE: Text("indeterminate"),
+    Outcome.UNAVAILABLE: Text("unavailable"),
+    Outcome.NOT_APPLICABLE: Text("not applicable"),
+    Outcome.MISSING: Text("missing"),
+    Outcome.HARNESS_ERROR: Text("harness error"),
+}
+
+COMPONENT_NAMES: Mapping[Component, Text] = {
+    Component.TOKENIZER: Text("tokenizer"),
+    Component.EMBEDDINGS: Text("embeddings"),
+    Component.TEXT_DECODER: Text("text decoder"),
+    Component.LM_HEAD: Text("output head"),
+    Component.ROUTER_EXPERTS: Text("router and experts"),
+    Component.VISION_ENCODER: Text("vision encoder"),
+    Component.AUDIO_ENCODER: Text("audio encoder"),
+    Component.PROJECTOR: Text("projector"),
+    Component.ARCHITECTURE: Text("architecture"),
+    Component.BEHAVIOUR: Text("behaviour"),
+    Component.TRAINING_RECORD: Text("training record"),
+    Component.DISCLOSURE: Text("disclosure"),
+}
+
+SOURCE_WORDS: Mapping[str, Text] = {
+    Source.HUB.value: Text("hub"),
+    Source.FOLDER.value: Text("local folder"),
+    Source.CACHE.value: Text("local cache (hub not reached)"),
+    Source.CATALOGUE.value: Text("shipped catalogue (hub not reached)"),
+}
+
+_OUTCOME_RANK = (
+    Outcome.DERIVED,
+    Outcome.HARNESS_ERROR,
+    Outcome.INDETERMINATE,
+    Outcome.DECLARED,
+    Outcome.CONSISTENT,
+    Outcome.MISSING,
+    Outcome.UNAVAILABLE,
+    Outcome.NOT_APPLICABLE,
+)
+_LEVELS = (Level.E4, Level.E3, Level.E2, Level.E1, Level.E0)
+
+
+def strongest(findings: list[Finding], limit: int) -> list[Finding]:
+    """Return the findings that a reader should see first: measured ones, strongest first."""
+    measured = [
+        finding
+        for finding in findings
+        if finding.outcome not in (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE)
+        and (finding.outcome is not Outcome.CONSISTENT or finding.level in (Level.E3, Level.E4))
+    ]
+    measured.sort(
+        key=lambda f: (
+            f.outcome is not Outcome.DERIVED,
+            _LEVELS.index(f.level),
+            ".claim." in f.method,  # what was said of a model comes after what it is
+            _OUTCOME_RANK.index(f.outcome),
+            f.id,
+        )
+    )
+    return _one_per_headline(measured)[:limit]
+
+
+def _one_per_headline(findings: list[Finding]) -> list[Finding]:
+    seen: dict[str, Finding] = {}
+    for finding in findings:
+        seen.setdefault(str(finding.headline), finding)
+    return list(seen.values())
+
+
+def reasons(verdict: ComponentVerdict) -> list[Text]:
+    """Return why a component has its verdict; for an open one, what is missing."""
+    return [*verdict.because, *_distinct(verdict.missing)]
+
+
+def _distinct(texts: tuple[Text, ...]) -> list[Text]:
+    return list({str(text): text for text in texts}.values())
+
+
+def bytes_read(model: ModelVerdict) -> Text:
+    """Say how much was read, of how much, and from where."""
+    if model.bytes_total:
+        return Text(
+            "{read} of {total} read ({share})",
+            read=size(model.bytes_read),
+            total=size(model.bytes_total),
+            share=f"{model.bytes_read / model.bytes_total:.2g}",
+        )
+    return Text("{read} read; the size of the weights is not known", read=size(model.bytes_read))
+
+
+def size(number: int) -> str:
+    """Return a byte count as a reader writes it: 19.8 MB, 1.04 TB."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
+def would_decide(model: ModelVerdict) -> list[Text]:
+    """Return what evidence would change the verdict, one line per kind."""
+    open_ones = [
+        component
+        for component, verdict in model.components.items()
+        if component.is_trained and not verdict.verdict.is_clean and not verdict.verdict.is_reuse
+    ]
+    lines = []
+    if open_ones:
+        lines.append(
+            Text(
+                "weights of {components} compared with the references, by ranges",
+                components=[component.value for component in open_ones],
+            )
+        )
+    if Source.CATALOGUE.value in model.sources or not model.sources:
+        lines.append(Text("the model's own files: reach the hub (HF_TOKEN where gated)"))
+    return lines

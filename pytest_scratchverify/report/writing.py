@@ -1,0 +1,35 @@
+"""Write a run to the files that were asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pytest_scratchverify.model.run import Run
+from pytest_scratchverify.model.wire import run_to_json
+from pytest_scratchverify.report.html import render_html
+from pytest_scratchverify.report.markdown import render_markdown
+
+
+def render_json(run: Run, _language: str) -> str:
+    """Return the run as JSON; its language is English, its texts keep their templates."""
+    document = run_to_json(run)
+    return (
+        json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+
+
+RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
+    "json": render_json,
+    "md": render_markdown,
+    "html": render_html,
+}
+
+
+def write_reports(run: Run, paths: Mapping[str, Path | None], language: str) -> None:
+    """Render each report that has a path; missing folders are made."""
+    for name, path in paths.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(RENDERERS[name](run, language), "utf-8")

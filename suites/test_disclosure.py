@@ -1,0 +1,28 @@
+"""What does the developer state openly? A declaration is a statement, not a measurement."""
+
+import pytest
+
+from pytest_scratchverify.methods.disclosure import base_model, declared_component, licence
+
+pytestmark = pytest.mark.disclosure
+
+
+@pytest.mark.scratch("disclosure.base_model", component="text_decoder")
+def test_card_names_no_base_model(model, artifacts, record):
+    """The model card names no base model that the text decoder comes from."""
+    finding = record(base_model(model, artifacts(model).card()))
+    assert not finding.derived, finding.headline
+
+
+@pytest.mark.scratch("disclosure.licence", component="disclosure")
+def test_card_states_a_licence(model, artifacts, record):
+    """The model card states a licence."""
+    finding = record(licence(model, artifacts(model).card()))
+    assert not finding.derived, finding.headline
+
+
+@pytest.mark.scratch("disclosure.component", component="{declared}")
+def test_component_is_not_declared_reused(model, declared, record):
+    """Nobody states that this component comes from another model."""
+    finding = record(declared_component(model, declared.component))
+    assert not finding.derived, finding.headline
