@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.access import HubAccess
 from pytest_scratchverify.hub.budget import ByteBudget
@@ -16,7 +18,8 @@ from pytest_scratchverify.hub.ranges import ByteRange
 from pytest_scratchverify.hub.reading import ReadingStore
 from pytest_scratchverify.hub.remote import cached_path
 from pytest_scratchverify.hub.resolution import Resolution
-from pytest_scratchverify.hub.store import FileEntry
+from pytest_scratchverify.hub.store import Artifact, FileEntry
+from pytest_scratchverify.hub.weight_files import INDEX, SINGLE
 from pytest_scratchverify.model.evidence import Source
 from pytest_scratchverify.model.text import Text
 
@@ -57,6 +60,21 @@ class CacheStore(ReadingStore):
 
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._resolution.files
+
+    def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
+        found = super()._read_files()
+        if self._resolution.complete:
+            return found
+        note = Text("hub not reachable; only the cached files of commit {sha}", sha=self.revision)
+        record = replace(found.record, bytes_total=None, note=note)
+        return Artifact(found.value, record)
+
+    def _read_tensor_index(self) -> Artifact[TensorIndex]:
+        # Two shards of three in a cache must not pass for a model of two shards.
+        known = {entry.path for entry in self._entries()}
+        if not self._resolution.complete and not known & {INDEX, SINGLE}:
+            raise self._missing(INDEX)
+        return super()._read_tensor_index()
 
     def _missing(self, name: str) -> Unavailable:
         return Unavailable(
@@ -107,6 +125,7 @@ def find_cached(repo: str, revision: str | None, access: HubAccess) -> Resolutio
                 repo=repo,
                 commit=path.parent.name,
                 files=tuple(sorted(_snapshot(path.parent), key=lambda entry: entry.path)),
+                complete=False,
             )
     return None
 

@@ -10,6 +10,7 @@ from huggingface_hub import errors
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     httpx,
     parse_ratelimit_headers,
+    validate_repo_id,
 )
 
 from pytest_scratchverify.errors import Reason, Unavailable
@@ -17,7 +18,11 @@ from pytest_scratchverify.model.text import Text
 
 
 class ShortBodyError(OSError):
-    """A body that ended before its announced length."""
+    """A body that ended too early; `received` is what came of it."""
+
+    def __init__(self, message: str, received: bytes = b"") -> None:
+        super().__init__(message)
+        self.received = received
 
 
 class RangeIgnoredError(OSError):
@@ -64,10 +69,19 @@ def as_unavailable(error: BaseException, subject: Subject) -> Unavailable:
 def lost_connection(error: BaseException | None) -> bool:
     """Whether an error, or its cause, says that nobody answered, so that asking on is vain."""
     while error is not None:
-        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
             return True
         error = error.__cause__
     return False
+
+
+def impossible_name(name: str) -> Unavailable | None:
+    """Say that no repository can have this name, if so."""
+    try:
+        validate_repo_id(name)
+    except errors.HFValidationError as error:
+        return _invalid_name(error, Subject(repo=name, endpoint=""))
+    return None
 
 
 def offline(subject: Subject) -> Unavailable:
@@ -196,7 +210,8 @@ def _http_status(error: BaseException, subject: Subject) -> Unavailable:
     if status in (401, 403):
         return _refused(status, subject)
     if status in (404, 410):
-        return _no_entry(error, subject) if subject.file else _no_repository(error, subject)
+        # A hub names its reason in a header; a bare 404 for a model is a portal's or a proxy's.
+        return _no_entry(error, subject) if subject.file else _not_a_hub(error, subject)
     if status == 416:
         return _range_missed(subject)
     return Unavailable(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from pytest_scratchverify.errors import Reason, Unavailable
 from pytest_scratchverify.hub.bounds import MAX_FILES, is_safe_name
@@ -68,11 +69,18 @@ class FolderStore(ReadingStore):
         )
 
     def _fetch(self, name: str) -> Path:
-        return self._path / name
+        path = self._path / name
+        if not os.access(path, os.R_OK):
+            raise Unavailable(
+                Reason.UNREACHABLE,
+                Text("{file} of {repo} may not be read.", file=name, repo=self.repo),
+                Text("Change the permissions of the file."),
+            )
+        return path
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
-        with (self._path / name).open("rb") as stream:
-            return [_exactly(stream.fileno(), item, self.repo, name) for item in ranges]
+        with self._fetch(name).open("rb") as stream:
+            return [_exactly(stream, item, self.repo, name) for item in ranges]
 
     def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
         entries = self._entries()
@@ -87,21 +95,18 @@ class FolderStore(ReadingStore):
     def _hashed(self, entry: FileEntry) -> FileEntry:
         if not entry.path.endswith(".safetensors") or not is_safe_name(entry.path):
             return entry
-        with (self._path / entry.path).open("rb") as stream:
+        with self._fetch(entry.path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return replace(entry, sha256=digest)
 
 
-def _exactly(descriptor: int, wanted: ByteRange, repo: str, name: str) -> bytes:
-    body = os.pread(descriptor, len(wanted), wanted.start)
-    # One call reads at most 2 GiB on Linux.
-    while len(body) < len(wanted):
-        more = os.pread(descriptor, len(wanted) - len(body), wanted.start + len(body))
-        if not more:
-            raise Unavailable(
-                Reason.CUT_OFF,
-                Text("{file} of {repo} ends before byte {n}.", file=name, repo=repo, n=wanted.stop),
-                Text("Copy the file again."),
-            )
-        body += more
+def _exactly(stream: BinaryIO, wanted: ByteRange, repo: str, name: str) -> bytes:
+    stream.seek(wanted.start)
+    body = stream.read(len(wanted))
+    if len(body) < len(wanted):
+        raise Unavailable(
+            Reason.CUT_OFF,
+            Text("{file} of {repo} ends before byte {n}.", file=name, repo=repo, n=wanted.stop),
+            Text("Copy the file again."),
+        )
     return body

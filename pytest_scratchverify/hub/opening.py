@@ -103,7 +103,11 @@ def _folder(target: str) -> Path | None:
 def _on_hub(wish: _Wish, run_dir: RunDirectory, *, offline: bool) -> ArtifactStore:
     # Here and not above: this import loads the HTTP stack.
     from pytest_scratchverify.hub import remote  # noqa: PLC0415
+    from pytest_scratchverify.hub.failures import impossible_name  # noqa: PLC0415
 
+    impossible = impossible_name(wish.target)
+    if impossible is not None:
+        raise impossible
     remote.quiet_progress_bars()
     if offline or remote.is_offline():
         raise remote.failure_offline(wish.target, wish.access)

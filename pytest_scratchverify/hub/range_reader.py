@@ -24,6 +24,7 @@ from pytest_scratchverify.hub.ranges import ByteRange
 
 MAX_SKIP = 64 * 2**20
 _CONCURRENCY = 8
+_ANSWERS = 5  # to one range, before it counts as cut off; as in huggingface_hub
 _STALE = frozenset({400, 401, 403, 404, 410})
 
 
@@ -56,6 +57,19 @@ class RangeReader:
 
     def read(self, url: str, wanted: ByteRange) -> bytes:
         """Read one range, from the remembered address of the file if there is one."""
+        received = b""
+        for _ in range(_ANSWERS):
+            rest = ByteRange(wanted.start + len(received), wanted.stop)
+            try:
+                return received + self._read_once(url, rest)
+            except ShortBodyError as error:
+                # Not a retry: a connection that broke is continued, as long as bytes come.
+                if not error.received:
+                    raise
+                received += error.received
+        raise ShortBodyError(f"{len(received)} of {len(wanted)} bytes came")
+
+    def _read_once(self, url: str, wanted: ByteRange) -> bytes:
         location = self._locations.get(url)
         if location is None:
             return self._ask(url, url, wanted)
@@ -117,8 +131,12 @@ def _body(response: httpx.Response, wanted: ByteRange) -> bytes:
                 return bytes(received[: len(wanted)])
     except httpx.TransportError as error:
         # Must not leave the with block as it is: the client would ask a second time and fail.
-        raise ShortBodyError(f"{len(received)} of {len(wanted)} bytes came") from error
-    raise ShortBodyError(f"{len(received)} of {len(wanted)} bytes came")
+        raise _short(received, wanted) from error
+    raise _short(received, wanted)
+
+
+def _short(received: bytearray, wanted: ByteRange) -> ShortBodyError:
+    return ShortBodyError(f"{len(received)} of {len(wanted)} bytes came", bytes(received))
 
 
 def _counted(response: httpx.Response) -> Iterator[bytes]:

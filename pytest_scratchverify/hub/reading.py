@@ -216,6 +216,8 @@ class ReadingStore(ABC):
         size = path.stat().st_size
         if size > limit:  # the list of files may be wrong, or silent about sizes
             raise too_large(self.repo, name, size, limit)
+        if entry.size is None:
+            self._budget.charge(size, name)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Artifact(path, replace(self._record(name, size, size), digest=digest))

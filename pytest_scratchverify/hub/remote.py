@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.card import card_from_metadata
 from pytest_scratchverify.hub.failures import (
     Subject,
+    impossible_name,
     lost_connection,
     offline,
     translated,
@@ -42,6 +44,7 @@ LIBRARY = "pytest-scratchverify"
 REACHABILITY = "reachability"
 PROBE_TIMEOUT = 5.0
 _CONCURRENT_SHARDS = 8
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def endpoint_of(access: HubAccess) -> str:
@@ -98,8 +101,13 @@ def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
 
 
 def _resolution(asked: str, info: Any) -> Resolution:
-    if not isinstance(info.sha, str) or not isinstance(info.id, str) or info.siblings is None:
-        raise TypeError("the answer lacks a commit, a name or a list of files")
+    # Both become parts of paths in caches, so they must be what they claim to be.
+    if not isinstance(info.sha, str) or _COMMIT.fullmatch(info.sha) is None:
+        raise TypeError("the answer names no commit")
+    if not isinstance(info.id, str) or impossible_name(info.id) is not None:
+        raise TypeError("the answer names no repository")
+    if info.siblings is None:
+        raise TypeError("the answer lists no files")
     files = [
         FileEntry(path=item.rfilename, size=item.size, sha256=item.lfs.sha256 if item.lfs else None)
         for item in info.siblings[:MAX_FILES]

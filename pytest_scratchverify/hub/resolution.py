@@ -25,6 +25,8 @@ class Resolution:
         Sorted by path.
     card : ModelCard
         The card's metadata as the hub publishes it, also of gated models; without text.
+    complete : bool
+        Whether `files` are all files of the commit; false if guessed from a cache.
     """
 
     asked: str
@@ -33,6 +35,7 @@ class Resolution:
     gated: bool = False
     files: tuple[FileEntry, ...] = ()
     card: ModelCard = field(default_factory=ModelCard)
+    complete: bool = True
 
     @property
     def renamed(self) -> bool:
@@ -57,4 +60,5 @@ class Resolution:
             gated=value["gated"],
             files=tuple(FileEntry(**entry) for entry in value["files"]),
             card=ModelCard(**card),
+            complete=value["complete"],
         )

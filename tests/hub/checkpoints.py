@@ -140,7 +140,7 @@ def write(
 
 def read(folder: Path) -> Weights:
     """Load all weights of a checkpoint that `write` wrote."""
-    from safetensors.numpy import load_file  # noqa: PLC0415
+    from safetensors.numpy import load_file
 
     weights: Weights = {}
     for path in sorted(folder.glob("*.safetensors")):

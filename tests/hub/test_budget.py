@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001 - the types of fixtures stand in conftest.py
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001 - the types of fixtures stand in conftest.py
 """A folder and a hub give equal artifacts, and records that differ in the source only."""
 
 from __future__ import annotations

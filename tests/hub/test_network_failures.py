@@ -1,7 +1,8 @@
-# ruff: noqa: ANN001 - the types of fixtures stand in conftest.py
 """Every way in which a hub fails becomes a sentence and a remedy, or is overcome."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -102,8 +103,29 @@ def test_listed_file_that_is_gone_is_absent(hub, model, opened) -> None:
     assert refused(opened(model).config).reason is Reason.ABSENT
 
 
-def test_impossible_name(opened) -> None:
-    assert refused(lambda: opened("not a name!")).reason is Reason.ABSENT
+@pytest.mark.parametrize("offline", [False, True])
+def test_impossible_name_is_no_request(hub, opened, offline) -> None:
+    for name in ("not a name!", "a/b/c", "org/na--me"):
+        failure = refused(lambda name=name: opened(name, offline=offline))
+        assert failure.reason is Reason.ABSENT
+        assert "organisation/name" in str(failure.remedy)
+    assert not hub.log
+
+
+def test_disabled_repository(hub, model, opened) -> None:
+    headers = {"X-Error-Message": "Access to this resource is disabled."}
+    hub.fault(model, "", "status", code=403, headers=headers)
+    failure = refused(lambda: opened(model))
+    assert failure.reason is Reason.ABSENT
+    assert "disabled" in str(failure.what)
+
+
+def test_answer_that_would_escape_the_cache_is_malformed(hub, model, opened) -> None:
+    for number, (sha, name) in enumerate([("../../x", "org/model"), ("0" * 40, "../../../x")]):
+        body = json.dumps({"id": name, "sha": sha, "siblings": []}).encode()
+        hub.fault(model, "", "garbage", body=body, times=1)
+        failure = refused(lambda number=number: opened(model, f"r{number}"))
+        assert failure.reason is Reason.MALFORMED
 
 
 def test_absent_folder_is_not_looked_up_on_the_hub(hub, opened) -> None:
@@ -179,11 +201,18 @@ def test_cut_off_range(hub, model, opened) -> None:
     hub.fault(model, SHARD, "cut-off", after=100)
     failure = refused(lambda: opened(model).read_range(SHARD, 0, 4000))
     assert failure.reason is Reason.CUT_OFF
-    assert "100 of 4000" in str(failure.what)
+    assert "500 of 4000" in str(failure.what)
+
+
+def test_range_that_breaks_off_is_continued_where_it_ended(hub, model, opened, independent) -> None:
+    hub.fault(model, SHARD, "cut-off", after=1000, times=2)
+    body = opened(model).read_range(SHARD, 50, 4050).value
+    assert body == (independent / SHARD).read_bytes()[50:4050]
+    assert hub.sent(SHARD) == 4000
 
 
 def test_cut_off_header(hub, model, opened) -> None:
-    hub.fault(model, SHARD, "cut-off", after=4)
+    hub.fault(model, SHARD, "cut-off", after=0)
     assert refused(opened(model).tensor_index).reason is Reason.CUT_OFF
 
 
@@ -289,10 +318,17 @@ def test_endpoint_that_is_no_hub(hub, opened, access, run) -> None:
     assert "HF_ENDPOINT" in str(failure.remedy)
 
 
+def test_portal_that_answers_everything_with_404_is_no_hub(hub, model, opened) -> None:
+    hub.fault(model, "", "status", code=404)
+    failure = refused(lambda: opened(model))
+    assert failure.reason is Reason.UNREACHABLE
+    assert "does not answer like a hub" in str(failure.what)
+
+
 def test_hub_is_the_source_also_when_the_bytes_came_from_the_cache(
     hub, model, opened, tmp_path
 ) -> None:
-    from pytest_scratchverify.hub.run_directory import RunDirectory  # noqa: PLC0415
+    from pytest_scratchverify.hub.run_directory import RunDirectory
 
     first = opened(model).config()
     before = len(hub.requests("config.json"))

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001 - the types of fixtures stand in conftest.py
 """One run sees one commit, asks once, and reads no more than it says."""
 
 from __future__ import annotations
@@ -159,7 +158,7 @@ def test_fetches_are_announced(hub, independent, opened, access) -> None:
 
 
 def test_bars_are_off_unless_the_user_decided(hub, independent, opened) -> None:
-    from huggingface_hub.utils import are_progress_bars_disabled  # noqa: PLC0415
+    from huggingface_hub.utils import are_progress_bars_disabled
 
     hub.add_repo("org/model", independent)
     opened("org/model")

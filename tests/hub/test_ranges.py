@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001 - the types of fixtures stand in conftest.py
 from __future__ import annotations
 
 from itertools import pairwise
@@ -73,3 +72,8 @@ def test_what_was_not_fetched_is_an_error() -> None:
 def test_impossible_ranges(start, stop) -> None:
     with pytest.raises(ValueError, match="not a byte range"):
         ByteRange(start, stop)
+
+
+def test_a_gap_as_wide_as_allowed_is_bridged_and_a_wider_one_is_not() -> None:
+    ranges = [ByteRange(0, 10), ByteRange(15, 20), ByteRange(26, 30)]
+    assert coalesce(ranges, gap=5) == (ByteRange(0, 20), ByteRange(26, 30))

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001 - the types of fixtures stand in conftest.py
 """Unreachable, offline, cached, printed in the catalogue: what is left when nobody answers."""
 
 from __future__ import annotations
@@ -158,7 +157,7 @@ def test_offline_by_environment(hub, independent, run, tmp_path) -> None:
 
 
 def test_cache_filled_by_another_program_is_used(hub, independent, access, run) -> None:
-    import huggingface_hub  # noqa: PLC0415
+    import huggingface_hub
 
     sha = hub.add_repo("org/model", independent)
     huggingface_hub.snapshot_download(
@@ -170,6 +169,19 @@ def test_cache_filled_by_another_program_is_used(hub, independent, access, run) 
     assert all(entry.sha256 for entry in weights)
     assert store.tensor_index().value.tensors
     assert len(store.read_range(SHARD, 0, 8).value) == 8
+
+
+def test_partly_cached_model_does_not_pass_for_a_smaller_one(hub, independent, access, run) -> None:
+    import huggingface_hub
+
+    hub.add_repo("org/model", independent)
+    for name in ("config.json", SHARD):
+        huggingface_hub.hf_hub_download(
+            "org/model", name, cache_dir=access.cache_dir, endpoint=access.endpoint, token=False
+        )
+    store = open_store("org/model", run_dir=run, access=access, offline=True)
+    assert refused(store.tensor_index).reason is Reason.OFFLINE
+    assert "only the cached files" in str(store.files().record.note)
 
 
 def test_pinned_commit_is_found_in_the_cache(hub, independent, opened) -> None:
