@@ -31,6 +31,15 @@ class ParameterCount:
         """Return the parameters without embeddings and output head."""
         return self.total - self.embeddings - self.lm_head
 
+    @property
+    def active_as_cards_count(self) -> tuple[int, int, int]:
+        """Return the active parameters: all, without the look-up table, without both tables.
+
+        Model cards use each of the three (Solar-Open, K-EXAONE, GLM-4.5) and rarely say which.
+        """
+        without_table = self.active - self.embeddings
+        return self.active, without_table, without_table - self.lm_head
+
 
 class UncountableDesignError(Exception):
     """The config does not state enough to count parameters; the message names the field."""

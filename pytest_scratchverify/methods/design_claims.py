@@ -109,9 +109,7 @@ def _judge_active(claim: Claim, design: Design, calibration: Calibration) -> Jud
     count = count_parameters(design)
     claimed = float(claim.value)
     shown = {"computed": round(count.active / 1e9, 2), "claimed": claimed / 1e9}
-    nearest_value = min(
-        (count.active, count.active - count.embeddings), key=lambda value: abs(value - claimed)
-    )
+    nearest_value = min(count.active_as_cards_count, key=lambda value: abs(value - claimed))
     if abs(nearest_value - claimed) / claimed <= calibration.parameter_tolerance:
         return Outcome.CONSISTENT, Text(
             "{computed}B active parameters computed, {claimed}B published", **shown

@@ -20,6 +20,7 @@ from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.model.verdict import ComponentVerdict, Verdict
 
 ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more
+CALIBRATED_AREAS = frozenset({"weights", "tokenizer", "behaviour", "training_log"})
 MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
 
 _DUPLICATE_ORDER = (
@@ -78,7 +79,7 @@ def _precedence(finding: Finding) -> tuple[int, str]:
 def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVerdict]:
     """Return a verdict for every planned component and every one that findings speak of."""
     mine = unique_findings(finding for finding in findings if finding.model == plan.model)
-    adjusted = holm_by_id({f.id: f.pvalue for f in mine if f.pvalue is not None})
+    adjusted = _adjust(mine, plan)
     cases: dict[Component, _Case] = {
         component: _Case(component, adjusted=adjusted) for component in plan.components
     }
@@ -98,9 +99,24 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
     }
 
 
+def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
+    """Adjust p-values over all planned hypotheses that may give one, arrived or not.
+
+    What did not arrive counts as p = 1, so that one accusation more never softens another.
+    """
+    pvalues = {f.id: f.pvalue for f in findings if f.pvalue is not None}
+    planned = {
+        f"planned:{i.nodeid}:{i.component}": 1.0
+        for i in plan.intents
+        if i.method.split(".")[0] in CALIBRATED_AREAS
+    }
+    padding = list(planned.items())[: max(0, len(planned) - len(pvalues))]
+    return holm_by_id({**pvalues, **dict(padding)})
+
+
 def _judge(case: _Case, *, complete: bool) -> ComponentVerdict:
     """Apply the rules in the order of their force; the first that holds decides."""
-    for rule in (_accused, _shared, _conflicting, _declared, _not_testable, _suspected):
+    for rule in (_accused, _declared, _shared, _conflicting, _not_testable, _suspected):
         verdict = rule(case)
         if verdict is not None:
             return verdict
@@ -192,18 +208,17 @@ def _shared(case: _Case) -> ComponentVerdict | None:
 
 
 def _conflicting(case: _Case) -> ComponentVerdict | None:
-    disputed = [f for f in case.findings if f.relation == "conflicting"]
+    disputed = [f for f in case.findings if f.relation == "conflicting" and not f.derived]
     return _verdict(case, Verdict.CONFLICTING, disputed[0]) if disputed else None
 
 
 def _declared(case: _Case) -> ComponentVerdict | None:
     declared = case.having(Outcome.DECLARED)
-    accused = case.having(Outcome.DERIVED)
-    return _verdict(case, Verdict.DECLARED_REUSE, declared[0]) if declared and not accused else None
+    return _verdict(case, Verdict.DECLARED_REUSE, declared[0]) if declared else None
 
 
 def _not_testable(case: _Case) -> ComponentVerdict | None:
-    withheld = [f for f in case.findings if f.relation == "not_published"]
+    withheld = [f for f in case.findings if f.relation == "not_published" and not f.derived]
     return _verdict(case, Verdict.NOT_TESTABLE, withheld[0]) if withheld else None
 
 

@@ -73,11 +73,18 @@ def parse_matrix(text: str, where: str = "matrix") -> Matrix:
     try:
         lines: _File = _converter().structure(data, _File)
     except Exception as error:  # cattrs raises an exception group; every leaf becomes a line
-        faults = "; ".join(transform_error(error, path="$"))
+        faults = "; ".join(transform_error(error, path="$", format_exception=_fault))
         raise ScratchError(f"{where}: {faults}") from error
     digest = hashlib.sha256(text.encode()).hexdigest()
     models = {name: _spec(name, line) for name, line in lines.models.items()}
     return Matrix(models=models, default_against=lines.default_against, path=where, digest=digest)
+
+
+def _fault(error: BaseException, kind: type | None) -> str:
+    """Name the wrong value where cattrs names only the type."""
+    from cattrs.v import format_exception  # noqa: PLC0415 - as above
+
+    return str(error) if type(error) is ValueError else format_exception(error, kind)
 
 
 def _spec(name: str, line: _Line) -> ModelSpec:

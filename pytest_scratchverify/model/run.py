@@ -132,7 +132,7 @@ def _fold_model(
     components = fold(
         Plan(
             model=subject.spec.name,
-            intents=tuple(lost),
+            intents=mine,
             components=subject.components,
             complete=not partial,
         ),

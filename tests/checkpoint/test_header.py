@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001 - the types of fixtures and strategies stand where they are made
 from __future__ import annotations
 
 import json
