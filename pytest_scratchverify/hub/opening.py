@@ -18,6 +18,8 @@ from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.model.text import Text
 
+__all__ = ["Catalogue", "FallbackStore", "NoStore", "open_store"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
