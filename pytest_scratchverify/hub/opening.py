@@ -74,8 +74,7 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
         target=target,
         revision=revision,
         budget=budget,
-        # The catalogue's facts are of no revision in particular.
-        catalogue=catalogue if revision is None else None,
+        catalogue=catalogue,
         access=access or HubAccess(),
     )
     try:
@@ -84,7 +83,10 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
         cached = _in_cache(wish, failure)
         if cached is not None:
             return cached
-        if wish.catalogue is None or wish.catalogue(target) is None:
+        # The catalogue's facts are of no revision in particular; they may fill in for one that
+        # cannot be read now, and not for one that the hub says does not exist.
+        refuted = revision is not None and failure.reason is Reason.ABSENT
+        if refuted or wish.catalogue is None or wish.catalogue(target) is None:
             raise
         return FallbackStore(NoStore(target, failure), wish.catalogue)
 

@@ -225,8 +225,19 @@ def test_catalogue_does_not_hide_that_a_file_is_absent_or_broken(hub, opened) ->
     assert refused(opened("org/broken", catalogue=catalogue).config).reason is Reason.MALFORMED
 
 
-def test_catalogue_does_not_stand_in_for_a_revision(opened) -> None:
-    assert refused(lambda: opened("org/x", "v2", offline=True, catalogue=catalogue))
+def test_catalogue_fills_in_for_a_pinned_commit_without_claiming_it(opened) -> None:
+    store = opened("org/x", "0" * 40, offline=True, catalogue=catalogue)
+    record = store.config().record
+    assert record.source is Source.CATALOGUE
+    assert record.revision is None
+
+
+def test_catalogue_does_not_stand_in_for_a_revision_that_does_not_exist(
+    hub, independent, opened
+) -> None:
+    hub.add_repo("org/model", independent)
+    failure = refused(lambda: opened("org/model", "v2", catalogue=catalogue))
+    assert failure.reason is Reason.ABSENT
 
 
 def test_importing_the_package_loads_no_http_stack() -> None:
