@@ -11,12 +11,14 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from pytest_scratchverify import options
 from pytest_scratchverify._parametrize import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify._session import Session
+from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.model.fold import unique_findings
 from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models, missing_intents
@@ -178,15 +180,9 @@ class Controller:
             yield Text("{n} tests broke in the harness", n=broken)
 
     def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
-        from pytest_scratchverify.catalog.entries import shipped_catalogue  # noqa: PLC0415
-
-        catalogue = shipped_catalogue()
         subjects = []
         for spec in self.session.models:
-            entry = catalogue.get(spec.name)
-            config = dict(entry.config) if entry is not None else {}
-            found = _config_of(spec, findings) or config
-            components = planned_components(spec, found)
+            components = planned_components(spec, _components_of(spec, findings))
             chosen = self.session.settings.components
             if chosen:
                 components = tuple(c for c in components if c in chosen)
@@ -226,15 +222,14 @@ class Controller:
         return exitstatus
 
 
-def _config_of(spec: ModelSpec, findings: Iterable[Finding]) -> dict[str, object]:
-    """Return towers found in the model's own config, as far as findings carry them."""
-    found: dict[str, object] = {}
-    for finding in findings:
-        design = finding.details.get("design")
-        if finding.model == spec.name and isinstance(design, dict):
-            tower = finding.method.removeprefix("architecture.").removesuffix("_design")
-            found[f"{tower}_config"] = design
-    return found
+def _components_of(spec: ModelSpec, findings: Iterable[Finding]) -> set[Component]:
+    """Return the components that the model's own config showed, as findings carry them."""
+    return {
+        Component(str(name))
+        for finding in findings
+        if finding.model == spec.name
+        for name in cast("list[str]", finding.details.get("components", []))
+    }
 
 
 def reproduce_command(session: Session) -> str:

@@ -5,8 +5,9 @@ A test says with its marker which hypothesis it is and with its arguments what i
     @pytest.mark.scratch("architecture.core_fields", component="architecture")
     def test_core_fields_are_its_own(pair, record): ...
 
-`model`, `pair`, `tower`, `claim` and `declared` are given values here. The marker's method and
-component may name parameters: ``"architecture.{tower}_design"``.
+`model`, `pair`, `tower`, `claim` and `declared` are given values here, and `component` beside
+`pair`: every trained component. The marker's method and component may name parameters:
+``"architecture.{tower}_design"``, ``component="{component}"``.
 """
 
 from __future__ import annotations
@@ -44,6 +45,16 @@ class Parametrizer:
         if metafunc.definition.get_closest_marker("scratch") is None:
             return
         names = metafunc.fixturenames
+        if "pair" in names and "component" in names:
+            rows = [
+                (pair, component)
+                for pair in self.session.pairs
+                for component in Component
+                if component.is_trained
+            ]
+            ids = [readable_id(pair.model.name, pair.reference.name, c.value) for pair, c in rows]
+            metafunc.parametrize(("pair", "component"), rows, ids=ids)
+            return
         if "pair" in names:
             pairs = self.session.pairs
             ids = [readable_id(pair.model.name, pair.reference.name) for pair in pairs]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -149,30 +149,16 @@ def declared_components(model: ModelSpec) -> list[DeclaredComponent]:
     return declared + disputed
 
 
-def planned_components(
-    model: ModelSpec, config: Mapping[str, object] | None
-) -> tuple[Component, ...]:
-    """Return the components that a verdict has to speak of, as far as can be known offline."""
-    found = {Component.EMBEDDINGS, Component.TEXT_DECODER, Component.LM_HEAD}
-    if config is not None:
-        found |= components_of_config(config)
-    found |= set(model.components) | set(model.declares) | set(model.disputed)
-    return tuple(component for component in Component if component in found)
+def planned_components(model: ModelSpec, found: Iterable[Component]) -> tuple[Component, ...]:
+    """Return the components that a verdict has to speak of.
 
-
-def components_of_config(config: Mapping[str, object]) -> set[Component]:
-    """Return the trained components that a config.json implies beyond the text decoder."""
-    from pytest_scratchverify.checkpoint.design import Tower, read_designs  # noqa: PLC0415
-
-    designs = read_designs(config)  # type: ignore[arg-type]
-    found = set()
-    if Tower.TEXT in designs and designs[Tower.TEXT].is_moe:
-        found.add(Component.ROUTER_EXPERTS)
-    if Tower.VISION in designs:
-        found |= {Component.VISION_ENCODER, Component.PROJECTOR}
-    if Tower.AUDIO in designs:
-        found |= {Component.AUDIO_ENCODER, Component.PROJECTOR}
-    return found
+    `found` are those that the model's config shows; where no config was read, a text model's
+    usual ones stand in. What the matrix names, declares or disputes is always spoken of.
+    """
+    usual = {Component.EMBEDDINGS, Component.TEXT_DECODER, Component.LM_HEAD}
+    named = set(found) or usual
+    named |= set(model.components) | set(model.declares) | set(model.disputed)
+    return tuple(component for component in Component if component in named)
 
 
 def readable_id(*parts: str) -> str:

@@ -65,6 +65,23 @@ class Config:
         return read_designs(self.value)
 
 
+def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
+    """Return the components with weights of their own that a config implies."""
+    found = []
+    if Tower.TEXT in designs:
+        found += [Component.EMBEDDINGS, Component.TEXT_DECODER]
+        tied = designs[Tower.TEXT].fields.get("tie_word_embeddings") is True
+        found += [] if tied else [Component.LM_HEAD]  # a tied head has no weights of its own
+        found += [Component.ROUTER_EXPERTS] if designs[Tower.TEXT].is_moe else []
+    if Tower.VISION in designs:
+        found.append(Component.VISION_ENCODER)
+    if Tower.AUDIO in designs:
+        found.append(Component.AUDIO_ENCODER)
+    if Tower.VISION in designs or Tower.AUDIO in designs:
+        found.append(Component.PROJECTOR)
+    return found
+
+
 def nearest_design(
     model: ModelSpec, config: Config, tower: Tower, catalogue: Catalogue, calibration: Calibration
 ) -> Finding:
@@ -106,6 +123,7 @@ def nearest_design(
         artifacts=(config.record,),
         remedy=_WEIGHTS_NEXT if outcome is Outcome.INDETERMINATE else None,
         details={
+            "components": [*trained_components(config.designs)],
             "design": dict(sorted(design.fields.items())),
             "share_of_foreign_pairs_as_near": calibration.share_as_near(chosen.distance),
             "nearest": [_row(comparison) for comparison in found],
@@ -280,6 +298,7 @@ def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without
     reference: str | None = None,
 ) -> Finding:
     """Return a finding of this method that carries no number."""
+    components: list[Json] = [*trained_components(config.designs)]
     return Finding(
         method=method,
         component=Component.ARCHITECTURE,
@@ -291,6 +310,7 @@ def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without
         level=Level.E0,
         dependence_group=_GROUP,
         artifacts=(config.record,),
+        details={"components": components},
     )
 
 

@@ -95,8 +95,15 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
     return {
         component: _judge(cases[component], complete=plan.complete)
         for component in Component
-        if component in cases
+        if component in cases and _exists(cases[component], plan)
     }
+
+
+def _exists(case: _Case, plan: Plan) -> bool:
+    """Whether the model has the component: not if all that was found is "not applicable"."""
+    if case.component in plan.components or case.absent:
+        return True
+    return any(finding.outcome is not Outcome.NOT_APPLICABLE for finding in case.findings)
 
 
 def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:

@@ -75,5 +75,5 @@ def _size_part(left: object, right: object) -> float:
     if left == right:
         return 0.0
     if isinstance(left, (int, float)) and isinstance(right, (int, float)) and left > 0 < right:
-        return min(1.0, abs(math.log2(left / right)))
+        return min(1.0, math.log2(max(left, right) / min(left, right)))  # symmetric to the bit
     return 1.0

@@ -16,7 +16,11 @@ from pytest_scratchverify.errors import Reason, Unavailable
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.tokenizer.limits import malformed, read_bytes, read_json
 from pytest_scratchverify.tokenizer.read_gguf import MAGIC, read_gguf
-from pytest_scratchverify.tokenizer.read_json import read_tokenizer_json, read_vocab_and_merges
+from pytest_scratchverify.tokenizer.read_json import (
+    read_tokenizer_json,
+    read_vocab_and_merges,
+    read_vocab_txt,
+)
 from pytest_scratchverify.tokenizer.read_sentencepiece import read_sentencepiece
 from pytest_scratchverify.tokenizer.read_tiktoken import read_tekken, read_tiktoken
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer, mark
@@ -27,6 +31,7 @@ FILES = (
     "tekken.json",
     "tokenizer.model",
     "vocab.json",
+    "vocab.txt",
     "tokenizer.tiktoken",
     "tiktoken.model",
 )
@@ -64,6 +69,8 @@ def _read_folder(folder: Path, name: str) -> Tokenizer:
 
 def _reader(path: Path) -> Reader:
     head = _head(path)
+    if path.name == "vocab.txt":  # the one format without a mark of its own
+        return read_vocab_txt
     if head.startswith(MAGIC):
         return read_gguf
     if head.lstrip()[:1] in (b"{", b"["):

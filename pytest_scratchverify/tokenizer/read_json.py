@@ -51,6 +51,19 @@ def read_vocab_and_merges(path: Path, name: str, data: Mapping[str, Any]) -> Tok
     return draft.canonical()
 
 
+def read_vocab_txt(path: Path, name: str) -> Tokenizer:
+    """Read BERT's vocab.txt: one WordPiece token per line, its line number being its id."""
+    lines = read_bytes(path).decode("utf-8", "replace").splitlines()
+    check_tokens(path, len(lines))
+    vocab = {token: index for index, token in enumerate(lines)}
+    draft = _wordpiece(path, name, {"vocab": vocab})
+    draft.source = "vocab.txt"
+    for token in ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"):
+        if token in vocab:
+            _add(draft, token, vocab[token], special=True)
+    return draft.canonical()
+
+
 def _draft(path: Path, name: str, model: Mapping[str, Any]) -> Draft:
     kind = model.get("type")
     if kind is None:  # written before `type` existed; the shape tells

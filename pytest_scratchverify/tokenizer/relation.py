@@ -73,6 +73,28 @@ class Calibration:
     error_rates: Mapping[str, Any]
     built_from: Mapping[str, Any]
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
+        """Take thresholds and pairs from a parsed file. Raises `ScratchError`."""
+        try:
+            if data["schema"] != SCHEMA:
+                raise ScratchError(f"The calibration has schema {data['schema']!r}, not {SCHEMA}.")
+            names = [field.name for field in fields(Thresholds)]
+            limits = Thresholds(**{name: float(data["thresholds"][name]) for name in names})
+            pairs = [dict(zip(data["columns"], row, strict=True)) for row in data["pairs"]]
+            return cls(
+                thresholds=limits,
+                independent=[p for p in pairs if p["truth"] == "independent"],
+                related=[p for p in pairs if p["truth"] == "related"],
+                error_rates=data["error_rates"],
+                built_from=data["built_from"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ScratchError(
+                f"This is no tokenizer calibration ({error!r}); "
+                "build one with tools/calibrate_tokenizer.py."
+            ) from error
+
     def containment_share(self, ratio: float, containment: float) -> tuple[int, int]:
         """Of the independent pairs of a like size ratio, how many overlap as much.
 
@@ -103,23 +125,9 @@ def load_calibration(path: Path) -> Calibration:
     """Read a calibration file. Raises `ScratchError` for one that is not ours."""
     try:
         data = json.loads(path.read_text("utf-8"))
-        if data["schema"] != SCHEMA:
-            raise ScratchError(f"{path.name} has schema {data['schema']!r}, not {SCHEMA!r}.")
-        names = [field.name for field in fields(Thresholds)]
-        thresholds = Thresholds(**{name: float(data["thresholds"][name]) for name in names})
-        pairs = [dict(zip(data["columns"], row, strict=True)) for row in data["pairs"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ScratchError(
-            f"{path.name} is not a tokenizer calibration ({error}); "
-            "build it with tools/calibrate_tokenizer.py."
-        ) from error
-    return Calibration(
-        thresholds=thresholds,
-        independent=[p for p in pairs if p["truth"] == "independent"],
-        related=[p for p in pairs if p["truth"] == "related"],
-        error_rates=data["error_rates"],
-        built_from=data["built_from"],
-    )
+    except (OSError, ValueError) as error:
+        raise ScratchError(f"The calibration {path} cannot be read ({error}).") from error
+    return Calibration.from_json(data)
 
 
 def judge(
@@ -184,7 +192,7 @@ def _related(pair: Comparison, limits: Thresholds) -> Relation:
         return Relation.SHARED_ANCESTRY
     if smaller >= limits.same_containment:
         return Relation.SAME
-    if pair.containment >= limits.extends_containment:
+    if pair.containment >= limits.extends_containment and pair.size_a != pair.size_b:
         return Relation.EXTENDS
     if pair.containment >= limits.derived_containment:
         return Relation.DERIVED
@@ -199,6 +207,9 @@ def _explained(residuals: Sequence[Residual], limits: Thresholds) -> str | None:
 def _way(pair: Comparison, limits: Thresholds) -> Way:
     a_held = pair.containment_a >= limits.derived_containment
     b_held = pair.containment_b >= limits.derived_containment
+    if a_held and b_held and min(pair.containment_a, pair.containment_b) < limits.same_containment:
+        # Each holds nearly all of the other: the one with the surplus holds the other.
+        a_held, b_held = pair.size_a <= pair.size_b, pair.size_a >= pair.size_b
     if a_held and b_held:
         return Way.BOTH
     if b_held:

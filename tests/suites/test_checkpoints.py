@@ -1,0 +1,142 @@
+"""The real suites over small checkpoints, from folders and from the loopback hub."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.hub import checkpoints
+from tests.hub.server import LoopbackHub
+from tests.running import run_suites
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """FIXTURE: random weights of a real layout, no trained models."""
+    root = tmp_path_factory.mktemp("zoo")
+    base = checkpoints.independent(root / "base", seed=1)
+    return {
+        "base": base,
+        "other": checkpoints.independent(root / "other", seed=2),
+        "finetuned": checkpoints.finetuned(root / "finetuned", base),
+        "copy": checkpoints.verbatim_copy(root / "copy", base),
+        "composite": checkpoints.composite(root / "composite"),
+    }
+
+
+@pytest.fixture
+def hub(zoo, tmp_path):
+    with LoopbackHub() as hub:
+        for name, folder in zoo.items():
+            hub.add_repo(f"zoo/{name}", folder)
+        yield hub
+
+
+def test_a_copy_in_a_folder_is_reused_verbatim_and_exits_1(zoo, tmp_path):
+    ran = run_suites("--model", str(zoo["copy"]), "--against", str(zoo["base"]), home=tmp_path)
+    assert ran.code == 1, ran.output
+    name = str(zoo["copy"])
+    decoder = ran.model(name)["components"]["text_decoder"]
+    assert decoder["verdict"] == "REUSED_VERBATIM"
+    assert decoder["reference"] == str(zoo["base"])
+    assert ran.model(name)["policies"]["strict"]["result"] == "FAIL"
+
+
+@pytest.mark.parametrize("suspect", ["other", "finetuned"])
+def test_what_was_not_measured_is_neither_accused_nor_cleared(suspect, zoo, tmp_path):
+    ran = run_suites("--model", str(zoo[suspect]), "--against", str(zoo["base"]), home=tmp_path)
+    decoder = ran.verdicts(str(zoo[suspect]))["text_decoder"]
+    expected = {"other": "INSUFFICIENT_EVIDENCE", "finetuned": "DECLARED_REUSE"}[suspect]
+    assert decoder == expected
+    assert ran.code == (10 if suspect == "other" else 0), ran.output
+
+
+def test_a_composite_model_is_judged_tower_by_tower(zoo, tmp_path):
+    ran = run_suites("--model", str(zoo["composite"]), "--against", str(zoo["base"]), home=tmp_path)
+    components = ran.verdicts(str(zoo["composite"]))
+    assert {"vision_encoder", "projector", "text_decoder"} <= set(components)
+    assert ran.finding("architecture.vision_design")["outcome"] in ("consistent", "indeterminate")
+
+
+def test_the_hub_and_the_folder_give_the_same_findings(zoo, hub, tmp_path):
+    env = hub.environment(tmp_path)
+    on_hub = run_suites("--model", "zoo/copy", "--against", "zoo/base", home=tmp_path, env=env)
+    in_folder = run_suites(
+        "--model", str(zoo["copy"]), "--against", str(zoo["base"]), home=tmp_path
+    )
+    assert on_hub.code == in_folder.code == 1, on_hub.output
+
+    def outcomes(ran):
+        return [(f["method"], f["outcome"]) for f in ran.run["findings"]]
+
+    assert outcomes(on_hub) == outcomes(in_folder)
+    assert on_hub.model("zoo/copy")["revision"]
+    assert on_hub.model("zoo/copy")["sources"] == ["hub"]
+
+
+def test_only_headers_are_read_never_weights(zoo, hub, tmp_path):
+    ran = run_suites("--model", "zoo/other", "--against", "zoo/base", home=tmp_path,
+                     env=hub.environment(tmp_path))  # fmt: skip
+    weights = sum(path.stat().st_size for path in zoo["other"].glob("*.safetensors"))
+    model = ran.model("zoo/other")
+    assert model["bytes_total"] == pytest.approx(weights, rel=0.05)
+    served = hub.sent(".safetensors")
+    assert 0 < served < 0.2 * weights
+    assert model["bytes_read"] > 0
+    assert hub.requests()
+
+
+def test_distribution_changes_nothing_on_the_hub_either(zoo, hub, tmp_path):
+    arguments = ("--model", "zoo/composite", "--against", "zoo/base")
+    env = hub.environment(tmp_path)
+    serial = run_suites(*arguments, home=tmp_path / "a", env=env | {"HF_HOME": str(tmp_path / "a")})
+    spread = run_suites(
+        *arguments, "-n", "2", home=tmp_path / "b", env=env | {"HF_HOME": str(tmp_path / "b")}
+    )
+    assert serial.json_bytes == spread.json_bytes, spread.output
+
+
+def test_the_cache_serves_when_the_hub_is_gone_and_says_so(zoo, hub, tmp_path):
+    arguments = ("--model", "zoo/other", "--against", "zoo/base")
+    run_suites(*arguments, home=tmp_path, env=hub.environment(tmp_path))
+    later = run_suites(*arguments, "--offline", home=tmp_path, env=hub.environment(tmp_path))
+    assert later.model("zoo/other")["sources"] == ["cache"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("gated", "HF_TOKEN"),
+        ("missing", "nobody/missing"),
+        ("rate-limit", "HF_TOKEN"),
+        ("cut-off", "zoo/base"),
+    ],
+)
+def test_a_fault_of_the_hub_is_a_sentence_and_never_a_verdict(fault, words, zoo, hub, tmp_path):
+    name = "zoo/base"
+    if fault == "gated":
+        hub.add_repo("zoo/gated", zoo["base"], gated=True)
+        name = "zoo/gated"
+    elif fault == "missing":
+        name = "nobody/missing"
+    else:
+        hub.fault("zoo/base", "config.json", fault)
+    ran = run_suites("--model", name, "--against", "zoo/other", home=tmp_path,
+                     env=hub.environment(tmp_path))  # fmt: skip
+    assert ran.code == 10, ran.output
+    assert ran.verdicts(name)["text_decoder"] == "INSUFFICIENT_EVIDENCE"
+    design = ran.finding("architecture.text_design")
+    assert design["outcome"] == "unavailable"
+    sentence = design["headline"]["text"] + " " + design["remedy"]["text"]
+    assert words in sentence
+    assert "Traceback" not in ran.output
+
+
+def test_a_model_is_judged_offline_from_a_copied_folder(zoo, tmp_path):
+    moved = tmp_path / "my model, v2 (final)"
+    shutil.copytree(zoo["other"], moved)
+    ran = run_suites("--model", str(moved), "--against", str(zoo["base"]), "--offline",
+                     "-k", "design", home=tmp_path)  # fmt: skip
+    assert ran.run["partial"]
+    assert ran.code == 10, ran.output

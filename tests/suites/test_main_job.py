@@ -1,0 +1,144 @@
+"""The main job, as the README runs it: skt/A.X-K1 with no hub to be reached."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.running import ROOT, run_suites
+
+AXK1 = "skt/A.X-K1"
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    home = tmp_path_factory.mktemp("alone")
+    extras = ["--html", str(home / "r.html"), "--verdict-html", str(home / "v.html")]
+    extras += ["--verdict-md", str(home / "v.md"), "--junitxml", str(home / "junit.xml")]
+    return run_suites("--model", AXK1, *extras, home=home), home
+
+
+def test_it_ends_with_exit_code_10_and_undetermined(alone):
+    ran, _ = alone
+    assert ran.code == 10, ran.output
+    assert ran.model(AXK1)["policies"]["strict"]["result"] == "UNDETERMINED"
+    assert ran.verdicts(AXK1)["text_decoder"] == "INSUFFICIENT_EVIDENCE"
+    assert not ran.run["partial"]
+
+
+def test_it_reports_the_architecture_findings(alone):
+    ran, _ = alone
+    design = ran.finding("architecture.text_design")
+    assert design["outcome"] == "declared"
+    assert design["reference"] == "deepseek-ai/DeepSeek-V3"
+    assert design["details"]["design"]["attention_kind"] == "MLA"
+    core = next(f for f in ran.run["findings"] if f["id"].endswith("moonshotai/Kimi-K2-Instruct")
+                and f["method"] == "architecture.core_fields")  # fmt: skip
+    assert core["statistic"]["value"] == 5
+    assert {"vocab_size", "num_attention_heads"} <= set(core["details"]["equal"])
+    assert ran.finding("architecture.claim.attention-is-mha")["relation"] == "contradicted"
+
+
+def test_every_artifact_is_marked_as_the_catalogues(alone):
+    ran, _ = alone
+    records = [record for f in ran.run["findings"] for record in f["artifacts"]]
+    assert records
+    assert {record["source"] for record in records} == {"catalogue"}
+    assert ran.model(AXK1)["bytes_read"] == 0
+
+
+def test_both_judgements_stand_side_by_side(alone):
+    ran, home = alone
+    policies = ran.model(AXK1)["policies"]
+    assert policies["korea-2026"]["result"] == "PASS"
+    page = (home / "v.html").read_text("utf-8")
+    assert "korea-2026: PASS" in page
+    assert "strict: UNDETERMINED" in page
+    assert "The policies differ because" in page
+
+
+def test_the_terminal_summary_fits_a_screen(alone):
+    ran, _ = alone
+    summary = ran.output.split("= verdict =")[1].split("====")[1]
+    lines = re.split(r"= verdict =+\n", ran.output)[1].split("---")[0].splitlines()
+    assert len(lines) <= 40
+    assert max(len(line) for line in lines) <= 140
+    assert summary
+    assert "not enough was measured" in ran.output
+    assert "Would decide" in ran.output
+
+
+def test_pytest_html_carries_the_verdict_and_the_columns(alone):
+    _, home = alone
+    page = (home / "r.html").read_text("utf-8")
+    assert "strict: UNDETERMINED" in page
+    assert "col-finding" in page
+    assert "INSUFFICIENT_EVIDENCE" in page
+
+
+def test_junit_carries_scalars_of_the_verdict(alone):
+    _, home = alone
+    text = (home / "junit.xml").read_text("utf-8")
+    assert 'name="scratch_outcome"' in text
+    assert 'name="scratch_verdict:skt/A.X-K1:text_decoder" value="INSUFFICIENT_EVIDENCE"' in text
+
+
+def test_the_markdown_names_verdict_and_reproduction(alone):
+    _, home = alone
+    text = (home / "v.md").read_text("utf-8")
+    assert "**strict: UNDETERMINED**" in text
+    assert "pytest suites/ --model skt/A.X-K1 --depth quick" in text
+
+
+def test_serial_and_distributed_runs_write_the_same_bytes(alone, tmp_path):
+    ran, _ = alone
+    distributed = run_suites("--model", AXK1, "-n", "2", home=tmp_path)
+    assert distributed.code == 10, distributed.output
+    assert distributed.json_bytes == ran.json_bytes
+
+
+def test_korean_is_spoken(tmp_path):
+    page = tmp_path / "v.html"
+    ran = run_suites("--model", AXK1, "--report-lang", "ko", "--verdict-html", str(page),
+                     home=tmp_path)  # fmt: skip
+    assert "텍스트 디코더" in ran.output
+    assert '<html lang="ko">' in page.read_text("utf-8")
+
+
+def test_the_whole_matrix_runs(tmp_path):
+    ran = run_suites(home=tmp_path)
+    assert ran.code == 10, ran.output
+    assert len(ran.run["models"]) == 9
+    hyperclova = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"
+    assert ran.verdicts(hyperclova)["vision_encoder"] == "DECLARED_REUSE"
+    assert ran.verdicts(hyperclova)["audio_encoder"] == "CONFLICTING"
+    assert ran.model(hyperclova)["policies"]["strict"]["result"] == "FAIL"
+    assert ran.verdicts("PrimeIntellect/INTELLECT-3")["text_decoder"] == "DECLARED_REUSE"
+    assert ran.verdicts("upstage/Solar-Open-100B")["text_decoder"] == "INSUFFICIENT_EVIDENCE"
+
+
+@pytest.mark.parametrize("policy", ["text-only", "msit-2026"])
+def test_other_policies(policy, tmp_path):
+    hyperclova = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"
+    ran = run_suites("--model", hyperclova, "--policy", policy, home=tmp_path)
+    expected = {"text-only": "UNDETERMINED", "msit-2026": "FAIL"}[policy]
+    assert ran.model(hyperclova)["policies"][policy]["result"] == expected
+
+
+def test_an_unlisted_repository_needs_no_line(tmp_path):
+    ran = run_suites("--model", "nobody/new-model", home=tmp_path)
+    assert ran.code == 10, ran.output
+    assert ran.verdicts("nobody/new-model")["text_decoder"] == "INSUFFICIENT_EVIDENCE"
+
+
+def test_the_run_obeys_its_published_schema(alone):
+    import jsonschema
+
+    ran, _ = alone
+    schema = json.loads(
+        (ROOT / "pytest_scratchverify" / "report" / "run.schema.json").read_text("utf-8")
+    )
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(ran.run, schema)
