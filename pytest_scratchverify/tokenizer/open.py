@@ -1,0 +1,89 @@
+"""Open the tokenizer of a model through the artifact store, wherever its files come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pytest_scratchverify.errors import Reason, Unavailable
+from pytest_scratchverify.model.evidence import ArtifactRecord, Source
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.tokenizer.compare import Vocabulary
+from pytest_scratchverify.tokenizer.read import FILES, read_tokenizer
+from pytest_scratchverify.tokenizer.sketch import sketch_for
+
+# A file is there or not; these reasons mean that nobody knows, and the catalogue may help.
+OUT_OF_REACH = frozenset(
+    {Reason.OFFLINE, Reason.UNREACHABLE, Reason.GATED, Reason.RATE_LIMITED, Reason.ABSENT}
+)
+
+
+class File(Protocol):
+    """A file on disk and the record of how it got there."""
+
+    @property
+    def value(self) -> Path:
+        """Where the file is."""
+        ...
+
+    @property
+    def record(self) -> ArtifactRecord:
+        """What was read."""
+        ...
+
+
+class Store(Protocol):
+    """The part of `hub.store.ArtifactStore` that a tokenizer needs."""
+
+    @property
+    def repo(self) -> str:
+        """The repository or folder."""
+        ...
+
+    def tokenizer_files(self) -> Sequence[File]:
+        """Every file that defines the tokenizer."""
+        ...
+
+
+def open_tokenizer(store: Store) -> tuple[Vocabulary, tuple[ArtifactRecord, ...]]:
+    """Read the fullest tokenizer file of a model; the shipped sketch where none is in reach.
+
+    tokenizer.json says most, then tekken, SentencePiece, vocab.json, tiktoken. The records
+    say what was read, or that the catalogue stood in. Raises `Unavailable` if neither has it.
+    """
+    try:
+        files = list(store.tokenizer_files())
+        chosen = min(files, key=_preference, default=None)
+        if chosen is None:
+            raise _no_file(store.repo)
+        return read_tokenizer(chosen.value, store.repo), tuple(file.record for file in files)
+    except Unavailable as error:
+        sketch = sketch_for(store.repo) if error.reason in OUT_OF_REACH else None
+        if sketch is None:
+            raise
+        return sketch.called(store.repo), (_from_catalogue(store.repo, error),)
+
+
+def _preference(file: File) -> tuple[int, str]:
+    name = file.value.name
+    known = FILES.index(name) if name in FILES else len(FILES)
+    other = name.endswith((".model", ".tiktoken", ".gguf")) or ".model.v" in name
+    return (known if name in FILES or other else len(FILES) + 1), name
+
+
+def _from_catalogue(repo: str, error: Unavailable) -> ArtifactRecord:
+    return ArtifactRecord(
+        repo=repo,
+        file="tokenizer (shipped sketch)",
+        source=Source.CATALOGUE,
+        note=Text("A sketch of the vocabulary stood in for the file: {why}", why=str(error.what)),
+    )
+
+
+def _no_file(repo: str) -> Unavailable:
+    return Unavailable(
+        Reason.ABSENT,
+        Text("{repo} holds no tokenizer file.", repo=repo),
+        Text("Give a repository or folder with one of {files}.", files=list(FILES)),
+    )
