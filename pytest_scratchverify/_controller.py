@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -83,15 +83,20 @@ class Controller:
             return None
         return SHORT_LETTERS.get(Outcome(outcome))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Fold, write, and raise the exit code; pytest-html's own summary comes after this."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, None, None]:
+        """Fold and write before any guest reports; set the exit code after all of them."""
         self._read_plan()
-        if not self.intents or session.config.option.collectonly:
-            return
-        self.run = self._fold(session, exitstatus)
-        self._write(self.run)
-        session.exitstatus = self._exit_status(exitstatus, self.run)
+        if self.intents and not session.config.option.collectonly:
+            self.run = self._fold(session, exitstatus)
+            self._write(self.run)
+            if self.session.settings.junit:
+                add_junit_properties(session.config, self.run)
+        yield
+        if self.run is not None:  # last, since plugins exist that mix theirs into the code
+            session.exitstatus = self._exit_status(exitstatus, self.run)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -168,6 +173,8 @@ class Controller:
         selected = sum(intent.nodeid in self.selected for intent in intents)
         if selected < len(intents):
             yield Text("{n} of {total} hypotheses were selected", n=selected, total=len(intents))
+        if narrowed := _narrowed_by(session.config, self.session):
+            yield Text("only part of the suites was run ({how})", how=narrowed)
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
             yield Text("the run was stopped before its end")
         if self.lost_workers:
@@ -183,11 +190,13 @@ class Controller:
         subjects = []
         for spec in self.session.models:
             components = planned_components(spec, _components_of(spec, findings))
-            chosen = self.session.settings.components
-            if chosen:
-                components = tuple(c for c in components if c in chosen)
             subjects.append(
-                Subject(spec=spec, components=components, korea_2026=self._korea(spec.name))
+                Subject(
+                    spec=spec,
+                    components=components,
+                    asked=self.session.settings.components,
+                    korea_2026=self._korea(spec.name),
+                )
             )
         return subjects
 
@@ -230,6 +239,44 @@ def _components_of(spec: ModelSpec, findings: Iterable[Finding]) -> set[Componen
         if finding.model == spec.name
         for name in cast("list[str]", finding.details.get("components", []))
     }
+
+
+def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
+    """Say how the command line left out tests before they could be planned, if it did.
+
+    What `-k` and `-m` drop is in the plan; what is never collected is not.
+    """
+    for option in ("lf", "stepwise", "deselect", "ignore", "ignore_glob"):
+        if config.getoption(option, default=None):
+            return f"--{option.replace('_', '-')}"
+    if any("::" in argument for argument in config.args):
+        return "node ids"
+    named = {Path(argument).resolve() for argument in config.args}
+    suites = Path(session.matrix.path).resolve().parent
+    left_out = [path for path in suites.glob("test_*.py") if not ({path, *path.parents} & named)]
+    some = any(suites in path.parents for path in named)
+    return "named files" if some and left_out else None
+
+
+def add_junit_properties(config: pytest.Config, run: Run) -> None:
+    """Add the verdicts to a JUnit file's suite, if one is being written.
+
+    pytest's own fixture for this does not reach the controller under xdist (pytest#7767), and
+    there is no public way to its writer; without that way the file merely lacks them.
+    """
+    try:
+        from _pytest.junitxml import xml_key  # noqa: PLC0415
+    except ImportError:
+        return
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    for model in run.models:
+        for name, result in model.policies.items():
+            xml.add_global_property(f"scratch_policy:{model.model}:{name}", result.result.value)
+        for component, verdict in model.components.items():
+            key = f"scratch_verdict:{model.model}:{component}"
+            xml.add_global_property(key, verdict.verdict.value)
 
 
 def reproduce_command(session: Session) -> str:

@@ -46,14 +46,10 @@ class Parametrizer:
             return
         names = metafunc.fixturenames
         if "pair" in names and "component" in names:
-            rows = [
-                (pair, component)
-                for pair in self.session.pairs
-                for component in Component
-                if component.is_trained
-            ]
-            ids = [readable_id(pair.model.name, pair.reference.name, c.value) for pair, c in rows]
-            metafunc.parametrize(("pair", "component"), rows, ids=ids)
+            trained = [component for component in Component if component.is_trained]
+            parts = [(pair, component) for pair in self.session.pairs for component in trained]
+            ids = [readable_id(p.model.name, p.reference.name, c.value) for p, c in parts]
+            metafunc.parametrize(("pair", "component"), parts, ids=ids)
             return
         if "pair" in names:
             pairs = self.session.pairs

@@ -42,6 +42,8 @@ class Worker:
         if findings:
             report.scratch_findings = [dumps(f) for f in findings]  # type: ignore[attr-defined]
             self._shape(report, findings[0], item)
+            if self.session.settings.junit:
+                item.user_properties += scalars(findings[0])  # leave with the teardown report
         return report
 
     def _findings(
@@ -74,6 +76,17 @@ class Worker:
             path, line, _ = item.location
             report.outcome = "skipped"
             report.longrepr = (path, line or 0, f"Skipped: {_reason(finding)}")
+
+
+def scalars(finding: Finding) -> list[tuple[str, object]]:
+    """Return what JUnit's properties can hold of a finding: scalars, never structures."""
+    measured: list[tuple[str, object]] = [
+        ("scratch_outcome", finding.outcome.value),
+        ("scratch_statistic", finding.statistic.value if finding.statistic else None),
+        ("scratch_pvalue", finding.pvalue),
+        ("scratch_effect", finding.effect.value if finding.effect else None),
+    ]
+    return [(name, value) for name, value in measured if value is not None]
 
 
 def _reason(finding: Finding) -> str:

@@ -68,10 +68,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One tested model with its planned components and outside judgements."""
+    """One tested model with its components and outside judgements.
+
+    `asked` are the components that the user asked about, empty for all: the others are not
+    shown, and still stand between the model and a policy's PASS.
+    """
 
     spec: ModelSpec
     components: tuple[Component, ...]
+    asked: frozenset[Component] = frozenset()
     korea_2026: PolicyResult | None = None
 
 
@@ -151,10 +156,11 @@ def _fold_model(
                 result=Result.UNDETERMINED,
                 because=(Text("the public project published nothing on this model"),),
             )
+    shown = {c: v for c, v in components.items() if not subject.asked or c in subject.asked}
     return ModelVerdict(
         model=subject.spec.name,
         revision=_revision(subject.spec, found),
-        components=components,
+        components=shown,
         policies=results,
         bytes_read=sum(record.bytes_read for record in records_of(found)),
         bytes_total=_bytes_total(found),

@@ -30,6 +30,10 @@ class Text:
     def __str__(self) -> str:
         return self.render(self.template)
 
+    def __repr__(self) -> str:
+        # What pytest prints of ``assert not finding.derived, finding.headline``.
+        return str(self)
+
     def render(self, template: str) -> str:
         """Fill `template` (this text's own, or its translation) with the parameters."""
         return template.format(**{key: _shown(value) for key, value in self.params.items()})

@@ -1,0 +1,137 @@
+"""Options, ids, typos: what a user types and what comes back."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.running import ROOT, run_suites
+
+
+def collected(*arguments, home):
+    ran = run_suites("--collect-only", "-q", *arguments, home=home)
+    return ran, [line for line in ran.output.splitlines() if "::" in line]
+
+
+def test_ids_are_readable_and_selectable(tmp_path):
+    ran, ids = collected("--model", "skt/A.X-K1", home=tmp_path)
+    assert ran.code == 0, ran.output
+    wanted = (
+        "suites/test_architecture.py::test_core_fields_are_not_the_references"
+        "[skt/A.X-K1:moonshotai/Kimi-K2-Instruct]"
+    )
+    assert wanted in ids
+    assert all(re.fullmatch(r"[\w/.]+::\w+\[[A-Za-z0-9_:+./-]+\]", line) for line in ids)
+    _, by_k = collected("-k", "skt/A.X-K1 and Kimi-K2", home=tmp_path)
+    assert wanted in by_k
+    assert all("Kimi-K2" in line for line in by_k)
+
+
+def test_a_node_id_runs_by_itself(tmp_path):
+    node = "suites/test_architecture.py::test_parameters_add_up[skt/A.X-K1]"
+    ran = run_suites("--model", "skt/A.X-K1", home=tmp_path, suites=node)
+    assert ran.run["plan"]["planned"] == 1
+    assert "1 passed" in ran.output
+
+
+def test_markers_select_a_method(tmp_path):
+    _, ids = collected("-m", "disclosure", home=tmp_path)
+    assert ids
+    assert {line.split("::")[0] for line in ids} == {"suites/test_disclosure.py"}
+
+
+def test_collection_needs_no_network_and_is_fast(tmp_path):
+    """Not a timed test of speed: a hub that hangs would show as minutes, not as seconds."""
+    started = time.monotonic()
+    ran, ids = collected(home=tmp_path)
+    assert ran.code == 0
+    assert len(ids) > 100
+    assert time.monotonic() - started < 20
+
+
+def test_without_model_the_whole_matrix_is_planned(tmp_path):
+    _, ids = collected(home=tmp_path)
+    for name in ("upstage/Solar-Open-100B", "PrimeIntellect/INTELLECT-3", "Qwen/Qwen2.5-7B"):
+        assert any(name in line for line in ids)
+
+
+def test_globs_go_over_the_matrix(tmp_path):
+    _, ids = collected("--model", "Qwen/*7B*", home=tmp_path)
+    assert {line.split("[")[1].split(":")[0].rstrip("]") for line in ids} == {
+        "Qwen/Qwen2.5-7B",
+        "Qwen/Qwen2.5-7B-Instruct",
+    }
+
+
+def test_case_does_not_matter_for_listed_models(tmp_path):
+    _, ids = collected("--model", "SKT/a.x-k1", home=tmp_path)
+    assert any("[skt/A.X-K1]" in line for line in ids)
+
+
+def test_against_replaces_the_references(tmp_path):
+    _, ids = collected("--model", "skt/A.X-K1", "--against", "org/suspected-parent", home=tmp_path)
+    pairs = [line for line in ids if "test_core_fields" in line]
+    assert [line.split("[")[1] for line in pairs] == ["skt/A.X-K1:org/suspected-parent]"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "A.X-K1"), "did you mean skt/A.X-K1"),
+        (("--model", "skt/A.XK1"), "did you mean skt/A.X-K1"),
+        (("--model", "skt/A.X-K"), "did you mean skt/A.X-K1"),
+        (("--model", "upstge/Solar-Open-100B"), "did you mean upstage/Solar-Open-100B"),
+        (("--model", "nobody/*"), "no model of the matrix matches"),
+        (("--model", "./no/such/folder"), "there is no such folder"),
+        (("--component", "vison_encoder"), "did you mean vision_encoder"),
+        (("--policy", "lenient"), "invalid choice: 'lenient'"),
+        (("--depth", "deep"), "invalid choice: 'deep'"),
+        (("--byte-budget", "much"), "is not a size"),
+        (("--matrix", "none.toml"), "cannot read the matrix"),
+    ],
+)
+def test_a_slip_is_one_clear_usage_error(arguments, message, tmp_path):
+    ran = run_suites(*arguments, home=tmp_path)
+    assert ran.code == 4, ran.output
+    assert message.lower() in ran.output.lower()
+    assert "Traceback" not in ran.output
+    assert ran.run is None
+
+
+def test_an_unlisted_version_is_no_typo(tmp_path):
+    ran, ids = collected("--model", "skt/A.X-K2", home=tmp_path)
+    assert ran.code == 0, ran.output
+    assert ids
+
+
+def test_an_exact_id_can_be_insisted_on(tmp_path):
+    ran, ids = collected("--model", "hf:skt/A.XK1", home=tmp_path)
+    assert ran.code == 0
+    assert any("[skt/A.XK1]" in line for line in ids)
+
+
+def test_every_option_has_an_ini_twin(tmp_path, pytester, suite, run):
+    suite()
+    result, found = run("-o", "scratch_model=org/other", "-o", "scratch_policy=text-only",
+                        "-o", "scratch_depth=robust")  # fmt: skip
+    assert result.ret == 0, result.stdout.str()
+    assert [model["model"] for model in found["models"]] == ["org/other"]
+    assert list(found["models"][0]["policies"]) == ["text-only"]
+    assert found["options"]["depth"] == "robust"
+
+
+def test_a_folder_with_an_awkward_name_gets_a_selectable_id(tmp_path):
+    folder = tmp_path / "내 모델 (v=1)"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    _, ids = collected("--model", str(folder), home=tmp_path)
+    assert all(re.fullmatch(r"[\w/.]+::\w+\[[A-Za-z0-9_:+./-]+\]", line) for line in ids)
+
+
+def test_the_aliases_and_the_prefixed_options_are_the_same(tmp_path):
+    _, short = collected("--model", "skt/A.X-K1", home=tmp_path)
+    _, long = collected("--scratch-model", "skt/A.X-K1", home=tmp_path)
+    assert short == long
+    assert (ROOT / "conftest.py").exists()
