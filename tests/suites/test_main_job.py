@@ -61,11 +61,9 @@ def test_both_judgements_stand_side_by_side(alone):
 
 def test_the_terminal_summary_fits_a_screen(alone):
     ran, _ = alone
-    summary = ran.output.split("= verdict =")[1].split("====")[1]
     lines = re.split(r"= verdict =+\n", ran.output)[1].split("---")[0].splitlines()
     assert len(lines) <= 40
     assert max(len(line) for line in lines) <= 140
-    assert summary
     assert "not enough was measured" in ran.output
     assert "Would decide" in ran.output
 

@@ -1,0 +1,52 @@
+# Everything a developer runs. Users need ./verify and `make test` only.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARTIFACTS := .artifacts/.fetched
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup test test-slow lint types format messages calibrate catalog clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	touch $(STAMP)
+
+$(ARTIFACTS): $(STAMP) tools/fetch_artifacts.py
+	$(BIN)/python tools/fetch_artifacts.py
+	touch $(ARTIFACTS)
+
+test: $(ARTIFACTS) lint types
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+test-slow: $(ARTIFACTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+messages: $(STAMP)
+	$(BIN)/python tools/messages.py
+
+calibrate: $(STAMP)
+	$(BIN)/python tools/calibrate_architecture.py
+
+catalog: $(STAMP)
+	$(BIN)/python tools/build_catalog.py --facts ../shared/facts
+	$(BIN)/python tools/build_claims.py --facts ../shared/facts
+
+clean:
+	rm -rf $(VENV) .artifacts build dist *.egg-info

@@ -1,0 +1,281 @@
+"""What each tensor of a checkpoint is for: one table of names, one line per pattern.
+
+An architecture is supported by the lines that its tensor names match; to add one, add a line.
+A name that no line matches is reported as unmapped and never guessed, because a tensor that
+is compared with the wrong partner looks independent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from pytest_scratchverify.model.component import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A tensor's place: its component, layer, kind and expert; `part` is weight, bias, scale.
+
+    `layer` is None outside of the layers, `expert` is a number, "shared", or "stack" for a
+    tensor that holds all experts one after the other. `transposed` says that rows are inputs,
+    as in GPT-2's Conv1D.
+    """
+
+    component: Component
+    kind: str
+    layer: int | None = None
+    expert: int | str | None = None
+    part: str = "weight"
+    transposed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoleMap:
+    """The roles of a checkpoint's tensors by name, and the names that have none."""
+
+    roles: Mapping[str, Role]
+    unmapped: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+
+
+TEXT, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
+VISION, AUDIO = Component.VISION_ENCODER, Component.AUDIO_ENCODER
+
+# Where the stacks of layers are. The first line that matches decides; towers come before text.
+STACKS: tuple[tuple[Component, str], ...] = (
+    (VISION, r"(?:.*\.)?(?:visual|vision_tower|vision_model|vision_encoder|image_encoder|vit)\."),
+    (AUDIO, r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."),
+    (TEXT, r"(?:(?:model|language_model|transformer|text_model|llm|gpt_neox|bert|roberta|encoder"
+           r"|thinker|decoder|backbone)\.)*"),
+)  # fmt: skip
+LAYER = r"(?:(?:vision_model|encoder|transformer|model)\.)*(?:layers?|blocks|h|resblocks)\."
+
+ATTENTION = r"(?:self_attn|attn|attention|self_attention|linear_attn)\."
+DENSE = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\."
+EXPERT = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)\.(?P<expert>\d+)\."
+STACKED = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?P<stack>experts)\."
+SHARED = r"(?:mlp|feed_forward|block_sparse_moe|moe)\.(?P<shared>shared_experts?)\.(?:mlp\.)?"
+
+# Inside a layer: kind and the name that follows the layer's number.
+IN_LAYER: tuple[tuple[str, str], ...] = (
+    # attention: Llama, Qwen, Mixtral, GLM, Solar, EXAONE, Gemma, OLMo, Phi, gpt-oss
+    ("q", ATTENTION + r"(?:q_proj|wq|query|q_lin)"),
+    ("k", ATTENTION + r"(?:k_proj|wk|key|k_lin)"),
+    ("v", ATTENTION + r"(?:v_proj|wv|value|v_lin)"),
+    ("o", ATTENTION + r"(?:o_proj|wo|out_proj|dense|proj|out_lin)"),
+    ("sinks", ATTENTION + r"sinks"),
+    # BERT and its descendants
+    ("q", r"attention\.self\.query"),
+    ("k", r"attention\.self\.key"),
+    ("v", r"attention\.self\.value"),
+    ("o", r"attention\.output\.dense"),
+    ("norm_post", r"attention\.output\.LayerNorm"),
+    ("fc1", r"intermediate\.dense"),
+    ("fc2", r"output\.dense"),
+    ("norm_out", r"output\.LayerNorm"),
+    # fused query, key and value: Phi-3, GPT-NeoX, vision towers, GPT-2 (inputs first)
+    ("qkv", ATTENTION + r"(?:qkv_proj|query_key_value|qkv|in_proj)"),
+    ("qkv^T", r"attn\.c_attn"),
+    ("o^T", r"attn\.c_proj"),
+    # multi-head latent attention: DeepSeek-V2/V3, Kimi-K2, A.X-K1, VAETKI
+    ("q_a", ATTENTION + r"q_a_proj"),
+    ("q_b", ATTENTION + r"q_b_proj"),
+    ("kv_a", ATTENTION + r"kv_a_proj_with_mqa"),
+    ("kv_b", ATTENTION + r"kv_b_proj"),
+    ("norm_q_a", ATTENTION + r"q_a_layernorm"),
+    ("norm_kv_a", ATTENTION + r"kv_a_layernorm"),
+    ("norm_q", ATTENTION + r"(?:q_norm|q_layernorm|query_layernorm)"),
+    ("norm_k", ATTENTION + r"(?:k_norm|k_layernorm|key_layernorm)"),
+    # norms of the residual stream
+    ("norm_in", r"(?:input_layernorm|ln_1|norm1|layer_norm1|attention_norm|self_attn_layer_norm)"),
+    ("norm_post", r"(?:post_attention_layernorm|ln_2|norm2|layer_norm2|ffn_norm)"),
+    ("norm_pre_ffn", r"pre_feedforward_layernorm"),
+    ("norm_post_ffn", r"post_feedforward_layernorm"),
+    ("norm_post_mlp", r"post_mlp_layernorm"),
+    ("norm_final", r"final_layer_norm"),
+    # experts: one by one (Qwen, DeepSeek, GLM, Solar, K-EXAONE; Mixtral and PhiMoE as w1 w3 w2)
+    ("gate", EXPERT + r"(?:gate_proj|w1)"),
+    ("up", EXPERT + r"(?:up_proj|w3)"),
+    ("down", EXPERT + r"(?:down_proj|w2)"),
+    ("gate", SHARED + r"gate_proj"),
+    ("up", SHARED + r"up_proj"),
+    ("down", SHARED + r"down_proj"),
+    ("shared_gate", r"mlp\.(?P<shared>shared_expert)_gate"),
+    # experts in one tensor: gpt-oss, Llama 4, transformers from version 5
+    ("gate_up", STACKED + r"gate_up_proj"),
+    ("down", STACKED + r"down_proj"),
+    ("gate_up_bias", STACKED + r"gate_up_proj_bias"),
+    ("down_bias", STACKED + r"down_proj_bias"),
+    # routers
+    ("router", r"(?:mlp|feed_forward|block_sparse_moe|moe)\.(?P<routes>gate|router)"),
+    ("router", r"mlp\.gate\.(?P<routes>wg)"),
+    ("router_bias", r"(?:mlp|block_sparse_moe)\.(?P<routes>gate)\.e_score_correction_bias"),
+    ("router_bias", r"mlp\.(?P<routes>e_score_correction_bias|expert_bias)"),
+    # dense feed-forward blocks
+    ("gate_up", DENSE + r"gate_up_proj"),
+    ("gate", DENSE + r"(?:gate_proj|w1)"),
+    ("up", DENSE + r"(?:up_proj|w3)"),
+    ("down", DENSE + r"(?:down_proj|w2)"),
+    ("fc1", r"(?:mlp\.)?(?:fc1|dense_h_to_4h|lin1)"),
+    ("fc2", r"(?:mlp\.)?(?:fc2|dense_4h_to_h|lin2)"),
+    ("fc1^T", r"mlp\.c_fc"),
+    ("fc2^T", r"mlp\.c_proj"),
+    # multi-token prediction (DeepSeek-V3, GLM-4.5): the extra layer's own tensors
+    ("mtp_norm_embed", r"enorm"),
+    ("mtp_norm_hidden", r"hnorm"),
+    ("mtp_proj", r"eh_proj"),
+    ("mtp_embed", r"embed_tokens"),
+    ("mtp_head", r"shared_head\.head"),
+    ("norm_mtp", r"shared_head\.norm"),
+)
+
+# Outside of the layers: component, kind and the whole name.
+_M = r"(?:(?:model|language_model|transformer|text_model|llm|gpt_neox|bert|roberta|thinker|decoder)\.)*"
+_V = r"(?:.*\.)?(?:visual|vision_tower|vision_model|vision_encoder|vit)\."
+_A = r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."
+OUTSIDE: tuple[tuple[Component, str, str], ...] = (
+    (Component.PROJECTOR, "proj_norm", _V + r"merger\.(?:ln_q|norm)"),
+    (Component.PROJECTOR, "proj_in", _V + r"merger\.(?:mlp\.0|linear_fc1)"),
+    (Component.PROJECTOR, "proj_out", _V + r"merger\.(?:mlp\.2|linear_fc2)"),
+    (
+        Component.PROJECTOR,
+        "proj_in",
+        r"(?:model\.)?(?:mm_projector|multi_modal_projector|projector|connector|aligner)\.(?:0|linear_1|linear|net\.0)",
+    ),
+    (
+        Component.PROJECTOR,
+        "proj_out",
+        r"(?:model\.)?(?:mm_projector|multi_modal_projector|projector|connector|aligner)\.(?:2|linear_2|net\.2)",
+    ),
+    (VISION, "patch_embed", _V + r"(?:.*\.)?(?:patch_embed\.proj|patch_embedding|conv1)"),
+    (VISION, "position", _V + r"(?:.*\.)?(?:position_embedding|pos_embed|positional_embedding)"),
+    (VISION, "class_token", _V + r"(?:.*\.)?(?:class_embedding|cls_token)"),
+    (
+        VISION,
+        "norm_final",
+        _V + r"(?:.*\.)?(?:post_layernorm|ln_post|norm|pre_layrnorm|post_trunk_norm)",
+    ),
+    (AUDIO, "conv1", _A + r"(?:.*\.)?conv1"),
+    (AUDIO, "conv2", _A + r"(?:.*\.)?conv2"),
+    (AUDIO, "norm_final", _A + r"(?:.*\.)?(?:layer_norm|ln_post)"),
+    (Component.PROJECTOR, "proj_out", _A + r"proj"),
+    (
+        Component.EMBEDDINGS,
+        "embed",
+        _M + r"(?:embed_tokens|wte|embed_in|word_embeddings|embeddings\.word_embeddings|embedding)",
+    ),
+    (
+        Component.EMBEDDINGS,
+        "position",
+        _M + r"(?:wpe|embeddings\.position_embeddings|embed_positions)",
+    ),
+    (Component.EMBEDDINGS, "token_type", _M + r"embeddings\.token_type_embeddings"),
+    (Component.EMBEDDINGS, "norm_embed", _M + r"embeddings\.LayerNorm"),
+    (Component.LM_HEAD, "head", _M + r"(?:lm_head|embed_out|output)"),
+    (TEXT, "norm_final", _M + r"(?:norm|ln_f|final_layer_norm|final_layernorm)"),
+    (TEXT, "pooler", _M + r"pooler\.dense"),
+)
+
+# Beside a weight: what the last word of a name makes of the tensor.
+PARTS: Mapping[str, str] = {
+    "weight": "weight",
+    "bias": "bias",
+    "weight_scale_inv": "scale_inv",
+    "weight_scale": "scale",
+    "scales": "scale",
+    "weight_packed": "packed",
+    "qweight": "packed",
+    "blocks": "packed",
+}
+# Constants that a formula fills: the same in every model of the kind, hence never evidence.
+COMPUTED = re.compile(
+    r".*(?:rotary_emb\.(?:inv_freq|.*cached)|position_ids|masked_bias|attn\.bias"
+    r"|attention\.(?:bias|masked_bias|rotary_emb\.inv_freq)|logit_scale|inv_freq"
+    r"|num_batches_tracked)$"
+)
+
+
+@cache
+def _tables() -> tuple[
+    list[tuple[Component, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]],
+    list[tuple[Component, str, re.Pattern[str]]],
+]:  # fmt: skip
+    stacks = [
+        (component, re.compile(prefix + LAYER + r"(?P<layer>\d+)\.(?P<rest>.+)"))
+        for component, prefix in STACKS
+    ]
+    inside = [(kind, re.compile(pattern)) for kind, pattern in IN_LAYER]
+    outside = [(component, kind, re.compile(pattern)) for component, kind, pattern in OUTSIDE]
+    return stacks, inside, outside
+
+
+def role_of(name: str) -> Role | None:
+    """Return the role of the tensor called `name`, or None where no line of the table fits."""
+    stem, part = _split(name)
+    stacks, inside, outside = _tables()
+    for component, pattern in stacks:
+        found = pattern.fullmatch(stem)
+        if found:
+            return _in_layer(component, int(found["layer"]), found["rest"], part, inside)
+    for component, kind, whole in outside:
+        if whole.fullmatch(stem):
+            return Role(component, kind, part=part)
+    return None
+
+
+def read_roles(names: Iterable[str]) -> RoleMap:
+    """Give every tensor its role; what has none is listed, sorted, and so are constants."""
+    roles: dict[str, Role] = {}
+    unmapped: list[str] = []
+    ignored: list[str] = []
+    for name in sorted(names):
+        if COMPUTED.fullmatch(name):
+            ignored.append(name)
+            continue
+        role = role_of(name)
+        if role is None:
+            unmapped.append(name)
+        else:
+            roles[name] = role
+    return RoleMap(roles, tuple(unmapped), tuple(ignored))
+
+
+def _split(name: str) -> tuple[str, str]:
+    stem, _, last = name.rpartition(".")
+    if stem and last in PARTS:
+        return stem, PARTS[last]
+    for ending, part in (("_blocks", "packed"), ("_scales", "scale")):
+        if name.endswith(ending):
+            return name.removesuffix(ending), part
+    return name, "weight"
+
+
+def _in_layer(
+    component: Component, layer: int, rest: str, part: str, inside: list[tuple[str, re.Pattern[str]]]
+) -> Role | None:
+    for kind, pattern in inside:
+        found = pattern.fullmatch(rest)
+        if found:
+            groups = found.groupdict()
+            expert = _expert(groups)
+            routed = expert is not None or groups.get("routes") is not None
+            return Role(
+                EXPERTS if routed and component is TEXT else component,
+                kind.removesuffix("^T"),
+                layer,
+                expert,
+                part,
+                transposed=kind.endswith("^T"),
+            )
+    return None
+
+
+def _expert(groups: Mapping[str, str | None]) -> int | str | None:
+    if groups.get("expert") is not None:
+        return int(str(groups["expert"]))
+    if groups.get("shared") is not None:
+        return "shared"
+    return "stack" if groups.get("stack") is not None else None

@@ -1,0 +1,296 @@
+"""Choose which parts of which tensors to read, so that two models are read at the same places.
+
+What is read depends on nothing but the role of a tensor, its shape and the number of its
+layer, and on a seed that is published here. So slices that were saved from one model can be
+compared with any other later, and nobody can prepare a model for the places that will be
+read and leave the rest alone without knowing that this is possible: pass another seed.
+
+Rows of a tensor do not depend on the layer, so that layers can be compared with one another
+(`stats.layer_map`). Layers come in an order drawn from the seed, and a larger budget reads
+more of the same order: what is read at quick is a part of what is read at robust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from pytest_scratchverify.checkpoint.dtypes import NUMPY_DTYPES
+from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
+from pytest_scratchverify.checkpoint.roles import Role, read_roles
+from pytest_scratchverify.model.component import Component
+
+SEED = "scratchverify-slices-2026"
+BLOCK_ELEMENTS = 2**18  # one block: half a megabyte of BF16, a sensible request
+WHOLE_ELEMENTS = 2**19  # a matrix no larger than this is read whole
+NORM_LAYERS = 64
+
+# Bytes of weights per model. The headers of the checkpoint are charged to the same account.
+BUDGETS: Mapping[str, int | None] = {
+    "metadata": 0,
+    "quick": 16_000_000,
+    "robust": 256_000_000,
+    "full": None,
+}
+# How a model's bytes are divided among the components that it has.
+SHARES: Mapping[Component, float] = {
+    Component.TEXT_DECODER: 0.34,
+    Component.ROUTER_EXPERTS: 0.24,
+    Component.EMBEDDINGS: 0.10,
+    Component.LM_HEAD: 0.10,
+    Component.VISION_ENCODER: 0.12,
+    Component.AUDIO_ENCODER: 0.06,
+    Component.PROJECTOR: 0.04,
+}
+# The kinds whose columns are channels of the residual stream: [out, hidden].
+RESIDUAL_COLUMNS = frozenset(
+    {"q", "k", "v", "qkv", "q_a", "kv_a", "gate", "up", "fc1", "router", "embed", "head"}
+)
+# Read in this order within a layer; what comes first survives a small budget.
+ORDER = ("gate", "up", "fc1", "v", "kv_a", "q_a", "q", "k", "qkv", "router", "o", "down", "fc2")
+OUTER = ("embed", "head", "proj_in", "proj_out", "patch_embed")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """A place that two models may have in common: what is compared is compared by slot."""
+
+    component: str
+    kind: str
+    layer: int = -1
+    expert: str = ""
+
+    def __str__(self) -> str:
+        layer = "" if self.layer < 0 else str(self.layer)
+        return "/".join((self.component, self.kind, layer, self.expert))
+
+    @classmethod
+    def parse(cls, text: str) -> Slot:
+        """Read what `str` wrote."""
+        component, kind, layer, expert = text.split("/")
+        return cls(component, kind, int(layer) if layer else -1, expert)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix as the statistics see it: rows are outputs, whatever the file calls it.
+
+    `first_row` is where the matrix begins inside of its tensor, counted in rows: a fused
+    ``gate_up_proj`` holds two matrices, a stack of experts one or two for each expert.
+    """
+
+    slot: Slot
+    info: TensorInfo
+    rows: int
+    cols: int
+    first_row: int = 0
+    scale: TensorInfo | None = None
+    step: int = 1
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one stored row."""
+        return self.cols * DTYPE_BITS[self.info.dtype] // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows `start` to `stop` of a matrix."""
+
+    matrix: Matrix
+    start: int
+    stop: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that reading the block costs, with its scales."""
+        scale = self.matrix.scale.nbytes if self.matrix.scale else 0
+        return (self.stop - self.start) * self.matrix.row_bytes + scale
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The matrices and vectors of a checkpoint by slot, and what could not be placed."""
+
+    matrices: Mapping[Slot, Matrix]
+    parameters: Mapping[str, int]
+    unmapped: tuple[str, ...]
+    unsupported: tuple[str, ...]
+
+    def of(self, component: Component) -> dict[Slot, Matrix]:
+        """Return the matrices of one component."""
+        return {s: m for s, m in self.matrices.items() if s.component == component.value}
+
+
+def take_inventory(index: TensorIndex) -> Inventory:
+    """Sort a checkpoint's tensors into slots.
+
+    Only tensors of dtypes that `dtypes` decodes get a slot; the others are listed. Parameters
+    are counted per component over everything that has a role.
+    """
+    role_map = read_roles(index.tensors)
+    scales = _scales(index, role_map.roles)
+    matrices: dict[Slot, Matrix] = {}
+    parameters: dict[str, int] = {}
+    unsupported: list[str] = []
+    for name, role in role_map.roles.items():
+        info = index.tensors[name]
+        if role.part in ("scale", "scale_inv"):
+            continue
+        key = role.component.value
+        parameters[key] = parameters.get(key, 0) + info.parameters
+        if info.dtype not in NUMPY_DTYPES or role.part == "packed":
+            unsupported.append(name)
+        elif role.part == "weight":
+            for matrix in _matrices(role, info, scales.get(name)):
+                matrices.setdefault(matrix.slot, matrix)
+    return Inventory(matrices, parameters, role_map.unmapped, tuple(unsupported))
+
+
+def _scales(index: TensorIndex, roles: Mapping[str, Role]) -> dict[str, TensorInfo]:
+    found: dict[str, TensorInfo] = {}
+    for name, role in roles.items():
+        if role.part in ("scale", "scale_inv"):
+            weight = name.removesuffix("_inv").removesuffix("_scale")
+            found[weight] = index.tensors[name]
+    return found
+
+
+def _matrices(role: Role, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
+    layer = -1 if role.layer is None else role.layer
+    expert = "" if role.expert is None else str(role.expert)
+    slot = Slot(role.component.value, role.kind, layer, expert)
+    if len(info.shape) == 1:
+        yield Matrix(slot, info, 1, info.shape[0])
+    elif role.transposed or not info.shape:
+        # Inputs first: a row is a channel of the residual stream. Both models of such a
+        # family store it so, and slots of unlike orientation never meet.
+        rows, cols = info.shape[0], prod(info.shape[1:])
+        yield Matrix(replace(slot, kind=f"{role.kind}^T"), info, rows, cols)
+    elif role.expert == "stack" and len(info.shape) == 3:
+        yield from _stack(slot, info)
+    elif len(info.shape) >= 2:
+        rows, cols = info.shape[0], prod(info.shape[1:])
+        yield from _split_fused(Matrix(slot, info, rows, cols, scale=scale))
+
+
+def _stack(slot: Slot, info: TensorInfo) -> Iterator[Matrix]:
+    count, rows, cols = info.shape
+    for expert in range(count):
+        one = Matrix(replace(slot, expert=str(expert)), info, rows, cols, expert * rows)
+        # [experts, 2 inner, hidden] has gate and up one after the other; the other layout,
+        # [experts, hidden, 2 inner], has inputs first.
+        if slot.kind == "gate_up" and rows > cols / 2 and rows % 2 == 0 and rows != cols // 2:
+            yield from _split_fused(one)
+        else:
+            yield one
+
+
+def _split_fused(matrix: Matrix) -> Iterator[Matrix]:
+    if matrix.slot.kind != "gate_up" or matrix.rows % 2:
+        yield matrix
+        return
+    half = matrix.rows // 2
+    for kind, first in (("gate", 0), ("up", half)):
+        yield replace(
+            matrix,
+            slot=replace(matrix.slot, kind=kind),
+            rows=half,
+            first_row=matrix.first_row + first,
+        )
+
+
+def block_of(matrix: Matrix, seed: str = SEED) -> Block:
+    """Return the rows of a matrix that are read first: all of them if it is small.
+
+    The place depends on the seed, on the group of kinds that share their rows, and on the
+    shape; not on the layer, the expert or the model.
+    """
+    if matrix.rows * matrix.cols <= WHOLE_ELEMENTS:
+        return Block(matrix, 0, matrix.rows)
+    count = min(matrix.rows, max(16, BLOCK_ELEMENTS // matrix.cols // 16 * 16))
+    group = "mlp" if matrix.slot.kind in ("gate", "up", "fc1") else matrix.slot.kind
+    places = (matrix.rows - count) // 16 + 1
+    start = _draw(seed, group, matrix.rows, matrix.cols) % places * 16
+    return Block(matrix, start, start + count)
+
+
+def _draw(*words: object) -> int:
+    digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
+    """Sort matrices by the order in which they are read: norms, then layer by layer."""
+
+    def key(matrix: Matrix) -> tuple[object, ...]:
+        slot = matrix.slot
+        if slot.kind.startswith("norm"):
+            return (0, _draw(seed, "layer", slot.layer), slot.kind)
+        if slot.layer < 0:
+            rank = OUTER.index(slot.kind) if slot.kind in OUTER else len(OUTER)
+            return (1, rank, slot.kind)
+        # One expert of one layer and then the next layer: experts of a layer come in a drawn
+        # order, and the first of every layer before the second of any.
+        turn = _draw(seed, "expert", slot.expert) if slot.expert else 0
+        kind = ORDER.index(slot.kind) if slot.kind in ORDER else len(ORDER)
+        return (2, turn, _draw(seed, "layer", slot.layer), kind, slot.kind)
+
+    return sorted(matrices, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The blocks to read of one component, and how much of it they stand for."""
+
+    blocks: tuple[Block, ...]
+    nbytes: int
+    touched_parameters: int
+    complete: bool
+
+
+def plan_component(
+    matrices: Mapping[Slot, Matrix], budget: int | None, seed: str = SEED
+) -> Plan:
+    """Choose blocks of one component within `budget` bytes; None reads everything."""
+    chosen: list[Block] = []
+    spent = norms = 0
+    complete = True
+    for matrix in in_order(matrices.values(), seed):
+        whole = Block(matrix, 0, matrix.rows)
+        block = whole if budget is None else block_of(matrix, seed)
+        if matrix.slot.kind.startswith("norm"):
+            norms += 1
+            if budget is not None and norms > NORM_LAYERS:
+                continue
+        if budget is not None and spent + block.nbytes > budget:
+            complete = False
+            continue
+        complete &= block == whole
+        chosen.append(block)
+        spent += block.nbytes
+    touched = sum(b.matrix.rows * b.matrix.cols for b in chosen)
+    return Plan(tuple(chosen), spent, touched, complete)
+
+
+def component_budget(
+    depth: str, present: Sequence[Component], component: Component, header_bytes: int
+) -> int | None:
+    """Return the bytes of weights that one component may cost at a depth."""
+    total = BUDGETS[depth]
+    if total is None:
+        return None
+    shares = sum(SHARES[c] for c in present if c in SHARES)
+    left = max(0, total - header_bytes)
+    return int(left * SHARES[component] / shares)
+
+
+def common(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> list[Slot]:
+    """Return the slots at which two models hold matrices of one shape."""
+    return sorted(
+        slot
+        for slot in ours.keys() & theirs.keys()
+        if (ours[slot].rows, ours[slot].cols) == (theirs[slot].rows, theirs[slot].cols)
+    )

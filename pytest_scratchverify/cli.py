@@ -1,0 +1,107 @@
+"""The console script `scratchverify`: thin wrappers, everything happens elsewhere.
+
+scratchverify run --model org/name ...      the suites, with every option of pytest
+scratchverify fetch org/name ...            read metadata into the cache, for offline runs
+scratchverify render run.json --html FILE   make reports of an earlier run
+scratchverify catalog add org/name          maintain the catalogue
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_scratchverify.options import LANGUAGES, OPTIONS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {"run": _run, "fetch": _fetch, "render": _render, "catalog": _catalog}
+    if not given or given[0] not in commands:
+        sys.stderr.write(f"{__doc__}\n")
+        return 0 if given in (["-h"], ["--help"]) else 2
+    return commands[given[0]](given[1:])
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the shipped suites; the options' short names work here too."""
+    import pytest  # noqa: PLC0415 - the other commands need no pytest
+
+    from pytest_scratchverify._session import suites_path  # noqa: PLC0415
+
+    return int(pytest.main([str(suites_path()), *map(_prefixed, arguments)]))
+
+
+def _prefixed(argument: str) -> str:
+    """Turn ``--model`` into ``--scratch-model``, which exists wherever the plugin is installed."""
+    name, separator, rest = argument.partition("=")
+    known = {f"--{option.name}" for option in OPTIONS}
+    return f"--scratch-{name[2:]}{separator}{rest}" if name in known else argument
+
+
+def _fetch(arguments: list[str]) -> int:
+    """Fetch what the metadata tests read; later runs need no network for it."""
+    parser = argparse.ArgumentParser(prog="scratchverify fetch")
+    parser.add_argument("repo", nargs="+")
+    parser.add_argument("--revision")
+    given = parser.parse_args(arguments)
+    return max(_fetch_model(repo, given.revision) for repo in given.repo)
+
+
+def _fetch_model(repo: str, revision: str | None) -> int:
+    from pytest_scratchverify.errors import Unavailable  # noqa: PLC0415
+    from pytest_scratchverify.hub.opening import open_store  # noqa: PLC0415
+    from pytest_scratchverify.hub.run_directory import RunDirectory  # noqa: PLC0415
+
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            store = open_store(repo, revision, run_dir=RunDirectory(Path(folder)))
+        except Unavailable as failure:
+            sys.stderr.write(f"{repo}: {failure.what} {failure.remedy}\n")
+            return 1
+        for name in (
+            "config",
+            "generation_config",
+            "card",
+            "tokenizer_files",
+            "files",
+            "tensor_index",
+        ):
+            try:
+                getattr(store, name)()
+                sys.stdout.write(f"{repo} {name}: ok\n")
+            except Unavailable as failure:
+                failed = 1
+                sys.stderr.write(f"{repo} {name}: {failure.what} {failure.remedy}\n")
+    return failed
+
+
+def _render(arguments: list[str]) -> int:
+    """Render reports from a run.json."""
+    from pytest_scratchverify.model.wire import run_from_json  # noqa: PLC0415
+    from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="scratchverify render")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--html", type=Path)
+    parser.add_argument("--md", type=Path)
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
+    given = parser.parse_args(arguments)
+    try:
+        run = run_from_json(given.run.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{given.run}: {error}\n")
+        return 2
+    write_reports(run, {"html": given.html, "md": given.md}, given.report_lang)
+    return 0
+
+
+def _catalog(arguments: list[str]) -> int:
+    from pytest_scratchverify.catalog.__main__ import main as catalog_main  # noqa: PLC0415
+
+    return catalog_main(arguments)

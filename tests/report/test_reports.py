@@ -1,0 +1,197 @@
+"""Reports: escaped, self-contained, in two languages, without words that claim too much."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Intent, Outcome
+from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models
+from pytest_scratchverify.model.spec import ModelSpec
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.report.html import render_html, verdict_fragment
+from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.markdown import render_markdown
+from pytest_scratchverify.report.terminal import summary_lines
+from pytest_scratchverify.report.wording import MEANING, OUTCOME_WORDS, RESULT_MEANING, size
+from pytest_scratchverify.report.writing import render_json
+from tests.model.findings import finding, intent_of
+from tests.running import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import messages
+
+HOSTILE = '<script>alert("x")</script>|[a](javascript:b)\n"\'&'
+
+
+def run_of(*findings, name="org/suspect", partial=()):
+    intents = tuple(intent_of(f) for f in findings)
+    subject = Subject(
+        spec=ModelSpec(name=name), components=(Component.TEXT_DECODER, Component.EMBEDDINGS)
+    )
+    collected = Collected(intents=intents, findings=findings, partial_because=partial)
+    return Run(
+        models=fold_models([subject], collected, ["strict"]),
+        findings=findings,
+        partial=bool(partial),
+        partial_because=partial,
+        planned=len(intents),
+        arrived=len(intents),
+        reproduce="pytest suites/ --model org/suspect",
+        version="0",
+        options={"policy": ["strict"]},
+    )
+
+
+def hostile_run():
+    bad = finding(
+        Outcome.INDETERMINATE,
+        model=HOSTILE,
+        reference=HOSTILE,
+        headline=Text("read {x}", x=HOSTILE),
+    )
+    return run_of(bad, name=HOSTILE)
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+def tags_of(page):
+    parser = Tags()
+    parser.feed(page)
+    return parser.tags
+
+
+@pytest.mark.parametrize("render", [render_html, verdict_fragment])
+def test_nothing_of_an_untrusted_file_becomes_markup(render):
+    page = render(hostile_run(), "en")
+    assert "<script" not in page
+    assert "alert(&#34;x&#34;)" in page
+    assert not any(tag == "script" for tag, _ in tags_of(page))
+
+
+def test_markdown_cells_stay_cells():
+    text = render_markdown(hostile_run(), "en")
+    assert "<script>" not in text
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            assert len(re.findall(r"(?<!\\)\|", line)) == 5
+
+
+def test_the_page_is_self_contained():
+    page = render_html(run_of(finding(Outcome.CONSISTENT)), "en")
+    for tag, attributes in tags_of(page):
+        assert tag not in {"script", "link", "iframe", "object"}
+        for name in ("src", "href"):
+            assert not str(attributes.get(name, "#")).startswith(("http", "//"))
+    assert "default-src 'none'" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+    assert len(page) < 2_000_000
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_verdict_and_reason_stand_first(language):
+    page = render_html(run_of(finding(Outcome.DERIVED)), language)
+    assert f'<html lang="{language}">' in page
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    assert 0 < body.index("strict: FAIL") < body.index("DERIVED") < body.index("<table")
+
+
+def test_a_partial_run_says_so_first():
+    run = run_of(finding(Outcome.CONSISTENT), partial=(Text("the run was stopped before its end"),))
+    for text in (
+        render_html(run, "en"),
+        render_markdown(run, "en"),
+        "\n".join(line for line, _ in summary_lines(run, "en", 80)),
+    ):
+        assert "stopped before its end" in text
+        assert "NO_EVIDENCE_OF_REUSE" not in text
+
+
+def test_a_run_can_be_rendered_later_from_its_json():
+    run = run_of(finding(Outcome.DERIVED), finding(Outcome.UNAVAILABLE, method="weights.x"))
+    again = run_from_json(render_json(run, "en"))
+    assert render_json(again, "en") == render_json(run, "en")
+    assert render_html(again, "ko") == render_html(run, "ko")
+
+
+def test_sizes_are_written_as_readers_write_them():
+    assert [size(n) for n in (0, 999, 19_800_000, 1_040_000_000_000)] == [
+        "0 B", "999 B", "19.8 MB", "1.04 TB",
+    ]  # fmt: skip
+
+
+# ---- languages ---------------------------------------------------------------------------------
+
+
+def test_every_message_has_a_korean_translation():
+    assert messages.untranslated("ko") == []
+
+
+def test_translations_keep_every_parameter():
+    for message in messages.read_catalog("ko"):
+        if message.id:
+            names = set(re.findall(r"{(\w+)}", message.id))
+            assert set(re.findall(r"{(\w+)}", message.string)) <= names, message.id
+
+
+def test_the_compiled_catalogue_is_the_source():
+    path = messages.po_path("ko")
+    assert messages.compiled(messages.updated("ko")) == path.with_suffix(".mo").read_bytes()
+
+
+def test_templates_are_literals():
+    """A message that is put together at run time cannot be translated."""
+    for path in sorted((ROOT / "pytest_scratchverify").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text" and node.args:
+                first = node.args[0]
+                allowed = isinstance(first, ast.Constant) or path.name in {
+                    "terminal.py", "markdown.py", "html.py", "wire.py", "run_directory.py",
+                }  # fmt: skip
+                assert allowed, f"{path}:{node.lineno}"
+
+
+# ---- the claim guard ---------------------------------------------------------------------------
+
+FORBIDDEN = re.compile(r"\bproves?\b|100 ?%|\bunique\b|from scratch|입증|증명", re.IGNORECASE)
+LICENSED = {
+    # questions, denials and quotations of others' claims
+    "Was this model trained from scratch?",
+    "decoder unique; vision {origin}",
+    "{field} = {value} is not unique: {same} have it too",
+    "the model card names no base model; its silence proves nothing",
+}
+
+
+def test_no_message_claims_more_than_was_measured():
+    for text in messages.messages():
+        if text in LICENSED or text.startswith("No verdict says"):
+            continue
+        assert not FORBIDDEN.search(text), text
+        korean = translate(Text(text, **dict.fromkeys(re.findall(r"{(\w+)}", text), "x")), "ko")
+        assert "증명" not in korean, text
+
+
+def test_every_verdict_outcome_and_result_has_words():
+    from pytest_scratchverify.model.verdict import Result, Verdict
+
+    assert set(MEANING) == set(Verdict)
+    assert set(OUTCOME_WORDS) == set(Outcome)
+    assert set(RESULT_MEANING) == set(Result)
+    assert isinstance(Intent.__doc__, str)
+    assert Path(messages.LOCALES).is_dir()
