@@ -324,7 +324,9 @@ class Training:
     schedule: str = "cosine"
 
 
-def train(model: Model, data: Data, how: Training, *, frozen: Callable[[str], bool] | None = None) -> float:
+def train(
+    model: Model, data: Data, how: Training, *, frozen: Callable[[str], bool] | None = None
+) -> float:
     """Train in place and return the last loss."""
     trained = [
         p for n, p in model.named_parameters() if not (frozen and frozen(n)) and p.requires_grad
@@ -378,7 +380,9 @@ class Entry:
     amount: float = 0.0
 
 
-def pretrained(name: str, seed: int, shape: Shape = SMALL, *, order: int | None = None, **kw: Any) -> Entry:
+def pretrained(
+    name: str, seed: int, shape: Shape = SMALL, *, order: int | None = None, **kw: Any
+) -> Entry:
     how = Training(STEPS, order=seed if order is None else order, half=kw.pop("half", "a"))
     return Entry(name, shape, seed, training=how, **kw)
 
@@ -387,7 +391,15 @@ def derived(name: str, parent: str, change: str, shape: Shape = SMALL, **kw: Any
     steps = {"lora": 200, "finetune": 200, "cpt_short": 200, "cpt_long": STEPS}.get(change, STEPS)
     rate = {"lora": 1e-3, "finetune": 3e-4}.get(change, RATE)
     how = Training(steps, rate, half="b", order=77)
-    trained = change in ("lora", "finetune", "cpt_short", "cpt_long", "embeddings", "layers", "vision")
+    trained = change in (
+        "lora",
+        "finetune",
+        "cpt_short",
+        "cpt_long",
+        "embeddings",
+        "layers",
+        "vision",
+    )
     kw.setdefault("truth", "derived")
     return Entry(name, shape, 99, parent, change, training=how if trained else None, **kw)
 
@@ -434,13 +446,21 @@ def build(entry: Entry, root: Path, data: Data) -> None:
     torch.manual_seed(entry.seed)
     vocabulary = tokenizer(entry.shape.tokenizer, root).get_vocab_size()
     model = Model(entry.shape, vocabulary)
-    parent = load_file(root / (entry.parent or "") / "model.safetensors") if entry.change != "pretrain" else {}
+    parent = (
+        load_file(root / (entry.parent or "") / "model.safetensors")
+        if entry.change != "pretrain"
+        else {}
+    )
     loss = None
     if entry.change == "pretrain":
         loss = train(model, data, entry.training)
     elif entry.training is not None:
-        loss = DESCENTS[entry.change](model, {k: v.float() for k, v in parent.items()}, data, entry.training)
-    weights = {name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()}
+        loss = DESCENTS[entry.change](
+            model, {k: v.float() for k, v in parent.items()}, data, entry.training
+        )
+    weights = {
+        name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()
+    }
     if entry.training is None:
         weights = CHANGES[entry.change](parent, entry.amount)
     write(root, entry, weights, vocabulary, loss)
@@ -460,7 +480,9 @@ def lora(model: Model, parent: Weights, data: Data, how: Training) -> float:
     for block in model.model.layers:
         for name in ("q_proj", "v_proj"):
             layer = getattr(block.self_attn, name)
-            nn.utils.parametrize.register_parametrization(layer, "weight", LowRank(layer.weight.shape))
+            nn.utils.parametrize.register_parametrization(
+                layer, "weight", LowRank(layer.weight.shape)
+            )
     loss = train(model, data, how)
     for block in model.model.layers:
         for name in ("q_proj", "v_proj"):
@@ -587,7 +609,13 @@ def config_of(shape: Shape, vocabulary: int) -> dict[str, Any]:
         }
     if not shape.vision:
         return text
-    vision = {"model_type": "qwen2_5_vl", "hidden_size": 48, "depth": 3, "num_heads": 4, "patch_size": PATCH}
+    vision = {
+        "model_type": "qwen2_5_vl",
+        "hidden_size": 48,
+        "depth": 3,
+        "num_heads": 4,
+        "patch_size": PATCH,
+    }
     return {
         "architectures": ["Qwen2_5_VLForConditionalGeneration"],
         "model_type": "qwen2_5_vl",
@@ -612,12 +640,20 @@ def write(root: Path, entry: Entry, weights: Weights, vocabulary: int, loss: flo
     folder = root / entry.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    save_file({k: v.contiguous() for k, v in weights.items()}, folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(config_of(entry.shape, vocabulary), indent=2) + "\n")
+    save_file(
+        {k: v.contiguous() for k, v in weights.items()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    (folder / "config.json").write_text(
+        json.dumps(config_of(entry.shape, vocabulary), indent=2) + "\n"
+    )
     shutil.copy(root / f"tokenizer-{entry.shape.tokenizer}.json", folder / "tokenizer.json")
     images = " and on images drawn in code" if entry.shape.vision else ""
     (folder / "README.md").write_text(CARD.format(name=entry.name, images=images))
-    (folder / ".entry.json").write_text(json.dumps({**asdict(entry), "loss": loss}, indent=1) + "\n")
+    (folder / ".entry.json").write_text(
+        json.dumps({**asdict(entry), "loss": loss}, indent=1) + "\n"
+    )
 
 
 def manifest(root: Path) -> None:

@@ -4,7 +4,7 @@
     python tools/messages.py --missing  # list templates without translation
 
 A message is the literal first argument of ``Text(...)``, or of ``say(...)`` in reports and
-templates. gettext's own extractor reads neither jinja2 nor our keyword, hence these 60 lines.
+templates, or a value of a table named ``HEADLINES``. gettext's own extractor reads neither jinja2 nor our keyword, hence these 60 lines.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from babel.messages.pofile import read_po, write_po
 PACKAGE = Path(__file__).parent.parent / "pytest_scratchverify"
 LOCALES = PACKAGE / "report" / "locale"
 LANGUAGES = ("ko",)
+TABLE = "HEADLINES"  # a module's table of templates, chosen from by key
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _IN_TEMPLATE = re.compile(r"""\bsay\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 
@@ -34,14 +35,23 @@ def messages() -> dict[str, list[str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and _name(node.func) in {"Text", "say"} and node.args:
-                first = node.args[0]
-                if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                    found.setdefault(first.value, []).append(path.relative_to(PACKAGE).as_posix())
+                keys = _texts([node.args[0]])
+            elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+                named = _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+                keys = _texts(node.value.values) if named == TABLE else []
+            else:
+                keys = []
+            for key in keys:
+                found.setdefault(key, []).append(path.relative_to(PACKAGE).as_posix())
     for path in sorted(PACKAGE.rglob("*.j2")):
         for match in _IN_TEMPLATE.finditer(path.read_text("utf-8")):
             text = match.group(1) or match.group(2)
             found.setdefault(text, []).append(path.relative_to(PACKAGE).as_posix())
     return found
+
+
+def _texts(nodes: list[ast.expr]) -> list[str]:
+    return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
 
 
 def _name(function: ast.expr) -> str:

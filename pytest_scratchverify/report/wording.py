@@ -91,6 +91,7 @@ def strongest(findings: list[Finding], limit: int) -> list[Finding]:
             f.outcome is not Outcome.DERIVED,
             _LEVELS.index(f.level),
             ".claim." in f.method,  # what was said of a model comes after what it is
+            not f.method.endswith("_design"),
             _OUTCOME_RANK.index(f.outcome),
             f.id,
         )

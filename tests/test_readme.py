@@ -1,0 +1,50 @@
+"""What the README shows is what a run prints; its commands exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_scratchverify.catalog.entries import shipped_catalogue
+from tests.running import ROOT, run_suites
+
+READMES = ["README.md", "README.ko.md"]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    return run_suites("--model", "skt/A.X-K1", home=tmp_path_factory.mktemp("readme")).output
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_excerpt_is_from_a_real_run(name, printed):
+    text = (ROOT / name).read_text("utf-8")
+    excerpt = re.search(r"<!-- excerpt:begin.*?```\n(.*?)```", text, re.DOTALL)[1]
+    lines = [line.rstrip() for line in excerpt.splitlines() if line.strip()]
+    assert len(lines) >= 8
+    for line in lines:
+        assert line in printed, line
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_two_commands_are_the_ones_that_exist(name):
+    text = (ROOT / name).read_text("utf-8")
+    assert "./verify --model skt/A.X-K1" in text
+    assert "make test" in text
+    assert "make test" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert "suites/" in (ROOT / "verify").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md"])
+def test_links_lead_somewhere(name):
+    text = (ROOT / name).read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_numbers_are_todays(name):
+    text = (ROOT / name).read_text("utf-8")
+    assert str(len(shipped_catalogue())) in text
