@@ -7,7 +7,7 @@ freely between models whose weights have nothing in common (Phi-3 uses Llama-2's
 """
 
 from pytest_scratchverify.methods.tokenizer_order import containment, rank_order
-from pytest_scratchverify.methods.tokenizer_published import published_figures
+from pytest_scratchverify.methods.tokenizer_published import published_figures, published_findings
 from pytest_scratchverify.methods.tokenizer_search import nearest_ancestor
 from pytest_scratchverify.methods.tokenizer_sizes import size_consistency
 from pytest_scratchverify.methods.tokenizer_surroundings import (
@@ -21,6 +21,7 @@ __all__ = [
     "nearest_ancestor",
     "pre_tokenizer",
     "published_figures",
+    "published_findings",
     "rank_order",
     "script_profile",
     "size_consistency",

@@ -64,6 +64,25 @@ def published_figures(model: str, figures: PublishedFigures, calibration: Calibr
     )
 
 
+def published_findings(model: str, calibration: Calibration) -> tuple[Finding, ...]:
+    """Judge every published comparison of a model; one "not applicable" where there is none."""
+    from pytest_scratchverify.tokenizer.published import published_for  # noqa: PLC0415
+
+    known = published_for(model)
+    if known:
+        return tuple(published_figures(model, figures, calibration) for figures in known)
+    return (
+        Finding(
+            method=METHOD,
+            component=Component.TOKENIZER,
+            model=model,
+            outcome=Outcome.NOT_APPLICABLE,
+            headline=Text("Nothing was published about this tokenizer that we know of."),
+            hypothesis=Text("The vocabulary was learnt apart from the reference's."),
+        ),
+    )
+
+
 def misattribution(model: str, figures: PublishedFigures) -> Text | None:
     """Why the figures cannot be about this model, if they cannot."""
     if figures.measured_on not in (None, model):

@@ -53,12 +53,13 @@ def search(
 _ORDER = ("same", "extends", "derived", "shared_ancestry", "inconclusive", "independent")
 
 
-def _nearness(one: Neighbour) -> tuple[bool, int, float, str]:
-    rank = _ORDER.index(one.verdict.relation.value)
-    # A vocabulary that holds the suspect and more is rather its descendant than its ancestor.
-    younger = one.verdict.relation.inherits and one.verdict.way.value == "reference_holds_suspect"
+def _nearness(one: Neighbour) -> tuple[float, float, str]:
+    rank = float(_ORDER.index(one.verdict.relation.value))
+    if one.verdict.relation.inherits and one.verdict.way.value == "reference_holds_suspect":
+        # It holds the suspect and more: rather a descendant than an ancestor.
+        rank = _ORDER.index("derived") + 0.5
     # Between two ancestors that are held whole, the larger one is the nearer one.
-    return younger and rank > 0, rank, -one.pair.jaccard, one.sketch.name
+    return rank, -one.pair.jaccard, one.sketch.name
 
 
 def nearest_ancestor(

@@ -96,17 +96,20 @@ def pre_tokenizer(suspect: Vocabulary, reference: Vocabulary) -> Finding:
     )  # fmt: skip
 
 
-def script_profile(suspect: Tokenizer) -> Finding:
+def script_profile(suspect: Tokenizer | Sketch) -> Finding:
     """How much Hangul a vocabulary holds, and what a Korean syllable costs in it.
 
     Read beside the catalogue's range. A vocabulary made for Korean is no proof that it was
     made from nothing: cl100k with Korean tokens added has the same profile.
     """
     from pytest_scratchverify.tokenizer import korean  # noqa: PLC0415
-    from pytest_scratchverify.tokenizer.sketch import load_sketches  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.sketch import Sketch, load_sketches  # noqa: PLC0415
 
-    scripts, cost = korean.script_profile(suspect), korean.korean_cost(suspect)
-    known = sorted(s.tokens_per_syllable for s in load_sketches() if s.tokens_per_syllable)
+    if isinstance(suspect, Sketch):  # measured when the sketch was taken
+        scripts, cost = suspect.scripts, suspect.tokens_per_syllable
+    else:
+        scripts, cost = korean.script_profile(suspect), korean.korean_cost(suspect)
+    known = [sketch.tokens_per_syllable for sketch in load_sketches()]
     better = sum(cost <= other for other in known)
     return Finding(
         method="tokenizer.script_profile",

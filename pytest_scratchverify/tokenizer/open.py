@@ -46,23 +46,28 @@ class Store(Protocol):
         ...
 
 
-def open_tokenizer(store: Store) -> tuple[Vocabulary, tuple[ArtifactRecord, ...]]:
+def open_tokenizer(
+    store: Store, name: str | None = None
+) -> tuple[Vocabulary, tuple[ArtifactRecord, ...]]:
     """Read the fullest tokenizer file of a model; the shipped sketch where none is in reach.
 
+    `name` is what findings call the model, the store's repository otherwise.
     tokenizer.json says most, then tekken, SentencePiece, vocab.json, tiktoken. The records
     say what was read, or that the catalogue stood in. Raises `Unavailable` if neither has it.
     """
+    name = name or store.repo
     try:
         files = list(store.tokenizer_files())
         chosen = min(files, key=_preference, default=None)
         if chosen is None:
-            raise _no_file(store.repo)
-        return read_tokenizer(chosen.value, store.repo), tuple(file.record for file in files)
+            raise _no_file(name)
+        return read_tokenizer(chosen.value, name), tuple(file.record for file in files)
     except Unavailable as error:
-        sketch = sketch_for(store.repo) if error.reason in OUT_OF_REACH else None
+        out_of_reach = error.reason in OUT_OF_REACH
+        sketch = sketch_for(name) or sketch_for(store.repo) if out_of_reach else None
         if sketch is None:
             raise
-        return sketch.called(store.repo), (_from_catalogue(store.repo, error),)
+        return sketch.called(name), (_from_catalogue(name, error),)
 
 
 def _preference(file: File) -> tuple[int, str]:

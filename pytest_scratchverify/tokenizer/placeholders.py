@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_OPENING = ("<", "[", "|")
+OPENING = ("<", "[", "|")
 _PLACEHOLDER = re.compile(
     r"<?\[?\|?(?:"
     r"unused|pad|extra(?:_id)?|reserved(?:_special)?(?:_token)?|placeholder|dummy|special"
@@ -18,4 +18,4 @@ _PLACEHOLDER = re.compile(
 
 def is_placeholder(token: str) -> bool:
     """Whether a token is a numbered reserve. Examples: ``<unused12>``, ``[PAD151936]``."""
-    return token[:1] in _OPENING and _PLACEHOLDER.fullmatch(token) is not None
+    return token[:1] in OPENING and _PLACEHOLDER.fullmatch(token) is not None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_scratchverify.tokenizer import alphabet
 from pytest_scratchverify.tokenizer.limits import (
@@ -19,10 +20,19 @@ from pytest_scratchverify.tokenizer.limits import (
     read_json,
     too_large,
 )
-from pytest_scratchverify.tokenizer.placeholders import is_placeholder
+from pytest_scratchverify.tokenizer.placeholders import OPENING, is_placeholder
 from pytest_scratchverify.tokenizer.vocabulary import Draft, Kind, Token, Tokenizer, Traits, mark
 
 Vocab = Mapping[str, int]
+MAX_ID = 2**31
+BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+class Added(NamedTuple):
+    """A token that was added to a vocabulary instead of learnt."""
+
+    id: int
+    special: bool
 
 
 def read_tokenizer_json(path: Path, name: str, data: Mapping[str, Any]) -> Tokenizer:
@@ -30,24 +40,22 @@ def read_tokenizer_json(path: Path, name: str, data: Mapping[str, Any]) -> Token
     model = data.get("model")
     if not isinstance(model, dict):
         raise malformed(path, "it has no model section")
-    draft = _draft(path, name, model)
-    _take_added(path, draft, data.get("added_tokens"))
+    added = _added(path, data.get("added_tokens"))
+    draft = _draft(path, name, model, added)
     draft.traits = _traits(data, model)
     return draft.canonical()
 
 
 def read_vocab_and_merges(path: Path, name: str, data: Mapping[str, Any]) -> Tokenizer:
     """Read vocab.json with the merges.txt beside it; added_tokens.json too, if it is there."""
-    vocab = _vocab(path, data)
     beside = path.with_name("merges.txt")
     lines = read_bytes(beside).decode("utf-8", "surrogatepass").split("\n")
     merges = [line for line in lines if line and not line.startswith("#version")]
-    draft = _bpe(path, name, {"vocab": vocab, "merges": merges})
-    draft.source = "vocab.json"
     extra = path.with_name("added_tokens.json")
-    if extra.is_file():
-        for token, index in _vocab(extra, read_json(extra)).items():
-            _add(draft, token, index, special=True)
+    names = _vocab(extra, read_json(extra)) if extra.is_file() else {}
+    added = {token: Added(index, special=True) for token, index in names.items()}
+    draft = _bpe(path, name, {"vocab": data, "merges": merges}, added)
+    draft.source = "vocab.json"
     return draft.canonical()
 
 
@@ -56,38 +64,44 @@ def read_vocab_txt(path: Path, name: str) -> Tokenizer:
     lines = read_bytes(path).decode("utf-8", "replace").splitlines()
     check_tokens(path, len(lines))
     vocab = {token: index for index, token in enumerate(lines)}
-    draft = _wordpiece(path, name, {"vocab": vocab})
+    added = {t: Added(vocab[t], special=True) for t in BERT_SPECIALS if t in vocab}
+    draft = _wordpiece(path, name, {"vocab": vocab}, added)
     draft.source = "vocab.txt"
-    for token in ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"):
-        if token in vocab:
-            _add(draft, token, vocab[token], special=True)
     return draft.canonical()
 
 
-def _draft(path: Path, name: str, model: Mapping[str, Any]) -> Draft:
+def _draft(path: Path, name: str, model: Mapping[str, Any], added: Mapping[str, Added]) -> Draft:
     kind = model.get("type")
     if kind is None:  # written before `type` existed; the shape tells
         kind = "BPE" if "merges" in model else "Unigram" if "unk_id" in model else "WordPiece"
     readers = {"BPE": _bpe, "Unigram": _unigram, "WordPiece": _wordpiece}
     if kind not in readers:
         raise malformed(path, f"its model type {str(kind)[:40]!r} is not known")
-    return readers[kind](path, name, model)
+    return readers[kind](path, name, model, added)
 
 
-def _bpe(path: Path, name: str, model: Mapping[str, Any]) -> Draft:
-    vocab = _vocab(path, model.get("vocab"))
+def _bpe(path: Path, name: str, model: Mapping[str, Any], added: Mapping[str, Added]) -> Draft:
+    draft = Draft(name, Kind.BPE, "tokenizer.json", {})
+    vocab = _ordinary(draft, _vocab(path, model.get("vocab")), added)
     merges = _merges(path, model.get("merges"))
     byte_level = alphabet.is_byte_level({token for token in vocab if len(token) == 1})
-    tokens = _byte_level_tokens(vocab) if byte_level else piece_tokens(vocab.items())
     decode = alphabet.from_byte_level if byte_level else alphabet.from_sentencepiece
+    contents = {token: decode(token) for token in vocab}
+    draft.tokens = (
+        {
+            c: Token(c, i, len(c) == 1)
+            for c, i in zip(contents.values(), vocab.values(), strict=True)
+        }
+        if byte_level
+        else piece_tokens(vocab.items())
+    )
     # Distinct results only: an exporter may list every way to split a token.
-    order = [decode(result) for result in dict.fromkeys(merges)]
-    draft = Draft(name, Kind.BPE, "tokenizer.json", tokens, order, merges_listed=len(merges))
-    _set_placeholders_apart(draft, vocab)
+    draft.order = [contents[result] for result in dict.fromkeys(merges) if result in contents]
+    draft.merges_listed = len(merges)
     return draft
 
 
-def _unigram(path: Path, name: str, model: Mapping[str, Any]) -> Draft:
+def _unigram(path: Path, name: str, model: Mapping[str, Any], added: Mapping[str, Added]) -> Draft:
     rows = model.get("vocab")
     if not isinstance(rows, list):
         raise malformed(path, "its vocabulary is not a list of pieces")
@@ -96,19 +110,20 @@ def _unigram(path: Path, name: str, model: Mapping[str, Any]) -> Draft:
         scores = {str(piece): float(score) for piece, score in rows}
     except (TypeError, ValueError) as error:
         raise malformed(path, "a piece has no score") from error
-    vocab = {piece: index for index, piece in enumerate(scores)}
-    tokens = piece_tokens(vocab.items())
-    order = [alphabet.from_sentencepiece(p) for p in sorted(scores, key=lambda p: -scores[p])]
-    draft = Draft(name, Kind.UNIGRAM, "tokenizer.json", tokens, order)
-    _set_placeholders_apart(draft, vocab)
+    draft = Draft(name, Kind.UNIGRAM, "tokenizer.json", {})
+    vocab = _ordinary(draft, {piece: index for index, piece in enumerate(scores)}, added)
+    draft.tokens = piece_tokens(vocab.items())
+    likely = sorted(vocab, key=lambda piece: -scores[piece])
+    draft.order = [alphabet.from_sentencepiece(piece) for piece in likely]
     return draft
 
 
-def _wordpiece(path: Path, name: str, model: Mapping[str, Any]) -> Draft:
-    vocab = _vocab(path, model.get("vocab"))
-    tokens = wordpiece_tokens(vocab.items())
-    draft = Draft(name, Kind.WORDPIECE, "tokenizer.json", tokens)
-    _set_placeholders_apart(draft, vocab)
+def _wordpiece(
+    path: Path, name: str, model: Mapping[str, Any], added: Mapping[str, Added]
+) -> Draft:
+    draft = Draft(name, Kind.WORDPIECE, "tokenizer.json", {})
+    vocab = _ordinary(draft, _vocab(path, model.get("vocab")), added)
+    draft.tokens = wordpiece_tokens(vocab.items())
     return draft
 
 
@@ -116,7 +131,8 @@ def _vocab(path: Path, value: object) -> Vocab:
     if not isinstance(value, dict):
         raise malformed(path, "its vocabulary is not a table of tokens")
     check_tokens(path, len(value))
-    if not all(type(index) is int and 0 <= index < 2**31 for index in value.values()):
+    ids = value.values()
+    if set(map(type, ids)) != {int} or min(ids) < 0 or max(ids) >= MAX_ID:
         raise malformed(path, "a token's id is not a number")
     return value
 
@@ -134,19 +150,19 @@ def _merges(path: Path, value: object) -> list[str]:
         raise malformed(path, "a merge does not name two tokens") from error
 
 
-def _byte_level_tokens(vocab: Vocab) -> dict[bytes, Token]:
-    decoded = ((alphabet.from_byte_level(token), index) for token, index in vocab.items())
-    return {content: Token(content, index, len(content) == 1) for content, index in decoded}
-
-
 def piece_tokens(pieces: Iterable[tuple[str, int]]) -> dict[bytes, Token]:
-    """Tokens of a SentencePiece-like vocabulary; one character or one byte is a symbol."""
+    """Tokens of a SentencePiece-like vocabulary; one character or one byte is a symbol.
+
+    A fallback piece such as ``<0x41>`` stays beside the character "A": both have a row.
+    """
     tokens: dict[bytes, Token] = {}
     for piece, index in pieces:
         byte = alphabet.byte_piece(piece)
-        content = alphabet.from_sentencepiece(piece) if byte is None else byte
-        if byte is None or content not in tokens:  # "<0x41>" stands behind a real "A"
-            tokens[content] = Token(content, index, byte is not None or len(piece) == 1)
+        if byte is not None:
+            tokens[piece.encode()] = Token(byte, index, single=True)
+        else:
+            content = alphabet.from_sentencepiece(piece)
+            tokens[content] = Token(content, index, len(piece) == 1)
     return tokens
 
 
@@ -159,46 +175,41 @@ def wordpiece_tokens(pieces: Iterable[tuple[str, int]]) -> dict[bytes, Token]:
     return {content: Token(content, index, single) for content, index, single in decoded}
 
 
-def _set_placeholders_apart(draft: Draft, vocab: Vocab) -> None:
-    for token, index in vocab.items():
-        draft.rows = max(draft.rows, index + 1)
-        if is_placeholder(token):
-            _forget(draft, token, index)
-            draft.padding += 1
+def _ordinary(draft: Draft, vocab: Vocab, added: Mapping[str, Added]) -> dict[str, int]:
+    """The learnt part of a vocabulary; added tokens and placeholders are noted in the draft.
+
+    An added token may be spelled like a learnt one (OLMo adds runs of spaces that its merges
+    give, too), so it is taken out by name and id before spellings are undone.
+    """
+    draft.added = {token: entry.id for token, entry in added.items()}
+    draft.special = {token for token, entry in added.items() if entry.special}
+    draft.rows = 1 + max(chain(vocab.values(), draft.added.values()))
+    kept = dict(vocab)
+    for token, index in draft.added.items():
+        if kept.get(token) == index:
+            del kept[token]
+    placeholders = [t for t in kept if t.startswith(OPENING) and is_placeholder(t)]
+    for token in placeholders:
+        del kept[token]
+    draft.padding = len(placeholders)
+    return kept
 
 
-def _take_added(path: Path, draft: Draft, rows: object) -> None:
+def _added(path: Path, rows: object) -> dict[str, Added]:
     if rows is None:
-        return
+        return {}
     if not isinstance(rows, list):
         raise malformed(path, "its added tokens are not a list")
+    found: dict[str, Added] = {}
     for row in rows:
-        if not isinstance(row, dict) or type(row.get("id")) is not int:
+        if not isinstance(row, dict) or not _is_id(row.get("id")):
             raise malformed(path, "an added token has no id")
-        _add(draft, str(row.get("content", "")), row["id"], special=bool(row.get("special")))
+        found[str(row.get("content", ""))] = Added(row["id"], special=bool(row.get("special")))
+    return found
 
 
-def _add(draft: Draft, token: str, index: int, *, special: bool) -> None:
-    if not 0 <= index < 2**31:
-        return
-    _forget(draft, token, index)
-    draft.added[token] = index
-    if special:
-        draft.special.add(token)
-
-
-def _forget(draft: Draft, token: str, index: int) -> None:
-    """Take a token out of the learnt ones, under whichever spelling it is filed there."""
-    spellings = (
-        token.encode("utf-8", "surrogatepass"),
-        alphabet.from_sentencepiece(token),
-        alphabet.from_byte_level(token),
-        alphabet.from_wordpiece(token),
-    )
-    for content in spellings:
-        found = draft.tokens.get(content)
-        if found is not None and found.id == index and not found.single:
-            del draft.tokens[content]
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 <= value < MAX_ID
 
 
 def _traits(data: Mapping[str, Any], model: Mapping[str, Any]) -> Traits:

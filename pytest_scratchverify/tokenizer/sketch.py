@@ -49,7 +49,7 @@ class Sketch:
     added: Mapping[str, int]
     traits: Traits
     scripts: Mapping[str, float]
-    tokens_per_syllable: float | None
+    tokens_per_syllable: float
     sources: Sequence[str] = ()
     aliases: Sequence[str] = ()
     repos: Sequence[str] = ()
