@@ -18,6 +18,7 @@ import pytest
 from pytest_scratchverify import options
 from pytest_scratchverify._parametrize import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify._session import Session
+from pytest_scratchverify._worker import TRAFFIC_PREFIX
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.model.fold import unique_findings
@@ -107,12 +108,26 @@ class Controller:
         """Print the verdict."""
         if self.run is None:
             return
+        from pytest_scratchverify.report.language import translate  # noqa: PLC0415
         from pytest_scratchverify.report.terminal import summary_lines  # noqa: PLC0415
+        from pytest_scratchverify.report.wording import size  # noqa: PLC0415
 
         terminalreporter.section("verdict", sep="=")
         width = max(60, getattr(terminalreporter._tw, "fullwidth", 80))  # noqa: SLF001 - no public width
         for line, markup in summary_lines(self.run, self.session.settings.language, width):
             terminalreporter.write_line(line, **markup)
+        requests, received = self._traffic()
+        if requests:
+            text = Text("Network: {n} requests, {size} received", n=requests, size=size(received))
+            terminalreporter.write_line(translate(text, self.session.settings.language))
+
+    def _traffic(self) -> tuple[int, int]:
+        """Add up what all processes sent for and received; no part of the run's JSON."""
+        counts = [
+            json.loads(path.read_text("utf-8"))
+            for path in self.session.run_path.glob(f"{TRAFFIC_PREFIX}*.json")
+        ]
+        return sum(requests for requests, _ in counts), sum(received for _, received in counts)
 
     def _read_plan(self) -> None:
         """Read the plan: this process's own collection, or what the workers left."""

@@ -6,6 +6,9 @@ as JSON strings in attributes of the report; xdist carries these and nothing els
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Generator
 
 import pytest
@@ -18,6 +21,7 @@ from pytest_scratchverify.model.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.model.wire import dumps
 
+TRAFFIC_PREFIX = "traffic-"
 SHOWN_AS_QUESTION = (Outcome.INDETERMINATE, Outcome.UNAVAILABLE)
 
 
@@ -66,6 +70,15 @@ class Worker:
         if report.failed and report.when == "setup":
             return [broken(intent, _error_text(error))]
         return []
+
+    def pytest_sessionfinish(self) -> None:
+        """Leave this process's network traffic for the controller to add up."""
+        accounting = sys.modules.get("pytest_scratchverify.hub.accounting")
+        if accounting is None:
+            return
+        traffic = accounting.traffic()
+        path = self.session.run_path / f"{TRAFFIC_PREFIX}{os.getpid()}.json"
+        path.write_text(json.dumps([traffic.requests, traffic.received]), "utf-8")
 
     @staticmethod
     def _shape(report: pytest.TestReport, finding: Finding, item: pytest.Item) -> None:

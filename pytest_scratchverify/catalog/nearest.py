@@ -25,7 +25,7 @@ WIKI_CORE_FIELDS: Final = (
     "num_key_value_heads",
     "vocab_size",
 )
-MINIMUM_FIELDS: Final = {Tower.TEXT: 8, Tower.VISION: 4, Tower.AUDIO: 4}
+MINIMUM_FIELDS: Final = {Tower.TEXT: 8, Tower.VISION: 4, Tower.AUDIO: 4, Tower.PROJECTOR: 2}
 
 _SIZES = tuple(name for name, field in FIELDS.items() if field.kind is Kind.SIZE)
 # A family's name is a label, and head counts imply the attention kind only where they are

@@ -26,6 +26,7 @@ class Tower(StrEnum):
     TEXT = "text"
     VISION = "vision"
     AUDIO = "audio"
+    PROJECTOR = "projector"
 
 
 class Kind(StrEnum):
@@ -85,6 +86,8 @@ _SIZES = (
     Field("out_hidden_size", Kind.SIZE),
     Field("spatial_merge_size", Kind.SIZE),
     Field("num_mel_bins", Kind.SIZE),
+    Field("in_features", Kind.SIZE),
+    Field("out_features", Kind.SIZE),
 )
 _CHOICES = (
     Field("model_type", Kind.CHOICE),
@@ -106,6 +109,8 @@ _CHOICES = (
     Field("norm_topk_prob", Kind.CHOICE),
     Field("attention_multiplier", Kind.CHOICE),
     Field("layer_pattern", Kind.CHOICE),
+    Field("projector_type", Kind.CHOICE, ("mm_projector_type",)),
+    Field("projector_hidden_act", Kind.CHOICE),
 )
 FIELDS: Final[Mapping[str, Field]] = {field.name: field for field in (*_SIZES, *_CHOICES)}
 
@@ -142,6 +147,7 @@ _IMPLIED: Final[Mapping[str, Mapping[str, Value]]] = {
 }
 _TEXT_KEYS = ("text_config", "llm_config", "language_config", "thinker_config")
 _VISION_KEYS = ("vision_config", "vision_tower_config", "visual", "vit_config")
+_PROJECTOR_KEYS = ("projector_config", "mm_projector", "connector_config")
 _AUDIO_KEYS = ("audio_config", "audio_encoder_config", "speech_config")
 
 
@@ -161,6 +167,22 @@ class Design:
         """Return a choice field as text, or None where it is unknown or does not apply."""
         value = self.fields.get(name)
         return None if value is None or value == ABSENT else str(value)
+
+    @property
+    def special_modules(self) -> list[str]:
+        """Return what a tower has beyond attention, MLP and two norms a layer."""
+        found = []
+        if layers := self.size("num_nextn_predict_layers"):
+            found.append(f"{layers} multi-token prediction layer(s)")
+        if shared := self.size("n_shared_experts"):
+            found.append(f"{shared} shared expert(s)")
+        if (norms := self.size("norms_per_layer")) and norms > 2:
+            found.append(f"{norms} norms per layer")
+        if self.fields.get("use_qk_norm") is True:
+            found.append("norms on queries and keys")
+        if self.text("layer_pattern"):
+            found.append(f"layer pattern {self.text('layer_pattern')}")
+        return found
 
     @property
     def is_moe(self) -> bool:
@@ -193,7 +215,32 @@ def read_designs(config: Mapping[str, Json]) -> dict[Tower, Design]:
         fields = _read_fields(raw, tower) if raw else {}
         if "hidden_size" in fields or "num_hidden_layers" in fields:
             towers[tower] = Design(tower, fields)
+    projector = _read_projector(config, towers)
+    if projector:
+        towers[Tower.PROJECTOR] = Design(Tower.PROJECTOR, projector)
     return towers
+
+
+def _read_projector(config: Mapping[str, Json], towers: Mapping[Tower, Design]) -> dict[str, Value]:
+    """Describe what leads from an encoder to the decoder: its kind, and the widths it joins."""
+    encoder = towers.get(Tower.VISION) or towers.get(Tower.AUDIO)
+    if encoder is None:
+        return {}
+    raw = {**config, **_sub_config(config, _PROJECTOR_KEYS)}
+    fields: dict[str, Value] = {}
+    for name in ("projector_type", "projector_hidden_act"):
+        for alias in FIELDS[name].names:
+            value = _usable(raw.get(alias), Kind.CHOICE)
+            if value is not None:
+                fields.setdefault(name, value)
+    text = towers.get(Tower.TEXT)
+    widths = {
+        "in_features": encoder.size("hidden_size"),
+        "out_features": encoder.size("out_hidden_size")
+        or (text.size("hidden_size") if text else None),
+        "spatial_merge_size": encoder.size("spatial_merge_size"),
+    }
+    return fields | {name: width for name, width in widths.items() if width is not None}
 
 
 def _sub_config(config: Mapping[str, Json], keys: tuple[str, ...]) -> dict[str, Json]:

@@ -125,6 +125,7 @@ def nearest_design(
         details={
             "components": [*trained_components(config.designs)],
             "design": dict(sorted(design.fields.items())),
+            "special_modules": [*design.special_modules],
             "share_of_foreign_pairs_as_near": calibration.share_as_near(chosen.distance),
             "nearest": [_row(comparison) for comparison in found],
             "catalogue_entries": len(catalogue.with_tower(tower)),
@@ -150,6 +151,8 @@ def _declares(model: ModelSpec, tower: Tower, repo: str) -> bool:
         components.append(Component.VISION_ENCODER)
     elif tower is Tower.AUDIO:
         components.append(Component.AUDIO_ENCODER)
+    elif tower is Tower.PROJECTOR:
+        components.append(Component.PROJECTOR)
     return any(model.declaration(component, repo) is not None for component in components)
 
 

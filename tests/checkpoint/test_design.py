@@ -78,6 +78,34 @@ def test_a_composite_has_towers_of_its_own():
     assert Tower.AUDIO not in towers
 
 
+def test_the_projector_is_described_by_what_it_joins():
+    projector = read_designs(
+        {
+            "mm_projector_type": "cabstractor",
+            "text_config": LLAMA,
+            "vision_config": {
+                "hidden_size": 1024,
+                "num_hidden_layers": 24,
+                "num_attention_heads": 16,
+            },
+        }
+    )[Tower.PROJECTOR]
+    assert projector.fields == {
+        "projector_type": "cabstractor",
+        "in_features": 1024,
+        "out_features": 4096,
+    }
+
+
+def test_special_modules_are_listed():
+    design = shipped_catalogue()["skt/A.X-K1"].designs[Tower.TEXT]
+    assert design.special_modules == [
+        "1 multi-token prediction layer(s)",
+        "1 shared expert(s)",
+        "3 norms per layer",
+    ]
+
+
 def test_nothing_known_gives_no_design():
     assert read_designs({"architectures": ["X"], "auto_map": {"AutoModel": "evil.py"}}) == {}
 
