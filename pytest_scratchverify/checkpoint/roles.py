@@ -44,18 +44,23 @@ class RoleMap:
 TEXT, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 VISION, AUDIO = Component.VISION_ENCODER, Component.AUDIO_ENCODER
 
+_OUTER = (
+    "model|language_model|transformer|text_model|llm|gpt_neox|bert|roberta|encoder|thinker"
+    "|decoder|backbone"
+)
 # Where the stacks of layers are. The first line that matches decides; towers come before text.
 STACKS: tuple[tuple[Component, str], ...] = (
     (VISION, r"(?:.*\.)?(?:visual|vision_tower|vision_model|vision_encoder|image_encoder|vit)\."),
     (AUDIO, r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."),
-    (TEXT, r"(?:(?:model|language_model|transformer|text_model|llm|gpt_neox|bert|roberta|encoder"
-           r"|thinker|decoder|backbone)\.)*"),
-)  # fmt: skip
+    (TEXT, rf"(?:(?:{_OUTER})\.)*"),
+)
 LAYER = r"(?:(?:vision_model|encoder|transformer|model)\.)*(?:layers?|blocks|h|resblocks)\."
 
 ATTENTION = r"(?:self_attn|attn|attention|self_attention|linear_attn)\."
 DENSE = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\."
-EXPERT = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)\.(?P<expert>\d+)\."
+EXPERT = (
+    r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)\.(?P<expert>\d+)\."
+)
 STACKED = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?P<stack>experts)\."
 SHARED = r"(?:mlp|feed_forward|block_sparse_moe|moe)\.(?P<shared>shared_experts?)\.(?:mlp\.)?"
 
@@ -133,7 +138,8 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
 )
 
 # Outside of the layers: component, kind and the whole name.
-_M = r"(?:(?:model|language_model|transformer|text_model|llm|gpt_neox|bert|roberta|thinker|decoder)\.)*"
+_M = rf"(?:(?:{_OUTER})\.)*"
+_P = r"(?:model\.)?(?:mm_projector|multi_modal_projector|projector|connector|aligner)\."
 _V = r"(?:.*\.)?(?:visual|vision_tower|vision_model|vision_encoder|vit)\."
 _A = r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."
 OUTSIDE: tuple[tuple[Component, str, str], ...] = (
@@ -143,12 +149,12 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (
         Component.PROJECTOR,
         "proj_in",
-        r"(?:model\.)?(?:mm_projector|multi_modal_projector|projector|connector|aligner)\.(?:0|linear_1|linear|net\.0)",
+        _P + r"(?:0|linear_1|linear|net\.0)",
     ),
     (
         Component.PROJECTOR,
         "proj_out",
-        r"(?:model\.)?(?:mm_projector|multi_modal_projector|projector|connector|aligner)\.(?:2|linear_2|net\.2)",
+        _P + r"(?:2|linear_2|net\.2)",
     ),
     (VISION, "patch_embed", _V + r"(?:.*\.)?(?:patch_embed\.proj|patch_embedding|conv1)"),
     (VISION, "position", _V + r"(?:.*\.)?(?:position_embedding|pos_embed|positional_embedding)"),
@@ -254,7 +260,11 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _in_layer(
-    component: Component, layer: int, rest: str, part: str, inside: list[tuple[str, re.Pattern[str]]]
+    component: Component,
+    layer: int,
+    rest: str,
+    part: str,
+    inside: list[tuple[str, re.Pattern[str]]],
 ) -> Role | None:
     for kind, pattern in inside:
         found = pattern.fullmatch(rest)

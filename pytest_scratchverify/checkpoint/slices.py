@@ -25,7 +25,9 @@ from pytest_scratchverify.model.component import Component
 SEED = "scratchverify-slices-2026"
 BLOCK_ELEMENTS = 2**18  # one block: half a megabyte of BF16, a sensible request
 WHOLE_ELEMENTS = 2**19  # a matrix no larger than this is read whole
-NORM_LAYERS = 64
+NORM_VECTORS = 64
+WHOLE_GROUPS = 3
+PIECE_ELEMENTS = 2**23
 
 # Bytes of weights per model. The headers of the checkpoint are charged to the same account.
 BUDGETS: Mapping[str, int | None] = {
@@ -64,7 +66,7 @@ class Slot:
 
     def __str__(self) -> str:
         layer = "" if self.layer < 0 else str(self.layer)
-        return "/".join((self.component, self.kind, layer, self.expert))
+        return f"{self.component}/{self.kind}/{layer}/{self.expert}"
 
     @classmethod
     def parse(cls, text: str) -> Slot:
@@ -87,7 +89,6 @@ class Matrix:
     cols: int
     first_row: int = 0
     scale: TensorInfo | None = None
-    step: int = 1
 
     @property
     def row_bytes(self) -> int:
@@ -243,52 +244,79 @@ def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The blocks to read of one component, and how much of it they stand for."""
+    """The blocks to read of one component, and how many of its parameters they stand for."""
 
     blocks: tuple[Block, ...]
-    nbytes: int
     touched_parameters: int
-    complete: bool
 
 
 def plan_component(
-    matrices: Mapping[Slot, Matrix], budget: int | None, seed: str = SEED
+    matrices: Mapping[Slot, Matrix],
+    budget: int | None,
+    *,
+    whole_budget: int = 0,
+    seed: str = SEED,
 ) -> Plan:
-    """Choose blocks of one component within `budget` bytes; None reads everything."""
+    """Choose blocks of one component within `budget` bytes; None reads everything.
+
+    Out of `whole_budget` the gate and up matrices of the first few layers or experts are
+    read whole, because renumbered neurons are only found among all of them.
+    """
     chosen: list[Block] = []
-    spent = norms = 0
-    complete = True
-    for matrix in in_order(matrices.values(), seed):
-        whole = Block(matrix, 0, matrix.rows)
-        block = whole if budget is None else block_of(matrix, seed)
+    left, norms = budget, 0
+    ordered = in_order(matrices.values(), seed)
+    whole = _whole_groups(ordered, whole_budget)
+    for matrix in ordered:
+        everything = Block(matrix, 0, matrix.rows)
+        if left is None:
+            chosen.append(everything)
+            continue
         if matrix.slot.kind.startswith("norm"):
             norms += 1
-            if budget is not None and norms > NORM_LAYERS:
+            if norms > NORM_VECTORS:
                 continue
-        if budget is not None and spent + block.nbytes > budget:
-            complete = False
-            continue
-        complete &= block == whole
-        chosen.append(block)
-        spent += block.nbytes
+        block = everything if matrix.slot in whole else block_of(matrix, seed)
+        if block.nbytes <= left:
+            chosen.append(block)
+            left -= block.nbytes
     touched = sum(b.matrix.rows * b.matrix.cols for b in chosen)
-    return Plan(tuple(chosen), spent, touched, complete)
+    return Plan(tuple(chosen), touched)
+
+
+def _whole_groups(ordered: Sequence[Matrix], budget: int) -> set[Slot]:
+    """Return the slots of the first gate and up pairs that fit into `budget` whole."""
+    pairs: dict[tuple[int, str], list[Matrix]] = {}
+    for matrix in ordered:
+        if matrix.slot.kind in ("gate", "up"):
+            pairs.setdefault((matrix.slot.layer, matrix.slot.expert), []).append(matrix)
+    chosen: set[Slot] = set()
+    for pair in pairs.values():
+        cost = sum(matrix.rows * matrix.row_bytes for matrix in pair)
+        if len(pair) == 2 and cost <= budget and len(chosen) < 2 * WHOLE_GROUPS:
+            budget -= cost
+            chosen |= {matrix.slot for matrix in pair}
+    return chosen
+
+
+def pieces(block: Block) -> Iterator[Block]:
+    """Cut a block into parts that fit into memory; the cuts depend on its shape only."""
+    step = max(16, PIECE_ELEMENTS // max(1, block.matrix.cols) // 16 * 16)
+    for start in range(block.start, block.stop, step):
+        yield Block(block.matrix, start, min(block.stop, start + step))
 
 
 def component_budget(
-    depth: str, present: Sequence[Component], component: Component, header_bytes: int
+    total: int | None, present: Iterable[Component], component: Component, header_bytes: int
 ) -> int | None:
-    """Return the bytes of weights that one component may cost at a depth."""
-    total = BUDGETS[depth]
+    """Return the bytes of weights that one component may cost out of a model's `total`."""
     if total is None:
         return None
-    shares = sum(SHARES[c] for c in present if c in SHARES)
-    left = max(0, total - header_bytes)
-    return int(left * SHARES[component] / shares)
+    shares = sum(SHARES[c] for c in present)
+    return int(max(0, total - header_bytes) * SHARES[component] / shares)
 
 
 def common(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> list[Slot]:
-    """Return the slots at which two models hold matrices of one shape."""
+    """Return the slots at which two models hold matrices of one shape, sorted."""
     return sorted(
         slot
         for slot in ours.keys() & theirs.keys()

@@ -1,0 +1,100 @@
+"""How little inheritance would have been found? Power measured on the suspect's own weights.
+
+A test that finds nothing clears nobody until it is known what it would have found. The
+suspect's own slices are mixed with noise of their own size, and the smallest share at which
+the same test, with the same bytes, still finds them is reported beside the negative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+SHARES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.45, 0.65, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class DilutionCurve:
+    """At which cosine with its parent a descendant is found, and how often.
+
+    `minimum_detectable_effect` is the smallest aligned cosine at which all but 5 % of the
+    draws are found; `power` is the share found there. Both are None where none is.
+    """
+
+    shares: tuple[float, ...]
+    found: tuple[float, ...]
+    draws: int
+
+    @property
+    def minimum_detectable_effect(self) -> float | None:
+        """The smallest share that is found as often as `power` says."""
+        return next((s for s, f in zip(self.shares, self.found, strict=True) if f >= 0.95), None)
+
+    @property
+    def power(self) -> float | None:
+        """The share of draws that were found at that effect."""
+        return next((f for f in self.found if f >= 0.95), None)
+
+
+def diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
+    """Return weights of the same size whose cosine with `values` is about `share`."""
+    noise = rng.standard_normal(values.shape, np.float32)
+    noise *= np.float32(values.std() * math.sqrt(1 - share * share))
+    result: Array = np.float32(share) * (values - values.mean()) + noise + values.mean()
+    return result
+
+
+def dilution_curve(
+    slices: Sequence[Array],
+    detects: Callable[[Sequence[Array]], bool],
+    rng: np.random.Generator,
+    *,
+    draws: int = 20,
+    shares: Sequence[float] = SHARES,
+) -> DilutionCurve:
+    """Find the smallest share of inheritance that a test still detects.
+
+    Parameters
+    ----------
+    slices : sequence of arrays
+        The suspect's slices, as the test sees them.
+    detects : callable
+        The test itself: whether it finds these diluted slices to come from the originals.
+    rng : numpy.random.Generator
+    draws : int
+        Noise draws per share. Two misses end a share early; a share that is found ends all.
+    shares : sequence of float
+        Cosines with the original, ascending.
+
+    Returns
+    -------
+    DilutionCurve
+
+    Notes
+    -----
+    The noise is Gaussian and unstructured. A descendant's own training is neither, so the
+    figure is a lower bound on what training at full rate would leave findable; the lineage
+    zoo says what real descendants look like.
+    """
+    tried: list[float] = []
+    found: list[float] = []
+    for share in shares:
+        hits = misses = 0
+        for _ in range(draws):
+            if detects([diluted(values, share, rng) for values in slices]):
+                hits += 1
+            else:
+                misses += 1
+            if misses > max(1, draws // 20):
+                break
+        tried.append(share)
+        found.append(hits / (hits + misses))
+        if misses <= draws // 20:
+            break
+    return DilutionCurve(tuple(tried), tuple(found), draws)
