@@ -111,12 +111,16 @@ def _disputed(model: ModelSpec, component: Component) -> Finding:
     )
 
 
-def names_base_model(pair: Pair, store: ArtifactStore) -> bool:
-    """Whether matrix or model card declare that the decoder comes from the reference.
+def names_base_model(
+    pair: Pair, store: ArtifactStore, component: Component = Component.TEXT_DECODER
+) -> bool:
+    """Whether matrix or model card declare that `component` comes from the reference.
+
+    A card that names a base model declares all of it: weights, vocabulary and design.
 
     A card that cannot be read declares nothing: the innocent reading costs a declaration.
     """
-    if pair.model.declaration(Component.TEXT_DECODER, pair.reference.name) is not None:
+    if pair.model.declaration(component, pair.reference.name) is not None:
         return True
     try:
         bases = store.card().value.base_model

@@ -23,23 +23,33 @@ INTERMEDIATE = 64
 HEADS = 4
 KV_HEADS = 2
 VOCABULARY = 384
+# Independent models learn their vocabularies from different texts, as in life.
+TEXTS = ("server.py", "checkpoints.py", "test_untrusted_files.py")
 
 Weights = dict[str, NDArray[np.float32]]
 
 
 def independent(folder: Path, *, seed: int = 1, card: Mapping[str, Any] | None = None) -> Path:
     """A model of its own: own initialisation, own tokenizer, no base model on its card."""
-    return write(folder, text_weights(seed), card=card or {"license": "mit", "language": ["en"]})
+    card = card or {"license": "mit", "language": ["en"]}
+    return write(folder, text_weights(seed), card=card, text=TEXTS[seed % len(TEXTS)])
 
 
-def finetuned(folder: Path, base: Path, *, noise: float = 0.01, seed: int = 9) -> Path:
+def finetuned(
+    folder: Path,
+    base: Path,
+    *,
+    noise: float = 0.01,
+    seed: int = 9,
+    base_model: str = "org/independent",
+) -> Path:
     """`base` and a little noise on every tensor; its card says so."""
     generator = np.random.default_rng(seed)
     weights = {
         name: value + noise * generator.standard_normal(value.shape, np.float32) * value.std()
         for name, value in read(base).items()
     }
-    card = {"base_model": "org/independent", "base_model_relation": "finetune", "license": "mit"}
+    card = {"base_model": base_model, "base_model_relation": "finetune", "license": "mit"}
     write(folder, weights, card=card)
     shutil.copy(base / "tokenizer.json", folder / "tokenizer.json")
     return folder
@@ -116,6 +126,7 @@ def write(
     *,
     config: Mapping[str, Any] | None = None,
     card: Mapping[str, Any],
+    text: str = "checkpoints.py",
 ) -> Path:
     """Write a checkpoint of two shards with everything a real one has beside them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +143,7 @@ def write(
     _json(folder / "config.json", config or text_config())
     _json(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2})
     _json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
-    (folder / "tokenizer.json").write_text(tokenizer().to_str(pretty=True))
+    (folder / "tokenizer.json").write_text(tokenizer(text).to_str(pretty=True))
     front = "".join(f"{key}: {json.dumps(value)}\n" for key, value in card.items())
     (folder / "README.md").write_text(f"---\n{front}---\n# {folder.name}\n\nA small model.\n")
     return folder
@@ -148,8 +159,8 @@ def read(folder: Path) -> Weights:
     return weights
 
 
-def tokenizer() -> Tokenizer:
-    """Train a byte-level BPE on the text of this file; the same on every machine."""
+def tokenizer(text: str = "checkpoints.py") -> Tokenizer:
+    """Train a byte-level BPE on one of `TEXTS`; the same on every machine."""
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
@@ -159,7 +170,7 @@ def tokenizer() -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    made.train_from_iterator(Path(__file__).read_text().splitlines(), trainer)
+    made.train_from_iterator((Path(__file__).parent / text).read_text().splitlines(), trainer)
     return made
 
 

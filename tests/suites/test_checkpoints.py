@@ -20,7 +20,7 @@ def zoo(tmp_path_factory):
     return {
         "base": base,
         "other": checkpoints.independent(root / "other", seed=2),
-        "finetuned": checkpoints.finetuned(root / "finetuned", base),
+        "finetuned": checkpoints.finetuned(root / "finetuned", base, base_model="zoo/base"),
         "copy": checkpoints.verbatim_copy(root / "copy", base),
         "composite": checkpoints.composite(root / "composite"),
     }
@@ -44,13 +44,20 @@ def test_a_copy_in_a_folder_is_reused_verbatim_and_exits_1(zoo, tmp_path):
     assert ran.model(name)["policies"]["strict"]["result"] == "FAIL"
 
 
-@pytest.mark.parametrize("suspect", ["other", "finetuned"])
-def test_what_was_not_measured_is_neither_accused_nor_cleared(suspect, zoo, tmp_path):
-    ran = run_suites("--model", str(zoo[suspect]), "--against", str(zoo["base"]), home=tmp_path)
-    decoder = ran.verdicts(str(zoo[suspect]))["text_decoder"]
-    expected = {"other": "INSUFFICIENT_EVIDENCE", "finetuned": "DECLARED_REUSE"}[suspect]
-    assert decoder == expected
-    assert ran.code == (10 if suspect == "other" else 0), ran.output
+def test_what_was_not_measured_is_neither_accused_nor_cleared(zoo, tmp_path):
+    name = str(zoo["other"])
+    ran = run_suites("--model", name, "--against", str(zoo["base"]), home=tmp_path)
+    assert ran.code == 10, ran.output
+    assert ran.model(name)["policies"]["strict"]["result"] == "UNDETERMINED"
+
+
+def test_a_declared_fine_tune_is_declared_and_exits_0(zoo, hub, tmp_path):
+    ran = run_suites("--model", "zoo/finetuned", "--against", "zoo/base", home=tmp_path,
+                     env=hub.environment(tmp_path))  # fmt: skip
+    assert ran.code == 0, ran.output
+    assert ran.verdicts("zoo/finetuned")["text_decoder"] == "DECLARED_REUSE"
+    assert ran.verdicts("zoo/finetuned")["tokenizer"] == "DECLARED_REUSE"
+    assert ran.model("zoo/finetuned")["policies"]["strict"]["result"] == "FAIL"
 
 
 def test_a_composite_model_is_judged_tower_by_tower(zoo, tmp_path):
