@@ -8,7 +8,6 @@ takes for Qwen3's tokenizer.json, so that machines can be compared. Nothing is a
 the tests: a busy machine is no bug.
 """
 
-# ruff: noqa: E402 - the checkout is put on the path first, so that it runs uninstalled
 from __future__ import annotations
 
 import gc

@@ -9,7 +9,6 @@ out one lineage after the other: thresholds are set without it and tried on its 
 `--sketches` writes pytest_scratchverify/catalog/tokenizers/ anew as well.
 """
 
-# ruff: noqa: E402 - the checkout is put on the path first, so that it runs uninstalled
 from __future__ import annotations
 
 import argparse
