@@ -244,7 +244,7 @@ def _core_outcome(*, complete: bool, declared: bool) -> Outcome:
 def _core_headline(pair: Pair, comparison: Comparison, same: int) -> Text:
     return Text(
         "{equal} of {compared} core fields equal {reference}'s ({shared} of {n} fields in all); "
-        "{same} catalogue entries have all five; design says nothing about whose weights they are",
+        "catalogue entries with all five: {same}; design says nothing about whose weights they are",
         equal=comparison.core_equal,
         compared=comparison.core_compared,
         reference=pair.reference.name,

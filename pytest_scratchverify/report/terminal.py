@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 
 from pytest_scratchverify.model.run import Run
@@ -12,6 +13,7 @@ from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
+    RESULT_MEANING,
     SOURCE_WORDS,
     bytes_read,
     reasons,
@@ -78,7 +80,9 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
 
     yield f"{model.model}  {model.revision or ''}".rstrip(), {"bold": True}
     for name, result in model.policies.items():
-        why = [result.judgement] if result.judgement else list(result.because)
+        why = [result.judgement or RESULT_MEANING[result.result]]
+        if result.result is Result.FAIL and result.judgement is None:
+            why = list(result.because)
         shown = "; ".join(translate(text, language) for text in why[:3])
         more = say(" and {n} more", n=len(why) - 3) if len(why) > 3 else ""
         text = textwrap.shorten(f"{result.result} - {shown}{more}", width - 14, placeholder=" ...")
@@ -109,13 +113,21 @@ def _why(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
 
 
 def _wrapped(text: str, width: int, indent: str, lines: int = 3) -> Iterator[Line]:
-    for line in textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        max_lines=lines,
-        placeholder=" ...",
-        break_on_hyphens=False,
-    ):
-        yield line, {}
+    """Wrap by columns: a Hangul syllable takes two, which textwrap does not know."""
+    room = width - len(indent) - 2
+    rows: list[str] = [""]
+    for word in text.split():
+        longer = f"{rows[-1]} {word}".strip()
+        if rows[-1] and columns(longer) > room:
+            rows.append(word)
+        else:
+            rows[-1] = longer
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], f"{rows[lines - 1]} ..."]
+    for number, row in enumerate(rows):
+        yield f"{indent}{'  ' if number else ''}{row}", {}
+
+
+def columns(text: str) -> int:
+    """Return the width of a text on a terminal."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

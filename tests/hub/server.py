@@ -225,8 +225,8 @@ class LoopbackHub:
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_OFFLINE": "0",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
         }
 
     def is_lfs(self, name: str, body: Body) -> bool:
@@ -242,7 +242,10 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.hub = hub
         self.origin = origin
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        # The second origin has another host name, as the real one has: huggingface_hub 1.x
+        # follows a redirect within one host and then misses the hub's own headers.
+        host = "localhost" if origin == "cdn" else "127.0.0.1"
+        self.url = f"http://{host}:{self.server_address[1]}"
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
