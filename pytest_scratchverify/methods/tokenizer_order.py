@@ -51,6 +51,8 @@ def rank_order(
     be files or sketches. `declared` says that the model's card states this very reuse;
     `reference_is_older` says what the release dates say, since no order of tokens does.
     """
+    from pytest_scratchverify.tokenizer.relation import replications  # noqa: PLC0415 - numpy
+
     pair, verdict = decide(suspect, reference, calibration)
     checks = controls(calibration)
     sound = all(control.passed for control in checks)
@@ -64,7 +66,7 @@ def rank_order(
         outcome=found,
         headline=words.headline(pair, verdict) if sound else _VOID,
         hypothesis=words.HYPOTHESIS,
-        level=_level(found, sound=sound),
+        level=level_of(found, pair, sound=sound),
         direction=words.direction(found, verdict),
         relation=verdict.relation.value,
         kind="vocabulary order",
@@ -75,6 +77,7 @@ def rank_order(
         power=_power(verdict),
         controls=checks,
         dependence_group="tokenizer.vocabulary",
+        replications=replications(pair.order, calibration),
         details=order_details(pair, verdict, calibration),
     )
 
@@ -216,8 +219,11 @@ def order_details(
     }
 
 
-def _level(found: Outcome, *, sound: bool) -> Level:
-    return Level.E0 if not sound or found is Outcome.INDETERMINATE else Level.E3
+def level_of(found: Outcome, pair: Comparison, *, sound: bool) -> Level:
+    """Return how strong the finding is: equal token for token and in order is decisive."""
+    if not sound or found is Outcome.INDETERMINATE:
+        return Level.E0
+    return Level.E4 if pair.identical else Level.E3
 
 
 def _power(verdict: Judgement) -> Power:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_scratchverify.methods import tokenizer_words as words
-from pytest_scratchverify.methods.tokenizer_order import controls, decide, order_details
+from pytest_scratchverify.methods.tokenizer_order import controls, decide, level_of, order_details
 from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Direction, Finding, Level, Outcome
+from pytest_scratchverify.model.evidence import Direction, Finding, Outcome
 from pytest_scratchverify.model.text import Text
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def nearest_ancestor(
     Derived if the nearest sketch is the same vocabulary, is held whole or nearly so, in its
     order. `declared` are names or repositories that the model's card states as origin.
     """
+    from pytest_scratchverify.tokenizer.relation import replications  # noqa: PLC0415 - numpy
+
     neighbours = search(suspect, calibration, own=own, sketches=sketches)
     if not neighbours:
         return _nothing_to_compare(suspect)
@@ -88,10 +90,11 @@ def nearest_ancestor(
         method=METHOD,
         component=Component.TOKENIZER,
         model=suspect.name,
+        reference=_origin(nearest),
         outcome=found,
         headline=_headline(found, neighbours),
         hypothesis=Text("The vocabulary was learnt apart from every catalogued one."),
-        level=Level.E3 if sound and found is not Outcome.INDETERMINATE else Level.E0,
+        level=level_of(found, nearest.pair, sound=sound),
         direction=words.direction(found, nearest.verdict),
         relation=nearest.verdict.relation.value,
         kind="vocabulary order",
@@ -101,6 +104,7 @@ def nearest_ancestor(
         null=words.null(calibration.thresholds.chance),
         controls=checks,
         dependence_group="tokenizer.vocabulary",
+        replications=replications(nearest.pair.order, calibration),
         details={
             "nearest": nearest.sketch.name,
             "nearest_repositories": list(nearest.sketch.repos),
@@ -109,6 +113,13 @@ def nearest_ancestor(
             **order_details(nearest.pair, nearest.verdict, calibration),
         },
     )
+
+
+def _origin(nearest: Neighbour) -> str | None:
+    """Name the ancestor by a repository that ships it, where there is one."""
+    if not nearest.verdict.relation.inherits:
+        return None
+    return next(iter(nearest.sketch.repos), nearest.sketch.name)
 
 
 def _outcome(neighbours: Sequence[Neighbour], *, declared: bool) -> Outcome:

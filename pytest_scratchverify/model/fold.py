@@ -21,6 +21,7 @@ from pytest_scratchverify.model.verdict import ComponentVerdict, Verdict
 
 ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more
 CALIBRATED_AREAS = frozenset({"weights", "tokenizer", "behaviour", "training_log"})
+IDENTITIES = frozenset({"verbatim", "same"})
 MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
 
 _DUPLICATE_ORDER = (
@@ -158,7 +159,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     if not sustained:
         return None
     strongest = min(sustained, key=_strength(case))
-    if strongest.level is Level.E4 and strongest.relation == "verbatim":
+    if is_identity(strongest):
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in {"shared_ancestry", "shared_initialisation"}:
         return None
@@ -182,11 +183,11 @@ def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float
 def is_sustained(finding: Finding, case: _Case) -> bool:
     """Whether one accusation carries all that DESIGN.md section 3 demands.
 
-    Byte identity (E4 verbatim) stands on its own. Everything else needs an adjusted p below
-    `ALPHA`, an effect size, a positive and a negative control that passed, and either a
-    second, independent kind of evidence against the same reference or a replication.
+    Identity (E4, of bytes or of a whole vocabulary) stands on its own. Everything else needs an
+    adjusted p below `ALPHA`, an effect size, a positive and a negative control that passed, and
+    either a second, independent kind of evidence against the same reference or a replication.
     """
-    if finding.level is Level.E4 and finding.relation == "verbatim":
+    if is_identity(finding):
         return True
     adjusted = case.adjusted.get(finding.id)
     if finding.level not in (Level.E3, Level.E4) or adjusted is None or adjusted > ALPHA:
@@ -199,6 +200,11 @@ def is_sustained(finding: Finding, case: _Case) -> bool:
         if other.reference == finding.reference and other.level in (Level.E3, Level.E4)
     }
     return finding.replications >= 2 or len(groups) >= 2
+
+
+def is_identity(finding: Finding) -> bool:
+    """Whether a finding states equality itself: of bytes, or of a vocabulary and its order."""
+    return finding.level is Level.E4 and finding.relation in IDENTITIES
 
 
 def controls_passed(finding: Finding) -> bool:

@@ -73,6 +73,7 @@ class Order:
     spearman: float | None
     ordered_share: float | None
     neighbours: NeighbourOrder | None
+    halves: tuple[NeighbourOrder, ...] = ()  # the same on disjoint halves of the tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,14 @@ def order_of(shared: Common, sample: int | None = SAMPLE) -> Order:
     ranked = shared.ranked if sample is None else shared.ranked.first(sample)
     first, second = ranked.ranks_a, ranked.ranks_b
     correlation = rank_correlation(first, second)
+    halves = (neighbour_order(first[part::2], second[part::2]) for part in (0, 1))
     return Order(
         n=len(first),
         kendall=correlation.kendall,
         spearman=correlation.spearman,
         ordered_share=longest_ordered_share(first, second),
         neighbours=neighbour_order(first, second),
+        halves=tuple(half for half in halves if half is not None),
     )
 
 

@@ -151,6 +151,16 @@ def judge(
     return Judgement(relation, _way(pair, limits), pvalue, inherited, detectable, via)
 
 
+def replications(order: Order, calibration: Calibration) -> int:
+    """Count the disjoint halves of the shared tokens that show the common order by themselves.
+
+    At least 1: the finding on all tokens is there in any case.
+    """
+    limits = calibration.thresholds
+    found = [concordance_pvalue(half, limits.chance) < limits.alpha for half in order.halves]
+    return max(1, sum(found))
+
+
 def is_independent(order: Order, limits: Thresholds) -> bool:
     """Whether an order shows no inheritance although the test could have seen one."""
     return _unrelated(order, limits) is Relation.INDEPENDENT and not _common_order(order, limits)
