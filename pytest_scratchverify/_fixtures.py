@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pytest_scratchverify._parametrize import INTENT
 from pytest_scratchverify._session import SESSION, Session
-from pytest_scratchverify.model.evidence import Finding
+from pytest_scratchverify.model.evidence import ArtifactRecord, Finding
 from pytest_scratchverify.model.spec import ModelSpec
 
 FINDINGS = pytest.StashKey[list[Finding]]()
@@ -55,17 +56,31 @@ def calibration(scratch_session: Session) -> Callable[[str], Mapping[str, Any]]:
     return scratch_session.calibration
 
 
+@pytest.fixture(scope="session")
+def reading(scratch_session: Session) -> dict[str, Any]:
+    """How much may be read: the depth's name and the limit of bytes per model."""
+    from pytest_scratchverify.hub.budget import parse_size  # noqa: PLC0415
+
+    settings = scratch_session.settings
+    limit = parse_size(settings.byte_budget) if settings.byte_budget else None
+    return {"depth": settings.depth, "limit": limit}
+
+
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Callable[[Finding], Finding]:
-    """Keep a finding for the verdict and return it, for the test to assert on."""
+def record(request: pytest.FixtureRequest) -> Callable[..., Finding]:
+    """Keep a finding for the verdict and return it, for the test to assert on.
+
+    Further arguments are records of what was read for it, where the method did not see them.
+    """
     intent = request.node.stash.get(INTENT, None)
     kept: list[Finding] = request.node.stash.setdefault(FINDINGS, [])
 
-    def keep(finding: Finding) -> Finding:
+    def keep(finding: Finding, *records: ArtifactRecord) -> Finding:
         if intent is not None:
             expected = (intent.method, intent.component, intent.model)
             if (finding.method, finding.component, finding.model) != expected:
                 raise ValueError(f"planned {expected}, got {finding.id}")
+        finding = replace(finding, artifacts=(*finding.artifacts, *records))
         kept.append(finding)
         return finding
 

@@ -1,20 +1,30 @@
 """Whose vocabulary is it? Its order tells; overlap and sizes do not, and weights never follow."""
 
+from typing import Any, NamedTuple
+
 import pytest
 
 from pytest_scratchverify.methods import tokenizer
 from pytest_scratchverify.methods.disclosure import names_base_model
 from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import ArtifactRecord
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 from pytest_scratchverify.tokenizer.relation import Calibration
 
 pytestmark = pytest.mark.tokenizer
 
 
+class Opened(NamedTuple):
+    """A vocabulary, and the records of what was read to get it."""
+
+    vocabulary: Any
+    records: tuple[ArtifactRecord, ...]
+
+
 @pytest.fixture(scope="session")
 def tokenizers(artifacts):
     """Open a model's tokenizer: its file, or the shipped sketch where no file is in reach."""
-    return lambda spec: open_tokenizer(artifacts(spec), spec.name)[0]
+    return lambda spec: Opened(*open_tokenizer(artifacts(spec), spec.name))
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +38,9 @@ def test_merges_are_not_inherited(pair, artifacts, tokenizers, numbers, record):
     """Merges learnt from scratch come in an order of their own."""
     suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
     declared = names_base_model(pair, artifacts(pair.model), Component.TOKENIZER)
-    finding = record(tokenizer.rank_order(suspect, reference, numbers, declared=declared))
+    words = suspect.vocabulary, reference.vocabulary
+    finding = tokenizer.rank_order(*words, numbers, declared=declared)
+    record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 
 
@@ -36,7 +48,9 @@ def test_merges_are_not_inherited(pair, artifacts, tokenizers, numbers, record):
 def test_no_known_vocabulary_is_the_ancestor(model, tokenizers, numbers, record):
     """No catalogued vocabulary is this one, inside it or nearly so, in its order."""
     declared = [d.origin for component, d in model.declares.items() if component == "tokenizer"]
-    finding = record(tokenizer.nearest_ancestor(tokenizers(model), numbers, declared=declared))
+    suspect = tokenizers(model)
+    finding = tokenizer.nearest_ancestor(suspect.vocabulary, numbers, declared=declared)
+    record(finding, *suspect.records)
     assert not finding.derived, finding.headline
 
 
@@ -44,36 +58,43 @@ def test_no_known_vocabulary_is_the_ancestor(model, tokenizers, numbers, record)
 def test_overlap_is_that_of_unrelated_vocabularies(pair, tokenizers, numbers, record):
     """Unrelated vocabularies of such sizes share as many tokens."""
     suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
-    finding = record(tokenizer.containment(suspect, reference, numbers))
+    finding = tokenizer.containment(suspect.vocabulary, reference.vocabulary, numbers)
+    record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("tokenizer.special_tokens", component="tokenizer")
 def test_special_tokens_are_conventions_or_its_own(pair, tokenizers, record):
     """Special tokens that both have are conventions; rare ones in common are a lead."""
-    finding = record(tokenizer.special_tokens(tokenizers(pair.model), tokenizers(pair.reference)))
+    suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
+    finding = tokenizer.special_tokens(suspect.vocabulary, reference.vocabulary)
+    record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("tokenizer.pre_tokenizer", component="tokenizer")
 def test_surroundings_are_a_librarys_or_its_own(pair, tokenizers, record):
     """Splitting pattern, normaliser and chat template are a library's or its own."""
-    finding = record(tokenizer.pre_tokenizer(tokenizers(pair.model), tokenizers(pair.reference)))
+    suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
+    finding = tokenizer.pre_tokenizer(suspect.vocabulary, reference.vocabulary)
+    record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("tokenizer.size_consistency", component="tokenizer")
 def test_config_and_tokenizer_belong_together(model, tokenizers, artifacts, record):
     """The config's sizes and ids fit the tokenizer that came with it."""
-    sizes, config = tokenizers(model).sizes, artifacts(model).config().value
-    finding = record(tokenizer.size_consistency(model.name, sizes, config))
+    suspect, config = tokenizers(model), artifacts(model).config()
+    finding = tokenizer.size_consistency(model.name, suspect.vocabulary.sizes, config.value)
+    record(finding, config.record, *suspect.records)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("tokenizer.script_profile", component="tokenizer")
 def test_scripts_are_described(model, tokenizers, record):
     """How much Hangul the vocabulary holds, and what a Korean syllable costs in it."""
-    finding = record(tokenizer.script_profile(tokenizers(model)))
+    suspect = tokenizers(model)
+    finding = record(tokenizer.script_profile(suspect.vocabulary), *suspect.records)
     assert not finding.derived, finding.headline
 
 

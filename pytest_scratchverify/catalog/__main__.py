@@ -11,12 +11,12 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_scratchverify.catalog.entries import DATA, shipped_catalogue
 from pytest_scratchverify.catalog.nearest import nearest
-from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.errors import ScratchError, Unavailable
 from pytest_scratchverify.hub.opening import open_store
 from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.model.builtins import Json
@@ -28,8 +28,8 @@ HUB_FILE = DATA / "hub.json"
 def add(repo: str, revision: str | None, target: Path) -> str:
     """Read a repository's config.json on the hub and write it as an entry of `target`.
 
-    Returns the commit. Raises `Unavailable` where the hub does not give the file: an entry
-    that claims to be the hub's is never made of a cache or of other entries.
+    Returns the commit that it was read at. Raises `Unavailable` where the hub does not give the
+    file: an entry that claims to be the hub's is never made of a cache or of other entries.
     """
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(repo, revision, run_dir=RunDirectory(Path(folder)))
@@ -41,6 +41,24 @@ def add(repo: str, revision: str | None, target: Path) -> str:
         entries[store.repo] = entry(config.value, store.repo, commit)
     write(target, entries)
     return commit
+
+
+def add_tokenizer(repo: str, revision: str | None, name: str, folder: Path | None) -> str:
+    """Sketch a repository's tokenizer, read on the hub, into the catalogue's vocabularies.
+
+    Returns a line that says what was added. Raises `Unavailable` and `ScratchError`.
+    """
+    from pytest_scratchverify.tokenizer.open import fullest_file  # noqa: PLC0415 - numpy
+    from pytest_scratchverify.tokenizer.sketch import add_sketch  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as scratch:
+        store = open_store(repo, revision, run_dir=RunDirectory(Path(scratch)))
+        file = fullest_file(store.tokenizer_files())
+        if file is None or file.record.source is not Source.HUB:
+            raise SystemExit(f"{repo}: no tokenizer file was read from the hub")
+        source = f"hub {store.repo} {file.value.name} @{store.revision}"
+        sketch = add_sketch(file.value, name, folder=folder, repos=(store.repo,), source=source)
+    return f"{repo}: {sketch.sizes.ranks} ranks, sketched as {sketch.name}"
 
 
 def entry(config: dict[str, Json], repo: str, commit: str) -> dict[str, Json]:
@@ -83,13 +101,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     adding.add_argument("repo")
     adding.add_argument("--revision")
     adding.add_argument("--file", type=Path, default=HUB_FILE, help="default: the shipped file")
+    vocabulary = commands.add_parser("add-tokenizer", help="sketch a tokenizer from the hub")
+    vocabulary.add_argument("repo")
+    vocabulary.add_argument("--revision")
+    vocabulary.add_argument("--name", required=True, help="short name of the sketch")
+    vocabulary.add_argument("--folder", type=Path, help="default: the shipped vocabularies")
     near = commands.add_parser("nearest", help="name the nearest designs of a catalogued model")
     near.add_argument("repo")
     near.add_argument("-k", type=int, default=5)
     commands.add_parser("list", help="list all entries with their status")
     given = parser.parse_args(arguments)
     if given.command == "add":
-        return _add(given.repo, given.revision, given.file)
+        return _said(lambda: f"{add(given.repo, given.revision, given.file)} in {given.file}")
+    if given.command == "add-tokenizer":
+        return _said(lambda: add_tokenizer(given.repo, given.revision, given.name, given.folder))
     lines = (
         show_nearest(given.repo, given.k)
         if given.command == "nearest"
@@ -99,13 +124,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _add(repo: str, revision: str | None, target: Path) -> int:
+def _said(command: Callable[[], str]) -> int:
+    """Print what a command returns, or the one line that says why it could not."""
     try:
-        commit = add(repo, revision, target)
-    except Unavailable as failure:
-        sys.stderr.write(f"{failure.what} {failure.remedy}\n")
+        sys.stdout.write(f"{command()}\n")
+    except (Unavailable, ScratchError) as failure:
+        sys.stderr.write(f"{failure}\n")
         return 1
-    sys.stdout.write(f"{repo} @{commit} added to {target}\n")
     return 0
 
 

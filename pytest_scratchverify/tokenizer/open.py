@@ -58,7 +58,7 @@ def open_tokenizer(
     name = name or store.repo
     try:
         files = list(store.tokenizer_files())
-        chosen = min(files, key=_preference, default=None)
+        chosen = fullest_file(files)
         if chosen is None:
             raise _no_file(name)
         return read_tokenizer(chosen.value, name), tuple(file.record for file in files)
@@ -68,6 +68,11 @@ def open_tokenizer(
         if sketch is None:
             raise
         return sketch.called(name), (_from_catalogue(name, error),)
+
+
+def fullest_file(files: Sequence[File]) -> File | None:
+    """Return the tokenizer file that says most, None where there is none."""
+    return min(files, key=_preference, default=None)
 
 
 def _preference(file: File) -> tuple[int, str]:

@@ -63,3 +63,18 @@ def test_the_nearest_designs_are_named(tmp_path):
     assert "deepseek-ai/DeepSeek-V3" in done.stdout.splitlines()[0]
     assert len(done.stdout.splitlines()) == 2
     assert len(catalog("list", env={}).stdout.splitlines()) >= 224
+
+
+def test_a_tokenizer_is_sketched_from_the_hub(tmp_path):
+    from pytest_scratchverify.tokenizer.sketch import load_sketches
+
+    folder = checkpoints.independent(tmp_path / "model")
+    target = tmp_path / "sketches"
+    arguments = ("add-tokenizer", "org/new", "--name", "new-one", "--folder", str(target))
+    with LoopbackHub() as hub:
+        hub.add_repo("org/new", folder)
+        done = catalog(*arguments, env=hub.environment(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (sketch,) = load_sketches(target)
+    assert sketch.name == "new-one"
+    assert sketch.repos == ["org/new"]
