@@ -14,6 +14,9 @@ from pytest_scratchverify.tokenizer.relation import Calibration
 pytestmark = pytest.mark.tokenizer
 
 
+DECLARING = (Component.TOKENIZER, Component.TEXT_DECODER)
+
+
 class Opened(NamedTuple):
     """A vocabulary, and the records of what was read to get it."""
 
@@ -47,7 +50,7 @@ def test_merges_are_not_inherited(pair, artifacts, tokenizers, numbers, record):
 @pytest.mark.scratch("tokenizer.nearest_ancestor", component="tokenizer")
 def test_no_known_vocabulary_is_the_ancestor(model, tokenizers, numbers, record):
     """No catalogued vocabulary is this one, inside it or nearly so, in its order."""
-    declared = [d.origin for component, d in model.declares.items() if component == "tokenizer"]
+    declared = [d.origin for part, d in model.declares.items() if part in DECLARING]
     suspect = tokenizers(model)
     finding = tokenizer.nearest_ancestor(suspect.vocabulary, numbers, declared=declared)
     record(finding, *suspect.records)

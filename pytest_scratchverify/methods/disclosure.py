@@ -116,11 +116,13 @@ def names_base_model(
 ) -> bool:
     """Whether matrix or model card declare that `component` comes from the reference.
 
-    A card that names a base model declares all of it: weights, vocabulary and design.
+    Whoever names a base model, in card or matrix, declares all of it: weights, vocabulary,
+    design.
 
     A card that cannot be read declares nothing: the innocent reading costs a declaration.
     """
-    if pair.model.declaration(component, pair.reference.name) is not None:
+    covering = (component, Component.TEXT_DECODER)
+    if any(pair.model.declaration(part, pair.reference.name) is not None for part in covering):
         return True
     try:
         bases = store.card().value.base_model

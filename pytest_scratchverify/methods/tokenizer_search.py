@@ -116,10 +116,8 @@ def nearest_ancestor(
 
 
 def _origin(nearest: Neighbour) -> str | None:
-    """Name the ancestor by a repository that ships it, where there is one."""
-    if not nearest.verdict.relation.inherits:
-        return None
-    return next(iter(nearest.sketch.repos), nearest.sketch.name)
+    """Name the ancestor as a vocabulary, not as one of the models that ship it."""
+    return nearest.sketch.name if nearest.verdict.relation.inherits else None
 
 
 def _outcome(neighbours: Sequence[Neighbour], *, declared: bool) -> Outcome:

@@ -101,10 +101,19 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
 
 
 def _exists(case: _Case, plan: Plan) -> bool:
-    """Whether the model has the component: not if all that was found is "not applicable"."""
-    if case.component in plan.components or case.absent:
+    """Whether the model has the component: by its config, or because something was found of it.
+
+    Suites plan every trained component of every pair, since collection cannot know which there
+    are; that one of them could not be read does not show that it is there.
+    """
+    if case.component in plan.components:
         return True
-    return any(finding.outcome is not Outcome.NOT_APPLICABLE for finding in case.findings)
+    silent = {Outcome.NOT_APPLICABLE}
+    if case.component.is_trained:
+        silent.add(Outcome.UNAVAILABLE)
+    elif case.absent:
+        return True
+    return any(finding.outcome not in silent for finding in case.findings)
 
 
 def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
