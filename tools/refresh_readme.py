@@ -1,6 +1,6 @@
 """Put the terminal summary of a real run into the READMEs, between their markers.
 
-    python tools/refresh_readme.py
+python tools/refresh_readme.py
 """
 
 from __future__ import annotations

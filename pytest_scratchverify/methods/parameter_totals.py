@@ -45,7 +45,10 @@ def parameter_count(
     except UncountableDesignError as error:
         return plain_finding(
             "architecture.parameter_count", model, config, hypothesis, Outcome.INDETERMINATE,
-            Text("the config does not state {field}; parameters cannot be counted", field=str(error)),
+            Text(
+                "the config does not state {field}; parameters cannot be counted",
+                field=str(error),
+            ),
         )  # fmt: skip
     in_files = stored.value.total_parameters if stored is not None else None
     checks = _count_checks(count, declared, in_files)

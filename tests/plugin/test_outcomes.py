@@ -99,6 +99,6 @@ def test_a_finding_about_something_else_than_planned_is_refused(suite, run, pyte
             'record(made(pair, "weights." + component', 'record(made(pair, "weights.other"'
         )
     )
-    result, found = run()
+    result, _ = run()
     assert result.ret == 10
     result.stdout.fnmatch_lines(["*ValueError: planned*"])
