@@ -19,7 +19,7 @@ from pytest_scratchverify import options
 from pytest_scratchverify._parametrize import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify._session import Session
 from pytest_scratchverify._worker import TRAFFIC_PREFIX
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.component import TRAINED, Component
 from pytest_scratchverify.model.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.model.fold import unique_findings
 from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models, missing_intents
@@ -204,12 +204,14 @@ class Controller:
     def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
         subjects = []
         for spec in self.session.models:
-            components = planned_components(spec, _components_of(spec, findings))
+            found = _components_of(spec, findings)
+            components = planned_components(spec, found)
             subjects.append(
                 Subject(
                     spec=spec,
                     components=components,
                     asked=self.session.settings.components,
+                    known=bool(found) or _all_looked_for(spec, findings),
                     korea_2026=self._korea(spec.name),
                 )
             )
@@ -254,6 +256,13 @@ def _components_of(spec: ModelSpec, findings: Iterable[Finding]) -> set[Componen
         if finding.model == spec.name
         for name in cast("list[str]", finding.details.get("components", []))
     }
+
+
+def _all_looked_for(spec: ModelSpec, findings: Iterable[Finding]) -> bool:
+    """Whether tensors showed of every trained component that it is there, or is not."""
+    silent = (Outcome.UNAVAILABLE, Outcome.MISSING, Outcome.HARNESS_ERROR)
+    seen = {f.component for f in findings if f.model == spec.name and f.outcome not in silent}
+    return seen >= TRAINED
 
 
 def _narrowed_by(config: pytest.Config, session: Session) -> str | None:

@@ -54,11 +54,13 @@ def judge(
     components: Mapping[Component, ComponentVerdict],
     *,
     partial: bool,
+    known: bool = True,
     states: Mapping[Component, str] | None = None,
 ) -> PolicyResult:
     """Apply `policy` to a model's component verdicts.
 
-    `states` says in which state a declared component was reused. A failing component decides;
+    `known` is False where nothing showed which components the model has; `states` says in which
+    state a declared component was reused. A failing component decides;
     otherwise anything not satisfied, or a partial run, leaves the result UNDETERMINED. A model
     none of whose trained components is known is UNDETERMINED too: nothing was tested.
     """
@@ -72,6 +74,8 @@ def judge(
     reasons = [_reason(verdict) for verdict in open_ones]
     if partial:
         reasons.append(Text("the run is partial"))
+    if not known:
+        reasons.append(Text("which components the model has is not known: no config was read"))
     if not required:
         reasons.append(Text("no trained component of the model is known"))
     if reasons:

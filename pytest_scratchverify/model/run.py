@@ -71,12 +71,14 @@ class Subject:
     """One tested model with its components and outside judgements.
 
     `asked` are the components that the user asked about, empty for all: the others are not
-    shown, and still stand between the model and a policy's PASS.
+    shown, and still stand between the model and a policy's PASS. `known` is False where nothing
+    showed which components there are.
     """
 
     spec: ModelSpec
     components: tuple[Component, ...]
     asked: frozenset[Component] = frozenset()
+    known: bool = True
     korea_2026: PolicyResult | None = None
 
 
@@ -148,7 +150,9 @@ def _fold_model(
     for name in dict.fromkeys([*chosen, KOREA_2026]):
         if name != KOREA_2026:
             policy = shipped_policies()[name]
-            results[name] = judge(policy, components, partial=partial, states=states)
+            results[name] = judge(
+                policy, components, partial=partial, known=subject.known, states=states
+            )
         elif subject.korea_2026 is not None:
             results[name] = subject.korea_2026
         elif name in chosen:

@@ -44,11 +44,22 @@ def test_a_copy_in_a_folder_is_reused_verbatim_and_exits_1(zoo, tmp_path):
     assert ran.model(name)["policies"]["strict"]["result"] == "FAIL"
 
 
-def test_what_was_not_measured_is_neither_accused_nor_cleared(zoo, tmp_path):
+def test_independent_weights_are_cleared_with_reference_and_power(zoo, tmp_path):
+    name, base = str(zoo["other"]), str(zoo["base"])
+    ran = run_suites("--model", name, "--against", base, home=tmp_path)
+    assert ran.code == 0, ran.output
+    decoder = ran.model(name)["components"]["text_decoder"]
+    assert decoder["verdict"] == "NO_EVIDENCE_OF_REUSE"
+    assert base in decoder["because"][0]["text"]
+    assert "would have been found" in decoder["because"][0]["text"]
+
+
+def test_metadata_alone_clears_nobody(zoo, tmp_path):
     name = str(zoo["other"])
-    ran = run_suites("--model", name, "--against", str(zoo["base"]), home=tmp_path)
+    arguments = ("--model", name, "--against", str(zoo["base"]), "--depth", "metadata")
+    ran = run_suites(*arguments, home=tmp_path)
     assert ran.code == 10, ran.output
-    assert ran.model(name)["policies"]["strict"]["result"] == "UNDETERMINED"
+    assert ran.verdicts(name)["text_decoder"] == "INSUFFICIENT_EVIDENCE"
 
 
 def test_a_declared_fine_tune_is_declared_and_exits_0(zoo, hub, tmp_path):
@@ -84,8 +95,8 @@ def test_the_hub_and_the_folder_give_the_same_findings(zoo, hub, tmp_path):
 
 
 def test_only_headers_are_read_never_weights(zoo, hub, tmp_path):
-    ran = run_suites("--model", "zoo/other", "--against", "zoo/base", home=tmp_path,
-                     env=hub.environment(tmp_path))  # fmt: skip
+    ran = run_suites("--model", "zoo/other", "--against", "zoo/base", "--depth", "metadata",
+                     home=tmp_path, env=hub.environment(tmp_path))  # fmt: skip
     weights = sum(path.stat().st_size for path in zoo["other"].glob("*.safetensors"))
     model = ran.model("zoo/other")
     assert model["bytes_total"] == pytest.approx(weights, rel=0.05)
@@ -130,7 +141,7 @@ def test_a_fault_of_the_hub_is_a_sentence_and_never_a_verdict(fault, words, zoo,
     elif fault == "missing":
         name = "nobody/missing"
     else:
-        hub.fault("zoo/base", "config.json", fault)
+        hub.fault("zoo/base", "*", fault)
     ran = run_suites("--model", name, "--against", "zoo/other", home=tmp_path,
                      env=hub.environment(tmp_path))  # fmt: skip
     assert ran.code == 10, ran.output
