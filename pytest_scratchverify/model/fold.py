@@ -267,7 +267,7 @@ def _cleared(case: _Case, *, complete: bool) -> ComponentVerdict:
         reason = Text(
             "no relation to {references} was found; {power}",
             references=references,
-            power=str(clearing[0].power.description) if clearing[0].power else "",
+            power=clearing[0].power.description if clearing[0].power else "-",
         )
         return _verdict(case, Verdict.NO_EVIDENCE_OF_REUSE, because=[reason])
     if not clearing:

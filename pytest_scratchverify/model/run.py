@@ -19,6 +19,9 @@ from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.model.verdict import ModelVerdict, PolicyResult, Result, Verdict
 
 SCHEMA = "scratchverify/run/1"
+# The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
+# is hashed for them. Neither is content that a method looked at.
+LISTING = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +169,7 @@ def _fold_model(
         revision=_revision(subject.spec, found),
         components=shown,
         policies=results,
-        bytes_read=sum(record.bytes_read for record in records_of(found)),
+        bytes_read=sum(r.bytes_read for r in records_of(found) if r.file != LISTING),
         bytes_total=_bytes_total(found),
         sources=tuple(sorted({record.source.value for record in records_of(found)})),
         planned=len(mine),

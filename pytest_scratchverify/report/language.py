@@ -22,4 +22,5 @@ def catalogue(language: str) -> gettext.NullTranslations:
 
 def translate(text: Text, language: str) -> str:
     """Return the text in `language`; a template without translation stays English."""
-    return text.render(catalogue(language).gettext(text.template))
+    say = catalogue(language).gettext
+    return text.render(say(text.template), say)

@@ -14,8 +14,10 @@ from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
 
 MEANING: Mapping[Verdict, Text] = {
-    Verdict.REUSED_VERBATIM: Text("weights are byte for byte those of the reference"),
-    Verdict.DERIVED: Text("statistically inseparable from a descendant of the reference"),
+    Verdict.REUSED_VERBATIM: Text(
+        "identical to the reference's: byte for byte, or token for token"
+    ),
+    Verdict.DERIVED: Text("statistically inseparable from what descends from the reference"),
     Verdict.SHARED_ANCESTRY: Text("shares an origin with the reference; which came first is open"),
     Verdict.DECLARED_REUSE: Text("the reuse is openly declared"),
     Verdict.SUSPECTED: Text("a lead, not a finding"),

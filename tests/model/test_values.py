@@ -77,6 +77,14 @@ def test_texts_group_long_numbers_and_join_lists():
     assert str(Text("{n}", n=4096)) == "4096"
 
 
+def test_texts_may_hold_texts():
+    text = Text("found nothing; {power}", power=Text("down to {x}", x=0.05))
+    assert str(text) == "found nothing; down to 0.05"
+    assert text.render("nichts; {power}", {"down to {x}": "bis {x}"}.get) == "nichts; bis 0.05"
+    wired = finding_from_json(dumps(finding(Outcome.CONSISTENT, headline=text)))
+    assert str(wired.headline) == str(text)
+
+
 def test_holm_against_a_worked_example():
     """Holm (1979): sorted p times the number of hypotheses left, made monotone."""
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
