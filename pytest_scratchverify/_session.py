@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -103,6 +104,8 @@ def open_session(config: pytest.Config) -> Session:
     settings = read_settings(config)
     matrix = read_matrix(matrix_path(config))
     worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        share_threads(int(worker_input.get("workercount", 1)))
     given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
     return Session(
         config=config,
@@ -113,6 +116,17 @@ def open_session(config: pytest.Config) -> Session:
         run_path=Path(given) if given else Path(tempfile.mkdtemp(prefix="scratchverify-")),
         owns_run_path=given is None,
     )
+
+
+def share_threads(workers: int) -> None:
+    """Give every worker its share of threads, before numpy is imported.
+
+    BLAS starts a thread per core in each process, and n workers with n threads each spin against
+    one another: 721 s became 38 s in a project that capped them (ross#1389).
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // max(1, workers)))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, threads)
 
 
 def matrix_path(config: pytest.Config) -> Path:

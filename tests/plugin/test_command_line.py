@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import shutil
 import time
 
 import pytest
@@ -135,3 +137,41 @@ def test_the_aliases_and_the_prefixed_options_are_the_same(tmp_path):
     _, long = collected("--scratch-model", "skt/A.X-K1", home=tmp_path)
     assert short == long
     assert (ROOT / "conftest.py").exists()
+
+
+def test_adding_a_model_is_one_line(tmp_path):
+    """One line in a copy of the matrix, and the model is planned everywhere."""
+    suites = tmp_path / "suites"
+    shutil.copytree(ROOT / "suites", suites)
+    matrix = suites / "matrix.toml"
+    before = matrix.read_text("utf-8")
+    matrix.write_text(before + '"org/new" = { against = ["org/reference"] }\n', "utf-8")
+    diff = list(difflib.unified_diff(before.splitlines(), matrix.read_text("utf-8").splitlines()))
+    assert sum(line.startswith("+") and not line.startswith("+++") for line in diff) == 1
+    assert not any(line.startswith("-") and not line.startswith("---") for line in diff)
+    ran = run_suites(
+        "--matrix", str(matrix), "--collect-only", "-q", home=tmp_path, suites=str(suites)
+    )
+    planned = [line for line in ran.output.splitlines() if "org/new" in line]
+    files = {line.split("::")[0].rsplit("/")[-1] for line in planned}
+    assert {
+        "test_architecture.py",
+        "test_disclosure.py",
+        "test_tokenizer.py",
+        "test_weights.py",
+    } <= files
+    assert any("[org/new:org/reference]" in line for line in planned)
+
+
+def test_workers_share_the_threads(pytester, suite):
+    suite()
+    pytester.makepyfile(
+        test_threads="""
+        import os
+
+        def test_threads():
+            assert int(os.environ["OPENBLAS_NUM_THREADS"]) == max(1, os.cpu_count() // 2)
+        """
+    )
+    result = pytester.runpytest_subprocess("-n", "2", "test_threads.py")
+    assert result.ret == 0, result.stdout.str()
