@@ -1,9 +1,10 @@
-"""Are the weights another model's? So far: whole files, byte for byte, from their digests."""
+"""Are the weights another model's? By whole files, and component by component from slices."""
 
 import pytest
 
 from pytest_scratchverify.methods.disclosure import names_base_model
 from pytest_scratchverify.methods.shard_digests import shard_digests
+from pytest_scratchverify.methods.weights import Question, weights_origin
 
 pytestmark = pytest.mark.weights
 
@@ -14,4 +15,14 @@ def test_weight_files_are_not_copies(pair, artifacts, record):
     ours, theirs = artifacts(pair.model), artifacts(pair.reference)
     declared = names_base_model(pair, ours)
     finding = record(shard_digests(pair, ours.files(), theirs.files(), declared=declared))
+    assert not finding.derived, finding.headline
+
+
+@pytest.mark.scratch("weights.origin", component="{component}", depth="quick")
+def test_component_is_not_inherited(pair, component, artifacts, calibration, reading, record):
+    """No component's weights come from the reference's: compared by slices, with controls."""
+    ours, theirs = artifacts(pair.model), artifacts(pair.reference)
+    declared = names_base_model(pair, ours, component)
+    question = Question(pair=pair, component=component, declared=declared, **reading)
+    finding = record(weights_origin(question, ours, theirs, calibration("weights")))
     assert not finding.derived, finding.headline

@@ -6,7 +6,7 @@ channels, then matchings that see through renumbered neurons, then the map of la
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,111 +16,162 @@ from pytest_scratchverify.checkpoint.slices import (
     BUDGETS,
     Block,
     Matrix,
-    Plan,
     Slot,
     common,
     component_budget,
     plan_component,
 )
+from pytest_scratchverify.methods.weights_layers import map_layers
 from pytest_scratchverify.methods.weights_measure import Batch, Measure, Measured
-from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, batches
+from pytest_scratchverify.methods.weights_reading import Sides
+from pytest_scratchverify.methods.weights_tokens import KIND, read_token_rows, token_rows
 from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import ArtifactRecord
+from pytest_scratchverify.stats.layer_map import LayerMap
 
 Array = NDArray[np.float32]
 
 PROBE_ELEMENTS = 2**20  # of the suspect's own slices, kept for controls and power
 CONTEXT_NORMS = 8
+LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
+DECIDED = 1e-7
 RESERVE = 0.02  # of the bytes, for the norms that every component's report shows
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A measured pair with what it cost and what it covers."""
+    """A measured pair with what it cost and what it covers.
+
+    `aligned_rows` is False where rows may belong to different tokens: such a comparison can
+    find a relation, and its silence means nothing.
+    """
 
     measured: Measured
     context_gains: tuple[tuple[Array, Array], ...]
+    layers: LayerMap | None
     probe: Batch
     coverage: float
     tensors: int
     shared_slots: int
     our_slots: int
-    records: tuple[ArtifactRecord, ...]
-    weight_bytes: int
+    aligned_rows: bool
+    stored: tuple[str, ...]
+    sides: Sides
+
+    @property
+    def gains(self) -> tuple[tuple[Array, Array], ...]:
+        """The component's own norm gains, or some of the text decoder's."""
+        return self.measured.gains or self.context_gains
 
 
-def total_budget(depth: str, limit: int | None) -> int | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much may be read, and from which similarity on layers count as mapped."""
+
+    depth: str = "quick"
+    limit: int | None = None
+    layer_threshold: float = 0.3
+
+
+def total_budget(effort: Effort) -> int | None:
     """Return the bytes of weights a model may cost: the depth's, or the user's if smaller."""
-    budget = BUDGETS[depth]
-    if limit is None:
+    budget = BUDGETS[effort.depth]
+    if effort.limit is None:
         return budget
-    return limit if budget is None else min(limit, budget)
+    return effort.limit if budget is None else min(effort.limit, budget)
 
 
-def compare(
-    ours: Checkpoint,
-    theirs: Checkpoint,
-    component: Component,
-    *,
-    depth: str = "quick",
-    limit: int | None = None,
-) -> Compared | None:
-    """Measure one component of two checkpoints; None if they have no equal shape in common."""
-    mine = ours.inventory.of(component)
-    partners = theirs.inventory.of(component)
-    slots = common(mine, partners)
+def compare(sides: Sides, component: Component, effort: Effort) -> Compared | None:
+    """Measure one component of two checkpoints; None if nothing can be laid side by side."""
+    mine = sides.ours.inventory.of(component)
+    slots = common(mine, sides.theirs.inventory.of(component))
     matrices = {slot: mine[slot] for slot in slots}
-    if not any(matrix.rows > 1 for matrix in matrices.values()):
-        return None
-    plan = plan_pair(ours, theirs, component, matrices, total_budget(depth, limit), depth)
-    ledgers = (Ledger(ours.store), Ledger(theirs.store))
-    rows = {slot: matrix.rows for slot, matrix in matrices.items()}
-    taken = Measure(component, whole_rows=rows)
+    budget = pair_budget(sides, component, matrices, total_budget(effort))
+    source = _source(sides, component, matrices, budget, effort)
+    taken = Measure(component, whole_rows={s: m.rows for s, m in matrices.items()})
     probe: dict[tuple[Slot, int], tuple[Array, Array]] = {}
     room = PROBE_ELEMENTS
-    for batch in batches(ours, theirs, plan.blocks, ledgers):
+    for batch in source.batches:
         taken.add(batch)
         room = _fill_probe(probe, batch, room)
-    gains = _context(ours, theirs, component, ledgers)
-    parameters = ours.inventory.parameters[component.value]
+    measured = taken.result()
+    layers = _layers(sides, measured, budget, effort)
+    if not measured.elements and layers is None:
+        return None
+    parameters = sides.ours.inventory.parameters[component.value]
     return Compared(
-        measured=taken.result(),
-        context_gains=gains,
+        measured=measured,
+        context_gains=_context(sides, component),
+        layers=layers,
         probe=probe,
-        coverage=min(1.0, plan.touched_parameters / parameters) if parameters else 0.0,
-        tensors=len(plan.blocks),
+        coverage=min(1.0, source.touched / parameters) if parameters else 0.0,
+        tensors=len({item.slot for item in measured.similar}),
         shared_slots=len(slots),
         our_slots=len(mine),
-        records=_records(ours, theirs, ledgers),
-        weight_bytes=ours.total_bytes,
+        aligned_rows=source.aligned,
+        stored=tuple(sorted({m.info.dtype for m in matrices.values() if m.rows > 1})),
+        sides=sides,
     )
 
 
-def plan_pair(
-    ours: Checkpoint,
-    theirs: Checkpoint,
+@dataclass(frozen=True, slots=True)
+class _Source:
+    batches: Iterable[Batch]
+    touched: int  # parameters of the tensors that are sampled
+    aligned: bool
+
+
+def _source(
+    sides: Sides,
     component: Component,
     matrices: Mapping[Slot, Matrix],
-    total: int | None,
-    depth: str,
-) -> Plan:
-    """Plan the blocks of a component so that neither model exceeds its budget."""
-    header = max(ours.index_record.bytes_read, theirs.index_record.bytes_read)
-    kept = None if total is None else int(total * (1 - RESERVE))
-    budget = component_budget(kept, ours.components, component, header)
-    if budget is not None:
-        wider = max(
-            (theirs.inventory.matrices[s].row_bytes / m.row_bytes for s, m in matrices.items()),
-            default=1.0,
-        )
-        budget = int(budget / max(1.0, wider))
-    whole = budget // 2 if budget is not None and depth == "robust" else 0
-    return plan_component(matrices, budget, whole_budget=whole)
+    budget: int | None,
+    effort: Effort,
+) -> _Source:
+    """Say which slices to read: planned blocks, or the rows of shared tokens."""
+    aligned = True
+    if component in KIND:
+        rows = token_rows(sides.ours.store, sides.theirs.store)
+        if rows.same_numbers is False:
+            found = read_token_rows(sides, component, rows, budget)
+            touched = sum(m.rows * m.cols for m in sides.ours.inventory.of(component).values())
+            return _Source([found], touched if found else 0, bool(found))
+        aligned = rows.same_numbers is True
+    part = None if budget is None else int(budget * (1 - LAYERS_SHARE))
+    whole = part // 2 if part is not None and effort.depth == "robust" else 0
+    plan = plan_component(matrices, part, whole_budget=whole)
+    return _Source(sides.batches(plan.blocks), plan.touched_parameters, aligned)
 
 
-def _fill_probe(
-    probe: dict[tuple[Slot, int], tuple[Array, Array]], batch: Batch, room: int
-) -> int:
+def _layers(
+    sides: Sides, measured: Measured, budget: int | None, effort: Effort
+) -> LayerMap | None:
+    """Map layers where the aligned tests left the question open and there are layers to map."""
+    component = measured.component
+    if component in KIND or component is Component.PROJECTOR or measured.pvalue <= DECIDED:
+        return None
+    part = None if budget is None else int(budget * LAYERS_SHARE)
+    return map_layers(sides, component, budget=part, threshold=effort.layer_threshold)
+
+
+def pair_budget(
+    sides: Sides, component: Component, matrices: Mapping[Slot, Matrix], total: int | None
+) -> int | None:
+    """Return the bytes of our blocks, so that neither model exceeds its `total`.
+
+    The headers of both are charged; where the other model stores wider numbers, fewer rows
+    are read of both.
+    """
+    if total is None:
+        return None
+    header = max(c.index_record.bytes_read for c in (sides.ours, sides.theirs))
+    kept = int(total * (1 - RESERVE))
+    budget = component_budget(kept, sides.ours.components, component, header)
+    partner = sides.theirs.inventory.matrices
+    wider = max((partner[s].row_bytes / m.row_bytes for s, m in matrices.items()), default=1.0)
+    return int((budget or 0) / max(1.0, wider))
+
+
+def _fill_probe(probe: dict[tuple[Slot, int], tuple[Array, Array]], batch: Batch, room: int) -> int:
     for piece, pair in batch.items():
         if pair[0].size <= room:
             probe[piece] = pair
@@ -128,27 +179,14 @@ def _fill_probe(
     return room
 
 
-def _context(
-    ours: Checkpoint, theirs: Checkpoint, component: Component, ledgers: tuple[Ledger, Ledger]
-) -> tuple[tuple[Array, Array], ...]:
+def _context(sides: Sides, component: Component) -> tuple[tuple[Array, Array], ...]:
     """Read a few norm gains of the text decoder, beside components that have none."""
     if component is Component.TEXT_DECODER:
         return ()
-    mine = ours.inventory.of(Component.TEXT_DECODER)
-    slots = [s for s in common(mine, theirs.inventory.of(Component.TEXT_DECODER))]
+    mine = sides.ours.inventory.of(Component.TEXT_DECODER)
+    slots = common(mine, sides.theirs.inventory.of(Component.TEXT_DECODER))
     wanted = [s for s in slots if s.kind in ("norm_in", "norm_post") and mine[s].rows == 1]
     wanted = sorted(wanted, key=lambda s: (s.layer * 7919 % 61, s.kind))[:CONTEXT_NORMS]
     blocks = [Block(mine[slot], 0, 1) for slot in wanted]
-    found = [batch for batch in batches(ours, theirs, blocks, ledgers)]
+    found = list(sides.batches(blocks))
     return tuple((a[0], b[0]) for batch in found for a, b in batch.values())
-
-
-def _records(
-    ours: Checkpoint, theirs: Checkpoint, ledgers: Sequence[Ledger]
-) -> tuple[ArtifactRecord, ...]:
-    return (
-        ours.index_record,
-        *ledgers[0].as_records(),
-        theirs.index_record,
-        *ledgers[1].as_records(),
-    )

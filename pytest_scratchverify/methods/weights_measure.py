@@ -179,12 +179,12 @@ class Measure:
         self._add_channels(matrices)
         self._add_agreement(matrices)
 
-    def result(self) -> Measured:
-        """Evaluate what was added."""
-        halves = tuple(
+    def result(self, *, halves: bool = True) -> Measured:
+        """Evaluate what was added; without `halves`, replication is not looked at."""
+        found = tuple(
             Half(group.neurons(), group.channels())
             for group in self._halves
-            if group.sizes or (group.sums and group.sums.matrices)
+            if halves and (group.sizes or (group.sums and group.sums.matrices))
         )
         identity = _joined(self._identities)
         return Measured(
@@ -193,7 +193,7 @@ class Measure:
             channels=_channels_together(self._halves),
             agreement=_agreed(self._agreements),
             identity=identity,
-            halves=halves,
+            halves=found,
             similar=tuple(self._similar),
             gains=tuple(self._gains),
             elements=self._elements,

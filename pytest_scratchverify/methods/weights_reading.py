@@ -125,21 +125,36 @@ def _decoded(block: Block, raw: Mapping[tuple[str, int, int], bytes]) -> Array:
     return decode(bodies[0], matrix.info.dtype, shape, factors)
 
 
-def batches(
-    ours: Checkpoint, theirs: Checkpoint, blocks: Sequence[Block], ledgers: tuple[Ledger, Ledger]
-) -> Iterator[Batch]:
-    """Read the same rows of both checkpoints; gate and up of one layer come together."""
-    group: list[Block] = []
-    size = 0
-    for together in _grouped(blocks):
-        cost = sum(2 * 4 * (b.stop - b.start) * b.matrix.cols for b in together)
-        if group and size + cost > BATCH_BYTES:
-            yield _batch(ours, theirs, group, ledgers)
-            group, size = [], 0
-        group += together
-        size += cost
-    if group:
-        yield _batch(ours, theirs, group, ledgers)
+class Sides:
+    """Two checkpoints side by side, and what was needed of each."""
+
+    def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
+        self.ours, self.theirs = ours, theirs
+        self.ledgers = (Ledger(ours.store), Ledger(theirs.store))
+
+    def batches(self, blocks: Sequence[Block]) -> Iterator[Batch]:
+        """Read the same rows of both; gate and up of one layer come together."""
+        group: list[Block] = []
+        size = 0
+        for together in _grouped(blocks):
+            cost = sum(2 * 4 * (b.stop - b.start) * b.matrix.cols for b in together)
+            if group and size + cost > BATCH_BYTES:
+                yield self._batch(group)
+                group, size = [], 0
+            group += together
+            size += cost
+        if group:
+            yield self._batch(group)
+
+    def _batch(self, group: Sequence[Block]) -> Batch:
+        partner = self.theirs.inventory.matrices
+        others = [replace(block, matrix=partner[block.matrix.slot]) for block in group]
+        left = self.ours.read(group, self.ledgers[0])
+        right = self.theirs.read(others, self.ledgers[1])
+        return {
+            (block.matrix.slot, block.start): (a, b)
+            for block, a, b in zip(group, left, right, strict=True)
+        }
 
 
 def _grouped(blocks: Sequence[Block]) -> Iterator[list[Block]]:
@@ -150,16 +165,3 @@ def _grouped(blocks: Sequence[Block]) -> Iterator[list[Block]]:
         for piece in pieces(block):
             groups.setdefault((slot.layer, slot.expert, piece.start), []).append(piece)
     yield from groups.values()
-
-
-def _batch(
-    ours: Checkpoint, theirs: Checkpoint, group: Sequence[Block], ledgers: tuple[Ledger, Ledger]
-) -> Batch:
-    partner = theirs.inventory.matrices
-    others = [replace(block, matrix=partner[block.matrix.slot]) for block in group]
-    left = ours.read(group, ledgers[0])
-    right = theirs.read(others, ledgers[1])
-    return {
-        (block.matrix.slot, block.start): (a, b)
-        for block, a, b in zip(group, left, right, strict=True)
-    }

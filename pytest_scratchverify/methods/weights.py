@@ -1,0 +1,288 @@
+"""The weights method: whether a component of this model comes from the reference's.
+
+Escalates in the order of cost and stops when the question is decided: equal numbers, the
+aligned numbering of neurons and channels, matchings that see through renumbered neurons, the
+map of layers. Controls run with every question; one that fails or says nothing voids it. Not
+comparable is never support, and "nothing found" counts only with the power that is printed.
+
+It cannot see distillation, which copies answers and no weights, nor a model whose channels
+were renumbered or rotated together with new embeddings (docs/methods/weights.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pytest_scratchverify.checkpoint.design import read_designs
+from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.methods.architecture import trained_components
+from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights_compare import Compared, Effort, compare
+from pytest_scratchverify.methods.weights_controls import known_pairs, self_permuted
+from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, judge
+from pytest_scratchverify.methods.weights_power import curve, power_of
+from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
+from pytest_scratchverify.methods.weights_words import (
+    details_of,
+    hypothesis_of,
+    incomparable,
+    null_of,
+    shown_headline,
+)
+from pytest_scratchverify.model.builtins import Json
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import (
+    Control,
+    Coverage,
+    Direction,
+    Finding,
+    Level,
+    Outcome,
+    Statistic,
+)
+from pytest_scratchverify.model.spec import Pair
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.stats.dilution import DilutionCurve
+from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarity
+
+METHOD = "weights.origin"
+DRAWS = 999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One hypothesis: this component of the model does not come from the reference.
+
+    `declared` says that the developer names the reference as the origin; `limit` is the
+    user's budget of bytes, where it is smaller than the depth's.
+    """
+
+    pair: Pair
+    component: Component
+    depth: str = "quick"
+    limit: int | None = None
+    declared: bool = False
+
+
+def weights_origin(
+    question: Question,
+    ours: ArtifactStore,
+    theirs: ArtifactStore,
+    calibration: Mapping[str, Any],
+) -> Finding:
+    """Compare one component of two models by their weights.
+
+    Raises `Unavailable` where the weights of either cannot be read: never a verdict.
+    """
+    absent = _not_asked(question, ours)
+    if absent is not None:
+        return absent
+    sides = Sides(Checkpoint(ours), Checkpoint(theirs))
+    absent = _without_counterpart(question, sides)
+    if absent is not None:
+        return absent
+    numbers = WeightsCalibration.from_json(calibration)
+    component = question.component
+    effort = Effort(
+        depth=question.depth,
+        limit=question.limit,
+        layer_threshold=numbers.shared_from(component),
+    )
+    compared = compare(sides, component, effort)
+    if compared is None:
+        return _not_comparable(question, sides)
+    gains = gain_similarity(compared.gains, np.random.default_rng(2026), DRAWS)
+    evidence = Evidence(compared.measured, gains, compared.layers, compared.stored)
+    controls = (
+        *known_pairs(component, numbers.alpha),
+        self_permuted(component, question.pair.model.name, compared.probe, numbers),
+    )
+    judgement = judge(evidence, numbers)
+    power = None if judgement.relation else curve(component, compared.probe, numbers)
+    return _finding(question, compared, Result(gains, judgement, controls, power))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out of a comparison, before it is put into words."""
+
+    gains: GainSimilarity | None
+    judgement: Judgement
+    controls: tuple[Control, ...]
+    power: DilutionCurve | None
+
+    @property
+    def powered(self) -> bool:
+        """Whether anything would have been found."""
+        return self.power is not None and self.power.minimum_detectable_effect is not None
+
+
+def _finding(question: Question, compared: Compared, result: Result) -> Finding:
+    judgement, power = result.judgement, result.power
+    outcome = _outcome(question, compared, result)
+    measured = compared.measured
+    accused = outcome in (Outcome.DERIVED, Outcome.DECLARED)
+    decided = accused or outcome is Outcome.CONSISTENT
+    relation = judgement.relation
+    return Finding(
+        method=METHOD,
+        component=question.component,
+        model=question.pair.model.name,
+        reference=question.pair.reference.name,
+        outcome=outcome,
+        headline=shown_headline(question.pair.reference.name, compared, judgement, outcome),
+        hypothesis=hypothesis_of(question.component),
+        level=Level.E4 if relation == "verbatim" else Level.E3 if decided else Level.E2,
+        direction=_direction(outcome, relation),
+        relation=relation,
+        kind=judgement.kind,
+        statistic=_statistic(compared),
+        effect=Statistic(
+            name="aligned_centred_cosine", value=judgement.effect, n=measured.elements
+        ),
+        pvalue=judgement.pvalue,
+        null=null_of(measured),
+        power=power_of(power),
+        controls=result.controls,
+        coverage=Coverage(tensors=compared.tensors, parameters=compared.coverage),
+        dependence_group="weights",
+        replications=max(1, measured.replications) if accused else 1,
+        artifacts=(
+            compared.sides.ours.index_record,
+            *compared.sides.ledgers[0].as_records(),
+            compared.sides.theirs.index_record,
+            *compared.sides.ledgers[1].as_records(),
+        ),
+        remedy=_remedy(outcome, question, compared, result),
+        details=details_of(compared, result.gains, judgement, power),
+    )
+
+
+def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:
+    judgement = result.judgement
+    reused = Outcome.DECLARED if question.declared else Outcome.DERIVED
+    if judgement.relation == "verbatim":  # equal numbers need no calibration
+        return reused
+    if not all(control.passed is True for control in result.controls):
+        return Outcome.INDETERMINATE
+    if judgement.accuses:
+        return reused
+    if judgement.relation == "unclear" or not compared.aligned_rows:
+        return Outcome.INDETERMINATE
+    return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
+
+
+def _direction(outcome: Outcome, relation: str | None) -> Direction:
+    if relation is not None:
+        return Direction.TOWARD_REUSE
+    if outcome is Outcome.CONSISTENT:
+        return Direction.TOWARD_INDEPENDENCE
+    return Direction.NONE
+
+
+def _statistic(compared: Compared) -> Statistic:
+    measured = compared.measured
+    if measured.neurons is not None:
+        return Statistic(
+            name="neurons_that_keep_their_number",
+            value=measured.neurons.statistic,
+            n=measured.neurons.n,
+        )
+    channels = measured.channels
+    return Statistic(
+        name="channels_that_keep_their_number",
+        value=channels.kept if channels else None,
+        n=channels.n if channels else None,
+    )
+
+
+def _remedy(
+    outcome: Outcome, question: Question, compared: Compared, result: Result
+) -> Text | None:
+    if outcome is not Outcome.INDETERMINATE:
+        return None
+    if not compared.aligned_rows:
+        return Text(
+            "Rows of {component} could not be aligned by token: give both tokenizers.",
+            component=question.component.value,
+        )
+    if not all(control.passed is True for control in result.controls):
+        return Text("A control of the test itself failed: nothing it says counts in this run.")
+    if result.judgement.relation is None and not result.powered:
+        return Text("Too little was read to find anything: raise --depth or the byte budget.")
+    return Text("Raise --depth: more layers decide what a few leave open.")
+
+
+def _not_asked(question: Question, ours: ArtifactStore) -> Finding | None:
+    """Answer for a model whose own config has no such component."""
+    try:
+        config = ours.config()
+    except Unavailable:
+        return None  # the tensors will say
+    designs = read_designs(config.value)
+    if not designs or question.component in trained_components(designs):
+        return None
+    return replace(
+        _bare(question, Outcome.NOT_APPLICABLE),
+        headline=Text("the model has no {component} of its own", component=question.component),
+        artifacts=(config.record,),
+    )
+
+
+def _without_counterpart(question: Question, sides: Sides) -> Finding | None:
+    component = question.component
+    name = component.value
+    if not sides.ours.inventory.parameters.get(name):
+        headline = Text("no tensor of the model belongs to {component}", component=name)
+    elif not sides.theirs.inventory.parameters.get(name):
+        headline = Text(
+            "{reference} has no {component} to take one from",
+            reference=question.pair.reference.name,
+            component=name,
+        )
+    else:
+        return None
+    return replace(
+        _bare(question, Outcome.NOT_APPLICABLE),
+        headline=headline,
+        artifacts=(sides.ours.index_record, sides.theirs.index_record),
+        details=_inventory_details(sides),
+    )
+
+
+def _not_comparable(question: Question, sides: Sides) -> Finding:
+    return replace(
+        _bare(question, Outcome.INDETERMINATE),
+        headline=incomparable(question.component, question.pair.reference.name, sides),
+        relation="not_comparable",
+        artifacts=(sides.ours.index_record, sides.theirs.index_record),
+        remedy=Text("What cannot be laid side by side is not thereby different: ask for other"
+                    " references, or for activations."),
+        details=_inventory_details(sides),
+    )  # fmt: skip
+
+
+def _inventory_details(sides: Sides) -> dict[str, Json]:
+    return {
+        "unmapped": [*sides.ours.inventory.unmapped[:20]],
+        "unsupported": [*sides.ours.inventory.unsupported[:20]],
+        "weight_bytes": sides.ours.total_bytes,
+    }
+
+
+def _bare(question: Question, outcome: Outcome) -> Finding:
+    return Finding(
+        method=METHOD,
+        component=question.component,
+        model=question.pair.model.name,
+        reference=question.pair.reference.name,
+        outcome=outcome,
+        headline=Text("the question does not arise"),
+        hypothesis=hypothesis_of(question.component),
+        dependence_group="weights",
+    )

@@ -1,0 +1,47 @@
+"""The frozen thresholds of the weights method, as data with the population they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pytest_scratchverify.model.component import Component
+
+
+@dataclass(frozen=True)
+class WeightsCalibration:
+    """Read from suites/calibration/weights.json, which tools/calibrate_weights.py writes.
+
+    `shared` and `derived` are aligned cosines by component: below the first a relation is
+    not called one, from the second on it is called descent, and what lies between is as
+    alike as twins from one seed are.
+    """
+
+    alpha: float
+    undecided: float
+    tests: int
+    shared: Mapping[str, float]
+    derived: Mapping[str, float]
+    gains_learned: float
+    gains_pvalue: float
+    agreement_none: float
+    agreement_inherited: float
+    layer_share: float
+    fine_tune: float
+    pruned_zeros: float
+    dilution: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the file's thresholds; the population is for readers."""
+        given = dict(data["thresholds"])
+        return cls(**{**given, "dilution": tuple(given["dilution"])})
+
+    def shared_from(self, component: Component) -> float:
+        """Return the aligned cosine from which a relation counts."""
+        return self.shared[component.value]
+
+    def derived_from(self, component: Component) -> float:
+        """Return the aligned cosine from which a relation is descent."""
+        return self.derived[component.value]

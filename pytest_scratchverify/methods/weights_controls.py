@@ -1,0 +1,114 @@
+"""Pairs whose truth is known, measured in every run by the code that measures the suspect.
+
+A verdict stands on the test having found a descendant and spared a stranger a moment before.
+The pairs are slices of small models that were trained for this (`tools/build_zoo.py`); the
+suspect's own slices, renumbered, show whether the test follows numbers or contents.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.checkpoint.fingerprint import Fingerprint, load_fingerprint
+from pytest_scratchverify.checkpoint.slices import Slot
+from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights_measure import Batch, Measured, measure
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Control
+
+Array = NDArray[np.float32]
+
+FOLDER = Path(__file__).parents[1] / "catalog" / "fingerprints"
+# Parent, descendant (continued pretraining at full rate), stranger; by the kind of component.
+DENSE = ("zoo-s0", "zoo-s0-cpt-long", "zoo-s1")
+MIXTURE = ("zoo-moe0", "zoo-moe0-cpt-long", "zoo-moe1")
+COMPOSITE = ("zoo-vl0", "zoo-vl0-finetune", "zoo-vl1")
+TRIOS = {
+    Component.ROUTER_EXPERTS: MIXTURE,
+    Component.VISION_ENCODER: COMPOSITE,
+    Component.PROJECTOR: COMPOSITE,
+    # No audio tower was trained for this; a vision tower is made of the same blocks.
+    Component.AUDIO_ENCODER: COMPOSITE,
+}
+STAND_INS = {Component.AUDIO_ENCODER: Component.VISION_ENCODER}
+
+
+@cache
+def shipped(name: str) -> Fingerprint | None:
+    """Load a shipped fingerprint; None if the installation lacks it, which voids the run."""
+    path = FOLDER / f"{name}.safetensors"
+    return load_fingerprint(path) if path.exists() else None
+
+
+@cache
+def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
+    """Measure the known descendant and the known stranger of the component's kind."""
+    parent, child, stranger = TRIOS.get(component, DENSE)
+    stand_in = STAND_INS.get(component, component)
+    positive = _measure_shipped(stand_in, parent, child)
+    negative = _measure_shipped(stand_in, parent, stranger)
+    return (
+        Control(
+            kind="positive",
+            pair=(parent, child),
+            passed=None if positive is None else positive.pvalue <= alpha,
+            value=None if positive is None else positive.similarity,
+        ),
+        Control(
+            kind="negative",
+            pair=(parent, stranger),
+            passed=None if negative is None else negative.pvalue > alpha,
+            value=None if negative is None else negative.similarity,
+        ),
+    )
+
+
+def _measure_shipped(component: Component, one: str, two: str) -> Measured | None:
+    left, right = shipped(one), shipped(two)
+    batch = left.beside(right, component.value) if left and right else {}
+    return measure(component, [batch], matching=False) if batch else None
+
+
+def self_permuted(
+    component: Component, name: str, probe: Batch, calibration: WeightsCalibration
+) -> Control:
+    """Renumber the suspect's own slices: tests that follow numbers must find nothing.
+
+    Where gate and up matrices are at hand whole, matching must find the neurons again.
+    """
+    rng = np.random.default_rng(20260108)
+    renumbered, rows_only = _renumbered(probe, rng)
+    blind = measure(component, [renumbered], matching=False)
+    seeing = measure(component, [rows_only])
+    passed = blind.pvalue > calibration.alpha
+    if seeing.agreement is not None and seeing.agreement.n >= 16:
+        passed &= seeing.agreement.effect >= calibration.agreement_inherited
+    return Control(
+        kind="self_permuted", pair=(name, "renumbered"), passed=passed, value=blind.similarity
+    )
+
+
+def _renumbered(
+    probe: Batch, rng: np.random.Generator
+) -> tuple[
+    dict[tuple[Slot, int], tuple[Array, Array]], dict[tuple[Slot, int], tuple[Array, Array]]
+]:
+    columns: dict[int, NDArray[np.intp]] = {}
+    rows: dict[tuple[int, str, int, int], NDArray[np.intp]] = {}
+    both, only = {}, {}
+    for piece, (ours, _) in sorted(probe.items()):
+        slot, start = piece
+        height, width = ours.shape
+        if width not in columns:
+            columns[width] = rng.permutation(width)
+        key = (slot.layer, slot.expert, start, height)
+        if key not in rows:
+            rows[key] = rng.permutation(height)
+        moved = ours[rows[key]]
+        only[piece] = (ours, moved)
+        both[piece] = (ours, moved[:, columns[width]])
+    return both, only

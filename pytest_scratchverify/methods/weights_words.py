@@ -1,0 +1,173 @@
+"""The sentences of the weights method, and the table of numbers that a report shows."""
+
+from __future__ import annotations
+
+from pytest_scratchverify.methods.weights_compare import Compared
+from pytest_scratchverify.methods.weights_judge import Judgement
+from pytest_scratchverify.methods.weights_measure import Measured
+from pytest_scratchverify.methods.weights_reading import Sides
+from pytest_scratchverify.model.builtins import Json
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Null, Outcome
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.stats.dilution import DilutionCurve
+from pytest_scratchverify.stats.layer_map import runs
+from pytest_scratchverify.stats.norm_gains import GainSimilarity
+
+
+def hypothesis_of(component: Component) -> Text:
+    """Return the innocent claim under test."""
+    return Text(
+        "the weights of {component} were not taken from the reference", component=component.value
+    )
+
+
+def shown_headline(
+    reference: str, compared: Compared, judgement: Judgement, outcome: Outcome
+) -> Text:
+    """Say in one sentence what was found, by which step, with which numbers."""
+    measured = compared.measured
+    if judgement.relation == "verbatim":
+        return Text(
+            "{same} of {n} sampled tensors are number for number {reference}'s",
+            same=measured.identity.statistic,
+            n=measured.identity.n,
+            reference=reference,
+        )
+    if judgement.relation == "shared_initialisation":
+        return Text(
+            "the weights share an initialisation with {reference}: cosine {effect}, p {p}; more"
+            " than strangers share, less than a descendant keeps",
+            reference=reference,
+            effect=judgement.effect,
+            p=judgement.pvalue,
+        )
+    if judgement.relation == "derived":
+        return Text(
+            "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by {step}",
+            reference=reference,
+            kind=judgement.kind or "kind unknown",
+            effect=judgement.effect,
+            p=judgement.pvalue,
+            step=judgement.step.value,
+        )
+    if judgement.relation == "unclear":
+        return Text(
+            "more alike than strangers and less than kin of {reference}: cosine {effect}, p {p}",
+            reference=reference,
+            effect=judgement.effect,
+            p=judgement.pvalue,
+        )
+    if outcome is Outcome.CONSISTENT:
+        return Text(
+            "no relation to {reference}: cosine {effect}, p {p} over {tensors} tensors",
+            reference=reference,
+            effect=judgement.effect,
+            p=judgement.pvalue,
+            tensors=compared.tensors,
+        )
+    return Text(
+        "nothing was found against {reference}, and the test could not have decided",
+        reference=reference,
+    )
+
+
+def incomparable(component: Component, reference: str, sides: Sides) -> Text:
+    """Say why nothing could be laid side by side."""
+    return Text(
+        "{component} cannot be compared with {reference}: no tensor of one shape in common"
+        " ({ours} and {theirs})",
+        component=component.value,
+        reference=reference,
+        ours=_shapes(sides, component, mine=True),
+        theirs=_shapes(sides, component, mine=False),
+    )
+
+
+def _shapes(sides: Sides, component: Component, *, mine: bool) -> str:
+    inventory = (sides.ours if mine else sides.theirs).inventory.of(component)
+    shapes = sorted({(m.rows, m.cols) for m in inventory.values() if m.rows > 1}, reverse=True)
+    return ", ".join(f"{rows} x {cols}" for rows, cols in shapes[:3]) or "-"
+
+
+def null_of(measured: Measured) -> Null:
+    """Name the null behind the p-value."""
+    if measured.neurons is not None:
+        return Null(
+            kind="exact",
+            description=Text(
+                "independent initialisation: under it the best renumbering of neurons is a"
+                " uniform permutation; fixed points in {groups} groups",
+                groups=len(measured.neurons.sizes),
+            ),
+        )
+    return Null(
+        kind="permutation",
+        description=Text(
+            "independent initialisation: joint permutation of {n} residual channels, exact mean"
+            " and variance, tail by fixed points",
+            n=measured.channels.n if measured.channels else 0,
+        ),
+    )
+
+
+def details_of(
+    compared: Compared,
+    gains: GainSimilarity | None,
+    judgement: Judgement,
+    power: DilutionCurve | None,
+) -> dict[str, Json]:
+    """Return the numbers beside the finding, builtins only."""
+    measured = compared.measured
+    inventory = compared.sides.ours.inventory
+    table: dict[str, Json] = {
+        "step": judgement.step.value,
+        "weight_bytes": compared.sides.ours.total_bytes,
+        "by_layer": {str(k): round(v, 5) for k, v in measured.by_layer().items()},
+        "inherited_layers": [*judgement.layers],
+        "shared_slots": compared.shared_slots,
+        "slots": compared.our_slots,
+        "unmapped": [*inventory.unmapped[:20]],
+        "unsupported": [*inventory.unsupported[:20]],
+        "identical": [*measured.identity.names[:20]],
+    }
+    channels, agreement = measured.channels, measured.agreement
+    if channels is not None:
+        table["channels"] = {
+            "z": channels.statistic,
+            "p": channels.pvalue,
+            "cosine": channels.effect,
+            "kept": channels.kept,
+            "of": channels.n,
+        }
+    if agreement is not None:
+        table["matching"] = {
+            "share": agreement.effect,
+            "p": agreement.pvalue,
+            "kept_number": agreement.identity,
+        }
+    if compared.layers is not None:
+        table["layer_map"] = {
+            "pairs": [*compared.layers.pairs],
+            "runs": [list(run) for run in runs(compared.layers.pairs)],
+            "p": compared.layers.pvalue,
+        }
+    if gains is not None:
+        table["norm_gains"] = gains_table(gains)
+    if power is not None:
+        table["dilution"] = {"cosine": [*power.shares], "found": [*power.found]}
+    return table
+
+
+def gains_table(gains: GainSimilarity) -> dict[str, Json]:
+    """Return the norm control: the raw cosine beside what it is worth."""
+    return {
+        "raw_cosine": gains.raw,
+        "raw_null": gains.raw_null,
+        "moment_null": gains.moment_null,
+        "raw_says_nothing": gains.raw_is_empty,
+        "centred_cosine": gains.effect,
+        "p": gains.pvalue,
+        "z": gains.z,
+        "vectors": gains.vectors,
+    }
