@@ -50,7 +50,9 @@ def parameter_count(
                 field=str(error),
             ),
         )  # fmt: skip
-    in_files = stored.value.total_parameters if stored is not None else None
+    # A file of a composite model holds its other towers too, which are not counted here.
+    whole = stored is not None and set(config.designs) == {Tower.TEXT}
+    in_files = stored.value.total_parameters if stored is not None and whole else None
     checks = _count_checks(count, declared, in_files)
     wrong = [check for check in checks if check.deviation > calibration.parameter_tolerance]
     outcome = Outcome.CONSISTENT if checks else Outcome.NOT_APPLICABLE
@@ -113,26 +115,34 @@ def _check(name: str, stated: float, *computed: int) -> _CountCheck:
 def _count_headline(
     count: ParameterCount, checks: list[_CountCheck], wrong: list[_CountCheck]
 ) -> Text:
-    billions = {"total": round(count.total / 1e9, 2), "active": round(count.active / 1e9, 2)}
     if wrong:
         return Text(
-            "computed {computed}B where {stated}B is stated ({name}): the config and the statement "
-            "contradict each other",
-            computed=round(wrong[0].computed / 1e9, 2),
-            stated=round(wrong[0].stated / 1e9, 2),
+            "computed {computed} parameters where {stated} are stated ({name}): the config and the "
+            "statement contradict each other",
+            computed=amount(wrong[0].computed),
+            stated=amount(wrong[0].stated),
             name=wrong[0].name,
         )
+    counted = {"total": amount(count.total), "active": amount(count.active)}
     if not checks:
         return Text(
-            "{total}B parameters, {active}B active, computed from the config; nothing is declared "
-            "to compare with",
-            **billions,
+            "{total} parameters, {active} active, computed from the config; nothing is declared to "
+            "compare with",
+            **counted,
         )
     return Text(
-        "{total}B parameters, {active}B active, computed from the config, as stated ({names})",
-        **billions,
+        "{total} parameters, {active} active, computed from the config, as stated ({names})",
+        **counted,
         names=[check.name for check in checks],
     )
+
+
+def amount(parameters: float) -> str:
+    """Return a parameter count as model cards write it: 518.98B, 6.7M, 270k."""
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if parameters >= size:
+            return f"{parameters / size:.2f}".rstrip("0").rstrip(".") + unit
+    return f"{parameters:.0f}"
 
 
 def declared_parameters(

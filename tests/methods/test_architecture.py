@@ -169,7 +169,7 @@ def test_parameters_agree_with_the_declaration_and_a_wrong_one_is_found():
     nothing = parameter_count(spec, config(AXK1), (None, None), None, CALIBRATION)
     assert right.outcome is Outcome.CONSISTENT
     assert wrong.outcome is Outcome.INDETERMINATE
-    assert "22B is stated" in str(wrong.headline)
+    assert "22B are stated" in str(wrong.headline)
     assert nothing.outcome is Outcome.NOT_APPLICABLE
 
 

@@ -72,7 +72,11 @@ def test_a_declared_fine_tune_is_declared_and_exits_0(zoo, hub, tmp_path):
 
 
 def test_a_composite_model_is_judged_tower_by_tower(zoo, tmp_path):
-    ran = run_suites("--model", str(zoo["composite"]), "--against", str(zoo["base"]), home=tmp_path)
+    pages = [tmp_path / "v.html", tmp_path / "v.md", tmp_path / "r.html"]
+    reports = ["--verdict-html", pages[0], "--verdict-md", pages[1], "--html", pages[2]]
+    arguments = ["--model", zoo["composite"], "--against", zoo["base"], *reports]
+    ran = run_suites(*map(str, arguments), home=tmp_path)
+    assert all("NO_EVIDENCE_OF_REUSE" in page.read_text("utf-8") for page in pages), ran.output
     components = ran.verdicts(str(zoo["composite"]))
     assert {"vision_encoder", "projector", "text_decoder"} <= set(components)
     assert ran.finding("architecture.vision_design")["outcome"] in ("consistent", "indeterminate")
