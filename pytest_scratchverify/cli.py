@@ -9,6 +9,7 @@ scratchverify catalog add org/name          maintain the catalogue
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,12 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run the shipped suites; the options' short names work here too."""
-    import pytest  # noqa: PLC0415 - the other commands need no pytest
+    """Run the shipped suites in a pytest of their own; the options' short names work too."""
+    from pytest_scratchverify._session import suites_path  # noqa: PLC0415 - brings pytest
 
-    from pytest_scratchverify._session import suites_path  # noqa: PLC0415
-
-    return int(pytest.main([str(suites_path()), *map(_prefixed, arguments)]))
+    command = [sys.executable, "-m", "pytest", str(suites_path()), *map(_prefixed, arguments)]
+    return subprocess.call(command)  # noqa: S603 - this interpreter, the user's own arguments
 
 
 def _prefixed(argument: str) -> str:
@@ -105,3 +105,7 @@ def _catalog(arguments: list[str]) -> int:
     from pytest_scratchverify.catalog.__main__ import main as catalog_main  # noqa: PLC0415
 
     return catalog_main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
