@@ -21,6 +21,7 @@ LAYERS = [
     "checkpoint",
     "hub",
     "tokenizer",
+    "training_log",
     "catalog",
     "methods",
     "report",
