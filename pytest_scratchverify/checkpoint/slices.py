@@ -23,9 +23,11 @@ from pytest_scratchverify.checkpoint.roles import Role, read_roles
 from pytest_scratchverify.model.component import Component
 
 SEED = "scratchverify-slices-2026"
-BLOCK_ELEMENTS = 2**18  # one block: half a megabyte of BF16, a sensible request
+BLOCK_ELEMENTS = 2**17  # one block: a quarter megabyte of BF16, a sensible request
 WHOLE_ELEMENTS = 2**19  # a matrix no larger than this is read whole
-NORM_VECTORS = 64
+EXPERT_ELEMENTS = 2**15
+NORM_VECTORS = 24
+ROUTERS_FIRST = 16  # the router of one layer in so many is read before the experts
 WHOLE_GROUPS = 3
 PIECE_ELEMENTS = 2**23
 
@@ -38,8 +40,8 @@ BUDGETS: Mapping[str, int | None] = {
 }
 # How a model's bytes are divided among the components that it has.
 SHARES: Mapping[Component, float] = {
-    Component.TEXT_DECODER: 0.34,
-    Component.ROUTER_EXPERTS: 0.24,
+    Component.TEXT_DECODER: 0.30,
+    Component.ROUTER_EXPERTS: 0.28,
     Component.EMBEDDINGS: 0.10,
     Component.LM_HEAD: 0.10,
     Component.VISION_ENCODER: 0.12,
@@ -50,6 +52,7 @@ SHARES: Mapping[Component, float] = {
 RESIDUAL_COLUMNS = frozenset(
     {"q", "k", "v", "qkv", "q_a", "kv_a", "gate", "up", "fc1", "router", "embed", "head"}
 )
+TEXT = Component.TEXT_DECODER.value
 # Read in this order within a layer; what comes first survives a small budget.
 ORDER = ("gate", "up", "fc1", "v", "kv_a", "q_a", "q", "k", "qkv", "router", "o", "down", "fc2")
 OUTER = ("embed", "head", "proj_in", "proj_out", "patch_embed")
@@ -211,7 +214,13 @@ def block_of(matrix: Matrix, seed: str = SEED) -> Block:
     """
     if matrix.rows * matrix.cols <= WHOLE_ELEMENTS:
         return Block(matrix, 0, matrix.rows)
-    count = min(matrix.rows, max(16, BLOCK_ELEMENTS // matrix.cols // 16 * 16))
+    if matrix.slot.component == Component.ROUTER_EXPERTS.value:
+        # Tens of thousands of matrices: a few rows of many say more than many of a few.
+        count = min(matrix.rows, max(4, EXPERT_ELEMENTS // matrix.cols))
+    else:
+        # A table outside of the layers is alone: what its layers do not use, its rows may.
+        elements = BLOCK_ELEMENTS * (2 if matrix.slot.layer < 0 else 1)
+        count = min(matrix.rows, max(16, elements // matrix.cols // 16 * 16))
     group = "mlp" if matrix.slot.kind in ("gate", "up", "fc1") else matrix.slot.kind
     places = (matrix.rows - count) // 16 + 1
     start = _draw(seed, group, matrix.rows, matrix.cols) % places * 16
@@ -235,9 +244,11 @@ def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
             return (1, rank, slot.kind)
         # One expert of one layer and then the next layer: experts of a layer come in a drawn
         # order, and the first of every layer before the second of any.
-        turn = _draw(seed, "expert", slot.expert) if slot.expert else 0
+        router = slot.kind.startswith("router") and _draw(seed, slot.layer) % ROUTERS_FIRST
+        turn = _draw(seed, "expert", slot.expert) if slot.expert or router else 0
         kind = ORDER.index(slot.kind) if slot.kind in ORDER else len(ORDER)
-        return (2, turn, _draw(seed, "layer", slot.layer), kind, slot.kind)
+        late = slot.component == TEXT and slot.kind not in RESIDUAL_COLUMNS
+        return (2, turn, late, _draw(seed, "layer", slot.layer), kind, slot.kind)
 
     return sorted(matrices, key=key)
 

@@ -155,6 +155,7 @@ class Measure:
     _gains: list[tuple[Array, Array]] = field(default_factory=list)
     _identities: list[TensorIdentity] = field(default_factory=list)
     _agreements: list[MatchAgreement] = field(default_factory=list)
+    _layers: dict[int, int] = field(default_factory=dict)
     _elements: int = 0
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
 
@@ -207,7 +208,9 @@ class Measure:
         """Return the half of a layer, or of rows where there are no layers."""
         if slot.layer < 0:
             return self._halves[start // 16 % 2]
-        return self._halves[_parity(slot.layer)]
+        # In turn as layers come, and they come in the order of the plan.
+        turn = self._layers.setdefault(slot.layer, len(self._layers))
+        return self._halves[turn % 2]
 
     def _identify(self, matrices: Batch) -> None:
         ours = {piece: pair[0] for piece, pair in matrices.items()}
@@ -289,11 +292,6 @@ def chosen_channels(width: int) -> NDArray[np.intp]:
     if width <= CHANNELS:
         return np.arange(width)
     return np.sort(np.random.default_rng(width).permutation(width)[:CHANNELS])
-
-
-def _parity(layer: int) -> int:
-    """Neighbouring layers fall into different halves."""
-    return layer % 2
 
 
 def _parts(similarity: Array, *, split: bool) -> list[tuple[Array, int]]:

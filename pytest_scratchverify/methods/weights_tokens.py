@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.slices import Block, Matrix, Slot
 from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.ranges import DEFAULT_GAP
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, Sides
 from pytest_scratchverify.model.component import Component
@@ -67,6 +68,7 @@ def read_token_rows(
     if mine is None or other is None or mine.cols != other.cols:
         return {}
     inside = (rows.ours < mine.rows) & (rows.theirs < other.rows)
+    inside &= _spread(rows, max(1, DEFAULT_GAP // max(mine.row_bytes, other.row_bytes)), mine.rows)
     count = int(inside.sum())
     if budget is not None:
         count = min(count, budget // max(mine.row_bytes, other.row_bytes))
@@ -75,6 +77,19 @@ def read_token_rows(
     left = _rows(sides.ours, mine, rows.ours[inside][:count], sides.ledgers[0])
     right = _rows(sides.theirs, other, rows.theirs[inside][:count], sides.ledgers[1])
     return {(slot, 0): (left, right)}
+
+
+def _spread(rows: TokenRows, gap: int, size: int) -> NDArray[np.bool_]:
+    """Keep tokens that lie apart in both large tables: what lies between would be read too."""
+    kept = np.ones(len(rows.ours), bool)
+    if size < 64 * gap:
+        return kept
+    chosen: list[tuple[int, int]] = []
+    for number, (a, b) in enumerate(zip(rows.ours, rows.theirs, strict=True)):
+        kept[number] = all(abs(a - x) > gap and abs(b - y) > gap for x, y in chosen)
+        if kept[number]:
+            chosen.append((int(a), int(b)))
+    return kept
 
 
 def _rows(checkpoint: Checkpoint, matrix: Matrix, ids: NDArray[np.intp], ledger: Ledger) -> Array:

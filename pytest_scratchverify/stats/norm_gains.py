@@ -69,6 +69,7 @@ def gain_similarity(
     ----------
     pairs : sequence of (d,) array pairs
         Gains of the same norm of the same layer in two models; degenerate ones left out.
+        Of several lengths the commonest counts: the residual stream's.
     rng : numpy.random.Generator
         Draws the renumberings.
     draws : int
@@ -86,6 +87,7 @@ def gain_similarity(
     combined as if they were independent: that gave 5.5 standard deviations for nothing.
     It says nothing on the decoder: gains are some millionths of its parameters.
     """
+    pairs = _of_one_length(pairs)
     if not pairs:
         return None
     left = np.stack([a - a.mean() for a, _ in pairs])
@@ -116,6 +118,12 @@ def gain_similarity(
         draws=draws,
         minimum_detectable_effect=3.5 * deviation if math.isfinite(deviation) else math.inf,
     )
+
+
+def _of_one_length(pairs: Sequence[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+    lengths = [len(a) for a, _ in pairs]
+    usual = max(set(lengths), key=lambda size: (lengths.count(size), size), default=0)
+    return [(a, b) for a, b in pairs if len(a) == usual]
 
 
 def _slope(ours: Array, theirs: Array) -> float:

@@ -1,0 +1,55 @@
+"""519 billion parameters over HTTP, within the budget of bytes and under 1 GB of memory."""
+
+from __future__ import annotations
+
+import math
+import resource
+
+import pytest
+
+from tests.hub.server import LoopbackHub
+from tests.running import ROOT, run_suites
+from tests.weights.giant import giant, shapes
+
+READY = ROOT / "tests" / "zoo" / "ready"
+QUICK = 16_000_000
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with LoopbackHub() as running:
+        ours, other = READY / "s0" / "tokenizer.json", READY / "t0" / "tokenizer.json"
+        running.add_repo("giant/base", giant(seed=1, tokenizer=ours))
+        running.add_repo("giant/other", giant(seed=2, tokenizer=other))
+        running.add_repo("giant/tuned", giant(seed=3, tokenizer=ours, descends_from=1))
+        yield running
+
+
+def test_the_shapes_are_those_of_519_billion_parameters():
+    assert sum(math.prod(shape) for shape in shapes().values()) == pytest.approx(519e9, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "code"), [("other", "consistent", 10), ("tuned", "derived", 1)]
+)
+def test_a_terabyte_is_judged_from_sixteen_megabytes(name, outcome, code, hub, tmp_path):
+    model = f"giant/{name}"
+    before = hub.sent(model)
+    arguments = ("--model", model, "--against", "giant/base", "-k", "component_is_not_inherited")
+    ran = run_suites(*arguments, home=tmp_path, env=hub.environment(tmp_path))
+    assert ran.code == code, ran.output  # 10: only one test was selected
+    found = {
+        f["component"]: f
+        for f in ran.run["findings"]
+        if f["method"] == "weights.origin" and f["outcome"] != "not-applicable"
+    }
+    assert set(found) == {"embeddings", "text_decoder", "lm_head", "router_experts"}
+    assert {f["outcome"] for f in found.values()} == {outcome}
+    assert all(f["coverage"]["parameters"] >= 1e-3 for f in found.values())
+    assert ran.model(model)["bytes_read"] <= QUICK
+    assert hub.sent(model) - before <= QUICK
+    assert ran.model(model)["bytes_total"] > 1e12
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1e6  # kilobytes
+    if outcome == "derived":
+        assert all(f["replications"] >= 2 for f in found.values())
+        assert all(f["pvalue"] < 1e-6 for f in found.values())
