@@ -17,8 +17,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
 	touch $(STAMP)
 
-$(ARTIFACTS): $(STAMP) tools/fetch_artifacts.py
+$(ARTIFACTS): $(STAMP) tools/fetch_artifacts.py tools/fetch_real_weights.py
 	$(BIN)/python tools/fetch_artifacts.py
+	$(BIN)/python tools/fetch_real_weights.py
 	touch $(ARTIFACTS)
 
 test: $(ARTIFACTS) lint types

@@ -24,7 +24,7 @@ from pytest_scratchverify.methods.architecture import trained_components
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_compare import Compared, Effort, compare
 from pytest_scratchverify.methods.weights_controls import known_pairs, self_permuted
-from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, judge
+from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, Step, judge
 from pytest_scratchverify.methods.weights_power import curve, power_of
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
 from pytest_scratchverify.methods.weights_words import (
@@ -151,7 +151,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         controls=result.controls,
         coverage=Coverage(tensors=compared.tensors, parameters=compared.coverage),
         dependence_group="weights",
-        replications=max(1, measured.replications) if accused else 1,
+        replications=_replications(compared, judgement) if accused else 1,
         artifacts=(
             compared.sides.ours.index_record,
             *compared.sides.ledgers[0].as_records(),
@@ -161,6 +161,13 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         remedy=_remedy(outcome, question, compared, result),
         details=details_of(compared, result.gains, judgement, power),
     )
+
+
+def _replications(compared: Compared, judgement: Judgement) -> int:
+    """Count the disjoint sets of tensors on which the deciding step found the same."""
+    if judgement.step is Step.LAYERS and compared.layers is not None:
+        return compared.layers.replications
+    return max(1, compared.measured.replications)
 
 
 def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:

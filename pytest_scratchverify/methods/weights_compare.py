@@ -145,9 +145,13 @@ def _source(
 def _layers(
     sides: Sides, measured: Measured, budget: int | None, effort: Effort
 ) -> LayerMap | None:
-    """Map layers where the aligned tests left the question open and there are layers to map."""
+    """Map layers where the aligned tests left the question open, or explain few of the layers."""
     component = measured.component
-    if component in KIND or component is Component.PROJECTOR or measured.pvalue <= DECIDED:
+    if component in KIND or component is Component.PROJECTOR:
+        return None
+    layers = [value for layer, value in measured.by_layer().items() if layer >= 0]
+    explained = sum(value >= effort.layer_threshold for value in layers)
+    if measured.pvalue <= DECIDED and 2 * explained > len(layers):
         return None
     part = None if budget is None else int(budget * LAYERS_SHARE)
     return map_layers(sides, component, budget=part, threshold=effort.layer_threshold)

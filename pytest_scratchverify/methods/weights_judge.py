@@ -69,7 +69,9 @@ def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
         return Judgement("verbatim", Step.BYTES, identity.pvalue, identity.effect, kind)
     found = _aligned(evidence, numbers, pvalue, effect)
     if found is not None and found.accuses:
-        return found
+        mapped = _by_layers(evidence, numbers)
+        explains_more = mapped is not None and len(mapped.layers) > len(found.layers)
+        return mapped if mapped is not None and mapped.accuses and explains_more else found
     for step in (_matching, _by_layers):
         other = step(evidence, numbers)
         if other is not None:

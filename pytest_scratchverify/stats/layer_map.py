@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+ALPHA = 1e-6  # of one layer with its partner, among all pairs of layers
 Table = NDArray[np.float64]
 
 
@@ -21,7 +22,8 @@ class LayerMap:
     """For each layer of A the layer of B that it comes from, or -1.
 
     `statistic` is the mean similarity along the path, `effect` the share of A's layers that
-    have a partner, `pvalue` that of the best entry after Bonferroni over all entries.
+    have a partner, `pvalue` that of the best entry after Bonferroni over all entries;
+    `replications` counts the layers whose partner is significant by itself after Bonferroni.
     """
 
     pairs: tuple[int, ...]
@@ -30,6 +32,7 @@ class LayerMap:
     pvalue: float
     minimum_detectable_effect: float
     monotone: bool
+    replications: int = 1
     null: str = "entry-wise exact null, Bonferroni over all pairs of layers"
 
     @property
@@ -76,6 +79,8 @@ def layer_map(similarity: Table, threshold: float, pvalues: Table | None = None)
     chosen = path if monotone else free
     found = [similarity[a, b] for a, b in enumerate(chosen) if b >= 0]
     smallest = float(pvalues.min()) * pvalues.size if pvalues is not None else 1.0
+    partners = [(a, b) for a, b in enumerate(chosen) if b >= 0]
+    repeated = [p for p in partners if pvalues is not None and pvalues[p] * pvalues.size < ALPHA]
     return LayerMap(
         pairs=tuple(chosen),
         statistic=float(np.mean(found)) if found else 0.0,
@@ -83,6 +88,7 @@ def layer_map(similarity: Table, threshold: float, pvalues: Table | None = None)
         pvalue=min(1.0, smallest),
         minimum_detectable_effect=threshold,
         monotone=monotone,
+        replications=max(1, len(repeated)),
     )
 
 

@@ -1,0 +1,110 @@
+"""Real weights from packages: the MiniLM family, its relatives, and three Silero networks.
+
+Lineages are the developers' own: all-MiniLM-L6 was made of MiniLM-L12's layers 0, 2, ... 10 and
+paraphrase-MiniLM-L3 of layers 3, 7, 11; the int8 file is a copy of L6; ColBERT-small started from
+BGE-small. Silero 5, 6 and 6.2 share an architecture and one fixed STFT basis, and were trained apart.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pytest_scratchverify.hub.folder import FolderStore
+from pytest_scratchverify.methods.weights import Question, weights_origin
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Outcome
+from pytest_scratchverify.model.spec import ModelSpec, Pair
+from tests.running import ROOT
+
+REAL = ROOT / ".artifacts" / "real"
+CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text("utf-8"))
+
+
+def folder(name: str):
+    path = REAL / name
+    assert (path / "model.safetensors").exists(), "run: python tools/fetch_real_weights.py"
+    return path
+
+
+@cache
+def origin(suspect: str, reference: str, depth: str = "quick"):
+    pair = Pair(ModelSpec(name=suspect), ModelSpec(name=reference))
+    question = Question(pair=pair, component=Component.TEXT_DECODER, depth=depth)
+    stores = FolderStore(folder(suspect)), FolderStore(folder(reference))
+    return weights_origin(question, *stores, CALIBRATION)
+
+
+def test_the_int8_copy_is_found():
+    finding = origin("minilm-l6-int8", "minilm-l6")
+    assert finding.outcome is Outcome.DERIVED
+    assert finding.effect.value > 0.99
+    assert finding.replications >= 2
+
+
+def test_colbert_small_started_from_bge_small():
+    finding = origin("colbert-small", "bge-small")
+    assert finding.outcome is Outcome.DERIVED
+    assert finding.effect.value > 0.99
+
+
+def test_bge_small_and_minilm_l12_are_kin_layer_by_layer():
+    finding = origin("bge-small", "minilm-l12")
+    assert finding.outcome is Outcome.DERIVED
+    assert finding.effect.value == pytest.approx(0.88, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("suspect", "layers"),
+    [("minilm-l6", [0, 2, 4, 6, 8, 10]), ("minilm-l3", [3, 7, 11])],
+)
+def test_dropped_layers_are_mapped_exactly(suspect, layers):
+    finding = origin(suspect, "minilm-l12")
+    assert finding.outcome is Outcome.DERIVED
+    assert finding.details["layer_map"]["pairs"] == layers
+    assert finding.replications >= 2
+
+
+def test_every_accusation_had_its_controls():
+    for pair in (("minilm-l6-int8", "minilm-l6"), ("minilm-l3", "minilm-l12")):
+        kinds = {control.kind: control.passed for control in origin(*pair).controls}
+        assert kinds == {"positive": True, "negative": True, "self_permuted": True}
+
+
+# ---- Silero: no language model, so its tensors have no roles; the statistics are asked directly --
+
+
+def silero(version: str):
+    return load_file(folder(version) / "model.safetensors")
+
+
+VERSIONS = [("silero-5", "silero-6"), ("silero-6", "silero-6.2"), ("silero-5", "silero-6.2")]
+
+
+@pytest.mark.parametrize(("first", "second"), VERSIONS)
+def test_silero_versions_share_a_fixed_basis_and_nothing_learnt(first, second):
+    ours, theirs = silero(first), silero(second)
+    assert np.array_equal(ours["stft.forward_basis_buffer"], theirs["stft.forward_basis_buffer"])
+    for name in sorted(ours):
+        if "weight" not in name or ours[name].size < 10_000:
+            continue
+        left = ours[name].reshape(ours[name].shape[0], -1).astype(np.float64)
+        right = theirs[name].reshape(theirs[name].shape[0], -1).astype(np.float64)
+        left, right = (double_centred(x) for x in (left, right))
+        cosine = float((left * right).sum() / np.linalg.norm(left) / np.linalg.norm(right))
+        assert abs(cosine) < 0.1, (name, cosine)
+
+
+def double_centred(x):
+    return x - x.mean(0, keepdims=True) - x.mean(1, keepdims=True) + x.mean()
+
+
+def test_unknown_tensors_are_reported_and_never_guessed():
+    finding = origin("silero-6", "silero-5")
+    assert finding.outcome in (Outcome.NOT_APPLICABLE, Outcome.INDETERMINATE)
+    assert finding.outcome is not Outcome.CONSISTENT
+    assert finding.details["unmapped"]
