@@ -52,6 +52,7 @@ from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarit
 
 METHOD = "weights.origin"
 DRAWS = 999
+SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ def weights_origin(
         self_permuted(component, question.pair.model.name, compared.probe, numbers),
     )
     judgement = judge(evidence, numbers)
+    judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
     power = None if judgement.relation else curve(component, compared.probe, numbers)
     return _finding(question, compared, Result(gains, judgement, controls, power))
 
