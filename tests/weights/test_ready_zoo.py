@@ -1,0 +1,219 @@
+"""The weights method over really trained models whose ancestry is known."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from pytest_scratchverify.hub.budget import ByteBudget
+from pytest_scratchverify.hub.opening import open_store
+from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.methods.weights import Question, weights_origin
+from pytest_scratchverify.methods.weights_layernorm import norm_control
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Outcome
+from pytest_scratchverify.model.spec import ModelSpec, Pair
+from tests.hub import checkpoints
+from tests.running import ROOT, run_suites
+
+READY = ROOT / "tests" / "zoo" / "ready"
+CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
+DECODER = Component.TEXT_DECODER
+STRANGERS = ("s0", "s1", "t0", "moe0", "vl0")
+D, S = Outcome.DERIVED, Outcome.CONSISTENT
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    run = RunDirectory(tmp_path_factory.mktemp("run"))
+
+    def ask(model, reference, component=DECODER, **more):
+        names = [str(m if hasattr(m, "parts") else READY / m) for m in (model, reference)]
+        specs = [ModelSpec(name=name, folder=True) for name in names]
+        stores = [open_store(n, None, run_dir=run, budget=ByteBudget()) for n in names]
+        question = Question(pair=Pair(*specs), component=component, **more)
+        return weights_origin(question, *stores, CALIBRATION)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Descendants of s0 by arithmetic: noise, pruning, rounding, renumbered neurons."""
+    root = tmp_path_factory.mktemp("made")
+
+    def make(name, change):
+        folder = root / name
+        if folder.exists():
+            return folder
+        weights = {k: v.astype(np.float32) for k, v in _read_bf16(READY / "s0").items()}
+        config = json.loads((READY / "s0" / "config.json").read_text())
+        changed = change(weights)
+        layers = {int(k.split(".")[2]) for k in changed if k.startswith("model.layers.")}
+        config["num_hidden_layers"] = len(layers)
+        checkpoints.write(folder, changed, config=config, card={"license": "mit"})
+        (folder / "tokenizer.json").write_bytes((READY / "s0" / "tokenizer.json").read_bytes())
+        return folder
+
+    return make
+
+
+def _read_bf16(folder):
+    from pytest_scratchverify.checkpoint.dtypes import decode
+    from pytest_scratchverify.checkpoint.header import parse_header
+
+    raw = (folder / "model.safetensors").read_bytes()
+    header = parse_header(raw, file="m", size=len(raw))
+    return {t.name: decode(raw[t.start : t.stop], t.dtype, t.shape) for t in header.tensors}
+
+
+@pytest.mark.parametrize(("one", "two"), [*combinations(STRANGERS, 2)])
+def test_strangers_are_never_accused(one, two, ask):
+    for component in (Component.EMBEDDINGS, DECODER, Component.LM_HEAD):
+        finding = ask(two, one, component)
+        assert finding.outcome in (S, Outcome.INDETERMINATE), finding.headline
+        assert finding.pvalue is None or finding.pvalue > 1e-6
+        assert finding.outcome is S or finding.relation in ("not_comparable", None)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"), [("s0-finetune", "fine-tune"), ("s0-cpt-long", "continued pretraining")]
+)
+@pytest.mark.parametrize("component", [Component.EMBEDDINGS, DECODER, Component.LM_HEAD])
+def test_descendants_are_found_in_every_component(model, kind, component, ask):
+    finding = ask(model, "s0", component)
+    assert (finding.outcome, finding.relation, finding.kind) == (D, "derived", kind)
+    assert finding.pvalue < 1e-6
+    assert finding.replications >= 2
+    assert {c.kind for c in finding.controls} == {"positive", "negative", "self_permuted"}
+    assert all(c.passed for c in finding.controls)
+
+
+@pytest.mark.parametrize("component", [Component.EMBEDDINGS, DECODER, Component.LM_HEAD])
+def test_twins_from_one_seed_share_an_initialisation_and_no_more(component, ask):
+    finding = ask("s0-twin", "s0", component)
+    assert (finding.outcome, finding.relation) == (D, "shared_initialisation")
+
+
+def test_a_frozen_vision_encoder_is_found_and_its_text_decoder_is_not(ask):
+    vision = ask("vl0-vision-only", "vl0", Component.VISION_ENCODER)
+    assert (vision.relation, vision.level.value, vision.outcome) == ("verbatim", "E4", D)
+    assert ask("vl0-vision-only", "vl0").outcome is S
+
+
+def test_declared_reuse_is_declared_not_derived(ask):
+    assert ask("s0-finetune", "s0", declared=True).outcome is Outcome.DECLARED
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_noise_up_to_the_size_of_the_weights_hides_nothing(share, ask, made):
+    def noisy(weights):
+        rng = np.random.default_rng(1)
+        return {
+            k: v + share * v.std() * rng.standard_normal(v.shape, np.float32) if v.ndim > 1 else v
+            for k, v in weights.items()
+        }
+
+    assert ask(made(f"noise{share}", noisy), "s0").relation == "derived"
+
+
+def test_pruning_is_found_and_named(ask, made):
+    def pruned(weights):
+        return {
+            k: np.where(abs(v) < np.quantile(abs(v), 0.6), 0, v) if v.ndim > 1 else v
+            for k, v in weights.items()
+        }
+
+    assert ask(made("pruned", pruned), "s0").kind == "pruned copy"
+
+
+def test_renumbered_neurons_are_found_by_matching(ask, made):
+    def renumbered(weights):
+        rng = np.random.default_rng(2)
+        out = dict(weights)
+        for layer in range(4):
+            prefix = f"model.layers.{layer}."
+            order = rng.permutation(176)
+            for name in ("gate_proj", "up_proj"):
+                out[f"{prefix}mlp.{name}.weight"] = weights[f"{prefix}mlp.{name}.weight"][order]
+            down = f"{prefix}mlp.down_proj.weight"
+            out[down] = weights[down][:, order]
+        noise = {
+            k: 0.05 * v.std() * rng.standard_normal(v.shape, np.float32) for k, v in out.items()
+        }
+        return {k: v + noise[k] for k, v in out.items()}
+
+    finding = ask(made("renumbered", renumbered), "s0")
+    assert finding.relation == "derived"
+    assert finding.details["matching"]["share"] == 1.0
+
+
+def test_dropped_layers_are_mapped(ask, made):
+    def dropped(weights):
+        out = {k: v for k, v in weights.items() if "layers" not in k}
+        for new, old in enumerate([1, 3]):
+            out |= {
+                k.replace(f"layers.{old}.", f"layers.{new}."): v
+                for k, v in weights.items()
+                if f"layers.{old}." in k
+            }
+        rng = np.random.default_rng(3)
+        return {
+            k: v + 0.05 * v.std() * rng.standard_normal(v.shape, np.float32) for k, v in out.items()
+        }
+
+    finding = ask(made("dropped", dropped), "s0")
+    assert (finding.relation, finding.kind) == ("derived", "layers moved")
+    assert finding.details["layer_map"]["pairs"] == [1, 3]
+
+
+def test_other_shapes_are_not_comparable_and_never_support(ask, tmp_path):
+    small = checkpoints.independent(tmp_path / "small")
+    finding = ask(small, "s0")
+    assert (finding.outcome, finding.relation) == (Outcome.INDETERMINATE, "not_comparable")
+    assert finding.power is None
+
+
+def test_norm_gains_never_decide(tmp_path):
+    run = RunDirectory(tmp_path)
+    stores = {
+        n: open_store(str(READY / n), None, run_dir=run, budget=ByteBudget())
+        for n in ("s0", "s1", "s0-cpt-long")
+    }
+    pair = Pair(ModelSpec(name="a"), ModelSpec(name="b"))
+    stranger = norm_control(pair, stores["s1"], stores["s0"])
+    assert stranger.effect.value > 0.9
+    assert stranger.statistic.value < 0.1
+    assert stranger.outcome is S
+    assert stranger.level.value == "E2"
+    child = norm_control(pair, stores["s0-cpt-long"], stores["s0"])
+    assert (child.outcome, child.statistic.value > 0.6) == (Outcome.INDETERMINATE, True)
+
+
+@pytest.mark.parametrize(
+    ("model", "reference", "code", "verdict"),
+    [
+        ("s0-cpt-long", "s0", 1, "DERIVED"),
+        ("vl0", "vl0", 1, "REUSED_VERBATIM"),
+        ("t0", "s0", 0, "NO_EVIDENCE_OF_REUSE"),
+    ],
+)
+def test_a_user_sees_the_verdict(model, reference, code, verdict, tmp_path):
+    reference_folder = READY / reference
+    if model == reference:
+        import shutil
+
+        reference_folder = tmp_path / "copy"
+        shutil.copytree(READY / reference, reference_folder)
+    ran = run_suites("--model", str(READY / model), "--against", str(reference_folder),
+                     home=tmp_path)  # fmt: skip
+    assert ran.code == code, ran.output
+    decoder = ran.model(str(READY / model))["components"]["text_decoder"]
+    assert decoder["verdict"] == verdict
+    if code == 0:
+        sentence = decoder["because"][0]["text"]
+        assert str(reference_folder) in sentence
+        assert "would have been found with probability" in sentence
