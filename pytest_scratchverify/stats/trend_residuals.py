@@ -1,0 +1,157 @@
+"""What is left of a loss once its trend is taken out: the luck of single batches.
+
+Two runs that saw the same batches in the same order had the same luck, whatever their size
+and seed; two that did not, had not. The functions read no file and decide nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+SPAN = 51  # points of the moving average that is taken for the trend
+CENTRAL = 1.4826  # median absolute deviation to standard deviation, for a normal
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualCorrelation:
+    """Pearson's r of two residual series, and its p-value under circular shifts."""
+
+    statistic: float
+    pvalue: float
+    n: int
+    shifts: int
+    null_sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseChange:
+    """The stretch whose noise differs most from the rest: its bounds, ratio and p-value."""
+
+    start: int
+    stop: int
+    statistic: float  # z of the log ratio, largest over stretches
+    ratio: float
+    lag_one: float  # autocorrelation at lag one inside the stretch
+    pvalue: float
+
+
+def detrended(loss: Floats, span: int = SPAN) -> Floats:
+    """A loss minus its own moving average over `span` points (shorter at the ends)."""
+    n = len(loss)
+    if n == 0:
+        return loss
+    total = np.concatenate([[0.0], np.cumsum(loss - loss.mean())]) + 0.0
+    half = min(span, n) // 2
+    low = np.maximum(np.arange(n) - half, 0)
+    high = np.minimum(np.arange(n) + half + 1, n)
+    return loss - loss.mean() - (total[high] - total[low]) / (high - low)
+
+
+def noise_level(loss: Floats) -> float | None:
+    """How much a loss jumps from one point to the next, in nats, trend and spikes aside.
+
+    ``1.4826 * median(|d - median(d)|) / sqrt(2)`` of first differences d: the standard
+    deviation of white noise under a slow trend. Averaged or smoothed exports look quieter by
+    the square root of the number of batches averaged. None below eight points.
+    """
+    if len(loss) < 8:
+        return None
+    d = np.diff(loss)
+    return float(CENTRAL * np.median(np.abs(d - np.median(d))) / np.sqrt(2))
+
+
+def residual_correlation(
+    a: Floats, b: Floats, span: int = SPAN, guard: int = 20
+) -> ResidualCorrelation | None:
+    """Whether two logs had the same luck at the same steps.
+
+    r is Pearson's correlation of `a` and `b` (losses at equal steps) after `detrended`. Null:
+    *the batch noise of the two is unrelated*; each circular shift of one against the other by
+    at least `guard` points is one draw of it, with both autocorrelations kept. All shifts are
+    evaluated at once by FFT. ``pvalue = max((1 + #{r_shift >= r}) / (1 + shifts), normal tail
+    of r / null_sd)``: the first bound never claims more than the number of shifts allows.
+
+    It misleads where both logs share a rhythm (an evaluation, a learning-rate restart): a
+    periodic null is then too wide and hides a relation, never invents one. It says *same data
+    order*, not *copied*: sizes of one suite reach .99 (Biderman et al. 2023 trained all
+    Pythias on one order). None below 4 * guard points or without any noise.
+    """
+    if len(a) < 4 * guard:
+        return None
+    x, y = detrended(a, span), detrended(b, span)
+    x, y = x - x.mean(), y - y.mean()
+    scale = float(np.sqrt((x @ x) * (y @ y)))
+    if not scale > 0:
+        return None
+    n = len(x)
+    every = np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(y)), n) / scale
+    r = float(x @ y / scale)
+    null = every[guard : n - guard + 1]
+    sd = float(null.std())
+    counted = (1 + int(np.count_nonzero(null >= r))) / (1 + len(null))
+    from scipy.special import ndtr  # noqa: PLC0415 - scipy is imported where it is used
+
+    return ResidualCorrelation(
+        r, float(max(counted, ndtr(-r / sd))) if sd > 0 else 1.0, n, len(null), sd
+    )
+
+
+def best_stretch(a: Floats, b: Floats, width: int = 128) -> tuple[int, float] | None:
+    """The stretch of `width` points in which two logs agree most: its start and r.
+
+    Detrended by an average of half the width; stretches start every quarter of the width.
+    """
+    if len(a) < width:
+        return None
+    x, y = detrended(a, width // 2 + 1), detrended(b, width // 2 + 1)
+    starts = range(0, len(a) - width + 1, width // 4)
+    rs = [_pearson(x[s : s + width], y[s : s + width]) for s in starts]
+    best = int(np.argmax(rs))
+    return starts[best], rs[best]
+
+
+def _pearson(x: Floats, y: Floats) -> float:
+    x, y = x - x.mean(), y - y.mean()
+    scale = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / scale if scale > 0 else 0.0
+
+
+def noise_change(loss: Floats, width: int = 64) -> NoiseChange | None:
+    """The stretch of a log that is noisier or calmer than its neighbourhood.
+
+    Log of the variance of first differences d in blocks of `width`, against the median of
+    the eight blocks around; the standard error is measured on all blocks (median absolute
+    deviation), so heavy tails widen it. Null: *noise changes slowly along the run*; p is the
+    normal tail times the number of blocks (Bonferroni). A change of batch size, of the
+    logging interval or a merge of two exports does this too (Levene 1960 for the idea).
+    None below twelve blocks.
+    """
+    d = np.diff(loss)
+    count = len(d) // width
+    if count < 12:
+        return None
+    blocks = d[: count * width].reshape(count, width)
+    spread = CENTRAL * np.median(np.abs(blocks - np.median(blocks, axis=1)[:, None]), axis=1)
+    level = 2 * np.log(np.maximum(spread, 1e-12))
+    around = np.array([np.median(level[_around(i, count)]) for i in range(count)])
+    excess = level - around
+    # sd of the log of a robust variance: sqrt(2 * 2.72 / width) for white normal noise
+    sd = max(CENTRAL * float(np.median(np.abs(excess))), float(np.sqrt(5.4 / width)))
+    at = int(np.argmax(np.abs(excess)))
+    z = float(excess[at] / sd)
+    from scipy.special import ndtr  # noqa: PLC0415
+
+    inside = blocks[at] - blocks[at].mean()
+    power = float(inside @ inside)
+    lag = float(inside[1:] @ inside[:-1] / power) if power > 0 else 1.0
+    p = min(1.0, float(2 * ndtr(-abs(z))) * count)
+    return NoiseChange(at * width, (at + 1) * width, z, float(np.exp(excess[at] / 2)), lag, p)
+
+
+def _around(at: int, count: int, reach: int = 4) -> list[int]:
+    first = min(max(0, at - reach), max(0, count - 2 * reach - 1))
+    return [i for i in range(first, min(count, first + 2 * reach + 1)) if i != at]
