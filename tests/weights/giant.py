@@ -33,10 +33,10 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
-def shapes(layers: int = LAYERS, experts: int = EXPERTS) -> dict[str, tuple[int, ...]]:
+def shapes() -> dict[str, tuple[int, ...]]:
     """Name every tensor of the checkpoint with its shape, in file order."""
     found: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (VOCABULARY, HIDDEN)}
-    for layer in range(layers):
+    for layer in range(LAYERS):
         p = f"model.layers.{layer}."
         found |= {
             f"{p}self_attn.q_a_proj.weight": (Q_RANK, HIDDEN),
@@ -53,9 +53,9 @@ def shapes(layers: int = LAYERS, experts: int = EXPERTS) -> dict[str, tuple[int,
         if layer == 0:
             found |= _mlp(f"{p}mlp.", DENSE)
             continue
-        found[f"{p}mlp.gate.weight"] = (experts, HIDDEN)
-        found[f"{p}mlp.gate.e_score_correction_bias"] = (experts,)
-        for expert in range(experts):
+        found[f"{p}mlp.gate.weight"] = (EXPERTS, HIDDEN)
+        found[f"{p}mlp.gate.e_score_correction_bias"] = (EXPERTS,)
+        for expert in range(EXPERTS):
             found |= _mlp(f"{p}mlp.experts.{expert}.", EXPERT)
         found |= _mlp(f"{p}mlp.shared_experts.", EXPERT)
     return found | {"model.norm.weight": (HIDDEN,), "lm_head.weight": (VOCABULARY, HIDDEN)}
@@ -69,23 +69,61 @@ def _mlp(prefix: str, inner: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def giant(
-    *, seed: int, tokenizer: Path, descends_from: int | None = None, layers: int = LAYERS,
-    experts: int = EXPERTS,
-) -> dict[str, Body]:  # fmt: skip
+def dense_shapes(
+    hidden: int, layers: int, inner: int, vocabulary: int
+) -> dict[str, tuple[int, ...]]:
+    """Name every tensor of a Llama-like checkpoint with its shape."""
+    found: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, hidden)}
+    for layer in range(layers):
+        p = f"model.layers.{layer}."
+        found |= {f"{p}self_attn.{n}_proj.weight": (hidden, hidden) for n in "qkvo"}
+        found |= {f"{p}mlp.{n}_proj.weight": (inner, hidden) for n in ("gate", "up")}
+        found |= {
+            f"{p}mlp.down_proj.weight": (hidden, inner),
+            f"{p}input_layernorm.weight": (hidden,),
+            f"{p}post_attention_layernorm.weight": (hidden,),
+        }
+    return found | {"model.norm.weight": (hidden,), "lm_head.weight": (vocabulary, hidden)}
+
+
+def dense(
+    hidden: int, layers: int, inner: int, vocabulary: int, *, seed: int, tokenizer: Path
+) -> dict[str, Body]:
+    """Return the files of a Llama-like checkpoint of any size."""
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden,
+        "num_hidden_layers": layers, "intermediate_size": inner, "vocab_size": vocabulary,
+        "num_attention_heads": hidden // 64, "num_key_value_heads": hidden // 64,
+        "tie_word_embeddings": False, "hidden_act": "silu", "rms_norm_eps": 1e-5,
+    }  # fmt: skip
+    return repository(dense_shapes(hidden, layers, inner, vocabulary), config, seed, tokenizer)
+
+
+def giant(*, seed: int, tokenizer: Path, descends_from: int | None = None) -> dict[str, Body]:
     """Return a repository's files; with `descends_from`, that seed's weights fine-tuned."""
-    config = CONFIG | {"num_hidden_layers": layers, "n_routed_experts": experts}
+    return repository(shapes(), CONFIG, seed, tokenizer, descends_from)
+
+
+def repository(
+    everything: dict[str, tuple[int, ...]],
+    config: dict[str, Any],
+    seed: int,
+    tokenizer: Path,
+    descends_from: int | None = None,
+) -> dict[str, Body]:
+    """Put shards, index, config, tokenizer and card together."""
     files: dict[str, Body] = {
         "config.json": json.dumps(config).encode(),
         "tokenizer.json": tokenizer.read_bytes(),
         "README.md": b"---\nlicense: mit\n---\nFixture: random weights.\n",
     }
-    parts: list[dict[str, tuple[int, ...]]] = [{} for _ in range(SHARDS)]
-    for number, (name, shape) in enumerate(everything := shapes(layers, experts).items()):
-        parts[number * SHARDS // len(everything)][name] = shape
+    shards = min(SHARDS, 1 + len(everything) // 100)
+    parts: list[dict[str, tuple[int, ...]]] = [{} for _ in range(shards)]
+    for number, (name, shape) in enumerate(everything.items()):
+        parts[number * shards // len(everything)][name] = shape
     weight_map = {}
     for number, part in enumerate(parts):
-        file = f"model-{number + 1:05d}-of-{SHARDS:05d}.safetensors"
+        file = f"model-{number + 1:05d}-of-{shards:05d}.safetensors"
         weight_map |= dict.fromkeys(part, file)
         files[file] = _shard(part, number, seed, descends_from)
     files["model.safetensors.index.json"] = json.dumps({"weight_map": weight_map}).encode()
