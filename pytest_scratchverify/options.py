@@ -76,6 +76,13 @@ OPTIONS = (
         metavar="SIZE",
         check=_size,
     ),
+    OptionSpec(
+        "training-log",
+        "training log of the model: a file, or one of its repository; MODEL=PATH for one of "
+        "several (repeatable)",
+        kind="args",
+        metavar="PATH",
+    ),
     OptionSpec("offline", "use no network: folders, cache and catalogue only", kind="bool"),
     OptionSpec(
         "policy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def trajectory(
         return None
     flat = [np.asarray(w, np.float64).ravel() for w in checkpoints]
     away = [_distance(flat[0], w) for w in flat[1:]]
-    between = [_distance(a, b) for a, b in zip(flat, flat[1:], strict=False)]
+    between = [_distance(a, b) for a, b in pairwise(flat)]
     pace = np.array(between) / np.sqrt(np.maximum(np.diff(steps), 1))
     later = pace[1:]
     at = int(np.argmax(later)) + 1

@@ -103,14 +103,12 @@ def continuity(steps: Steps) -> Continuity:
     for start in range(0, n - 1, SLICE):
         low, high = max(0, start - 5), min(n, start + SLICE + 6)
         d = np.diff(steps[low:high])
-        for at in np.flatnonzero(d < 0) + low:
-            if start <= at < start + SLICE:
-                resets.append((int(steps[at]), int(steps[at + 1])))
+        back = [int(at) for at in np.flatnonzero(d < 0) + low if start <= at < start + SLICE]
+        resets += [(int(steps[at]), int(steps[at + 1])) for at in back]
         wide = np.flatnonzero(d > 3 * max(1, int(np.median(d[d > 0])) if (d > 0).any() else 1))
         steep = np.flatnonzero(d[1:] > 3 * np.maximum(d[:-1], 1)) + 1
-        for at in np.union1d(wide, steep) + low:
-            if start <= at < start + SLICE and _is_gap(steps, int(at)):
-                gaps.append((int(steps[at]), int(steps[at + 1])))
+        wider = [int(at) for at in np.union1d(wide, steep) + low if start <= at < start + SLICE]
+        gaps += [(int(steps[at]), int(steps[at + 1])) for at in wider if _is_gap(steps, at)]
     gaps = sorted(set(gaps), key=lambda gap: (gap[0] - gap[1], gap))
     ordered = steps if not resets else np.sort(steps)
     same = sum(

@@ -44,11 +44,11 @@ def detrended(loss: Floats, span: int = SPAN) -> Floats:
     n = len(loss)
     if n == 0:
         return loss
-    total = np.concatenate([[0.0], np.cumsum(loss - loss.mean())]) + 0.0
+    total = np.concatenate([[0.0], np.cumsum(loss - loss.mean())])
     half = min(span, n) // 2
     low = np.maximum(np.arange(n) - half, 0)
     high = np.minimum(np.arange(n) + half + 1, n)
-    return loss - loss.mean() - (total[high] - total[low]) / (high - low)
+    return np.asarray(loss - loss.mean() - (total[high] - total[low]) / (high - low))
 
 
 def noise_level(loss: Floats) -> float | None:
