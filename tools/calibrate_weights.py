@@ -87,6 +87,8 @@ def measure_pairs(folder: Path, zoo: dict[str, Any]) -> list[dict[str, Any]]:
                     "p_channels": measured.channels.pvalue if measured.channels else None,
                     "matching": measured.agreement.effect if measured.agreement else None,
                     "gains": float(np.mean(gains)) if gains else None,
+                    "fitted": found.aligned.embeddings if found.aligned else None,
+                    "fitted_matching": found.aligned.agreement if found.aligned else None,
                 }
             )
     return rows
@@ -129,6 +131,7 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
     fallback = derived[DEFAULT.value]
     gains_twin = [r["gains"] for r in rows if r["truth"] == "twin" and r["gains"] is not None]
     gains_child = [r["gains"] for r in rows if r["truth"] == "trained" and r["gains"] is not None]
+    fitted = [r["fitted"] for r in rows if r["truth"] == "independent" and r["fitted"]]
     return {
         "alpha": 1e-6,
         "undecided": 1e-4,
@@ -139,6 +142,8 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "gains_pvalue": 1e-3,
         "agreement_none": 0.05,
         "agreement_inherited": 0.5,
+        "aligned_agreement": 0.3,
+        "aligned_table": round((1 + max(fitted, default=0.5)) / 2, 2),
         "layer_share": 0.75,
         "fine_tune": 0.97,
         "pruned_zeros": 0.2,

@@ -98,7 +98,9 @@ def weights_origin(
     if compared is None:
         return _not_comparable(question, sides)
     gains = gain_similarity(compared.gains, np.random.default_rng(2026), DRAWS)
-    evidence = Evidence(compared.measured, gains, compared.layers, compared.stored)
+    evidence = Evidence(
+        compared.measured, gains, compared.layers, compared.aligned, compared.stored
+    )
     controls = (
         *known_pairs(component, numbers.alpha),
         self_permuted(component, question.pair.model.name, compared.probe, numbers),

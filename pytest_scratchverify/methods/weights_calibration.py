@@ -27,6 +27,8 @@ class WeightsCalibration:
     gains_pvalue: float
     agreement_none: float
     agreement_inherited: float
+    aligned_agreement: float
+    aligned_table: float
     layer_share: float
     fine_tune: float
     pruned_zeros: float

@@ -21,6 +21,7 @@ from pytest_scratchverify.checkpoint.slices import (
     component_budget,
     plan_component,
 )
+from pytest_scratchverify.methods.weights_alignment import Aligned, align
 from pytest_scratchverify.methods.weights_layers import map_layers
 from pytest_scratchverify.methods.weights_measure import Batch, Measure, Measured
 from pytest_scratchverify.methods.weights_reading import Sides
@@ -34,6 +35,13 @@ PROBE_ELEMENTS = 2**20  # of the suspect's own slices, kept for controls and pow
 CONTEXT_NORMS = 8
 LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
 DECIDED = 1e-7
+# Components that live in the channels of the text's residual stream.
+ALIGNED = (
+    Component.EMBEDDINGS,
+    Component.TEXT_DECODER,
+    Component.LM_HEAD,
+    Component.ROUTER_EXPERTS,
+)
 RESERVE = 0.02  # of the bytes, for the norms that every component's report shows
 
 
@@ -48,6 +56,7 @@ class Compared:
     measured: Measured
     context_gains: tuple[tuple[Array, Array], ...]
     layers: LayerMap | None
+    aligned: Aligned | None
     probe: Batch
     coverage: float
     tensors: int
@@ -97,11 +106,14 @@ def compare(sides: Sides, component: Component, effort: Effort) -> Compared | No
     layers = _layers(sides, measured, budget, effort)
     if not measured.elements and layers is None:
         return None
+    part = None if budget is None else int(budget * LAYERS_SHARE)
+    undecided = measured.pvalue > DECIDED and component in ALIGNED
     parameters = sides.ours.inventory.parameters[component.value]
     return Compared(
         measured=measured,
         context_gains=_context(sides, component),
         layers=layers,
+        aligned=align(sides, probe, part) if undecided else None,
         probe=probe,
         coverage=min(1.0, source.touched / parameters) if parameters else 0.0,
         tensors=len({item.slot for item in measured.similar}),

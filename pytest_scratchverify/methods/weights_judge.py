@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pytest_scratchverify.methods.weights_alignment import Aligned
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
 from pytest_scratchverify.model.component import Component
@@ -24,6 +25,7 @@ class Step(StrEnum):
     ALIGNED = "aligned numbering"
     MATCHING = "matching of neurons"
     LAYERS = "map of layers"
+    ALIGNMENT = "alignment by shared embeddings"
     NONE = "all steps"
 
 
@@ -55,6 +57,7 @@ class Evidence:
     measured: Measured
     gains: GainSimilarity | None
     layers: LayerMap | None
+    aligned: Aligned | None = None
     stored: tuple[str, ...] = ()  # dtypes of the suspect's slices
 
 
@@ -72,7 +75,7 @@ def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
         mapped = _by_layers(evidence, numbers)
         explains_more = mapped is not None and len(mapped.layers) > len(found.layers)
         return mapped if mapped is not None and mapped.accuses and explains_more else found
-    for step in (_matching, _by_layers):
+    for step in (_matching, _by_layers, _by_alignment):
         other = step(evidence, numbers)
         if other is not None:
             return other
@@ -162,6 +165,21 @@ def _by_layers(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | N
     bar = numbers.derived_from(evidence.measured.component)
     relation = "derived" if layers.statistic >= bar else "unclear"
     return Judgement(relation, Step.LAYERS, pvalue, layers.statistic, kind, mapped)
+
+
+def _by_alignment(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+    """Give a lead at most: what is alike after fitting has no p-value."""
+    aligned = evidence.aligned
+    if aligned is None:
+        return None
+    table = evidence.measured.component in (Component.EMBEDDINGS, Component.LM_HEAD)
+    found = aligned.embeddings if table else aligned.agreement
+    bar = numbers.aligned_table if table else numbers.aligned_agreement
+    if found is None or found < bar:
+        return None
+    return Judgement(
+        "unclear", Step.ALIGNMENT, _least(evidence, numbers), found, "renumbered channels"
+    )
 
 
 def _least(evidence: Evidence, numbers: WeightsCalibration) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_scratchverify.methods.weights_compare import Compared
-from pytest_scratchverify.methods.weights_judge import Judgement
+from pytest_scratchverify.methods.weights_judge import Judgement, Step
 from pytest_scratchverify.methods.weights_measure import Measured
 from pytest_scratchverify.methods.weights_reading import Sides
 from pytest_scratchverify.model.builtins import Json
@@ -50,6 +50,13 @@ def shown_headline(
             effect=judgement.effect,
             p=judgement.pvalue,
             step=judgement.step.value,
+        )
+    if judgement.relation == "unclear" and judgement.step is Step.ALIGNMENT:
+        return Text(
+            "alike to {reference} once the channels are renumbered: {effect} after fitting, a"
+            " lead without a p-value",
+            reference=reference,
+            effect=judgement.effect,
         )
     if judgement.relation == "unclear":
         return Text(
@@ -145,6 +152,12 @@ def details_of(
             "share": agreement.effect,
             "p": agreement.pvalue,
             "kept_number": agreement.identity,
+        }
+    if compared.aligned is not None:
+        table["aligned_by_embeddings"] = {
+            "table_cosine": compared.aligned.embeddings,
+            "matching": compared.aligned.agreement,
+            "renumbered": compared.aligned.moved,
         }
     if compared.layers is not None:
         table["layer_map"] = {

@@ -217,3 +217,33 @@ def test_a_user_sees_the_verdict(model, reference, code, verdict, tmp_path):
         sentence = decoder["because"][0]["text"]
         assert str(reference_folder) in sentence
         assert "would have been found with probability" in sentence
+
+
+def renumbered_channels(weights):
+    """Renumber the residual stream throughout: the same function, other indices everywhere."""
+    order = np.random.default_rng(5).permutation(64)
+    moved = {}
+    for name, value in weights.items():
+        if value.ndim == 1 or "o_proj" in name or "down_proj" in name:
+            moved[name] = value[order]
+        else:
+            moved[name] = value[:, order]
+    return moved
+
+
+def test_renumbered_channels_are_a_lead_and_never_cleared(ask, made):
+    copy = made("channels", renumbered_channels)
+    for component in (Component.EMBEDDINGS, DECODER, Component.LM_HEAD):
+        finding = ask(copy, "s0", component)
+        assert (finding.outcome, finding.relation) == (Outcome.INDETERMINATE, "unclear")
+        assert finding.direction.value == "toward_reuse"
+        assert finding.details["step"] == "alignment by shared embeddings"
+
+
+def test_strangers_stay_strangers_after_the_same_renumbering(ask, made):
+    def stranger(_weights):
+        own = {k: v.astype(np.float32) for k, v in _read_bf16(READY / "s1").items()}
+        return renumbered_channels(own)
+
+    finding = ask(made("stranger", stranger), "s0")
+    assert finding.outcome is S
