@@ -127,11 +127,12 @@ def duplicates(model: str, log: TrainingLog) -> Finding:
 
     from pytest_scratchverify.stats.repeated_stretch import repeated_stretch  # noqa: PLC0415
 
-    rising = np.concatenate([[True], log.steps[1:] > np.maximum.accumulate(log.steps)[:-1]])
-    loss = log.loss[rising]
+    steps, loss = log.steps, log.loss
+    if not np.all(steps[1:] > steps[:-1]):  # rows written again after a resume are no copies
+        rising = np.concatenate([[True], steps[1:] > np.maximum.accumulate(steps)[:-1]])
+        steps, loss = steps[rising], loss[rising]
     found = repeated_stretch(loss, k=4)
     suspicious = found is not None and found.pvalue < ALPHA
-    steps = log.steps[rising]
     if found is not None and suspicious:
         said = Text("{n} losses in a row, from step {a}, occur again digit for digit from step {b}:"
                     " a copied segment, or an export that joined overlapping files.",

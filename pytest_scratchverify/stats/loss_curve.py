@@ -16,6 +16,8 @@ from pytest_scratchverify.stats.trend_residuals import noise_level
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 SLICE = 1 << 20
+MOST_SPIKES = 50
+ENOUGH_ROWS = 200_000  # for a fit of forty bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +138,19 @@ def spikes(loss: Floats, height: float = 10.0) -> tuple[Spike, ...]:
     noise = noise_level(loss[len(loss) // 4 :])
     if not noise or len(loss) < 24:
         return ()
-    before = np.median(np.lib.stride_tricks.sliding_window_view(loss[:-1], 5), axis=1)
-    excess = (loss[5:] - before) / noise
     found: list[Spike] = []
     until = -1
-    for at in np.flatnonzero(excess > height).tolist():
-        if at <= until:
-            continue
-        back = np.flatnonzero(loss[at + 6 : at + 1006] <= before[at] + 3 * noise)
-        gone = int(back[0]) + 1 if len(back) else None
-        until = at + (gone or 1000)
-        found.append(Spike(at + 5, float(excess[at]), gone))
-        if len(found) >= 50:
-            break
+    for start in range(0, len(loss) - 5, SLICE // 8):
+        part = loss[start : start + SLICE // 8 + 5]
+        before = np.median(np.lib.stride_tricks.sliding_window_view(part[:-1], 5), axis=1)
+        for at in np.flatnonzero(part[5:] - before > height * noise).tolist():
+            place = start + at + 5
+            if place <= until or len(found) >= MOST_SPIKES:
+                continue
+            back = np.flatnonzero(loss[place + 1 : place + 1001] <= before[at] + 3 * noise)
+            gone = int(back[0]) + 1 if len(back) else None
+            until = place + (gone or 1000)
+            found.append(Spike(place, float((loss[place] - before[at]) / noise), gone))
     return tuple(found)
 
 
@@ -161,6 +163,8 @@ def power_law(steps: Steps, loss: Floats, *, skip: int = 1000, bins: int = 40) -
     more, because data, learning rate and batches drift (Kaplan et al. 2020, Hoffmann et al.
     2022 for the law). None below ten bins, or where steps do not grow.
     """
+    every = max(1, len(steps) // ENOUGH_ROWS)
+    steps, loss = steps[::every], loss[::every]
     start = max(min(skip, int(steps[-1]) // 20), 1)
     keep = steps >= start
     t, y = steps[keep].astype(np.float64), loss[keep]

@@ -58,9 +58,10 @@ def chance_equal(values: Floats, reach: int = 50) -> float:
 
 
 def _first_match(a: Floats, b: Floats, k: int, *, same: bool) -> tuple[int, int, int] | None:
-    keys = np.sort(_keys(b, k))
+    keys = _keys(b, k)
+    keys.sort()
     if same:
-        doubled = np.unique(keys[1:][keys[1:] == keys[:-1]])
+        doubled = np.unique(keys[1:][keys[1:] == keys[:-1]])  # a mask, one byte a place
     else:
         doubled = np.intersect1d(keys, _keys(a, k))
     del keys
@@ -94,13 +95,15 @@ def _run(a: Floats, b: Floats, at: int, to: int) -> int:
 
 def _keys(values: Floats, k: int) -> KEYS:
     """A 64-bit key of every k values in a row: a polynomial in their bits, wrapping."""
-    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)
-    out = np.zeros(len(values) - k + 1, np.uint64)
-    for i in range(k):
-        out *= np.uint64(0x9E3779B97F4A7C15)
-        out += bits[i : i + len(out)] >> np.uint64(7)
-        out ^= bits[i : i + len(out)] << np.uint64(1)
-    return out
+    keys = np.zeros(len(values) - k + 1, np.uint64)
+    for start in range(0, len(keys), SLICE):
+        out = keys[start : start + SLICE]
+        bits = np.ascontiguousarray(values[start : start + SLICE + k - 1] + 0.0).view(np.uint64)
+        for i in range(k):
+            out *= np.uint64(0x9E3779B97F4A7C15)
+            out += bits[i : i + len(out)] >> np.uint64(7)
+            out ^= bits[i : i + len(out)] << np.uint64(1)
+    return keys
 
 
 def _where(values: Floats, k: int, keys: KEYS) -> NDArray[np.int64]:

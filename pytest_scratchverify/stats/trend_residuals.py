@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+LAST = 1 << 20  # rows of a longer log that its noise is measured on
 SPAN = 51  # points of the moving average that is taken for the trend
 CENTRAL = 1.4826  # median absolute deviation to standard deviation, for a normal
 
@@ -60,7 +61,7 @@ def noise_level(loss: Floats) -> float | None:
     """
     if len(loss) < 8:
         return None
-    d = np.diff(loss)
+    d = np.diff(loss[-LAST:])
     return float(CENTRAL * np.median(np.abs(d - np.median(d))) / np.sqrt(2))
 
 
@@ -82,12 +83,11 @@ def residual_correlation(
     """
     if len(a) < 4 * guard:
         return None
-    x, y = detrended(a, span), detrended(b, span)
-    x, y = x - x.mean(), y - y.mean()
+    x, y = _luck(a, span), _luck(b, span)
     scale = float(np.sqrt((x @ x) * (y @ y)))
-    if not scale > 0:
-        return None
     n = len(x)
+    if not scale > 0 or n < 3 * guard:
+        return None
     every = np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(y)), n) / scale
     r = float(x @ y / scale)
     null = every[guard : n - guard + 1]
@@ -100,6 +100,23 @@ def residual_correlation(
     )
 
 
+def _luck(loss: Floats, span: int) -> Floats:
+    """Residuals that a steep start in common cannot correlate, centred.
+
+    Detrended twice, which leaves only the fourth derivative of a smooth trend; half a span is
+    cut from both ends, where the average is one-sided, and a tenth of the log in front; what
+    is beyond four times the robust spread is drawn in to it.
+    """
+    rest = detrended(detrended(loss, span), span)
+    rest = rest[max(span // 2, len(loss) // 10) : len(loss) - span // 2]
+    if not len(rest):
+        return rest
+    middle = float(np.median(rest))
+    spread = 4 * CENTRAL * float(np.median(np.abs(rest - middle)))
+    rest = np.clip(rest, middle - spread, middle + spread) if spread > 0 else rest
+    return np.asarray(rest - rest.mean())
+
+
 def best_stretch(a: Floats, b: Floats, width: int = 128) -> tuple[int, float] | None:
     """The stretch of `width` points in which two logs agree most: its start and r.
 
@@ -107,11 +124,14 @@ def best_stretch(a: Floats, b: Floats, width: int = 128) -> tuple[int, float] | 
     """
     if len(a) < width:
         return None
-    x, y = detrended(a, width // 2 + 1), detrended(b, width // 2 + 1)
-    starts = range(0, len(a) - width + 1, width // 4)
+    x, y = _luck(a, width // 2 + 1), _luck(b, width // 2 + 1)
+    off = max((width // 2 + 1) // 2, len(a) // 10)
+    starts = range(0, len(x) - width + 1, width // 4)
     rs = [_pearson(x[s : s + width], y[s : s + width]) for s in starts]
+    if not rs:
+        return None
     best = int(np.argmax(rs))
-    return starts[best], rs[best]
+    return starts[best] + off, rs[best]
 
 
 def _pearson(x: Floats, y: Floats) -> float:
@@ -130,12 +150,13 @@ def noise_change(loss: Floats, width: int = 64) -> NoiseChange | None:
     logging interval or a merge of two exports does this too (Levene 1960 for the idea).
     None below twelve blocks.
     """
-    d = np.diff(loss)
-    count = len(d) // width
+    count = (len(loss) - 1) // width
     if count < 12:
         return None
-    blocks = d[: count * width].reshape(count, width)
-    spread = CENTRAL * np.median(np.abs(blocks - np.median(blocks, axis=1)[:, None]), axis=1)
+    spread = np.concatenate([
+        _spread(loss[start * width : min(start + 4096, count) * width + 1], width)
+        for start in range(0, count, 4096)
+    ])  # fmt: skip
     level = 2 * np.log(np.maximum(spread, 1e-12))
     around = np.array([np.median(level[_around(i, count)]) for i in range(count)])
     excess = level - around
@@ -145,11 +166,18 @@ def noise_change(loss: Floats, width: int = 64) -> NoiseChange | None:
     z = float(excess[at] / sd)
     from scipy.special import ndtr  # noqa: PLC0415
 
-    inside = blocks[at] - blocks[at].mean()
+    inside = np.diff(loss[at * width : (at + 1) * width + 1])
+    inside = inside - inside.mean()
     power = float(inside @ inside)
     lag = float(inside[1:] @ inside[:-1] / power) if power > 0 else 1.0
     p = min(1.0, float(2 * ndtr(-abs(z))) * count)
     return NoiseChange(at * width, (at + 1) * width, z, float(np.exp(excess[at] / 2)), lag, p)
+
+
+def _spread(loss: Floats, width: int) -> Floats:
+    blocks = np.diff(loss).reshape(-1, width)
+    middle = np.median(blocks, axis=1)[:, None]
+    return np.asarray(CENTRAL * np.median(np.abs(blocks - middle), axis=1))
 
 
 def _around(at: int, count: int, reach: int = 4) -> list[int]:

@@ -15,7 +15,7 @@ from pytest_scratchverify.training_log.read import read_training_log
 
 KNOWN_NAMES = (
     re.compile(r"(^|/)trainer_state\.json$"),
-    re.compile(r"(^|/)(training|train|loss)[-_]?(log|curve|history)[^/]*\.(csv|jsonl|log|txt)$"),
+    re.compile(r"(^|/)(training|train|loss)([-_]?(log|curve|history)[^/]*)?\.(csv|jsonl|log|txt)$"),
     re.compile(r"(^|/)events\.out\.tfevents\.[^/]*$"),
     re.compile(r"(^|/)wandb[^/]*\.(csv|jsonl)$"),
 )

@@ -21,6 +21,7 @@ Column = NDArray[np.floating[Any]]
 Steps = NDArray[np.int64]
 
 MAX_ROWS = 20_000_000
+SLICE = 1 << 20
 QUANTITIES = ("step", "loss", "lr", "grad_norm", "tokens", "batch")
 _CODES = {"step": "d", "loss": "d", "lr": "f", "grad_norm": "f", "tokens": "d", "batch": "d"}
 
@@ -106,8 +107,7 @@ class Rows:
             steps, counted = self._steps(found)
             if counted and index_note:
                 self.notes.append(Text("the file has no steps; its rows were counted"))
-        with np.errstate(invalid="ignore"):
-            whole = steps.astype(np.int64)
+        whole = _whole(steps)
         return TrainingLog(
             name=self.name,
             format=self.format,
@@ -128,6 +128,15 @@ class Rows:
             self.notes.append(Text("steps are total tokens by tokens per batch"))
             return np.rint(tokens / batch), False
         return np.arange(len(found["loss"]), dtype=np.float64), True
+
+
+def _whole(steps: Column) -> Steps:
+    """Turn steps into integers where they are: ten million are not kept twice."""
+    whole = steps.view(np.int64)
+    with np.errstate(invalid="ignore"):
+        for start in range(0, len(steps), SLICE):
+            whole[start : start + SLICE] = steps[start : start + SLICE].astype(np.int64)
+    return whole
 
 
 def _useful(column: Column | None) -> Column | None:

@@ -1,0 +1,74 @@
+"""Ten million steps stay below 500 MB, in a process of their own with a limit set."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.running import ROOT
+
+CODE = """
+import json, resource, sys, time
+from pathlib import Path
+from pytest_scratchverify.methods import training_log as m
+from pytest_scratchverify.training_log import read_training_log
+limits = m.Limits.from_json(json.loads(Path("suites/calibration/training_log.json").read_text()))
+began = time.perf_counter()
+log = read_training_log(Path(sys.argv[1]))
+read = time.perf_counter() - began
+found = [m.first_loss("m", log, 50304, limits), m.continuity("m", log, limits),
+         m.duplicates("m", log), m.smoothness("m", log, limits, None),
+         m.power_law("m", log, limits), m.schedule("m", log, limits)]
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"rows": len(log), "peak_mb": round(peak), "read_s": round(read, 1),
+                  "all_s": round(time.perf_counter() - began, 1),
+                  "outcomes": [f.outcome for f in found],
+                  "gaps": found[1].details["gaps"]}))
+"""
+
+
+def write(path, n):
+    with path.open("w") as out:
+        out.write("step,loss\n")
+        block = []
+        state = 12345
+        for i in range(n):
+            state = (1103515245 * state + 12345) % 2**31
+            step = i if i < n // 2 else i + 5000  # one gap
+            block.append(f"{step},{2.5 + 8.3 * (1 + i / 300) ** -0.5 + state / 2**36:.6f}\n")
+            if len(block) == 100_000:
+                out.writelines(block)
+                block.clear()
+        out.writelines(block)
+
+
+def measure(tmp_path, n):
+    path = tmp_path / "log.csv"
+    write(path, n)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(path)], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    import json
+
+    return json.loads(done.stdout)
+
+
+def test_one_million_steps(tmp_path):
+    found = measure(tmp_path, 1_000_000)
+    assert found["rows"] == 1_000_000
+    assert found["peak_mb"] < 250
+    assert found["gaps"] == [[499_999, 505_000]]
+
+
+@pytest.mark.slow
+def test_ten_million_steps(tmp_path):
+    found = measure(tmp_path, 10_000_000)
+    assert found["rows"] == 10_000_000
+    assert found["peak_mb"] < 500
+    assert found["gaps"] == [[4_999_999, 5_005_000]]
