@@ -53,7 +53,7 @@ def measure(tmp_path, n):
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    print(done.stdout)
+    print(done.stdout)  # noqa: T201 - the figure that docs/methods/training-log.md quotes
     import json
 
     return json.loads(done.stdout)

@@ -201,7 +201,7 @@ def test_tokens_of_pythia_are_its_claim(logs):
     assert found.statistic.value == pytest.approx(1.0)
     half = replace(logs["pythia-70m-0"], steps=logs["pythia-70m-0"].steps // 2)
     assert methods.tokens(name, half).outcome is Outcome.INDETERMINATE
-    with pytest.raises(Unavailable, match="--training-log|column of tokens"):
+    with pytest.raises(Unavailable, match=r"--training-log|column of tokens"):
         methods.tokens("nobody/knows", logs["pythia-70m-0"])
 
 

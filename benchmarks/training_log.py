@@ -1,0 +1,97 @@
+"""What the training-log tests miss and what they cost, on the shipped real logs.
+
+    python benchmarks/training_log.py
+
+Prints false alarms over all genuine logs, how often forged and copied segments are caught
+(SIMULATED forgeries in real logs), and rows read per second.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pytest_scratchverify.methods import training_log as methods
+from pytest_scratchverify.model.evidence import Direction
+from pytest_scratchverify.training_log import TrainingLog, read_training_log
+
+LOGS = ROOT / "tests" / "training_log" / "logs"
+LIMITS = methods.Limits.from_json(
+    json.loads((ROOT / "suites" / "calibration" / "training_log.json").read_text("utf-8"))
+)
+DRAWS = 100
+
+
+def genuine() -> dict[str, TrainingLog]:
+    """Read the shipped logs."""
+    paths = [
+        p for p in sorted(LOGS.iterdir()) if p.name != "README.md" and "ladder-7B" not in p.name
+    ]
+    return {path.name.rsplit(".", 1)[0]: read_training_log(path) for path in paths}
+
+
+def false_alarms(logs: dict[str, TrainingLog]) -> None:
+    """Print how many genuine logs each test contradicts."""
+    for test in ("first_loss", "continuity", "duplicates", "smoothness", "power_law", "schedule"):
+        alarms = asked = 0
+        for name, log in logs.items():
+            vocabulary = 100278 if "olmo" in name else 50304
+            batch = 2097152 if "pythia" in name else None
+            arguments = {"first_loss": (vocabulary, LIMITS), "smoothness": (LIMITS, batch),
+                         "duplicates": ()}.get(test, (LIMITS,))  # fmt: skip
+            found = getattr(methods, test)(name, log, *arguments)
+            asked += found.outcome.value != "not-applicable"
+            alarms += found.relation == "contradicted" or found.direction is not Direction.NONE
+        print(f"{test:12} contradicts {alarms} of {asked} genuine logs")
+
+
+def forged(log: TrainingLog, rng: np.random.Generator, width: int, ratio: float) -> TrainingLog:
+    """Replace a stretch by a straight line with white noise."""
+    loss = log.loss.copy()
+    at = int(rng.integers(200, len(loss) - width - 50))
+    trend = np.linspace(loss[at - 20 : at].mean(), loss[at + width : at + width + 20].mean(), width)
+    noise = 0.0245 * ratio * rng.standard_normal(width)
+    loss[at : at + width] = np.round(trend + noise, 5)
+    return replace(log, loss=loss)
+
+
+def main() -> None:
+    """Print all figures."""
+    logs = genuine()
+    false_alarms(logs)
+    rng = np.random.default_rng(0)
+    base, donor = logs["pythia-70m-0"], logs["pythia-14m-2"]
+    for width in (64, 128, 256):
+        rates = {
+            ratio: float(np.mean([methods.smoothness("m", forged(base, rng, width, ratio), LIMITS)
+                            .relation == "contradicted" for _ in range(DRAWS)]))
+            for ratio in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+        }  # fmt: skip
+        print(f"forged stretch of {width} rows, caught by noise ratio:", rates)
+    for length in (4, 6, 8, 12):
+        caught = inside = 0
+        for _ in range(DRAWS):
+            a, b = (int(x) for x in rng.integers(100, 1400, 2))
+            loss = base.loss.copy()
+            loss[a : a + length] = donor.loss[b : b + length]
+            caught += methods.same_order("m", replace(base, loss=loss), "d", donor, LIMITS).derived
+            loss = base.loss.copy()
+            loss[a : a + length] = base.loss[b : b + length]
+            found = methods.duplicates("m", replace(base, loss=loss))
+            inside += found.relation == "contradicted"
+        print(f"{length} rows copied: from another run {caught} %, within the log {inside} %")
+    began = time.perf_counter()
+    rows = sum(len(read_training_log(LOGS / f"{name}.csv")) for name in logs if "pythia" in name)
+    print(f"{rows / (time.perf_counter() - began):,.0f} CSV rows a second")
+
+
+if __name__ == "__main__":
+    main()
