@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from pytest_scratchverify.catalog.layernorm import GLM, SOLAR, published_series, series_of
+from pytest_scratchverify.methods.weights_published import published_norms
 from pytest_scratchverify.model.multiplicity import holm
+from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.stats.norm_gains import series_mean
 
 NORMS = ("input_layernorm", "post_attention_layernorm")
@@ -96,3 +98,18 @@ def test_9_suspect_tables_contradict_the_raw_data_and_are_never_expected():
         apart = [abs(v - raw[k]) for k, v in suspect.by_layer().items() if k in raw]
         assert not apart or max(apart) > 0.01
     assert not series_of((SOLAR, GLM), "input_layernorm", "cosine").suspect
+
+
+@pytest.mark.parametrize(
+    ("model", "reference", "outcome"),
+    [
+        ("upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air", "consistent"),
+        ("PrimeIntellect/INTELLECT-3", "zai-org/GLM-4.5-Air", "indeterminate"),
+        ("microsoft/Phi-3.5-MoE-instruct", "PrimeIntellect/INTELLECT-3", "consistent"),
+        ("org/unknown", "zai-org/GLM-4.5-Air", "not-applicable"),
+    ],
+)
+def test_the_suite_reads_published_pairs_as_their_truth_is(model, reference, outcome):
+    finding = published_norms(Pair(ModelSpec(name=model), ModelSpec(name=reference)))
+    assert finding.outcome.value == outcome
+    assert finding.level.value == "E2"  # a lead at most: gains are no decoder
