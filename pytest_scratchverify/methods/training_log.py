@@ -58,7 +58,7 @@ def first_loss(model: str, log: TrainingLog, vocabulary: int | None, limits: Lim
         kind, outcome = "random start", _OK
         said = Text("the first loss, {first} at step {step}, is that of a random start, {chance};"
                     " whoever writes a log can write this too", **words)  # fmt: skip
-    elif found.early_drop < limits["under_way_drop"] and log.columns:
+    elif found.early_drop < limits["under_way_drop"]:
         kind, relation = "under way", "incomplete"
         said = Text("the first loss, {first} at step {step}, is far below a random start, {chance},"
                     " and does not fall at first: the log shows a run already under way. An export"
@@ -181,6 +181,7 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
     else:
         said = Text("the losses shake by {noise}, evenly, as real batches make them", noise=noise)
     found = spikes(log.loss)
+    gradient = _gradient_agreement(log)
     return finding(
         "smoothness", model, log, outcome, said,
         Text("the losses have the noise of real batches throughout"),
@@ -189,10 +190,28 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
         pvalue=change.pvalue if change and outcome is not Outcome.NOT_APPLICABLE else None,
         null=Null(kind="block", description=Text(
             "The noise of a stretch against the eight around it, spread taken from all stretches")),
-        details={"expected": expected, "batch_tokens": batch, "spikes": [
+        details={"expected": expected, "batch_tokens": batch,
+                 "gradient_agreement": gradient, "spikes": [
             {"step": int(log.steps[s.at]), "height": round(s.height, 2),
              "recovered_after_rows": s.recovered_after} for s in found]},
     )  # fmt: skip
+
+
+def _gradient_agreement(log: TrainingLog) -> list[float] | None:
+    """How gradient norms move with losses, r and p: shown only, for want of real logs."""
+    import numpy as np  # noqa: PLC0415
+
+    from pytest_scratchverify.stats.trend_residuals import (  # noqa: PLC0415
+        LAST,
+        residual_correlation,
+    )
+
+    if log.grad_norm is None:
+        return None
+    norm, loss = log.grad_norm[-LAST:], log.loss[-LAST:]
+    known = np.isfinite(norm) & (norm > 0)
+    found = residual_correlation(loss[known], np.log(norm[known].astype(np.float64)))
+    return [found.statistic, found.pvalue] if found else None
 
 
 def power_law(model: str, log: TrainingLog, limits: Limits) -> Finding:

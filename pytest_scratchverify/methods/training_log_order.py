@@ -51,6 +51,8 @@ def same_order(  # noqa: PLR0913 - two logs with their names
     dense = slice(int(np.searchsorted(common, limits["order_from_step"])), None)
     if len(a[dense]) >= ENOUGH:
         a, b, common = a[dense], b[dense], common[dense]
+    last = trend_residuals.LAST
+    a, b, common = a[-last:], b[-last:], common[-last:]
     span, alpha = int(limits["order_span"]), limits["order_alpha"]
     found = trend_residuals.residual_correlation(a, b, span) if len(a) >= ENOUGH else None
     copy = repeated_stretch(log.loss, other.loss, k=6)

@@ -189,6 +189,17 @@ def test_gaps_resets_and_repeats_are_seen(logs, limits):
     assert methods.duplicates("m", back).outcome is Outcome.CONSISTENT  # re-exported, not copied
 
 
+def test_gradient_norms_that_move_with_the_loss_are_shown_and_not_judged(logs, limits):
+    log, rng = logs["pythia-70m-0"], np.random.default_rng(3)
+    noise = log.loss - np.convolve(log.loss, np.ones(15) / 15, "same")
+    moving = np.exp(np.clip(noise, -0.1, 0.1) * 5 + 0.05 * rng.standard_normal(len(log)))
+    found = methods.smoothness("m", replace(log, grad_norm=moving), limits)
+    r, p = found.details["gradient_agreement"]
+    assert r > 0.5
+    assert p < 1e-3
+    assert found.outcome is Outcome.CONSISTENT
+
+
 def test_schedules_are_recognised(logs, limits):
     found = {n: methods.schedule(n, logs[n], limits).kind for n in logs if "olmo" in n}
     assert set(found.values()) == {"cosine"}
