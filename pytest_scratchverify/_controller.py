@@ -312,6 +312,8 @@ def reproduce_command(session: Session) -> str:
     parts += [f"--revision {settings.revision}"] if settings.revision else []
     parts += [f"--component {component}" for component in sorted(settings.components)]
     parts += [f"--depth {settings.depth}"]
+    logs = options.value(session.config, "training-log")
+    parts += [f"--training-log {name}" for name in logs]
     parts += ["--offline"] if settings.offline else []
     parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
     return " ".join(parts)
