@@ -3,7 +3,9 @@
     python tools/calibrate_weights.py --zoo .artifacts/zoo
 
 Writes suites/calibration/weights.json and pytest_scratchverify/catalog/fingerprints/. The
-rules that turn the population into thresholds are in `thresholds`; nothing is typed in.
+rules that turn the population into thresholds are in `thresholds`. The levels of the p-values and
+the cut-offs of kinds (fine-tune, pruned, layer share, agreement) are chosen there by hand, and
+all thresholds are in-sample: the zoo that they come from is the zoo that they are shown on.
 """
 
 from __future__ import annotations
