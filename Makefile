@@ -23,7 +23,7 @@ $(ARTIFACTS): $(STAMP) tools/fetch_artifacts.py tools/fetch_real_weights.py
 	touch $(ARTIFACTS)
 
 test: $(ARTIFACTS) lint types
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
 test-slow: $(ARTIFACTS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow

@@ -52,7 +52,8 @@ def power_of(found: DilutionCurve | None) -> Power | None:
         power=power,
         description=Text(
             "weights as weakly inherited as cosine {effect}, in their order, would have been"
-            " found with probability {power}",
+            " found with probability {power}; a copy whose channels were renumbered together with"
+            " new embeddings, or rotated, would not",
             effect=effect,
             power=power,
         ),

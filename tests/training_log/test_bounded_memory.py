@@ -1,4 +1,4 @@
-"""Ten million steps stay below 500 MB, in a process of their own with a limit set."""
+"""Ten million steps stay below 500 MB, in a process of their own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from tests.running import ROOT
 
 CODE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from pytest_scratchverify.methods import training_log as m
 from pytest_scratchverify.training_log import read_training_log
+from tests.peak_memory import peak_kilobytes
 limits = m.Limits.from_json(json.loads(Path("suites/calibration/training_log.json").read_text()))
 began = time.perf_counter()
 log = read_training_log(Path(sys.argv[1]))
@@ -22,7 +23,7 @@ read = time.perf_counter() - began
 found = [m.first_loss("m", log, 50304, limits), m.continuity("m", log, limits),
          m.duplicates("m", log), m.smoothness("m", log, limits, None),
          m.power_law("m", log, limits), m.schedule("m", log, limits)]
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = peak_kilobytes() / 1024
 print(json.dumps({"rows": len(log), "peak_mb": round(peak), "read_s": round(read, 1),
                   "all_s": round(time.perf_counter() - began, 1),
                   "outcomes": [f.outcome for f in found],
