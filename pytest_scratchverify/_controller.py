@@ -25,6 +25,7 @@ from pytest_scratchverify.model.fold import unique_findings
 from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models, missing_intents
 from pytest_scratchverify.model.spec import ModelSpec
 from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.verdict import PolicyResult
 from pytest_scratchverify.model.wire import finding_from_json, intent_from_json
 from pytest_scratchverify.selection import planned_components
 
@@ -218,7 +219,7 @@ class Controller:
         return subjects
 
     @staticmethod
-    def _korea(model: str):  # type: ignore[no-untyped-def]  # noqa: ANN205
+    def _korea(model: str) -> PolicyResult | None:
         from pytest_scratchverify.catalog.entries import DATA  # noqa: PLC0415
         from pytest_scratchverify.model import korea_2026  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -52,8 +53,8 @@ def catalogue() -> Any:
 
 @pytest.fixture(scope="session")
 def calibration(scratch_session: Session) -> Callable[[str], Mapping[str, Any]]:
-    """Read a frozen calibration file by the name of its method."""
-    return scratch_session.calibration
+    """Read a frozen calibration file by the name of its method, once a process."""
+    return cache(scratch_session.calibration)
 
 
 @pytest.fixture(scope="session")

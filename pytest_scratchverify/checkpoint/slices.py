@@ -186,7 +186,7 @@ def _stack(slot: Slot, info: TensorInfo) -> Iterator[Matrix]:
         one = Matrix(replace(slot, expert=str(expert)), info, rows, cols, expert * rows)
         # [experts, 2 inner, hidden] has gate and up one after the other; the other layout,
         # [experts, hidden, 2 inner], has inputs first.
-        if slot.kind == "gate_up" and rows > cols / 2 and rows % 2 == 0 and rows != cols // 2:
+        if rows > cols / 2:
             yield from _split_fused(one)
         else:
             yield one

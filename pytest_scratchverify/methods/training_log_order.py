@@ -17,6 +17,7 @@ from pytest_scratchverify.model.evidence import (
 from pytest_scratchverify.model.text import Text
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
+    from pytest_scratchverify.stats.trend_residuals import ResidualCorrelation
     from pytest_scratchverify.training_log import TrainingLog
 
 ENOUGH = 80  # common steps below which nothing is compared
@@ -53,14 +54,13 @@ def same_order(  # noqa: PLR0913 - two logs with their names
         a, b, common = a[dense], b[dense], common[dense]
     last = trend_residuals.LAST
     a, b, common = a[-last:], b[-last:], common[-last:]
-    span, alpha = int(limits["order_span"]), limits["order_alpha"]
+    span = int(limits["order_span"])
     found = trend_residuals.residual_correlation(a, b, span) if len(a) >= ENOUGH else None
     copy = repeated_stretch(log.loss, other.loss, k=6)
     copied = copy is not None and copy.pvalue < ALPHA
     r = found.statistic if found else None
-    equal = found is not None and found.statistic >= limits["copy"] and found.pvalue < alpha
-    together = found is not None and found.statistic >= limits["same_order"]
-    together = together and found is not None and found.pvalue < alpha
+    equal = _reaches(found, "copy", limits)
+    together = _reaches(found, "same_order", limits)
     stretch = trend_residuals.best_stretch(a, b) if found and not together else None
     partly = stretch is not None and stretch[1] >= limits["stretch"]
     checks = controls(limits)
@@ -113,6 +113,13 @@ def same_order(  # noqa: PLR0913 - two logs with their names
     )  # fmt: skip
 
 
+def _reaches(found: ResidualCorrelation | None, threshold: str, limits: Limits) -> bool:
+    """Whether logs shake alike up to a threshold: asked of the suspect as of the controls."""
+    if found is None:
+        return False
+    return bool(found.statistic >= limits[threshold] and found.pvalue < limits["order_alpha"])
+
+
 def controls(limits: Limits) -> tuple[Control, ...]:
     """Run the same statistic on windows of real logs of known truth, and find a planted copy."""
     import numpy as np  # noqa: PLC0415
@@ -130,8 +137,7 @@ def controls(limits: Limits) -> tuple[Control, ...]:
         if kind == "positive":
             planted[100:140] = a[200:240]
         copy = repeated_stretch(planted, a, k=6)
-        alike = r is not None and r >= limits["same_order"] and found is not None
-        alike = alike and found is not None and found.pvalue < limits["order_alpha"]
+        alike = _reaches(found, "same_order", limits)
         passed = alike and copy is not None if kind == "positive" else not alike and copy is None
         pair = (str(given["pair"][0]), str(given["pair"][1]))
         checks.append(Control(kind=kind, pair=pair, passed=passed, value=r))

@@ -95,22 +95,21 @@ def _measure(sides: Sides) -> GainSimilarity | None:
 
 
 def _headline(pair: Pair, found: GainSimilarity, *, fires: bool) -> Text:
+    words = {
+        "reference": pair.reference.name,
+        "raw": found.raw,
+        "null": found.raw_null,
+        "centred": found.effect,
+        "p": found.pvalue,
+    }
     if fires:
         return Text(
             "norm gains follow {reference}'s: centred cosine {centred}, p {p} (raw cosine {raw},"
             " {null} for renumbered channels)",
-            reference=pair.reference.name,
-            centred=found.effect,
-            p=found.pvalue,
-            raw=found.raw,
-            null=found.raw_null,
+            **words,
         )
     return Text(
         "norm gains say nothing against {reference}: raw cosine {raw}, and {null} for renumbered"
         " channels; centred cosine {centred}, p {p}",
-        reference=pair.reference.name,
-        raw=found.raw,
-        null=found.raw_null,
-        centred=found.effect,
-        p=found.pvalue,
+        **words,
     )

@@ -10,38 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pytest_scratchverify.errors import ScratchError
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.spec import Declaration, Matrix, ModelSpec, Role
+from pytest_scratchverify.model.spec import Declaration, Matrix, ModelLine, ModelSpec
 
 MAX_MATRIX_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
-    """One model as the file writes it; its name is the key."""
-
-    role: Role = Role.CANDIDATE
-    revision: str | None = None
-    against: tuple[str, ...] = ()
-    declares: Mapping[Component, Declaration] = field(default_factory=dict)
-    disputed: Mapping[Component, str] = field(default_factory=dict)
-    components: tuple[Component, ...] = ()
-    truth: str | None = None
-    released: str | None = None
-    developer: str | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    models: dict[str, _Line] = field(default_factory=dict)
+    models: dict[str, ModelLine] = field(default_factory=dict)
     default_against: tuple[str, ...] = ()
 
 
@@ -87,9 +69,9 @@ def _fault(error: BaseException, kind: type | None) -> str:
     return str(error) if type(error) is ValueError else format_exception(error, kind)
 
 
-def _spec(name: str, line: _Line) -> ModelSpec:
-    fields = {key: getattr(line, key) for key in line.__dataclass_fields__}
-    return replace(ModelSpec(name=name, listed=True), **fields)
+def _spec(name: str, line: ModelLine) -> ModelSpec:
+    given = {field.name: getattr(line, field.name) for field in fields(ModelLine)}
+    return ModelSpec(name=name, listed=True, **given)
 
 
 @cache

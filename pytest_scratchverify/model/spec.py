@@ -32,17 +32,11 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """One line of the matrix, or what `--model` made up on the spot.
+class ModelLine:
+    """What a line of the matrix file says of a model; its name is the line's key."""
 
-    `name` is a repository id or, where `folder` is set, a local folder as the user gave it.
-    """
-
-    name: str
     role: Role = Role.CANDIDATE
     revision: str | None = None
-    folder: bool = False
-    listed: bool = False
     against: tuple[str, ...] = ()
     declares: Mapping[Component, Declaration] = field(default_factory=dict)
     disputed: Mapping[Component, str] = field(default_factory=dict)
@@ -51,6 +45,18 @@ class ModelSpec:
     released: str | None = None
     developer: str | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec(ModelLine):
+    """One line of the matrix, or what `--model` made up on the spot.
+
+    `name` is a repository id or, where `folder` is set, a local folder as the user gave it.
+    """
+
+    name: str
+    folder: bool = False
+    listed: bool = False
 
     def declaration(self, component: Component, reference: str) -> Declaration | None:
         """Return the declaration that covers `component` taken from `reference`, if any."""
