@@ -2,6 +2,7 @@
 
 scratchverify run --model org/name ...      the suites, with every option of pytest
 scratchverify fetch org/name ...            read metadata into the cache, for offline runs
+scratchverify fingerprint org/name --out F   keep what comparisons read of a model in one file
 scratchverify render run.json --html FILE   make reports of an earlier run
 scratchverify catalog add org/name          maintain the catalogue
 """
@@ -21,7 +22,13 @@ from pytest_scratchverify.options import LANGUAGES, OPTIONS
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands = {"run": _run, "fetch": _fetch, "render": _render, "catalog": _catalog}
+    commands = {
+        "run": _run,
+        "fetch": _fetch,
+        "fingerprint": _fingerprint,
+        "render": _render,
+        "catalog": _catalog,
+    }
     if not given or given[0] not in commands:
         sys.stderr.write(f"{__doc__}\n")
         return 0 if given in (["-h"], ["--help"]) else 2
@@ -79,6 +86,36 @@ def _fetch_model(repo: str, revision: str | None) -> int:
                 failed = 1
                 sys.stderr.write(f"{repo} {name}: {failure.what} {failure.remedy}\n")
     return failed
+
+
+def _fingerprint(arguments: list[str]) -> int:
+    """Save what later comparisons need of a model; give the file to --model or --against."""
+    from pytest_scratchverify.errors import Unavailable  # noqa: PLC0415
+    from pytest_scratchverify.hub.fingerprint import SUFFIX  # noqa: PLC0415
+    from pytest_scratchverify.hub.opening import open_store  # noqa: PLC0415
+    from pytest_scratchverify.hub.run_directory import RunDirectory  # noqa: PLC0415
+    from pytest_scratchverify.methods.fingerprint import save_fingerprint  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="scratchverify fingerprint")
+    parser.add_argument("model")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--depth", choices=("quick", "robust"), default="quick")
+    parser.add_argument("--revision")
+    given = parser.parse_args(arguments)
+    name = given.model.rstrip("/").rpartition("/")[2]
+    out = given.out or Path(f"{name}{SUFFIX}")
+    if out.suffix != SUFFIX:
+        parser.error(f"--out must end in {SUFFIX}")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            store = open_store(given.model, given.revision, run_dir=RunDirectory(Path(folder)))
+            kept = save_fingerprint(store, out, given.depth)
+        except Unavailable as failure:
+            sys.stderr.write(f"{given.model}: {failure.what} {failure.remedy}\n")
+            return 1
+    size = sum(len(body) for _, _, body in kept.parts)
+    sys.stdout.write(f"{out}: {size} bytes of weights in {len(kept.parts)} ranges\n")
+    return 0
 
 
 def _render(arguments: list[str]) -> int:

@@ -65,10 +65,10 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
     if name.lower() in listed:
         return listed[name.lower()]
     path = Path(name).expanduser()
-    if path.is_dir():
+    if path.is_dir() or (path.suffix == ".fingerprint" and path.is_file()):
         return ModelSpec(name=name, role=role, folder=True)
     if name.startswith((".", "/", "~")):
-        raise ScratchError(f"--model {name}: there is no such folder")
+        raise ScratchError(f"--model {name}: there is no such folder or fingerprint")
     if not _REPOSITORY.fullmatch(name):
         raise ScratchError(
             f"--model {name}: neither a repository id (org/name), nor a folder, nor a glob over "

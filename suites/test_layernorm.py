@@ -2,6 +2,7 @@
 
 import pytest
 
+from pytest_scratchverify.methods.disclosure import names_base_model
 from pytest_scratchverify.methods.weights_layernorm import norm_control
 from pytest_scratchverify.methods.weights_published import published_norms
 
@@ -9,14 +10,17 @@ pytestmark = pytest.mark.weights
 
 
 @pytest.mark.scratch("weights.layernorm", component="text_decoder", depth="quick")
-def test_norm_gains_are_no_more_alike_than_renumbered_ones(pair, artifacts, record):
-    """The raw cosine is shown with its null; gains alone neither accuse nor clear."""
-    finding = record(norm_control(pair, artifacts(pair.model), artifacts(pair.reference)))
+def test_norm_gains_are_no_more_alike_than_renumbered_ones(pair, artifacts, calibration, record):
+    """The raw cosine is shown with its null; no verdict on a decoder rests on gains."""
+    ours, theirs = artifacts(pair.model), artifacts(pair.reference)
+    declared = names_base_model(pair, ours)
+    finding = record(norm_control(pair, ours, theirs, calibration("weights"), declared=declared))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("weights.layernorm_published", component="text_decoder")
-def test_published_norm_gains_are_unrelated(pair, record):
+def test_published_norm_gains_are_unrelated(pair, artifacts, calibration, record):
     """What was published of a pair's norms, centred, with the layers' dependence respected."""
-    finding = record(published_norms(pair))
+    declared = names_base_model(pair, artifacts(pair.model))
+    finding = record(published_norms(pair, calibration("weights"), declared=declared))
     assert not finding.derived, finding.headline

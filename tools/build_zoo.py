@@ -52,6 +52,8 @@ class Shape:
     experts: int = 0
     vision: bool = False
     tokenizer: str = "a"
+    head_dim: int = 0  # hidden / heads unless a width was changed
+    qk_norm: bool | None = None  # where there are experts unless told otherwise
 
 
 SMALL = Shape()
@@ -76,12 +78,13 @@ class Attention(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape, self.size = shape, shape.hidden // shape.heads
+        self.shape, self.size = shape, shape.head_dim or shape.hidden // shape.heads
+        self.normed = bool(shape.experts) if shape.qk_norm is None else shape.qk_norm
         self.q_proj = nn.Linear(shape.hidden, shape.heads * self.size, bias=False)
         self.k_proj = nn.Linear(shape.hidden, shape.kv_heads * self.size, bias=False)
         self.v_proj = nn.Linear(shape.hidden, shape.kv_heads * self.size, bias=False)
         self.o_proj = nn.Linear(shape.heads * self.size, shape.hidden, bias=False)
-        if shape.experts:
+        if self.normed:
             self.q_norm, self.k_norm = Norm(self.size), Norm(self.size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,7 +93,7 @@ class Attention(nn.Module):
             p(x).view(batch, length, -1, self.size).transpose(1, 2)
             for p in (self.q_proj, self.k_proj, self.v_proj)
         )
-        if self.shape.experts:
+        if self.normed:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q), rotate(k)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)

@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.checkpoint.fingerprint import save_fingerprint
+from pytest_scratchverify.checkpoint.control_slices import save_control_slices
 from pytest_scratchverify.checkpoint.slices import Block
 from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.opening import open_store
@@ -193,7 +193,7 @@ def write_fingerprints(folder: Path, target: Path) -> None:
                 continue
             block = Block(matrix, 0, min(limit, matrix.rows))
             slices[slot, 0] = checkpoint.read([block], ledger)[0]
-        save_fingerprint(
+        save_control_slices(
             target / f"{name}.safetensors", name, slices, source=f"zoo fixture {source}"
         )
 

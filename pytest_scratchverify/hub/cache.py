@@ -16,7 +16,7 @@ from pytest_scratchverify.hub.folder import FolderStore
 from pytest_scratchverify.hub.kept import DEFAULT_REVISION, Kept
 from pytest_scratchverify.hub.ranges import ByteRange
 from pytest_scratchverify.hub.reading import ReadingStore
-from pytest_scratchverify.hub.remote import cached_path
+from pytest_scratchverify.hub.remote import cached_path, range_key
 from pytest_scratchverify.hub.resolution import Resolution
 from pytest_scratchverify.hub.store import Artifact, FileEntry
 from pytest_scratchverify.hub.weight_files import INDEX, SINGLE
@@ -94,6 +94,10 @@ class CacheStore(ReadingStore):
         return found
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
+        kept = Kept(self.repo, self._access).ranges()
+        found = kept.find(range_key(self._resolution, name), ranges)
+        if all(wanted in found for wanted in ranges):
+            return [found[wanted] for wanted in ranges]
         whole = self._fetch(name)
         return FolderStore(whole.parent)._read(whole.name, ranges)  # noqa: SLF001 - same family
 

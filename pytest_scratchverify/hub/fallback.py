@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -66,6 +66,10 @@ class FallbackStore:
     def files(self) -> Artifact[tuple[FileEntry, ...]]:
         """List the files."""
         return self._first.files()
+
+    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:
+        """Whether ranges of a file can be read at all."""
+        return self._first.holds(file, spans)
 
     def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
         """Bytes `start` to `stop` (exclusive) of a file."""
@@ -134,6 +138,10 @@ class NoStore:
     def files(self) -> Artifact[tuple[FileEntry, ...]]:
         """Raise the failure."""
         raise self._refuse()
+
+    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:  # noqa: ARG002
+        """Hold nothing."""
+        return False
 
     def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:  # noqa: ARG002
         """Raise the failure."""

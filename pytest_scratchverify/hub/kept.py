@@ -1,4 +1,4 @@
-"""What was learnt by ranges and outlives the run: resolutions and shard headers.
+"""What was learnt by ranges and outlives the run: resolutions, shard headers, weights.
 
 The cache of huggingface_hub holds whole files only. Without this, a second run without a
 network would know a model's configuration and nothing of its tensors.
@@ -16,6 +16,7 @@ import huggingface_hub
 
 from pytest_scratchverify.hub.access import HubAccess
 from pytest_scratchverify.hub.atomic import write_atomically
+from pytest_scratchverify.hub.range_cache import RangeCache
 from pytest_scratchverify.hub.resolution import Resolution
 
 DEFAULT_REVISION = "main"
@@ -53,6 +54,10 @@ class Kept:
         with suppress(OSError):
             write_atomically(self._resolution_path(revision), content)
             write_atomically(self._resolution_path(resolution.commit), content)
+
+    def ranges(self) -> RangeCache:
+        """Return the kept ranges of all files."""
+        return RangeCache(self._folder("ranges"))
 
     def _resolution_path(self, revision: str | None) -> Path:
         return self._folder("resolutions") / f"{_digest(revision or DEFAULT_REVISION)}.json"

@@ -18,6 +18,8 @@ from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.model.text import Text
 
+FINGERPRINT = ".fingerprint"
+
 __all__ = ["Catalogue", "FallbackStore", "NoStore", "open_store"]
 
 
@@ -46,7 +48,7 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     ----------
     target : str
         A folder (an existing directory wins, as in every tool of this kind; the record says
-        so), or ``organisation/name`` on the hub.
+        so), a saved ``.fingerprint``, or ``organisation/name`` on the hub.
     revision : str, optional
         A branch, tag or commit on the hub; a folder has none.
     run_dir : RunDirectory
@@ -65,6 +67,10 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     Unavailable
         If no place knows the model; the sentence is the hub's.
     """
+    if target.endswith(FINGERPRINT) and Path(target).expanduser().is_file():
+        from pytest_scratchverify.hub.fingerprint import FingerprintStore  # noqa: PLC0415
+
+        return FingerprintStore(Path(target).expanduser(), run=run_dir, budget=budget)
     folder = _folder(target)
     if folder is not None:
         from pytest_scratchverify.hub.folder import FolderStore  # noqa: PLC0415

@@ -6,7 +6,7 @@ top of it once prolonged bans.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -40,8 +40,15 @@ class RangeReader:
         self._timeout = timeout
         self._locations: dict[str, str] = {}
 
-    def read_all(self, url: str, ranges: Sequence[ByteRange]) -> list[tuple[ByteRange, bytes]]:
+    def read_all(
+        self,
+        url: str,
+        ranges: Sequence[ByteRange],
+        arrived: Callable[[ByteRange, bytes], None] = lambda _span, _body: None,
+    ) -> list[tuple[ByteRange, bytes]]:
         """Read ranges of one file; the first alone, to learn where the file lies.
+
+        `arrived` is called with every range as soon as it is complete, in any thread.
 
         Raises
         ------
@@ -50,9 +57,15 @@ class RangeReader:
         """
         if not ranges:
             return []
-        first = self.read(url, ranges[0])
+
+        def read(span: ByteRange) -> bytes:
+            body = self.read(url, span)
+            arrived(span, body)
+            return body
+
+        first = read(ranges[0])
         with ThreadPoolExecutor(_CONCURRENCY) as pool:
-            rest = list(pool.map(lambda item: self.read(url, item), ranges[1:]))
+            rest = list(pool.map(read, ranges[1:]))
         return list(zip(ranges, [first, *rest], strict=True))
 
     def read(self, url: str, wanted: ByteRange) -> bytes:

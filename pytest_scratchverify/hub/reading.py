@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -116,6 +116,10 @@ class ReadingStore(ABC):
     def files(self) -> Artifact[tuple[FileEntry, ...]]:
         """List the files, sorted by path."""
         return self._once(self._read_files, "files")
+
+    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:  # noqa: ARG002
+        """Whether ranges of a file can be read at all; a fingerprint holds some only."""
+        return True
 
     def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
         """Read bytes `start` to `stop` (exclusive) of a file."""

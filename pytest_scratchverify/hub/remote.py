@@ -175,6 +175,7 @@ class HubStore(ReadingStore):
         self._access = access or HubAccess()
         self._endpoint = endpoint_of(self._access)
         self._kept = Kept(resolution.repo, self._access)
+        self._ranges = self._kept.ranges()
         self._reader = RangeReader(
             build_hf_headers(token=self._access.token, library_name=LIBRARY),
             self._access.timeout or constants.HF_HUB_DOWNLOAD_TIMEOUT,
@@ -204,13 +205,25 @@ class HubStore(ReadingStore):
         )
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
-        plan = coalesce(ranges, budget=self._budget.limit)
-        url = huggingface_hub.hf_hub_url(
+        key = range_key(self._resolution, name)
+        # One process fetches, the others find it kept.
+        with self._run.lock(f"ranges {self.repo} {key}"):
+            kept = self._ranges.find(key, ranges)
+            plan = coalesce([r for r in ranges if r not in kept], budget=self._budget.limit)
+            if plan:
+                self._announce(name, sum(map(len, plan)))
+                with self._network(name):
+                    fetched = self._reader.read_all(
+                        self._url(name), plan, lambda *part: self._ranges.keep(key, *part)
+                    )
+            else:
+                fetched = []
+        return cut(ranges, [*fetched, *kept.items()])
+
+    def _url(self, name: str) -> str:
+        return huggingface_hub.hf_hub_url(
             self.repo, name, revision=self._resolution.commit, endpoint=self._access.endpoint
         )
-        self._announce(name, sum(map(len, plan)))
-        with self._network(name):
-            return cut(ranges, self._reader.read_all(url, plan))
 
     def _head(self, entry: FileEntry) -> bytes:
         kept = self._kept.header(self._resolution.commit, entry.path)
@@ -256,6 +269,12 @@ class HubStore(ReadingStore):
             if lost_connection(failure.__cause__):
                 self._run.settle(REACHABILITY, self._endpoint, failure)
             raise
+
+
+def range_key(resolution: Resolution, name: str) -> str:
+    """Name what the kept ranges of a file belong to: its commit, its path, its digest."""
+    digests = (entry.sha256 for entry in resolution.files if entry.path == name)
+    return f"{resolution.commit} {name} {next(digests, None) or ''}"
 
 
 def cached_path(repo: str, name: str, commit: str, access: HubAccess) -> Path | None:

@@ -6,7 +6,7 @@ cannot tell them apart except by the record of what was read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -92,6 +92,10 @@ class ArtifactStore(Protocol):
 
     def files(self) -> Artifact[tuple[FileEntry, ...]]:
         """List the files, sorted by path, with sizes and known digests."""
+        ...
+
+    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:
+        """Whether ranges of a file can be read at all; False in parts of a fingerprint only."""
         ...
 
     def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:

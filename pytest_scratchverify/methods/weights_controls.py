@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.checkpoint.fingerprint import Fingerprint, load_fingerprint
+from pytest_scratchverify.checkpoint.control_slices import ControlSlices, load_control_slices
 from pytest_scratchverify.checkpoint.slices import Slot
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Batch, Measured, measure
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Control
+from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarity
 
 Array = NDArray[np.float32]
 
@@ -34,14 +35,15 @@ TRIOS = {
     # No audio tower was trained for this; a vision tower is made of the same blocks.
     Component.AUDIO_ENCODER: COMPOSITE,
 }
+GAIN_DRAWS = 999
 STAND_INS = {Component.AUDIO_ENCODER: Component.VISION_ENCODER}
 
 
 @cache
-def shipped(name: str) -> Fingerprint | None:
+def shipped(name: str) -> ControlSlices | None:
     """Load a shipped fingerprint; None if the installation lacks it, which voids the run."""
     path = FOLDER / f"{name}.safetensors"
-    return load_fingerprint(path) if path.exists() else None
+    return load_control_slices(path) if path.exists() else None
 
 
 @cache
@@ -65,6 +67,29 @@ def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
             value=None if negative is None else negative.similarity,
         ),
     )
+
+
+@cache
+def _shipped_gains(one: str, two: str) -> GainSimilarity | None:
+    measured = _measure_shipped(Component.TEXT_DECODER, one, two)
+    if measured is None:
+        return None
+    return gain_similarity(measured.gains, np.random.default_rng(2026), GAIN_DRAWS)
+
+
+def known_gains(numbers: WeightsCalibration) -> tuple[Control, Control]:
+    """Compare the norm gains of a known descendant, and of a known stranger, with the parent's."""
+    parent, child, stranger = DENSE
+    found = []
+    for name, kind in ((child, "positive"), (stranger, "negative")):
+        gains = _shipped_gains(parent, name)
+        passed = None
+        if gains is not None:
+            alike = gains.effect >= numbers.gains_learned and gains.pvalue <= numbers.gains_pvalue
+            passed = alike is (kind == "positive")
+        value = None if gains is None else gains.effect
+        found.append(Control(kind=kind, pair=(parent, name), passed=passed, value=value))
+    return found[0], found[1]
 
 
 def _measure_shipped(component: Component, one: str, two: str) -> Measured | None:

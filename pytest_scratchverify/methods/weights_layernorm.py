@@ -1,20 +1,28 @@
 """The norm control: what a cosine of 0.99 between norm gains is worth, shown beside its null.
 
-Norm gains are some millionths of a model. A relation between them is a lead that the weights
-must confirm; its absence clears nobody.
+Norm gains are some millionths of a model. All of them start at one, so what two models share
+in them was learnt, and a relation as close as descendants' is called derived; but the verdict
+on a decoder never rests on gains (level E2): the weights must confirm it. Their difference
+clears nobody.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from pytest_scratchverify.checkpoint.slices import Block, common, in_order
 from pytest_scratchverify.errors import Reason, Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights_controls import known_gains
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
 from pytest_scratchverify.methods.weights_words import gains_table
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import (
+    Control,
     Coverage,
     Direction,
     Finding,
@@ -30,12 +38,20 @@ from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarit
 
 VECTORS = 24
 FIRES_AT = 0.30  # centred cosine, with p <= 0.001: STATISTICS E3
-FIRES_BELOW = 0.001
 DRAWS = 999
 
 
-def norm_control(pair: Pair, ours: ArtifactStore, theirs: ArtifactStore) -> Finding:
+def norm_control(
+    pair: Pair,
+    ours: ArtifactStore,
+    theirs: ArtifactStore,
+    calibration: Mapping[str, Any],
+    *,
+    declared: bool = False,
+) -> Finding:
     """Compare the norm gains of two text decoders, raw and centred, each with its null.
+
+    `declared` says that the developer names the reference as the origin.
 
     Raises `Unavailable` where the weights of either cannot be read, or no gains compare.
     """
@@ -48,28 +64,32 @@ def norm_control(pair: Pair, ours: ArtifactStore, theirs: ArtifactStore) -> Find
                  model=pair.model.name, reference=pair.reference.name),
             Text("Gains that were folded away or never trained say nothing: compare matrices."),
         )  # fmt: skip
-    fires = found.effect >= FIRES_AT and found.pvalue <= FIRES_BELOW
+    numbers = WeightsCalibration.from_json(calibration)
+    controls = known_gains(numbers)
+    outcome = norms_outcome(found.effect, found.pvalue, controls, numbers, declared=declared)
+    fires = outcome is not Outcome.CONSISTENT
     parameters = sides.ours.inventory.parameters[Component.TEXT_DECODER.value]
-    read = sum(sides.ledgers[0].spent.values())
     return Finding(
         method="weights.layernorm",
         component=Component.TEXT_DECODER,
         model=pair.model.name,
         reference=pair.reference.name,
-        outcome=Outcome.INDETERMINATE if fires else Outcome.CONSISTENT,
+        outcome=outcome,
         headline=_headline(pair, found, fires=fires),
         hypothesis=Text("the norm gains are no more alike than renumbered ones"),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if fires else Direction.NONE,
         statistic=Statistic(name="centred_cosine", value=found.effect, n=found.vectors),
-        effect=Statistic(name="raw_cosine", value=found.raw, n=found.vectors),
+        effect=Statistic(name="centred_cosine", value=found.effect, n=found.vectors),
         pvalue=found.pvalue,
         null=Null(
             kind="permutation",
             description=Text("joint renumbering of the channels of all layers"),
             draws=found.draws,
         ),
-        coverage=Coverage(tensors=found.vectors, parameters=read / 2 / parameters),
+        coverage=Coverage(tensors=found.vectors, parameters=found.elements / parameters),
+        controls=controls,
+        relation=RELATIONS.get(outcome),
         dependence_group="norm gains",
         artifacts=(
             sides.ours.index_record,
@@ -78,10 +98,35 @@ def norm_control(pair: Pair, ours: ArtifactStore, theirs: ArtifactStore) -> Find
             *sides.ledgers[1].as_records(),
         ),
         remedy=Text("Gains alone decide nothing: see the matrices of the same run.")
-        if fires
+        if outcome is Outcome.INDETERMINATE
         else None,
         details={"norm_gains": gains_table(found)},
     )
+
+
+RELATIONS = {Outcome.DERIVED: "derived", Outcome.DECLARED: "derived"}
+
+
+def norms_outcome(
+    effect: float,
+    pvalue: float | None,
+    controls: tuple[Control, ...],
+    numbers: WeightsCalibration,
+    *,
+    declared: bool,
+) -> Outcome:
+    """Judge a centred cosine of norm gains, measured here or published by others.
+
+    From `gains_learned` on, above every twin from one seed, it is derived; from `FIRES_AT`
+    on a lead; both only with a p-value, and the first only beside controls that passed.
+    """
+    significant = pvalue is None or pvalue <= numbers.gains_pvalue
+    if effect < FIRES_AT or not significant:
+        return Outcome.CONSISTENT
+    sound = pvalue is not None and all(control.passed is True for control in controls)
+    if effect < numbers.gains_learned or not sound:
+        return Outcome.INDETERMINATE
+    return Outcome.DECLARED if declared else Outcome.DERIVED
 
 
 def _measure(sides: Sides) -> GainSimilarity | None:

@@ -45,6 +45,20 @@ def map_layers(
     return None
 
 
+def mapped_blocks(checkpoint: Checkpoint, component: Component) -> list[Block]:
+    """Return the rows that a map of layers reads, of the first kind that there is."""
+    for kind in KINDS:
+        found = _of_kind(checkpoint, component, kind)
+        if len(found) > 1:
+            return [_first_rows(matrix, ROWS) for matrix in found]
+    return []
+
+
+def _first_rows(matrix: Matrix, limit: int) -> Block:
+    block = block_of(matrix)
+    return Block(matrix, block.start, block.start + min(block.stop - block.start, limit))
+
+
 def _of_kind(checkpoint: Checkpoint, component: Component, kind: str) -> list[Matrix]:
     found: dict[int, Matrix] = {}
     for slot, matrix in sorted(checkpoint.inventory.of(component).items()):
@@ -63,11 +77,11 @@ def _read(
     blocks: list[Block] = []
     left = budget
     for matrix in matrices:
-        block = block_of(matrix)
         if (matrix.rows, matrix.cols) != shape:
             continue
-        rows = min(block.stop - block.start, ROWS if budget is not None else 4 * ROWS)
-        block = Block(matrix, block.start, block.start + rows)
+        block = _first_rows(matrix, ROWS if budget is not None else 4 * ROWS)
+        if not checkpoint.holds(block):
+            continue
         if left is not None and block.nbytes > left:
             break
         blocks.append(block)

@@ -1,35 +1,50 @@
 """What was published of two models' norm gains, judged as it should have been.
 
-For the pairs of the LayerNorm episode only. Figures that others measured are a lead at most.
+For the pairs of the LayerNorm episode only. Figures that others measured are level E2: the
+verdict on a decoder never rests on them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from pytest_scratchverify.catalog.layernorm import Series, published_series
-from pytest_scratchverify.methods.weights_layernorm import FIRES_AT
+from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights_controls import known_gains
+from pytest_scratchverify.methods.weights_layernorm import RELATIONS, norms_outcome
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Direction, Finding, Level, Outcome, Statistic
 from pytest_scratchverify.model.spec import Pair
 from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.stats.norm_gains import series_mean
+from pytest_scratchverify.stats.norm_gains import one_layer_pvalue, series_mean
 
 METHOD = "weights.layernorm_published"
 WIDTH = 4096  # of all models of the episode
 FEWEST_LAYERS = 10
 
 
-def published_norms(pair: Pair) -> Finding:
+def published_norms(
+    pair: Pair, calibration: Mapping[str, Any], *, declared: bool = False
+) -> Finding:
     """Judge the published centred cosines of a pair's norms, layers not counted one by one."""
     series = _published(pair)
     if series is None:
         return _finding(pair, Outcome.NOT_APPLICABLE, Text("nobody published its norm gains"))
     layers = list(series.by_layer().values())
     mean = sum(series.values.values()) / len(series.values)
-    related = mean >= FIRES_AT
-    pvalue = series_mean(layers, WIDTH).pvalue if len(layers) >= FEWEST_LAYERS else None
-    return _finding(
+    pvalue = (
+        series_mean(layers, WIDTH).pvalue
+        if len(layers) >= FEWEST_LAYERS
+        else one_layer_pvalue(mean, WIDTH)
+    )
+    numbers = WeightsCalibration.from_json(calibration)
+    controls = known_gains(numbers)
+    outcome = norms_outcome(mean, pvalue, controls, numbers, declared=declared)
+    finding = _finding(
         pair,
-        Outcome.INDETERMINATE if related else Outcome.CONSISTENT,
+        outcome,
         Text(
             "published norm gains, centred: cosine {effect} with {reference} (p {p}), by {source}",
             effect=mean,
@@ -39,6 +54,7 @@ def published_norms(pair: Pair) -> Finding:
         ),
         Statistic(name="centred_cosine", value=mean, n=len(series.values)),
     )
+    return replace(finding, pvalue=pvalue, controls=controls)
 
 
 def _published(pair: Pair) -> Series | None:
@@ -61,7 +77,7 @@ def _finding(
     headline: Text,
     statistic: Statistic | None = None,
 ) -> Finding:
-    related = outcome is Outcome.INDETERMINATE
+    related = outcome in (Outcome.INDETERMINATE, *RELATIONS)
     return Finding(
         method=METHOD,
         component=Component.TEXT_DECODER,
@@ -74,5 +90,6 @@ def _finding(
         direction=Direction.TOWARD_REUSE if related else Direction.NONE,
         statistic=statistic,
         effect=statistic,
+        relation=RELATIONS.get(outcome),
         dependence_group="norm gains",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pytest_scratchverify.checkpoint.dtypes import Scale, decode
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.checkpoint.slices import Block, Inventory, Slot, pieces, take_inventory
-from pytest_scratchverify.hub.ranges import ByteRange
+from pytest_scratchverify.hub.ranges import ByteRange, coalesce
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import ArtifactRecord
@@ -33,18 +33,24 @@ class Ledger:
     """What was needed of each file, whoever fetched it first: records do not depend on that."""
 
     store: ArtifactStore
-    spent: dict[str, int] = field(default_factory=dict)
+    spent: dict[str, list[ByteRange]] = field(default_factory=dict)
     records: dict[str, ArtifactRecord] = field(default_factory=dict)
 
-    def note(self, record: ArtifactRecord, size: int) -> None:
-        """Count `size` bytes of one file."""
-        self.spent[record.file] = self.spent.get(record.file, 0) + size
+    def note(self, record: ArtifactRecord, spans: Iterable[ByteRange]) -> None:
+        """Remember which bytes of one file were needed; those needed twice count once."""
+        known = self.spent.get(record.file, [])
+        self.spent[record.file] = [*coalesce([*known, *spans], gap=0)]
         self.records[record.file] = record
 
     def as_records(self) -> tuple[ArtifactRecord, ...]:
         """Return one record per file, sorted by its name."""
         return tuple(
-            replace(self.records[name], bytes_read=self.spent[name], digest=None)
+            replace(
+                self.records[name],
+                bytes_read=sum(map(len, self.spent[name])),
+                ranges=tuple((span.start, span.stop) for span in self.spent[name]),
+                digest=None,
+            )
             for name in sorted(self.records)
         )
 
@@ -65,11 +71,15 @@ class Checkpoint:
         names = self.inventory.parameters
         return tuple(c for c in Component if c.is_trained and names.get(c.value))
 
+    def holds(self, block: Block) -> bool:
+        """Whether the rows of a block can be read at all."""
+        return all(self.store.holds(info.file, [span]) for info, span in spans_of(block))
+
     def read(self, blocks: Sequence[Block], ledger: Ledger) -> list[Array]:
         """Decode the rows of several blocks, fetched with as few requests as possible."""
         wanted: dict[str, list[ByteRange]] = {}
         for block in blocks:
-            for info, span in _spans(block):
+            for info, span in spans_of(block):
                 wanted.setdefault(info.file, []).append(span)
         raw: dict[tuple[str, int, int], bytes] = {}
         for file, spans in wanted.items():
@@ -93,7 +103,7 @@ class Checkpoint:
             record = answer.record
         else:
             record = ledger.records.get(file) or self._record(file)
-        ledger.note(record, sum(map(len, keys.values())))
+        ledger.note(record, keys.values())
         return found
 
     def _record(self, file: str) -> ArtifactRecord:
@@ -101,7 +111,8 @@ class Checkpoint:
         return replace(self.index_record, file=file, bytes_total=total, digest=None)
 
 
-def _spans(block: Block) -> list[tuple[TensorInfo, ByteRange]]:
+def spans_of(block: Block) -> list[tuple[TensorInfo, ByteRange]]:
+    """Return the bytes of a block, and of its scales."""
     matrix = block.matrix
     first = matrix.info.start + (matrix.first_row + block.start) * matrix.row_bytes
     span = ByteRange(first, first + (block.stop - block.start) * matrix.row_bytes)
@@ -113,7 +124,7 @@ def _spans(block: Block) -> list[tuple[TensorInfo, ByteRange]]:
 
 def _decoded(block: Block, raw: Mapping[tuple[str, int, int], bytes]) -> Array:
     matrix = block.matrix
-    bodies = [raw[info.file, span.start, span.stop] for info, span in _spans(block)]
+    bodies = [raw[info.file, span.start, span.stop] for info, span in spans_of(block)]
     factors = None
     if matrix.scale is not None:
         shape = matrix.scale.shape or (1,)
@@ -133,7 +144,11 @@ class Sides:
         self.ledgers = (Ledger(ours.store), Ledger(theirs.store))
 
     def batches(self, blocks: Sequence[Block]) -> Iterator[Batch]:
-        """Read the same rows of both; gate and up of one layer come together."""
+        """Read the same rows of both; gate and up of one layer come together.
+
+        What one of them cannot give at all, because a fingerprint does not hold it, is left out.
+        """
+        blocks = [block for block in blocks if self._readable(block)]
         group: list[Block] = []
         size = 0
         for together in _grouped(blocks):
@@ -145,6 +160,10 @@ class Sides:
             size += cost
         if group:
             yield self._batch(group)
+
+    def _readable(self, block: Block) -> bool:
+        other = replace(block, matrix=self.theirs.inventory.matrices[block.matrix.slot])
+        return self.ours.holds(block) and self.theirs.holds(other)
 
     def _batch(self, group: Sequence[Block]) -> Batch:
         partner = self.theirs.inventory.matrices

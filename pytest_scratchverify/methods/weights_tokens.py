@@ -69,6 +69,7 @@ def read_token_rows(
         return {}
     inside = (rows.ours < mine.rows) & (rows.theirs < other.rows)
     inside &= _spread(rows, max(1, DEFAULT_GAP // max(mine.row_bytes, other.row_bytes)), mine.rows)
+    inside &= _held(sides.ours, mine, rows.ours) & _held(sides.theirs, other, rows.theirs)
     count = int(inside.sum())
     if budget is not None:
         count = min(count, budget // max(mine.row_bytes, other.row_bytes))
@@ -90,6 +91,11 @@ def _spread(rows: TokenRows, gap: int, size: int) -> NDArray[np.bool_]:
         if kept[number]:
             chosen.append((int(a), int(b)))
     return kept
+
+
+def _held(checkpoint: Checkpoint, matrix: Matrix, ids: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Say which rows can be read at all: a fingerprint holds some only."""
+    return np.array([checkpoint.holds(Block(matrix, int(row), int(row) + 1)) for row in ids], bool)
 
 
 def _rows(checkpoint: Checkpoint, matrix: Matrix, ids: NDArray[np.intp], ledger: Ledger) -> Array:

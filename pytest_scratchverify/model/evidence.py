@@ -62,12 +62,17 @@ class Source(StrEnum):
     HUB = "hub"
     FOLDER = "folder"
     CACHE = "cache"
+    FINGERPRINT = "fingerprint"
     CATALOGUE = "catalogue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactRecord:
-    """What was read of one file: identity, source, bytes. Equal reads compare equal."""
+    """What was read of one file: identity, source, bytes. Equal reads compare equal.
+
+    `ranges` are the bytes (first, one past the last) where parts of a file were read: sorted
+    and disjoint.
+    """
 
     repo: str
     file: str
@@ -77,6 +82,7 @@ class ArtifactRecord:
     bytes_total: int | None = None
     digest: str | None = None
     note: Text | None = None
+    ranges: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ SCHEMA = "scratchverify/run/1"
 # The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
 # is hashed for them. Neither is content that a method looked at.
 LISTING = "*"
+# Their headers and index come as a record of their own, slices as ranges behind the headers.
+WEIGHT_FILES = (".safetensors", ".safetensors.index.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +171,9 @@ def _fold_model(
         revision=_revision(subject.spec, found),
         components=shown,
         policies=results,
-        bytes_read=sum(r.bytes_read for r in records_of(found) if r.file != LISTING),
+        bytes_read=_bytes_of(found, weights=True),
         bytes_total=_bytes_total(found),
+        other_bytes=_bytes_of(found, weights=False),
         sources=tuple(sorted({record.source.value for record in records_of(found)})),
         planned=len(mine),
         arrived=len(mine) - len(lost),
@@ -182,12 +185,34 @@ def _fold_model(
 def records_of(findings: Iterable[Finding]) -> list[ArtifactRecord]:
     """Return the distinct reads of the tested model's own files, sorted."""
     seen = {
-        (record.file, record.revision or "", record.source.value, record.bytes_read): record
+        (record.file, record.revision or "", record.source.value, record.ranges): record
         for finding in findings
         for record in finding.artifacts
         if record.repo != finding.reference
     }
     return [seen[key] for key in sorted(seen)]
+
+
+def _bytes_of(findings: Iterable[Finding], *, weights: bool) -> int:
+    """Count the bytes that were looked at, once however many findings looked at them."""
+    whole: dict[str, int] = {}
+    parts: dict[str, list[tuple[int, int]]] = {}
+    for record in records_of(findings):
+        if record.file == LISTING or record.file.endswith(WEIGHT_FILES) is not weights:
+            continue
+        if record.ranges:
+            parts.setdefault(record.file, []).extend(record.ranges)
+        else:
+            whole[record.file] = max(whole.get(record.file, 0), record.bytes_read)
+    return sum(whole.values()) + sum(map(_covered, parts.values()))
+
+
+def _covered(ranges: Iterable[tuple[int, int]]) -> int:
+    total = reached = 0
+    for start, stop in sorted(ranges):
+        total += max(0, stop - max(start, reached))
+        reached = max(reached, stop)
+    return total
 
 
 def _revision(spec: ModelSpec, findings: Iterable[Finding]) -> str | None:

@@ -70,7 +70,11 @@ class PolicyResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVerdict:
-    """Everything that a run says of one model: a vector, never an average."""
+    """Everything that a run says of one model: a vector, never an average.
+
+    `bytes_read` of `bytes_total` are weights, headers included; `other_bytes` were read of
+    other files.
+    """
 
     model: str
     revision: str | None
@@ -78,6 +82,7 @@ class ModelVerdict:
     policies: Mapping[str, PolicyResult]
     bytes_read: int = 0
     bytes_total: int | None = None
+    other_bytes: int = 0
     sources: tuple[str, ...] = ()
     planned: int = 0
     arrived: int = 0

@@ -64,6 +64,7 @@ SOURCE_WORDS: Mapping[str, Text] = {
     Source.HUB.value: Text("hub"),
     Source.FOLDER.value: Text("local folder"),
     Source.CACHE.value: Text("local cache (hub not reached)"),
+    Source.FINGERPRINT.value: Text("saved fingerprint"),
     Source.CATALOGUE.value: Text("shipped catalogue (hub not reached)"),
 }
 
@@ -121,12 +122,17 @@ def bytes_read(model: ModelVerdict) -> Text:
     """Say how much was read, of how much, and from where."""
     if model.bytes_total:
         return Text(
-            "{read} of {total} read ({share})",
+            "{read} of {total} of weights ({share}), {other} of other files",
             read=size(model.bytes_read),
             total=size(model.bytes_total),
-            share=f"{model.bytes_read / model.bytes_total:.2g}",
+            share=f"{100 * model.bytes_read / model.bytes_total:.2g} %",
+            other=size(model.other_bytes),
         )
-    return Text("{read} read; the size of the weights is not known", read=size(model.bytes_read))
+    return Text(
+        "{read} of weights, whose size is not known, {other} of other files",
+        read=size(model.bytes_read),
+        other=size(model.other_bytes),
+    )
 
 
 def size(number: int) -> str:

@@ -37,6 +37,7 @@ class GainSimilarity:
     vectors: int
     draws: int
     minimum_detectable_effect: float
+    elements: int = 0
     null: str = "joint permutation of the channels over all layers"
 
     @property
@@ -115,6 +116,7 @@ def gain_similarity(
         moment_null=float(np.mean(offsets)),
         z=(observed - float(null.mean())) / deviation,
         vectors=len(pairs),
+        elements=left.size,
         draws=draws,
         minimum_detectable_effect=3.5 * deviation if math.isfinite(deviation) else math.inf,
     )
@@ -198,6 +200,17 @@ def series_mean(values: Sequence[float], width: int) -> SeriesMean:
         autocorrelation=rho,
         n=n,
     )
+
+
+def one_layer_pvalue(correlation: float, width: int) -> float:
+    """Return the p-value of one correlation, or of the mean of layers that depend fully.
+
+    Renumbered channels give r variance 1 / (width - 1); the mean of any number of layers has no
+    more. p is the normal tail, and never below 1 / width: where one channel dominates both
+    vectors, it falls on its partner that often.
+    """
+    tail = 0.5 * math.erfc(correlation * math.sqrt((width - 1) / 2))
+    return max(tail, 1 / width)
 
 
 def _student_tail(t: float, freedom: float) -> float:

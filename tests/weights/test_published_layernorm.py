@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from pytest_scratchverify.catalog.layernorm import GLM, SOLAR, published_series, series_of
+from pytest_scratchverify.methods import weights_published
 from pytest_scratchverify.methods.weights_published import published_norms
+from pytest_scratchverify.model.evidence import Control
 from pytest_scratchverify.model.multiplicity import holm
 from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.stats.norm_gains import series_mean
+from tests.running import ROOT
+
+CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 
 NORMS = ("input_layernorm", "post_attention_layernorm")
 PHI, CHILD = "Phi-3.5-MoE", "INTELLECT-3"
@@ -104,12 +110,25 @@ def test_9_suspect_tables_contradict_the_raw_data_and_are_never_expected():
     ("model", "reference", "outcome"),
     [
         ("upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air", "consistent"),
-        ("PrimeIntellect/INTELLECT-3", "zai-org/GLM-4.5-Air", "indeterminate"),
+        ("PrimeIntellect/INTELLECT-3", "zai-org/GLM-4.5-Air", "derived"),
         ("microsoft/Phi-3.5-MoE-instruct", "PrimeIntellect/INTELLECT-3", "consistent"),
         ("org/unknown", "zai-org/GLM-4.5-Air", "not-applicable"),
     ],
 )
 def test_the_suite_reads_published_pairs_as_their_truth_is(model, reference, outcome):
-    finding = published_norms(Pair(ModelSpec(name=model), ModelSpec(name=reference)))
+    pair = Pair(ModelSpec(name=model), ModelSpec(name=reference))
+    finding = published_norms(pair, CALIBRATION)
     assert finding.outcome.value == outcome
-    assert finding.level.value == "E2"  # a lead at most: gains are no decoder
+    assert finding.level.value == "E2"  # no verdict on a decoder rests on its gains
+    if outcome == "derived":
+        assert {control.kind for control in finding.controls} == {"positive", "negative"}
+        assert finding.pvalue <= 1e-3
+        declared = published_norms(pair, CALIBRATION, declared=True)
+        assert declared.outcome.value == "declared"
+
+
+def test_gains_without_their_controls_are_a_lead_at_most(monkeypatch):
+    pair = Pair(ModelSpec(name="PrimeIntellect/INTELLECT-3"), ModelSpec(name="zai-org/GLM-4.5-Air"))
+    silent = Control(kind="positive", pair=("a", "b"), passed=None)
+    monkeypatch.setattr(weights_published, "known_gains", lambda _numbers: (silent, silent))
+    assert published_norms(pair, CALIBRATION).outcome.value == "indeterminate"

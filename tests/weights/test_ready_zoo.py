@@ -177,20 +177,21 @@ def test_other_shapes_are_not_comparable_and_never_support(ask, tmp_path):
     assert finding.power is None
 
 
-def test_norm_gains_never_decide(tmp_path):
+def test_no_verdict_rests_on_norm_gains(tmp_path):
     run = RunDirectory(tmp_path)
     stores = {
         n: open_store(str(READY / n), None, run_dir=run, budget=ByteBudget())
         for n in ("s0", "s1", "s0-cpt-long")
     }
     pair = Pair(ModelSpec(name="a"), ModelSpec(name="b"))
-    stranger = norm_control(pair, stores["s1"], stores["s0"])
-    assert stranger.effect.value > 0.9
-    assert stranger.statistic.value < 0.1
+    stranger = norm_control(pair, stores["s1"], stores["s0"], CALIBRATION)
+    assert stranger.effect.value < 0.1
     assert stranger.outcome is S
     assert stranger.level.value == "E2"
-    child = norm_control(pair, stores["s0-cpt-long"], stores["s0"])
-    assert (child.outcome, child.statistic.value > 0.6) == (Outcome.INDETERMINATE, True)
+    child = norm_control(pair, stores["s0-cpt-long"], stores["s0"], CALIBRATION)
+    assert (child.outcome, child.statistic.value > 0.65) == (D, True)
+    assert child.level.value == "E2"  # the verdict on a decoder never rests on gains
+    assert all(control.passed for control in child.controls)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_scratchverify.checkpoint.control_slices import load_control_slices, save_control_slices
 from pytest_scratchverify.checkpoint.dtypes import Scale, canonical, decode
-from pytest_scratchverify.checkpoint.fingerprint import load_fingerprint, save_fingerprint
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import read_roles, role_of
 from pytest_scratchverify.checkpoint.slices import (
@@ -153,7 +153,7 @@ def test_two_zeros_are_one_number():
 def test_a_fingerprint_comes_back_as_it_was(tmp_path):
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     slices = {(Slot("embeddings", "embed"), 16): values}
-    save_fingerprint(tmp_path / "f", "org/model", slices)
-    found = load_fingerprint(tmp_path / "f")
+    save_control_slices(tmp_path / "f", "org/model", slices)
+    found = load_control_slices(tmp_path / "f")
     assert found.model == "org/model"
     assert np.array_equal(found.slices[Slot("embeddings", "embed"), 16], values)

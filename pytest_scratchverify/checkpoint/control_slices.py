@@ -1,8 +1,8 @@
-"""Keep the slices of a model for comparisons to come, when the model itself is out of reach.
+"""Slices of models whose ancestry is known, shipped as controls.
 
-A fingerprint is a safetensors file of BF16 rows, named by slot and first row, with the seed
-and the identity of the model in its metadata. Because places do not depend on the model, two
-fingerprints of one seed hold the same places of both.
+A safetensors file of BF16 rows, named by slot and first row, with the seed and the identity of
+the model in its metadata. Because places do not depend on the model, two files of one seed
+hold the same places of both. What a user saves of a model is `hub.fingerprint`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Piece = tuple[Slot, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class ControlSlices:
     """Slices by place, and whose they are."""
 
     model: str
     slices: Mapping[Piece, Array]
     metadata: Mapping[str, str]
 
-    def beside(self, other: Fingerprint, component: str) -> dict[Piece, tuple[Array, Array]]:
+    def beside(self, other: ControlSlices, component: str) -> dict[Piece, tuple[Array, Array]]:
         """Return the places of one component that both fingerprints hold in equal shape."""
         return {
             piece: (values, other.slices[piece])
@@ -43,7 +43,7 @@ class Fingerprint:
         }
 
 
-def save_fingerprint(
+def save_control_slices(
     path: Path, model: str, slices: Mapping[Piece, Array], **metadata: str
 ) -> None:
     """Write slices as BF16; the same slices give the same bytes."""
@@ -65,7 +65,7 @@ def save_fingerprint(
     path.write_bytes(len(text).to_bytes(8, "little") + text + body)
 
 
-def load_fingerprint(path: Path) -> Fingerprint:
+def load_control_slices(path: Path) -> ControlSlices:
     """Read a fingerprint. Raises `HeaderError` if it is not well-formed."""
     raw = path.read_bytes()
     header = parse_header(raw, file=path.name, size=len(raw))
@@ -74,4 +74,4 @@ def load_fingerprint(path: Path) -> Fingerprint:
         slot, _, start = info.name.partition("#")
         values = decode(raw[info.start : info.stop], info.dtype, info.shape)
         slices[Slot.parse(slot), int(start)] = values
-    return Fingerprint(header.metadata.get("model", path.stem), slices, header.metadata)
+    return ControlSlices(header.metadata.get("model", path.stem), slices, header.metadata)
