@@ -296,6 +296,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cdn(path)
         elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
             self._api(match[1], match[2] or "main")
+        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/refs", path):
+            self._refs(match[1])
         elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)/?", path):
             self._tree(match[1], match[2])
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
@@ -323,6 +325,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         blobs = "blobs" in parse_qs(urlsplit(self.path).query)
         self._json({**_info(hub, repo, sha, blobs=blobs), **repo.meta})
+
+    def _refs(self, name: str) -> None:
+        repo = self.server.hub.repos.get(name)
+        if repo is None or (repo.private and self._token() not in repo.tokens):
+            self._no_repository()
+            return
+        branches = [
+            {"name": branch, "ref": f"refs/heads/{branch}", "targetCommit": sha}
+            for branch, sha in repo.branches.items()
+        ]
+        self._json({"branches": branches, "tags": [], "converts": []})
 
     def _tree(self, name: str, revision: str) -> None:
         # What snapshot_download asks for; our own client does not.
