@@ -119,7 +119,7 @@ class _Break:
     """Where two neighbours share nothing, and whether what is around the place does."""
 
     before: str
-    after: str
+    after: str | Text
     one_alone: bool
 
 
@@ -131,10 +131,10 @@ def checkpoint_path(model: str, walk: Walk, limits: Limits) -> Finding:
     rejected each time. Then distances: away from the start, without a detour.
     """
     links = [_related(a, b) for a, b in pairwise(walk.slices)]
-    names = list(walk.names)
+    names: list[str | Text] = list(walk.names)
     if walk.published is not None:
         links.append(_related(walk.slices[-1], walk.published))
-        names.append("the published model")
+        names.append(Text("the published model"))
     control = _related(walk.slices[-1], _renumbered(walk.slices[-1]))
     check = Control(kind="self_permuted", pair=(model, walk.names[-1]),
                     passed=control.pvalue > ALPHA, value=control.statistic)  # fmt: skip
@@ -204,7 +204,9 @@ def _renumbered(slices: Slices) -> dict[Slot, Array]:
     return {slot: w[:, :width][:, order] for slot, w in slices.items()}
 
 
-def _breaks(walk: Walk, names: Sequence[str], links: Sequence[ChannelSimilarity]) -> list[_Break]:
+def _breaks(
+    walk: Walk, names: Sequence[str | Text], links: Sequence[ChannelSimilarity]
+) -> list[_Break]:
     every = [*walk.slices, *([walk.published] if walk.published is not None else [])]
     found: list[_Break] = []
     for at, link in enumerate(links):
@@ -212,12 +214,12 @@ def _breaks(walk: Walk, names: Sequence[str], links: Sequence[ChannelSimilarity]
             continue
         beyond = at + 2 < len(every)
         alone = beyond and _related(every[at], every[at + 2]).pvalue <= ALPHA
-        found.append(_Break(names[at], names[at + 1], alone))
+        found.append(_Break(walk.names[at], names[at + 1], alone))
     return sorted(found, key=lambda b: b.one_alone)
 
 
 def _figure(
-    walk: Walk, names: Sequence[str], links: Sequence[ChannelSimilarity], path: Any
+    walk: Walk, names: Sequence[str | Text], links: Sequence[ChannelSimilarity], path: Any
 ) -> dict[str, Any]:
     return {
         "steps": list(walk.steps),
