@@ -29,9 +29,9 @@ from pytest_scratchverify.stats.centring import is_degenerate
 Array = NDArray[np.float32]
 Slices = Mapping[Slot, Array]
 
-CHECKPOINTS: Mapping[str, int | None] = {"quick": 10, "robust": 24, "full": None}
+CHECKPOINTS: Mapping[str, int] = {"quick": 10, "robust": 24, "full": 64}
 SHARE = 0.5  # of the depth's bytes: the weights tests read too
-WIDEST = 16  # slices of one checkpoint: four layers of gate, up, v, q
+MOST_BYTES = 2 * 2**20  # of one checkpoint: all are held in memory together
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def read_walk(
     What one of them lacks is taken from none. A checkpoint that cannot be read is left out
     and named. Raises `Unavailable` where no two can be read.
     """
-    chosen = choose(snapshots.found, CHECKPOINTS.get(depth, 10))
+    chosen = choose(snapshots.found, CHECKPOINTS.get(depth, CHECKPOINTS["quick"]))
     budget = _budget(depth, limit, len(chosen) + 1)
     opened: list[tuple[Snapshot, Checkpoint]] = []
     unread: list[Text] = []
@@ -93,20 +93,17 @@ def read_walk(
     )
 
 
-def choose(found: Sequence[Snapshot], most: int | None) -> list[Snapshot]:
+def choose(found: Sequence[Snapshot], most: int) -> list[Snapshot]:
     """Pick the first two, the last, and others evenly between; the same for everybody."""
-    if most is None or len(found) <= most:
+    if len(found) <= most:
         return list(found)
     rest = np.linspace(1, len(found) - 1, most - 1).round().astype(int)
     return [found[0], *(found[i] for i in sorted(set(rest.tolist())))]
 
 
-def _budget(depth: str, limit: int | None, parts: int) -> int | None:
-    whole = BUDGETS.get(depth)
-    if whole is None and limit is None:
-        return None
-    most = min(size for size in (whole, limit) if size is not None)
-    return int(most * SHARE) // parts
+def _budget(depth: str, limit: int | None, parts: int) -> int:
+    given = [size for size in (BUDGETS.get(depth), limit) if size is not None]
+    return min(MOST_BYTES, *(int(size * SHARE) // parts for size in given), MOST_BYTES)
 
 
 def _published(store: ArtifactStore | None) -> Checkpoint | None:
@@ -118,7 +115,7 @@ def _published(store: ArtifactStore | None) -> Checkpoint | None:
         return None
 
 
-def _plan(inventories: Sequence[Inventory], budget: int | None) -> dict[Slot, Block]:
+def _plan(inventories: Sequence[Inventory], budget: int) -> dict[Slot, Block]:
     """Choose rows of matrices that all have in one shape and that read the residual stream."""
     shared: dict[Slot, Matrix] = {
         slot: matrix
@@ -129,7 +126,7 @@ def _plan(inventories: Sequence[Inventory], budget: int | None) -> dict[Slot, Bl
     }
     if not shared:
         raise unlike()
-    plan = plan_component(shared, budget).blocks[:WIDEST]
+    plan = plan_component(shared, budget).blocks
     if not plan:
         raise over_budget()
     return {block.matrix.slot: block for block in plan}

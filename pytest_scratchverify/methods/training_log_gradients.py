@@ -20,7 +20,7 @@ def gradient_norms(model: str, log: TrainingLog) -> Finding:
 
     How much they move with the losses is measured and not judged: in the logs of this
     repository's zoo, which are genuine, r after detrending lies between -.07 and .42, and a
-    third of them have p > .05: a test that asked for the relation would accuse those.
+    quarter of them have p > .05: a test that asked for the relation would accuse those.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -176,7 +176,7 @@ class LoopbackHub:
         self.renamed[old] = new
 
     def fault(self, repo: str, file: str, kind: str, *, times: int = 10**9, **options: Any) -> None:
-        """Let requests for a file ("*": any file, "": the API's answer) go wrong.
+        """Let requests for a file ("*": any file, "": the API's answer, "refs") go wrong.
 
         Kinds and their options: ``status`` (code, headers), ``rate-limit`` (seconds,
         header="ratelimit"|"retry-after"), ``gated``, ``missing`` (EntryNotFound),
@@ -327,6 +327,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({**_info(hub, repo, sha, blobs=blobs), **repo.meta})
 
     def _refs(self, name: str) -> None:
+        kinds = frozenset({"status", "rate-limit", "garbage", "slow"})
+        fault = self.server.hub.take_fault(name, "refs", kinds)
+        if fault is not None and self._failed(fault):
+            return
         repo = self.server.hub.repos.get(name)
         if repo is None or (repo.private and self._token() not in repo.tokens):
             self._no_repository()

@@ -17,11 +17,11 @@ ZOO = LOGS.parent / "zoo"
 VOCABULARIES = {"t0": 768, "t1": 768}
 # What a training starts from. The last three start anew but for some tensors of a parent.
 RANDOM = {"s0", "s1", "s2", "s3", "s0-twin", "s0-order", "t0", "t1", "moe0", "moe1", "moe0-twin",
-          "vl0", "vl1", "w0", "w1", "w0-order"}  # fmt: skip
+          "vl0", "vl1", "w0", "w1", "w0-order", "w0-twin"}  # fmt: skip
 TRAINED = {"s0-finetune", "s0-cpt-long", "s0-cpt-short", "s0-lora", "moe0-finetune",
-           "moe0-cpt-long", "vl0-finetune"}  # fmt: skip
+           "moe0-cpt-long", "vl0-finetune", "w0-finetune", "w0-cpt-long"}  # fmt: skip
 PARTS = {"s0-embeddings-only", "s0-two-layers", "vl0-vision-only"}
-FROM_A = {"s0", "s0-order"}, {"s0-twin", "moe0-twin"}, {"w0", "w0-order"}
+FROM_A = {"s0", "s0-order"}, {"s0-twin", "moe0-twin", "w0-twin"}, {"w0", "w0-order"}
 FROM_B = TRAINED | PARTS  # all on the second half, in one order
 
 
@@ -95,14 +95,14 @@ def test_one_data_order_is_found_whatever_seed_size_or_parent_and_no_other(zoo, 
         else:
             others += 1
             assert found.outcome is Outcome.CONSISTENT, (a, b, found.headline)
-            assert abs(found.statistic.value) < 0.45, (a, b)
+            assert abs(found.statistic.value) < 0.2, (a, b)
     # one parent, one order, one warm-up: digit for digit the same run at first, and said so
     assert branches == [("s0-cpt-long", "s0-cpt-short")]
-    assert (together, others) == (47, 277)
+    assert (together, others) == (70, 335)
 
 
 def test_gradient_norms_move_with_losses_too_little_to_be_judged(zoo):
-    """Why the relation is shown only: a third of genuine logs would be accused for lacking it."""
+    """Why the relation is shown only: a quarter of genuine logs would be accused for lacking it."""
     rows = [methods.gradient_norms(n, log).details["agreement"] for n, log in zoo.items()]
     rs, ps = np.array(rows).T
     assert -0.1 < rs.min() < 0.1

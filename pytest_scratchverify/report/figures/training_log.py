@@ -31,7 +31,7 @@ def _draw_curve(figure: Any, data: Data, say: Say) -> None:
     axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
     axes.set_xlabel(say("step (logarithmic; step 0 is drawn at 1)"))
     axes.set_ylabel(say("loss, nats"))
-    axes.legend(loc="upper right" if data["middle"][0] > data["middle"][-1] else "best")
+    axes.legend(loc="lower left" if data["middle"][0] > data["middle"][-1] else "best")
 
 
 def _curve_caption(data: Data) -> Text:
