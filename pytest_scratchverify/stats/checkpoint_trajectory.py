@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.floating]
-# Tracy-Widom (beta = 1) as a shifted gamma: shape, scale, shift (Chiani 2014, table 1)
+# Tracy-Widom (beta = 1) as a shifted gamma: shape, scale, shift (Chiani 2014)
 _GAMMA = (46.446, 0.186054, 9.84801)
 
 
