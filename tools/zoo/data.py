@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sysconfig
 import zlib
 from collections.abc import Iterator
@@ -18,8 +19,15 @@ BATCH = 24
 
 
 def corpus(half: str) -> str:
-    """Text of the standard library; files fall into one half or the other by their names."""
+    """Text of the standard library; files fall into one half or the other by their names.
+
+    "prose" is text of another kind: the language reference in plain English (the first half has
+    its file too, wrapped in string literals).
+    """
     root = Path(sysconfig.get_path("stdlib"))
+    if half == "prose":
+        source = (root / "pydoc_data" / "topics.py").read_text("utf-8")
+        return "\n".join(ast.literal_eval(source[source.index("{") :]).values())
     files = sorted(p for p in root.rglob("*.py") if not {"site-packages", "test"} & set(p.parts))
     wanted = [p for p in files if (zlib.crc32(p.name.encode()) & 1) == (half == "b")]
     return "\n".join(p.read_text("utf-8", "ignore") for p in wanted)[:6_000_000]

@@ -85,6 +85,15 @@ ZOO = (
     # Another initialisation and width on the very batches of s0, in their order.
     pretrained("s0-order", 4, order=0),
     pretrained("w0-order", 42, WIDE, order=40),
+    # A warm start on text of another kind, whose loss falls at first.
+    Entry(
+        "s0-prose",
+        seed=99,
+        parent="s0",
+        change="cpt_short",
+        truth="derived",
+        training=Training(200, half="prose", order=78),
+    ),
 )
 
 # After how many updates the weights of some trainings are kept, below trajectories/NAME.
