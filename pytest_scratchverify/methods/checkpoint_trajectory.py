@@ -153,13 +153,13 @@ def checkpoint_path(model: str, walk: Walk, limits: Limits) -> Finding:
         said = Text("the slices are too small to tell related checkpoints from strangers")
     elif breaks and not breaks[0].one_alone:
         direction = Direction.TOWARD_REUSE
-        said = Text("between {a} and {b} the weights share nothing, as between models of"
-                    " independent initialisation: what comes later does not descend from what"
-                    " is shown before. A new initialisation, another run under the same name or a"
-                    " foreign model looks like this.", a=breaks[0].before,
+        said = Text("between {a} and {b} the weights show no relation, as between models of"
+                    " independent initialisation: that what comes later descends from what is"
+                    " shown before is not to be seen. A new initialisation, another run under the"
+                    " same name or a foreign model looks like this.", a=breaks[0].before,
                     b=breaks[0].after)  # fmt: skip
     elif breaks:
-        said = Text("{b} shares nothing with its neighbours, which are related to one another: a"
+        said = Text("{b} shows no relation to its neighbours, which are related to one another: a"
                     " checkpoint of another run or model, by mistake or not.",
                     b=breaks[0].after)  # fmt: skip
     elif away and path is not None:
@@ -186,6 +186,8 @@ def checkpoint_path(model: str, walk: Walk, limits: Limits) -> Finding:
         details=_details(walk) | {
             "figures": {"checkpoint_path": _figure(walk, names, links, path)},
             "published_compared": walk.published is not None,
+            "breaks": [[b.before, str(b.after)] for b in breaks],
+            "detours": [round(d, 3) for d in path.detours] if path else [],
         },
     )  # fmt: skip
 

@@ -138,7 +138,7 @@ def test_a_checkpoint_of_another_model_in_the_middle_is_caught(tmp_path, strange
     folder = copied(tmp_path, "s0", at100=stranger)
     found = methods.checkpoint_path("m", walk_of(folder), limits)
     assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "contradicted")
-    assert "checkpoint-100 shares nothing with its neighbours" in str(found.headline)
+    assert "checkpoint-100 shows no relation to its neighbours" in str(found.headline)
     assert found.direction is Direction.NONE  # the rest is one run
 
 
@@ -153,7 +153,8 @@ def test_a_tail_that_is_another_model_is_a_lead(tmp_path, limits):
     folder = copied(tmp_path, "s0", at500=stranger, at600=stranger)
     found = methods.checkpoint_path("m", walk_of(folder), limits)
     assert found.direction is Direction.TOWARD_REUSE
-    assert "does not descend from what is shown before" in str(found.headline)
+    assert "no relation, as between models of independent initialisation" in str(found.headline)
+    assert found.details["breaks"] == [["checkpoint-350", "checkpoint-500"]]
 
 
 def test_a_published_model_that_is_not_where_the_path_leads_is_a_lead(tmp_path, limits):
