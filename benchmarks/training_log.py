@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from pytest_scratchverify.methods import training_log as methods
 from pytest_scratchverify.model.evidence import Direction
+from pytest_scratchverify.stats.trend_residuals import noise_level
 from pytest_scratchverify.training_log import TrainingLog, read_training_log
 
 LOGS = ROOT / "tests" / "training_log" / "logs"
@@ -40,13 +41,16 @@ def genuine() -> dict[str, TrainingLog]:
 
 def false_alarms(logs: dict[str, TrainingLog]) -> None:
     """Print how many genuine logs each test contradicts."""
-    for test in ("first_loss", "continuity", "duplicates", "smoothness", "power_law", "schedule"):
+    for test in ("first_loss", "continuity", "duplicates", "smoothness", "power_law", "schedule",
+                 "gradient_norms"):  # fmt: skip
         alarms = asked = 0
         for name, log in logs.items():
             vocabulary = 100278 if "olmo" in name else 50304
+            if name.startswith("zoo/"):
+                vocabulary = 768 if name.startswith("zoo/t") else 1024
             batch = 2097152 if "pythia" in name else None
             arguments = {"first_loss": (vocabulary, LIMITS), "smoothness": (LIMITS, batch),
-                         "duplicates": ()}.get(test, (LIMITS,))  # fmt: skip
+                         "duplicates": (), "gradient_norms": ()}.get(test, (LIMITS,))  # fmt: skip
             found = getattr(methods, test)(name, log, *arguments)
             asked += found.outcome.value != "not-applicable"
             alarms += found.relation == "contradicted" or found.direction is not Direction.NONE
@@ -63,10 +67,38 @@ def forged(log: TrainingLog, rng: np.random.Generator, width: int, ratio: float)
     return replace(log, loss=loss)
 
 
+def beside_a_sibling(logs: dict[str, TrainingLog]) -> None:
+    """Print how often a forged stretch with the noise of its surroundings is caught."""
+    rng = np.random.default_rng(1)
+    end = ".window20000-22000"
+    for a, b in (("70m-0", "160m-0"), ("14m-1", "70m-1"), ("70m-2", "14m-2")):
+        for suffix in (end, "") if f"pythia-{a}{end}" in logs else ("",):
+            log, other = logs[f"pythia-{a}{suffix}"], logs[f"pythia-{b}{suffix}"]
+            rates = {}
+            for width in (32, 64, 128, 256):
+                caught = 0
+                for _ in range(DRAWS // 2):
+                    loss = log.loss.copy()
+                    at = int(rng.integers(len(loss) // 5, len(loss) - width - 60))
+                    noise = noise_level(loss[at - 200 : at + width + 200]) or 0.0
+                    ends = loss[at - 20 : at].mean(), loss[at + width : at + width + 20].mean()
+                    forged_part = np.linspace(*ends, width) + noise * rng.standard_normal(width)
+                    loss[at : at + width] = np.round(forged_part, 5)
+                    found = methods.same_order("m", replace(log, loss=loss), "o", other, LIMITS)
+                    caught += found.relation == "stretch_apart"
+                rates[width] = caught / (DRAWS // 2)
+            print(f"right noise, {a}{suffix} beside {b}, caught by rows:", rates)
+
+
 def main() -> None:
     """Print all figures."""
     logs = genuine()
-    false_alarms(logs)
+    print("real logs of others"), false_alarms(logs)
+    zoo = {f"zoo/{p.stem}": read_training_log(p) for p in sorted(LOGS.parent.glob("zoo/*.jsonl"))}
+    trained = ("finetune", "cpt-", "lora")
+    starts = {n: log for n, log in zoo.items() if not any(word in n for word in trained)}
+    print("the zoo's logs from a random start"), false_alarms(starts)
+    beside_a_sibling(logs)
     rng = np.random.default_rng(0)
     base, donor = logs["pythia-70m-0"], logs["pythia-14m-2"]
     for width in (64, 128, 256):

@@ -32,6 +32,14 @@ def artifacts(scratch_session: Session) -> Callable[[ModelSpec], Any]:
 
 
 @pytest.fixture(scope="session")
+def snapshots(scratch_session: Session) -> Callable[[ModelSpec], Any]:
+    """Find a model's intermediate checkpoints: its folders, branches or tags that name a step."""
+    from pytest_scratchverify._stores import snapshots_of  # noqa: PLC0415 - the hub client
+
+    return lambda spec: snapshots_of(scratch_session, spec)
+
+
+@pytest.fixture(scope="session")
 def config(artifacts: Callable[[ModelSpec], Any]) -> Callable[[ModelSpec], Any]:
     """Read a model's config.json, as `methods.architecture.Config`."""
     from pytest_scratchverify.methods.architecture import Config  # noqa: PLC0415

@@ -13,7 +13,9 @@ from pytest_scratchverify.hub.access import HubAccess, OnFetch
 from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.opening import open_store
 from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.hub.snapshots import Snapshots, in_folders, in_refs, list_refs
 from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.model.evidence import Source
 from pytest_scratchverify.model.spec import ModelSpec
 
 SLOW_BYTES = 8 * 2**20  # a fetch of this size gets a line of its own
@@ -28,6 +30,29 @@ def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
     if isinstance(found, Unavailable):
         raise Unavailable(found.reason, found.what, found.remedy)
     return found
+
+
+def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
+    """Find a model's intermediate checkpoints: folders in its repository, else branches or tags.
+
+    All branches of one model are read on one budget. Raises `Unavailable` where neither the
+    files nor the branches can be listed.
+    """
+    store = open_model(session, spec)
+    found = in_folders(store)
+    if found.found or store.files().record.source is Source.FOLDER:
+        return found
+    budget = ByteBudget.parse(session.settings.byte_budget)
+    run, access = RunDirectory(session.run_path / "hub"), HubAccess(on_fetch=_announce(session))
+    offline = session.settings.offline
+    names = list_refs(store.repo, run=run, access=access, offline=offline)
+
+    def opened(revision: str) -> ArtifactStore:
+        return open_store(
+            store.repo, revision, run_dir=run, offline=offline, budget=budget, access=access
+        )
+
+    return in_refs(names, opened)
 
 
 def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:

@@ -88,11 +88,19 @@ def test_losses_shake_as_batches_make_them(model, training_log, limits, record):
     assert not finding.derived, finding.headline
 
 
-@pytest.mark.scratch("training_log.power_law", component="training_record")
-def test_losses_fall_by_a_power_law(model, training_log, limits, record):
-    """Losses of a training from the start fall by a power law of the steps, roughly."""
+@pytest.mark.scratch("training_log.gradient_norms", component="training_record")
+def test_gradient_norms_are_their_own(model, training_log, record):
+    """Gradient norms are positive, vary, and no stretch of them occurs twice."""
     log = training_log(model)
-    finding = record(methods.power_law(model.name, log.value, limits), log.record)
+    finding = record(methods.gradient_norms(model.name, log.value), log.record)
+    assert not finding.derived, finding.headline
+
+
+@pytest.mark.scratch("training_log.power_law", component="training_record")
+def test_losses_fall_by_a_power_law(model, training_log, vocabulary, limits, record):
+    """Losses of a training from the start fall by a power law of the steps, roughly."""
+    log, size = training_log(model), vocabulary(model)
+    finding = record(methods.power_law(model.name, log.value, limits, size), log.record)
     assert not finding.derived, finding.headline
 
 

@@ -22,12 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-import build_zoo as zoo
+import zoo
+from zoo.build import CARD
+from zoo.data import TOKENIZERS
 
 from tests.zoo import disguises as d
 
@@ -81,7 +83,7 @@ def _upcycled(model: d.Model, rng: np.random.Generator) -> d.Model:
 
 
 def _vocabulary(model: d.Model, rng: np.random.Generator) -> d.Model:
-    return d.new_vocabulary(model, zoo.TOKENIZERS["b"][0], rng)
+    return d.new_vocabulary(model, TOKENIZERS["b"][0], rng)
 
 
 HARMLESS: dict[str, tuple[Change, tuple[str, ...]]] = {
@@ -243,11 +245,11 @@ def write(entry: Disguised, model: d.Model, source: Path, into: Path) -> None:
     folder = into / entry.name
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: torch.from_numpy(v.copy()).to(torch.bfloat16) for k, v in model.tensors.items()}
-    zoo.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(model.config, indent=2) + "\n")
     text = (source / f"tokenizer-{entry.tokenizer}.json").read_text()
     (folder / "tokenizer.json").write_text(text)
-    (folder / "README.md").write_text(zoo.CARD.format(name=entry.name, images=""))
+    (folder / "README.md").write_text(CARD.format(name=entry.name, images=""))
 
 
 def main() -> None:

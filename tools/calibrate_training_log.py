@@ -42,7 +42,10 @@ CHOSEN = {
     "first_loss_high": [0.5, "twice the highest genuine excess over ln V (.26)"],
     "unknown_vocabulary": [1.2, "ln V between 15,000 and 166,000 tokens"],
     "under_way_drop": [0.02, "resumed exports fall by .0005 and .002 in their first tenth"],
-    "noise_times_root_batch": [30.0, "lowest genuine noise times root of tokens per step"],
+    "noise_times_root_batch": [
+        5.4,
+        "lowest genuine noise times root of tokens per step: the zoo's (large runs: 30)",
+    ],
     "largest_batch": [6.4e7, "larger than any published batch"],
     "smooth_share": [0.25, "a sixteenth of the variance"],
     "power_law_explained": [0.9, "below the lowest genuine run from its start"],
@@ -53,6 +56,11 @@ CHOSEN = {
     "copy": [0.998, "above every pair of different models on one data order"],
     "stretch": [0.7, "of 128 points; unrelated ones stay below .4"],
     "order_alpha": [0.01, "beside an r of .5 or more; 400 shifts allow .0025"],
+    "detour": [
+        1.25,
+        "nearly twice the largest of five runs of the zoo (.66); 1 at rest in a minimum",
+    ],
+    "path_growth": [0.5, "five runs of the zoo all have 1"],
     "highest_utilisation": [0.65, "best published dense BF16 trainings: PaLM .46, others < .6"],
 }
 

@@ -100,6 +100,28 @@ def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
             raise malformed(repo, "the hub's answer", type(error).__name__) from error
 
 
+def refs(repo: str, access: HubAccess) -> list[str]:
+    """Ask the hub for the names of all branches and tags. One request.
+
+    Raises
+    ------
+    Unavailable
+        As `resolve` does.
+    """
+    api = huggingface_hub.HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
+    METER.attach(huggingface_hub.get_session())
+    with translated(Subject(repo=repo, endpoint=endpoint_of(access))):
+        try:
+            found = api.list_repo_refs(repo)
+            return [str(ref.name) for ref in (*found.branches, *found.tags)]
+        except huggingface_hub.errors.HFValidationError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, OSError):
+                raise
+            raise malformed(repo, "the hub's list of branches", type(error).__name__) from error
+
+
 def _resolution(asked: str, info: Any) -> Resolution:
     # Both become parts of paths in caches, so they must be what they claim to be.
     if not isinstance(info.sha, str) or _COMMIT.fullmatch(info.sha) is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_scratchverify.methods.training_log_compute import compute, tokens
+from pytest_scratchverify.methods.training_log_gradients import gradient_norms
 from pytest_scratchverify.methods.training_log_order import same_order
 from pytest_scratchverify.methods.training_log_words import ALPHA, Limits, finding, number
 from pytest_scratchverify.model.evidence import Direction, Finding, Null, Outcome
@@ -24,6 +25,7 @@ __all__ = [
     "continuity",
     "duplicates",
     "first_loss",
+    "gradient_norms",
     "power_law",
     "same_order",
     "schedule",
@@ -153,6 +155,7 @@ def duplicates(model: str, log: TrainingLog) -> Finding:
 
 def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None = None) -> Finding:
     """Real losses shake with their batches, evenly, and now and then spike."""
+    from pytest_scratchverify.methods.training_log_figures import noise_data  # noqa: PLC0415
     from pytest_scratchverify.stats.loss_curve import spikes  # noqa: PLC0415
     from pytest_scratchverify.stats.trend_residuals import (  # noqa: PLC0415
         noise_change,
@@ -181,7 +184,7 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
     else:
         said = Text("the losses shake by {noise}, evenly, as real batches make them", noise=noise)
     found = spikes(log.loss)
-    gradient = _gradient_agreement(log)
+    drawn = {} if log.evaluation else noise_data(log, change, judged=edited)
     return finding(
         "smoothness", model, log, outcome, said,
         Text("the losses have the noise of real batches throughout"),
@@ -191,39 +194,27 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
         null=Null(kind="block", description=Text(
             "The noise of a stretch against the eight around it, spread taken from all stretches")),
         details={"expected": expected, "batch_tokens": batch,
-                 "gradient_agreement": gradient, "spikes": [
+                 "figures": {"noise_by_block": drawn} if drawn else {},
+                 "spikes": [
             {"step": int(log.steps[s.at]), "height": round(s.height, 2),
              "recovered_after_rows": s.recovered_after} for s in found]},
     )  # fmt: skip
 
 
-def _gradient_agreement(log: TrainingLog) -> list[float] | None:
-    """How gradient norms move with losses, r and p: shown only, for want of real logs."""
-    import numpy as np  # noqa: PLC0415
-
-    from pytest_scratchverify.stats.trend_residuals import (  # noqa: PLC0415
-        LAST,
-        residual_correlation,
-    )
-
-    if log.grad_norm is None:
-        return None
-    norm, loss = log.grad_norm[-LAST:], log.loss[-LAST:]
-    known = np.isfinite(norm) & (norm > 0)
-    found = residual_correlation(loss[known], np.log(norm[known].astype(np.float64)))
-    return [found.statistic, found.pvalue] if found else None
-
-
-def power_law(model: str, log: TrainingLog, limits: Limits) -> Finding:
+def power_law(
+    model: str, log: TrainingLog, limits: Limits, vocabulary: int | None = None
+) -> Finding:
     """Losses fall by a power law of the steps, roughly; real ones never exactly."""
+    from pytest_scratchverify.methods.training_log_figures import curve_data  # noqa: PLC0415
     from pytest_scratchverify.stats.loss_curve import power_law as measure  # noqa: PLC0415
 
     fit = measure(log.steps, log.loss)
+    figures = {"training_curve": curve_data(log, fit, vocabulary)} if len(log) > 1 else {}
     hypothesis = Text("the losses fall by a power law, as those of trainings from the start do")
     if fit is None:
         return finding("power_law", model, log, Outcome.NOT_APPLICABLE,
                        Text("too few rows, or too short a stretch of the run, for a fit"),
-                       hypothesis)  # fmt: skip
+                       hypothesis, details={"figures": figures})  # fmt: skip
     falls = fit.statistic >= limits["power_law_explained"]
     words = {"a": round(fit.a, 2), "c": round(fit.c, 3), "share": f"{max(fit.statistic, 0):.1%}"}
     if falls:
@@ -239,7 +230,7 @@ def power_law(model: str, log: TrainingLog, limits: Limits) -> Finding:
         effect=number("exponent", fit.c), null=limits.null(),
         relation=None if falls else "incomplete",
         details={"a": fit.a, "b": fit.b, "c": fit.c, "rms": fit.rms,
-                 "residual_lag_one": fit.lag_one, "misfit": fit.misfit},
+                 "residual_lag_one": fit.lag_one, "misfit": fit.misfit, "figures": figures},
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ _NULL = Null(
 )
 
 
-def same_order(  # noqa: PLR0913 - two logs with their names
+def same_order(  # noqa: PLR0913, PLR0915 - two logs with their names; one table of cases
     model: str,
     log: TrainingLog,
     reference: str,
@@ -44,6 +44,7 @@ def same_order(  # noqa: PLR0913 - two logs with their names
     """
     import numpy as np  # noqa: PLC0415
 
+    from pytest_scratchverify.methods.training_log_figures import residual_data  # noqa: PLC0415
     from pytest_scratchverify.stats import trend_residuals  # noqa: PLC0415
     from pytest_scratchverify.stats.repeated_stretch import repeated_stretch  # noqa: PLC0415
 
@@ -62,6 +63,7 @@ def same_order(  # noqa: PLR0913 - two logs with their names
     equal = _reaches(found, "copy", limits)
     together = _reaches(found, "same_order", limits)
     stretch = trend_residuals.best_stretch(a, b) if found and not together else None
+    apart = trend_residuals.stretch_apart(a, b) if together else None
     partly = stretch is not None and stretch[1] >= limits["stretch"]
     checks = controls(limits)
     sound = all(check.passed for check in checks)
@@ -73,7 +75,8 @@ def same_order(  # noqa: PLR0913 - two logs with their names
         outcome = Outcome.DECLARED if declared else Outcome.DERIVED
         relation, direction = "copied_segment", Direction.TOWARD_REUSE
         said = Text("{n} losses in a row, from step {step}, are digit for digit those of"
-                    " {reference}'s log", n=copy.length, step=int(log.steps[copy.first]),
+                    " {reference}'s log: a copy, or two branches of one run (the same weights on"
+                    " the same batches)", n=copy.length, step=int(log.steps[copy.first]),
                     reference=reference)  # fmt: skip
     elif equal:
         outcome = Outcome.DECLARED if declared else Outcome.DERIVED
@@ -87,6 +90,13 @@ def same_order(  # noqa: PLR0913 - two logs with their names
             said = Text("from step {step} on, the log shakes like {reference}'s (r {r}): a stretch"
                         " on the same batches, or one taken over and rescaled.",
                         step=int(common[stretch[0]]), **words)  # fmt: skip
+        elif apart is not None and apart.pvalue < ALPHA:
+            relation = "stretch_apart"
+            said = Text("the log shakes like {reference}'s (r {r}), but not from step {first} to"
+                        " {last} (r {there}): other batches there, a restart, or a stretch that was"
+                        " written by hand.", first=int(common[apart.start]),
+                        last=int(common[min(apart.stop, len(common) - 1)]),
+                        there=round(apart.statistic, 2), **words)  # fmt: skip
         else:
             said = Text("the log shakes like {reference}'s: r {r} over {n} steps. The two saw the"
                         " same batches in the same order, as models of one suite do; a copy with"
@@ -96,6 +106,7 @@ def same_order(  # noqa: PLR0913 - two logs with their names
         said = Text("the logs have {n} steps in common: too few to compare", n=len(a))
     else:
         said = Text("the log shakes on its own: r {r} with {reference}'s over {n} steps", **words)
+    drawn = residual_data(common, a, b, span, found.statistic) if found else None
     pvalue = found.pvalue if found else None
     if copied and copy is not None:
         pvalue = copy.pvalue
@@ -109,6 +120,9 @@ def same_order(  # noqa: PLR0913 - two logs with their names
                     description=Text("The correlation found nine times in ten"))
         if found else None,
         details={"null_sd": found.null_sd if found else None,
+                 "figures": {"order_residuals": drawn} if drawn else {},
+                 "stretch_apart": [int(common[apart.start]), apart.statistic, apart.pvalue]
+                 if apart else None,
                  "best_stretch": list(stretch) if stretch else None, "reference_file": other.name},
     )  # fmt: skip
 

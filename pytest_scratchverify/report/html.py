@@ -12,7 +12,11 @@ from typing import Any
 from pytest_scratchverify.model.run import Run
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.report import wording
+from pytest_scratchverify.report.figures import Rendered, available, figures_of
+from pytest_scratchverify.report.figures.rendering import kept
 from pytest_scratchverify.report.language import translate
+
+FIGURE_CHARACTERS = 1_000_000  # of SVG in one page, which stays below two megabytes
 
 
 @cache
@@ -41,8 +45,31 @@ def _context(run: Run, language: str) -> dict[str, Any]:
 
 def render_html(run: Run, language: str) -> str:
     """Return the whole page."""
-    page: str = _environment().get_template("verdict.html.j2").render(_context(run, language))
+    drawn, left_out = _figures(run, language)
+    context = _context(run, language) | {
+        "drawn": drawn,
+        "left_out": left_out,
+        "drawable": any(True for finding in run.findings for _ in kept(finding)),
+        "with_figures": available(),
+    }
+    page: str = _environment().get_template("verdict.html.j2").render(context)
     return page
+
+
+def _figures(run: Run, language: str) -> tuple[dict[str, list[Rendered]], int]:
+    """Draw the figures of every model, as long as the page stays small; count the others."""
+    drawn: dict[str, list[Rendered]] = {}
+    if not available():
+        return drawn, 0
+    size = left_out = 0
+    for finding in run.findings:
+        if size > FIGURE_CHARACTERS:
+            left_out += sum(1 for _ in kept(finding))
+            continue
+        for figure in figures_of(finding, language):
+            size += len(figure.svg)
+            drawn.setdefault(finding.model, []).append(figure)
+    return drawn, left_out
 
 
 def verdict_fragment(run: Run, language: str) -> str:

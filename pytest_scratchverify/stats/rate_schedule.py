@@ -28,11 +28,11 @@ class RateSchedule:
 def rate_schedule(steps: Steps, rate: Floats) -> RateSchedule | None:
     """The schedule is a formula, so a real log follows one of few to rounding.
 
-    After the peak, with x from 0 to 1: constant; linear or cosine to the last rate; a cosine
-    cut off before its end; 1/sqrt(step); warm-up, stable, decay (constant, then linear). The
-    smallest root mean square error stands. A rise after the peak is a restart: of the
-    schedule, or of the run (Loshchilov and Hutter 2017; Hu et al. 2024 for WSD). None below
-    eight points or without a positive rate.
+    After the peak, with x from 0 to 1: constant; linear or cosine to the last rate, counted
+    from the peak or from step 0; a cosine cut off before its end; 1/sqrt(step); warm-up,
+    stable, decay (constant, then linear). The smallest root mean square error stands. A rise
+    after the peak is a restart: of the schedule, or of the run (Loshchilov and Hutter 2017;
+    Hu et al. 2024 for WSD). None below eight points or without a positive rate.
     """
     known = np.isfinite(rate)
     t, y = steps[known].astype(np.float64), rate[known].astype(np.float64)
@@ -49,7 +49,9 @@ def rate_schedule(steps: Steps, rate: Floats) -> RateSchedule | None:
         "linear": 1 + (low - 1) * x,
         "inverse_sqrt": np.sqrt(max(t[top], 1.0) / np.maximum(t[top:], 1.0)),
     }
-    curves = [("cosine", _cosine(x, end, low)) for end in (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)]
+    since = (t[top:] - t[0]) / (t[-1] - t[0])  # some trainers count the cosine from step 0
+    ends = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
+    curves = [("cosine", _cosine(at / end, low)) for end in ends for at in (x, since)]
     curves += [("wsd", np.interp(x, [0, at, 1], [1, 1, low])) for at in np.arange(0.3, 0.99, 0.02)]
     errors = [(_rms(fit - z), name) for name, fit in fits.items()]
     errors += [(_rms(fit - z), name) for name, fit in curves]
@@ -59,10 +61,11 @@ def rate_schedule(steps: Steps, rate: Floats) -> RateSchedule | None:
                         int(np.count_nonzero(np.diff(z) > 0.1)))  # fmt: skip
 
 
-def _cosine(x: Floats, end: float, low: float) -> NDArray[np.float64]:
-    shape = (1 + np.cos(np.pi * x / end)) / 2
-    floor = (low - shape[-1]) / (1 - shape[-1]) if shape[-1] < 0.999 else 0.0
-    return np.asarray(floor + (1 - floor) * shape)
+def _cosine(x: Floats, low: float) -> NDArray[np.float64]:
+    """Half a cosine over x, from 1 at its first point to `low` at its last."""
+    shape = np.cos(np.pi * x)
+    whole = shape[0] - shape[-1]
+    return np.asarray(low + (1 - low) * (shape - shape[-1]) / whole if whole > 0 else 0 * x + 1)
 
 
 def _rms(error: Floats) -> float:

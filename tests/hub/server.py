@@ -176,7 +176,7 @@ class LoopbackHub:
         self.renamed[old] = new
 
     def fault(self, repo: str, file: str, kind: str, *, times: int = 10**9, **options: Any) -> None:
-        """Let requests for a file ("*": any file, "": the API's answer) go wrong.
+        """Let requests for a file ("*": any file, "": the API's answer, "refs") go wrong.
 
         Kinds and their options: ``status`` (code, headers), ``rate-limit`` (seconds,
         header="ratelimit"|"retry-after"), ``gated``, ``missing`` (EntryNotFound),
@@ -296,6 +296,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cdn(path)
         elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
             self._api(match[1], match[2] or "main")
+        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/refs", path):
+            self._refs(match[1])
         elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)/?", path):
             self._tree(match[1], match[2])
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
@@ -323,6 +325,21 @@ class _Handler(BaseHTTPRequestHandler):
             return
         blobs = "blobs" in parse_qs(urlsplit(self.path).query)
         self._json({**_info(hub, repo, sha, blobs=blobs), **repo.meta})
+
+    def _refs(self, name: str) -> None:
+        kinds = frozenset({"status", "rate-limit", "garbage", "slow"})
+        fault = self.server.hub.take_fault(name, "refs", kinds)
+        if fault is not None and self._failed(fault):
+            return
+        repo = self.server.hub.repos.get(name)
+        if repo is None or (repo.private and self._token() not in repo.tokens):
+            self._no_repository()
+            return
+        branches = [
+            {"name": branch, "ref": f"refs/heads/{branch}", "targetCommit": sha}
+            for branch, sha in repo.branches.items()
+        ]
+        self._json({"branches": branches, "tags": [], "converts": []})
 
     def _tree(self, name: str, revision: str) -> None:
         # What snapshot_download asks for; our own client does not.

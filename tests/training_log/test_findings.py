@@ -84,7 +84,7 @@ def test_same_order_pairs_are_found_and_no_others(logs, limits):
         assert not found.derived, (a, b)
         if short in SAME_ORDER:
             pairs += 1
-            assert found.relation == "same_data_order", (a, b)
+            assert found.relation == "same_data_order", (a, b, found.headline)
             assert found.statistic.value > 0.88
             assert found.pvalue < 1e-3
         elif found.relation != "incomparable":
@@ -189,15 +189,47 @@ def test_gaps_resets_and_repeats_are_seen(logs, limits):
     assert methods.duplicates("m", back).outcome is Outcome.CONSISTENT  # re-exported, not copied
 
 
-def test_gradient_norms_that_move_with_the_loss_are_shown_and_not_judged(logs, limits):
+def test_gradient_norms_are_judged_by_what_holds_in_every_genuine_log(logs):
     log, rng = logs["pythia-70m-0"], np.random.default_rng(3)
     noise = log.loss - np.convolve(log.loss, np.ones(15) / 15, "same")
     moving = np.exp(np.clip(noise, -0.1, 0.1) * 5 + 0.05 * rng.standard_normal(len(log)))
-    found = methods.smoothness("m", replace(log, grad_norm=moving), limits)
-    r, p = found.details["gradient_agreement"]
+    found = methods.gradient_norms("m", replace(log, grad_norm=moving))
+    assert found.outcome is Outcome.CONSISTENT
+    r, p = found.details["agreement"]
     assert r > 0.5
     assert p < 1e-3
-    assert found.outcome is Outcome.CONSISTENT
+    still = np.round(np.exp(0.05 * rng.standard_normal(len(log))), 4)
+    assert methods.gradient_norms("m", replace(log, grad_norm=still)).outcome is Outcome.CONSISTENT
+    copied = still.copy()
+    copied[900:912] = still[300:312]
+    found = methods.gradient_norms("m", replace(log, grad_norm=copied))
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "contradicted")
+    assert found.pvalue < 1e-3
+    negative = methods.gradient_norms("m", replace(log, grad_norm=-still))
+    assert negative.relation == "contradicted"
+    clipped = np.minimum(still, np.quantile(still, 0.2))
+    for norms in (None, clipped):
+        found = methods.gradient_norms("m", replace(log, grad_norm=norms))
+        assert found.outcome is Outcome.NOT_APPLICABLE
+
+
+def test_white_noise_of_the_right_size_is_caught_beside_a_sibling(logs, limits):
+    """One log alone cannot tell it from batches; another on the same data order can."""
+    name = "pythia-70m-0.window20000-22000"
+    log, sibling = logs[name], logs["pythia-160m-0.window20000-22000"]
+    loss, rng = log.loss.copy(), np.random.default_rng(5)
+    inside = slice(900, 1000)
+    genuine = methods.same_order("m", log, "sibling", sibling, limits)
+    assert genuine.relation == "same_data_order"
+    noise = float(np.std(loss[inside] - np.convolve(loss, np.ones(15) / 15, "same")[inside]))
+    trend = np.linspace(loss[880:900].mean(), loss[1000:1020].mean(), 100)
+    loss[inside] = np.round(trend + noise * rng.standard_normal(100), 5)
+    forged = replace(log, loss=loss)
+    assert methods.smoothness("m", forged, limits).outcome is Outcome.CONSISTENT
+    found = methods.same_order("m", forged, "sibling", sibling, limits)
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "stretch_apart")
+    assert log.steps[850] < found.details["stretch_apart"][0] < log.steps[1020]
+    assert found.direction is Direction.NONE
 
 
 def test_schedules_are_recognised(logs, limits):

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.stats.checkpoint_trajectory import marchenko_pastur_excess, trajectory
+from pytest_scratchverify.stats.checkpoint_trajectory import (
+    marchenko_pastur_excess,
+    random_edge,
+    trajectory,
+)
 from pytest_scratchverify.stats.loss_curve import continuity, power_law, spikes
 from pytest_scratchverify.stats.rate_schedule import rate_schedule
 from pytest_scratchverify.stats.repeated_stretch import repeated_stretch
@@ -184,18 +188,49 @@ def test_a_simulated_run_moves_away_in_short_steps_and_begins_random():
     path = path_of_sgd(0)
     found = trajectory(path, [10 * i for i in range(len(path))])
     assert found.growth > 0.99
-    assert found.jump is None
-    assert found.jump_ratio < 8
+    assert max(found.detours) < 1
     assert marchenko_pastur_excess(path[0]) == pytest.approx(1, abs=0.1)
     assert marchenko_pastur_excess(path[-1]) > 2
 
 
-def test_a_jump_to_a_foreign_model_is_seen():
+def test_a_single_foreign_checkpoint_is_a_detour_and_a_foreign_tail_is_not():
     a, b = path_of_sgd(1), path_of_sgd(2)
-    mixed = a[:30] + b[30:]
-    found = trajectory(mixed, [10 * i for i in range(len(mixed))])
-    assert found.jump == 30
-    assert found.jump_ratio > 8
+    steps = [10 * i for i in range(len(a))]
+    one = trajectory([*a[:30], b[30], *a[31:]], steps)
+    assert one.farthest == 30
+    assert one.detours[29] > 5
+    assert max(trajectory(a[:30] + b[30:], steps).detours) < 1  # that is what relatedness is for
+
+
+def test_a_random_walk_and_a_path_at_rest_are_no_detours():
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.standard_normal((40, 500)), axis=0)
+    assert max(trajectory(list(walk), list(range(40))).detours) < 0.85
+    rest = 5 + 0.1 * rng.standard_normal((40, 500))
+    assert 0.8 < max(trajectory(list(rest), list(range(40))).detours) < 1.25
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (176, 64), (32, 256)])
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_fresh_matrices_have_uniform_p_in_the_tail(shape, kind):
+    """Null: independent entries, 400 matrices each; light tails make small ones conservative."""
+    rng = np.random.default_rng(shape[0])
+    draw = rng.standard_normal if kind == "normal" else lambda s: rng.uniform(-1, 1, s)
+    ps = np.array([random_edge(draw(shape)).pvalue for _ in range(400)])
+    assert 0.005 < (ps < 0.05).mean() < 0.085
+    assert (ps < 0.01).mean() < 0.028
+    assert (ps < 0.001).mean() <= 0.005
+
+
+def test_the_edge_sees_a_planted_direction_and_passes_orthogonal_matrices():
+    rng = np.random.default_rng(7)
+    fresh = rng.standard_normal((176, 64))
+    u, v = rng.standard_normal(176), rng.standard_normal(64)
+    planted = 2 * 22 * np.outer(u / np.linalg.norm(u), v / np.linalg.norm(v))
+    assert random_edge(fresh + planted).pvalue < 1e-6
+    assert random_edge(np.linalg.qr(fresh)[0]).pvalue == 1.0
+    assert random_edge(np.zeros((64, 64))) is None
+    assert random_edge(np.ones((4, 64))) is None
 
 
 def test_a_run_that_starts_from_a_trained_model_does_not_begin_random():

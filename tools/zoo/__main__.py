@@ -1,0 +1,5 @@
+"""Run as `python -m zoo` from within tools/."""
+
+from .build import main
+
+main()
