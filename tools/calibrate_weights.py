@@ -28,6 +28,7 @@ from pytest_scratchverify.checkpoint.slices import Block
 from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.opening import open_store
 from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.methods.weights_basis import groups_of
 from pytest_scratchverify.methods.weights_compare import Effort, compare
 from pytest_scratchverify.methods.weights_controls import COMPOSITE, DENSE, MIXTURE
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, Sides
@@ -198,6 +199,23 @@ def write_fingerprints(folder: Path, target: Path) -> None:
         )
 
 
+def write_blocks(folder: Path, target: Path) -> None:
+    """Keep whole gated blocks of the dense controls, for comparisons in any basis."""
+    run = RunDirectory(Path(tempfile.mkdtemp()))
+    for name in DENSE:
+        source = name.removeprefix("zoo-")
+        store = open_store(str(folder / source), None, run_dir=run, budget=ByteBudget())
+        checkpoint, ledger = Checkpoint(store), Ledger(store)
+        slices = {}
+        for key, group in groups_of(checkpoint, DEFAULT).items():
+            if key[0] in LAYERS:
+                for matrix in group.matrices:
+                    block = Block(matrix, 0, matrix.rows)
+                    slices[matrix.slot, 0] = checkpoint.read([block], ledger)[0]
+        path = target / f"{name}.blocks.safetensors"
+        save_control_slices(path, f"{name}.blocks", slices, source=f"zoo fixture {source}")
+
+
 def main() -> None:
     """Measure, freeze, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -206,6 +224,7 @@ def main() -> None:
     given = parser.parse_args()
     zoo = json.loads((given.zoo / "MANIFEST.json").read_text())
     write_fingerprints(given.zoo, ROOT / "pytest_scratchverify" / "catalog" / "fingerprints")
+    write_blocks(given.zoo, ROOT / "pytest_scratchverify" / "catalog" / "fingerprints")
     if given.fingerprints_only:
         return
     rows = measure_pairs(given.zoo, zoo)

@@ -232,13 +232,18 @@ def _draw(*words: object) -> int:
     return int.from_bytes(digest, "little")
 
 
+def layer_rank(layer: int, seed: str = SEED) -> int:
+    """Return a number by which layers are ordered for reading: the same for every model."""
+    return _draw(seed, "layer", layer)
+
+
 def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
     """Sort matrices by the order in which they are read: norms, then layer by layer."""
 
     def key(matrix: Matrix) -> tuple[object, ...]:
         slot = matrix.slot
         if slot.kind.startswith("norm"):
-            return (0, _draw(seed, "layer", slot.layer), slot.kind)
+            return (0, layer_rank(slot.layer, seed), slot.kind)
         if slot.layer < 0:
             rank = OUTER.index(slot.kind) if slot.kind in OUTER else len(OUTER)
             return (1, rank, slot.kind)
@@ -248,7 +253,7 @@ def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
         turn = _draw(seed, "expert", slot.expert) if slot.expert or router else 0
         kind = ORDER.index(slot.kind) if slot.kind in ORDER else len(ORDER)
         late = slot.component == TEXT and slot.kind not in RESIDUAL_COLUMNS
-        return (2, turn, late, _draw(seed, "layer", slot.layer), kind, slot.kind)
+        return (2, turn, late, layer_rank(slot.layer, seed), kind, slot.kind)
 
     return sorted(matrices, key=key)
 

@@ -21,9 +21,14 @@ from pytest_scratchverify.checkpoint.design import read_designs
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.architecture import trained_components
+from pytest_scratchverify.methods.weights_basis import SIBLINGS, groups_of
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_compare import Compared, Effort, compare
-from pytest_scratchverify.methods.weights_controls import known_pairs, self_permuted
+from pytest_scratchverify.methods.weights_controls import (
+    known_in_any_basis,
+    known_pairs,
+    self_permuted,
+)
 from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, Step, judge
 from pytest_scratchverify.methods.weights_power import curve, power_of
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
@@ -99,13 +104,25 @@ def weights_origin(
         return _not_comparable(question, sides)
     gains = gain_similarity(compared.gains, np.random.default_rng(2026), DRAWS)
     evidence = Evidence(
-        compared.measured, gains, compared.layers, compared.aligned, compared.stored
+        compared.measured,
+        gains,
+        compared.layers,
+        compared.aligned,
+        compared.stored,
+        compared.basis,
+        compared.angles,
+        compared.table,
+        compared.changes,
     )
-    controls = (
+    controls: tuple[Control, ...] = (
         *known_pairs(component, numbers.alpha),
         self_permuted(component, question.pair.model.name, compared.probe, numbers),
     )
+    if compared.basis is not None:
+        controls += known_in_any_basis(numbers.alpha, numbers.agreement_inherited)
     judgement = judge(evidence, numbers)
+    if judgement.relation is None and not compared.measured.elements:
+        return _not_comparable(question, sides)
     judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
     power = None if judgement.relation else curve(component, compared.probe, numbers)
     return _finding(question, compared, Result(gains, judgement, controls, power))
@@ -171,6 +188,10 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     """Count the disjoint sets of tensors on which the deciding step found the same."""
     if judgement.step is Step.LAYERS and compared.layers is not None:
         return compared.layers.replications
+    if judgement.step is Step.BASIS and compared.basis is not None:
+        return max(1, sum(p <= 1e-3 for p in compared.basis.match.halves))
+    if judgement.step is Step.ANGLES and compared.angles is not None:
+        return max(1, compared.angles.statistic)
     return max(1, compared.measured.replications)
 
 
@@ -248,6 +269,9 @@ def _not_asked(question: Question, ours: ArtifactStore) -> Finding | None:
 def _without_counterpart(question: Question, sides: Sides) -> Finding | None:
     component = question.component
     name = component.value
+    sibling = SIBLINGS.get(component)
+    if sibling and groups_of(sides.ours, component) and groups_of(sides.theirs, sibling):
+        return None  # experts may be made of a dense block, and the other way round
     if not sides.ours.inventory.parameters.get(name):
         headline = Text("no tensor of the model belongs to {component}", component=name)
     elif not sides.theirs.inventory.parameters.get(name):

@@ -39,7 +39,10 @@ class Aligned:
 
 def align(sides: Sides, probe: Batch, budget: int | None) -> Aligned | None:
     """Fit the renumbering on the embeddings, and apply it to gate and up; None if it cannot be."""
-    table = _table(sides, budget)
+    mine = sides.ours.inventory.matrices.get(TABLE)
+    if mine is None or mine.cols > WIDEST:
+        return None
+    table = read_table(sides, Component.EMBEDDINGS, budget)
     if table is None:
         return None
     ours, theirs = table
@@ -54,18 +57,22 @@ def align(sides: Sides, probe: Batch, budget: int | None) -> Aligned | None:
     )
 
 
-def _table(sides: Sides, budget: int | None) -> tuple[Array, Array] | None:
+def read_table(
+    sides: Sides, component: Component, budget: int | None
+) -> tuple[Array, Array] | None:
+    """Read rows of the same tokens of both models' embeddings or heads; None if it cannot be."""
+    slot = Slot(component.value, KIND[component])
     mine, other = sides.ours.inventory.matrices, sides.theirs.inventory.matrices
-    if TABLE not in mine or TABLE not in other or mine[TABLE].cols > WIDEST:
+    if slot not in mine or slot not in other:
         return None
     rows = token_rows(sides.ours.store, sides.theirs.store)
     if rows.same_numbers is False:
-        found = read_token_rows(sides, Component.EMBEDDINGS, rows, budget)
-    elif TABLE in common(mine, other):
-        block = block_of(mine[TABLE])
+        found = read_token_rows(sides, component, rows, budget)
+    elif slot in common(mine, other):
+        block = block_of(mine[slot])
         if budget is not None and block.nbytes > budget:
             return None
-        found = next(iter(sides.batches([Block(mine[TABLE], block.start, block.stop)])), {})
+        found = next(iter(sides.batches([Block(mine[slot], block.start, block.stop)])), {})
     else:
         return None
     return next(iter(found.values()), None)

@@ -29,6 +29,10 @@ class WeightsCalibration:
     agreement_inherited: float
     aligned_agreement: float
     aligned_table: float
+    channels_alike: float
+    table_in_basis: float
+    angles_shared: float
+    angles_derived: float
     layer_share: float
     fine_tune: float
     pruned_zeros: float

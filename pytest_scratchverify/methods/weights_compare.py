@@ -22,11 +22,19 @@ from pytest_scratchverify.checkpoint.slices import (
     plan_component,
 )
 from pytest_scratchverify.methods.weights_alignment import Aligned, align
+from pytest_scratchverify.methods.weights_basis import (
+    InAnyBasis,
+    compare_angles,
+    compare_in_any_basis,
+    shape_changes,
+    table_in_basis,
+)
 from pytest_scratchverify.methods.weights_layers import map_layers
 from pytest_scratchverify.methods.weights_measure import Batch, Measure, Measured
 from pytest_scratchverify.methods.weights_reading import Sides
 from pytest_scratchverify.methods.weights_tokens import KIND, read_token_rows, token_rows
 from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.stats.gram_numbering import GramNumbering
 from pytest_scratchverify.stats.layer_map import LayerMap
 
 Array = NDArray[np.float32]
@@ -57,6 +65,10 @@ class Compared:
     context_gains: tuple[tuple[Array, Array], ...]
     layers: LayerMap | None
     aligned: Aligned | None
+    basis: InAnyBasis | None
+    angles: GramNumbering | None
+    table: float | None
+    changes: tuple[str, ...]
     probe: Batch
     coverage: float
     tensors: int
@@ -104,16 +116,26 @@ def compare(sides: Sides, component: Component, effort: Effort) -> Compared | No
         room = _fill_probe(probe, batch, room)
     measured = taken.result()
     layers = _layers(sides, measured, budget, effort)
-    if not measured.elements and layers is None:
-        return None
     part = None if budget is None else int(budget * LAYERS_SHARE)
-    undecided = measured.pvalue > DECIDED and component in ALIGNED
+    open_question = measured.pvalue > DECIDED
+    undecided = open_question and component in ALIGNED
+    basis = None
+    if open_question and component is not Component.PROJECTOR:
+        spent = sum(block.nbytes for block in source.blocks)
+        spare = None if budget is None else max(0, budget - 2 * (part or 0) - spent)
+        basis = compare_in_any_basis(sides, component, source.blocks, spare)
+    if not measured.elements and layers is None and basis is None:
+        return None
     parameters = sides.ours.inventory.parameters[component.value]
     return Compared(
         measured=measured,
         context_gains=_context(sides, component),
         layers=layers,
         aligned=align(sides, probe, part) if undecided else None,
+        basis=basis,
+        angles=compare_angles(probe, component) if open_question else None,
+        table=_table(sides, component, basis, part),
+        changes=shape_changes(sides, component),
         probe=probe,
         coverage=min(1.0, source.touched / parameters) if parameters else 0.0,
         tensors=len({item.slot for item in measured.similar}),
@@ -130,6 +152,7 @@ class _Source:
     batches: Iterable[Batch]
     touched: int  # parameters of the tensors that are sampled
     aligned: bool
+    blocks: tuple[Block, ...] = ()
 
 
 def _source(
@@ -151,7 +174,15 @@ def _source(
     part = None if budget is None else int(budget * (1 - LAYERS_SHARE))
     whole = part // 2 if part is not None and effort.depth == "robust" else 0
     plan = plan_component(matrices, part, whole_budget=whole)
-    return _Source(sides.batches(plan.blocks), plan.touched_parameters, aligned)
+    return _Source(sides.batches(plan.blocks), plan.touched_parameters, aligned, plan.blocks)
+
+
+def _table(
+    sides: Sides, component: Component, basis: InAnyBasis | None, budget: int | None
+) -> float | None:
+    if component not in KIND or basis is None:
+        return None
+    return table_in_basis(sides, component, basis, budget)
 
 
 def _layers(

@@ -19,6 +19,7 @@ from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Batch, Measured, measure
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Control
+from pytest_scratchverify.stats.anchored_search import Key, anchored_match
 from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarity
 
 Array = NDArray[np.float32]
@@ -96,6 +97,60 @@ def _measure_shipped(component: Component, one: str, two: str) -> Measured | Non
     left, right = shipped(one), shipped(two)
     batch = left.beside(right, component.value) if left and right else {}
     return measure(component, [batch], matching=False) if batch else None
+
+
+@cache
+def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
+    """Disguise a known descendant, which must be recognised, and a known stranger, which must not.
+
+    Rotated, with neurons renumbered and rescaled, in the same way; `share` of a layer's neurons
+    is what recognition asks for.
+    """
+    parent, child, stranger = DENSE
+    found = []
+    for name, kind in ((child, "positive"), (stranger, "negative")):
+        ours, theirs = _whole_blocks(name), _whole_blocks(parent)
+        match = anchored_match(_disguised(ours), theirs) if ours and theirs else None
+        passed = None
+        if match is not None:
+            recognised = match.pvalue <= alpha and match.effect >= share
+            passed = recognised is (kind == "positive")
+        value = None if match is None else match.effect
+        found.append(Control(kind=kind, pair=(parent, f"{name}, disguised"), passed=passed, value=value))
+    return found[0], found[1]
+
+
+def _whole_blocks(name: str) -> dict[Key, list[Array]]:
+    kept = shipped(f"{name}.blocks")
+    if kept is None:
+        return {}
+    found: dict[Key, list[Array]] = {}
+    for slot, _ in kept.slices:
+        if slot.kind != "gate":
+            continue
+        parts = {s.kind: values for (s, _), values in kept.slices.items() if s.layer == slot.layer}
+        gains = parts["norm_post"][0]
+        views = [parts["gate"] * gains, parts["up"] * gains, parts["down"].T.copy()]
+        found[slot.layer, slot.expert] = views
+    return found
+
+
+def _disguised(blocks: dict[Key, list[Array]]) -> dict[Key, list[Array]]:
+    rng = np.random.default_rng(20260109)
+    out: dict[Key, list[Array]] = {}
+    turn: Array | None = None
+    for key, views in sorted(blocks.items()):
+        height, width = views[0].shape
+        if turn is None:
+            turn = np.linalg.qr(rng.normal(size=(width, width)))[0].astype(np.float32)
+        order = rng.permutation(height)
+        factor = (np.exp(rng.normal(0, 0.5, height)) * rng.choice([-1, 1], height))[:, None]
+        scales = (np.ones_like(factor), factor, 1 / factor)
+        out[key] = [
+            ((view * scale) @ turn)[order].astype(np.float32)
+            for view, scale in zip(views, scales, strict=True)
+        ]
+    return out
 
 
 def self_permuted(

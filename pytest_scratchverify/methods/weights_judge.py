@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_scratchverify.methods.weights_alignment import Aligned
+from pytest_scratchverify.methods.weights_basis import TABLES, InAnyBasis
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights_kinds import joined, kind_in_place, kinds_in_any_basis
 from pytest_scratchverify.methods.weights_measure import Measured
 from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.stats.gram_numbering import GramNumbering
 from pytest_scratchverify.stats.layer_map import LayerMap
 from pytest_scratchverify.stats.norm_gains import GainSimilarity
 
@@ -25,6 +28,8 @@ class Step(StrEnum):
     ALIGNED = "aligned numbering"
     MATCHING = "matching of neurons"
     LAYERS = "map of layers"
+    BASIS = "matching in any basis"
+    ANGLES = "angles between neurons"
     ALIGNMENT = "alignment by shared embeddings"
     NONE = "all steps"
 
@@ -59,6 +64,10 @@ class Evidence:
     layers: LayerMap | None
     aligned: Aligned | None = None
     stored: tuple[str, ...] = ()  # dtypes of the suspect's slices
+    basis: InAnyBasis | None = None
+    angles: GramNumbering | None = None
+    table: float | None = None  # the cosine of embeddings in the basis that was recognised
+    changes: tuple[str, ...] = ()  # of shape
 
 
 def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
@@ -69,13 +78,14 @@ def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
     identity = measured.identity
     if identity.statistic and identity.statistic >= min(2, identity.n):
         kind = "identical" if identity.statistic == identity.n else "partly identical"
+        kind = joined([kind, *evidence.changes])
         return Judgement("verbatim", Step.BYTES, identity.pvalue, identity.effect, kind)
     found = _aligned(evidence, numbers, pvalue, effect)
     if found is not None and found.accuses:
         mapped = _by_layers(evidence, numbers)
         explains_more = mapped is not None and len(mapped.layers) > len(found.layers)
         return mapped if mapped is not None and mapped.accuses and explains_more else found
-    for step in (_matching, _by_layers, _by_alignment):
+    for step in (_matching, _by_layers, _in_any_basis, _by_angles, _by_alignment):
         other = step(evidence, numbers)
         if other is not None:
             return other
@@ -97,7 +107,8 @@ def _aligned(
         return Judgement("unclear", Step.ALIGNED, pvalue, effect)
     learnt = _learnt(evidence, numbers)
     if strongest >= numbers.derived_from(component) or learnt:
-        kind = _kind(evidence, numbers, inherited)
+        kind = kind_in_place(measured, evidence.stored, numbers, inherited)
+        kind = joined([kind, *evidence.changes])
         return Judgement("derived", Step.ALIGNED, pvalue, strongest, kind, inherited)
     return Judgement("shared_initialisation", Step.ALIGNED, pvalue, effect, "shared initialisation")
 
@@ -121,19 +132,6 @@ def _inherited_layers(measured: Measured, numbers: WeightsCalibration) -> tuple[
     bar = numbers.derived_from(measured.component)
     layers = {layer: value for layer, value in measured.by_layer().items() if layer >= 0}
     return tuple(layer for layer, value in layers.items() if value >= bar)
-
-
-def _kind(evidence: Evidence, numbers: WeightsCalibration, inherited: tuple[int, ...]) -> str:
-    measured = evidence.measured
-    layers = [layer for layer in measured.by_layer() if layer >= 0]
-    if layers and inherited and len(inherited) <= numbers.layer_share * len(layers):
-        return "partial reuse"
-    if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros:
-        return "pruned copy"
-    effect = measured.similarity or 0.0
-    if any(dtype in ("I8", "U8", "F8_E4M3", "F8_E5M2") for dtype in evidence.stored):
-        return "quantised copy"
-    return "fine-tune" if effect >= numbers.fine_tune else "continued pretraining"
 
 
 def _matching(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
@@ -167,6 +165,47 @@ def _by_layers(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | N
     return Judgement(relation, Step.LAYERS, pvalue, layers.statistic, kind, mapped)
 
 
+def _in_any_basis(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+    """Judge what was recognised without regard to basis, order and width.
+
+    A table of embeddings is told from one that was learnt in the taken basis by nothing that
+    has a null: for tables it is a lead.
+    """
+    found = evidence.basis
+    if found is None:
+        return None
+    pvalue = min(1.0, numbers.tests * found.match.pvalue)
+    effect = found.match.effect
+    if pvalue > numbers.alpha or effect < numbers.agreement_none:
+        return None
+    kind = joined(kinds_in_any_basis(found, numbers, evidence.changes))
+    inherited = tuple(layer.ours[0] for layer in found.match.inherited(numbers.agreement_inherited))
+    relation = "derived" if effect >= numbers.agreement_inherited else "unclear"
+    if evidence.measured.component in TABLES:
+        if evidence.table is None or evidence.table < numbers.table_in_basis:
+            return None
+        return Judgement("unclear", Step.BASIS, pvalue, evidence.table, kind)
+    if found.values is not None:
+        agreed, size, tail = found.values
+        pvalue, effect = min(1.0, numbers.tests * max(tail, found.match.pvalue)), agreed / size
+        if pvalue > numbers.alpha or effect < numbers.agreement_none:
+            return None
+        relation = "derived" if effect >= numbers.agreement_inherited else "unclear"
+    return Judgement(relation, Step.BASIS, pvalue, effect, kind, tuple(dict.fromkeys(inherited)))
+
+
+def _by_angles(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+    found = evidence.angles
+    if found is None:
+        return None
+    pvalue = min(1.0, numbers.tests * found.pvalue)
+    if pvalue > numbers.alpha or found.effect < numbers.angles_shared:
+        return None
+    relation = "derived" if found.effect >= numbers.angles_derived else "unclear"
+    kind = joined(["rotated or renumbered channels", *evidence.changes])
+    return Judgement(relation, Step.ANGLES, pvalue, found.effect, kind)
+
+
 def _by_alignment(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
     """Give a lead at most: what is alike after fitting has no p-value."""
     aligned = evidence.aligned
@@ -188,4 +227,8 @@ def _least(evidence: Evidence, numbers: WeightsCalibration) -> float:
         found.append(evidence.measured.agreement.pvalue)
     if evidence.layers is not None:
         found.append(evidence.layers.pvalue)
+    if evidence.basis is not None and evidence.measured.component not in TABLES:
+        found.append(evidence.basis.match.pvalue)
+    if evidence.angles is not None:
+        found.append(evidence.angles.pvalue)
     return min(1.0, numbers.tests * min(found))

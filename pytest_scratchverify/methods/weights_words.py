@@ -42,6 +42,19 @@ def shown_headline(
             effect=judgement.effect,
             p=judgement.pvalue,
         )
+    if judgement.relation == "derived" and judgement.step in (Step.BASIS, Step.ANGLES):
+        return Text(
+            "the weights come from {reference} in another order or basis ({kind}): {effect} of the"
+            " neurons of a layer are recognised, p {p}, decided by {step}"
+            if judgement.step is Step.BASIS
+            else "the weights come from {reference} in another basis ({kind}): angles between"
+            " neurons correlate by {effect}, p {p}, decided by {step}",
+            reference=reference,
+            kind=judgement.kind or "kind unknown",
+            effect=judgement.effect,
+            p=judgement.pvalue,
+            step=judgement.step.value,
+        )
     if judgement.relation == "derived":
         return Text(
             "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by {step}",
@@ -55,6 +68,13 @@ def shown_headline(
         return Text(
             "alike to {reference} once the channels are renumbered: {effect} after fitting, a"
             " lead without a p-value",
+            reference=reference,
+            effect=judgement.effect,
+        )
+    if judgement.relation == "unclear" and judgement.step is Step.BASIS:
+        return Text(
+            "alike to {reference} in the basis in which its layers were recognised: cosine"
+            " {effect}; taken along, or learnt in that basis",
             reference=reference,
             effect=judgement.effect,
         )
@@ -159,6 +179,7 @@ def details_of(
             "matching": compared.aligned.agreement,
             "renumbered": compared.aligned.moved,
         }
+    table |= _any_basis(compared)
     if compared.layers is not None:
         table["layer_map"] = {
             "pairs": [*compared.layers.pairs],
@@ -169,6 +190,35 @@ def details_of(
         table["norm_gains"] = gains_table(gains)
     if power is not None:
         table["dilution"] = {"cosine": [*power.shares], "found": [*power.found]}
+    return table
+
+
+def _any_basis(compared: Compared) -> dict[str, Json]:
+    table: dict[str, Json] = {}
+    basis, angles = compared.basis, compared.angles
+    if angles is not None:
+        table["angles"] = {
+            "layers_that_fit_best": angles.statistic,
+            "of": angles.n,
+            "p": angles.pvalue,
+            "correlation": angles.effect,
+        }
+    if basis is not None:
+        match, channels = basis.match, basis.channels
+        table["any_basis"] = {
+            "agreed": match.statistic,
+            "neurons": match.n,
+            "share": match.effect,
+            "p": match.pvalue,
+            "kept_number": match.kept,
+            "layers": [
+                [*map(str, layer.ours), *map(str, layer.theirs), round(layer.share, 4)]
+                for layer in match.layers
+            ],
+            "channels_alike": channels.alike if channels else None,
+            "channels_kept": channels.kept if channels else None,
+            "table_cosine": compared.table,
+        }
     return table
 
 

@@ -1,0 +1,61 @@
+"""Names what was done to a copy, as far as it can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_scratchverify.methods.weights_basis import LAYERS, UPCYCLED, WIDTH, InAnyBasis
+from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights_measure import Measured
+
+QUANTISED = frozenset({"I8", "U8", "F8_E4M3", "F8_E5M2"})  # stored dtypes of quantised weights
+
+
+def joined(kinds: Sequence[str]) -> str:
+    """Return several kinds as one phrase, each once."""
+    return ", ".join(dict.fromkeys(kinds))
+
+
+def kind_in_place(
+    measured: Measured,
+    stored: Sequence[str],
+    numbers: WeightsCalibration,
+    inherited: tuple[int, ...],
+) -> str:
+    """Name the kind of a copy whose weights are in their places."""
+    layers = [layer for layer in measured.by_layer() if layer >= 0]
+    if layers and inherited and len(inherited) <= numbers.layer_share * len(layers):
+        return "partial reuse"
+    if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros:
+        return "pruned copy"
+    effect = measured.similarity or 0.0
+    if any(dtype in QUANTISED for dtype in stored):
+        return "quantised copy"
+    return "fine-tune" if effect >= numbers.fine_tune else "continued pretraining"
+
+
+def kinds_in_any_basis(
+    found: InAnyBasis, numbers: WeightsCalibration, changes: Sequence[str]
+) -> list[str]:
+    """Name the disguises of a copy that was recognised without regard to basis and order."""
+    kinds = []
+    channels = found.channels
+    if channels is not None and channels.alike < numbers.channels_alike:
+        kinds.append("rotated")
+    elif channels is not None and channels.kept < 0.5:
+        kinds.append("renumbered channels")
+    if found.widths:
+        kinds.append(WIDTH)
+    elif found.match.kept < 0.5:
+        kinds.append("renumbered neurons")
+    if found.upcycled:
+        kinds.append(UPCYCLED)
+    inherited = found.match.inherited(numbers.agreement_inherited)
+    if not found.upcycled and any(layer.ours[0] != layer.theirs[0] for layer in inherited):
+        kinds.append(LAYERS)
+    elif any(layer.ours[1] != layer.theirs[1] for layer in inherited) and not found.upcycled:
+        kinds.append("renumbered experts")
+    if found.zeros[0] - found.zeros[1] >= numbers.pruned_zeros:
+        kinds.append("pruned copy")
+    kinds += [change for change in changes if change not in kinds]
+    return kinds or ["continued pretraining"]
