@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -29,6 +30,24 @@ def artifacts(scratch_session: Session) -> Callable[[ModelSpec], Any]:
     from pytest_scratchverify._stores import open_model  # noqa: PLC0415 - brings the hub client
 
     return lambda spec: open_model(scratch_session, spec)
+
+
+@pytest.fixture(scope="session")
+def references(
+    scratch_session: Session, artifacts: Callable[[ModelSpec], Any]
+) -> Callable[[ModelSpec], dict[str, Any]]:
+    """Open everything that a model is compared with, by name; what does not open is left out."""
+    from pytest_scratchverify.errors import Unavailable  # noqa: PLC0415
+
+    def of(model: ModelSpec) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for pair in scratch_session.pairs:
+            if pair.model == model:
+                with suppress(Unavailable):
+                    found[pair.reference.name] = artifacts(pair.reference)
+        return found
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ import pytest
 from pytest_scratchverify.methods.disclosure import names_base_model
 from pytest_scratchverify.methods.shard_digests import shard_digests
 from pytest_scratchverify.methods.weights import Question, weights_origin
+from pytest_scratchverify.methods.weights_compare import Effort
+from pytest_scratchverify.methods.weights_merge import weights_merge
 
 pytestmark = pytest.mark.weights
 
@@ -26,3 +28,13 @@ def test_component_is_not_inherited(pair, component, artifacts, calibration, rea
     question = Question(pair=pair, component=component, declared=declared, **reading)
     finding = record(weights_origin(question, ours, theirs, calibration("weights")))
     assert not finding.derived, finding.headline
+
+
+@pytest.mark.scratch("weights.merge", component="text_decoder", depth="quick")
+def test_decoder_is_no_merge(model, references, artifacts, calibration, reading, record):
+    """What is in the model of several references at once: a kind, and no accusation."""
+    theirs = references(model)
+    found = weights_merge(
+        model, artifacts(model), theirs, calibration("weights"), Effort(**reading)
+    )
+    assert not record(found).derived, found.headline

@@ -33,6 +33,10 @@ class WeightsCalibration:
     table_in_basis: float
     angles_shared: float
     angles_derived: float
+    merge_kin: float
+    merge_share: float
+    merge_mixture: float
+    merge_explained: float
     layer_share: float
     fine_tune: float
     pruned_zeros: float

@@ -116,7 +116,9 @@ def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
             recognised = match.pvalue <= alpha and match.effect >= share
             passed = recognised is (kind == "positive")
         value = None if match is None else match.effect
-        found.append(Control(kind=kind, pair=(parent, f"{name}, disguised"), passed=passed, value=value))
+        found.append(
+            Control(kind=kind, pair=(parent, f"{name}, disguised"), passed=passed, value=value)
+        )
     return found[0], found[1]
 
 

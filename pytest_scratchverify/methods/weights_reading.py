@@ -63,7 +63,8 @@ class Checkpoint:
         index = store.tensor_index()
         self.index_record = index.record
         self.inventory: Inventory = take_inventory(index.value)
-        self.total_bytes = index.value.total_bytes
+        # Whole files, because their headers are read too.
+        self.total_bytes = index.record.bytes_total or index.value.total_bytes
 
     @cached_property
     def components(self) -> tuple[Component, ...]:

@@ -147,6 +147,7 @@ def _verdict(
     *,
     because: Sequence[Text] = (),
     missing: Sequence[Text] = (),
+    kind: str | None = None,
 ) -> ComponentVerdict:
     reasons = list(because) or ([finding.headline] if finding else [])
     return ComponentVerdict(
@@ -155,11 +156,16 @@ def _verdict(
         because=tuple(reasons),
         missing=tuple(missing),
         reference=finding.reference if finding else None,
-        kind=finding.kind if finding else None,
+        kind=kind or (finding.kind if finding else None),
         p_adjusted=case.adjusted.get(finding.id) if finding else None,
         effect=finding.effect.value if finding and finding.effect else None,
         findings=tuple(sorted(f.id for f in case.findings)),
     )
+
+
+def _merge(case: _Case) -> Finding | None:
+    """Return the finding that several parents were mixed: it says more than any one of them."""
+    return next((f for f in case.findings if f.relation == "merge"), None)
 
 
 def _accused(case: _Case) -> ComponentVerdict | None:
@@ -172,7 +178,11 @@ def _accused(case: _Case) -> ComponentVerdict | None:
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in {"shared_ancestry", "shared_initialisation"}:
         return None
-    return _verdict(case, Verdict.DERIVED, strongest)
+    merge = _merge(case)
+    if merge is None:
+        return _verdict(case, Verdict.DERIVED, strongest)
+    because = [strongest.headline, merge.headline]
+    return _verdict(case, Verdict.DERIVED, strongest, because=because, kind=merge.kind)
 
 
 def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float, str]]:

@@ -125,7 +125,7 @@ def bytes_read(model: ModelVerdict) -> Text:
             "{read} of {total} of weights ({share}), {other} of other files",
             read=size(model.bytes_read),
             total=size(model.bytes_total),
-            share=f"{100 * model.bytes_read / model.bytes_total:.2g} %",
+            share=_percent(model.bytes_read / model.bytes_total),
             other=size(model.other_bytes),
         )
     return Text(
@@ -133,6 +133,11 @@ def bytes_read(model: ModelVerdict) -> Text:
         read=size(model.bytes_read),
         other=size(model.other_bytes),
     )
+
+
+def _percent(share: float) -> str:
+    percent = min(100.0, 100 * share)
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
 def size(number: int) -> str:
