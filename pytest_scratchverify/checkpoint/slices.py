@@ -216,7 +216,9 @@ def block_of(matrix: Matrix, seed: str = SEED) -> Block:
         return Block(matrix, 0, matrix.rows)
     if matrix.slot.component == Component.ROUTER_EXPERTS.value:
         # Tens of thousands of matrices: a few rows of many say more than many of a few.
-        count = min(matrix.rows, max(4, EXPERT_ELEMENTS // matrix.cols))
+        # Of a router ten, since fewer rows have too few angles among them.
+        fewest = 10 if matrix.slot.kind == "router" else 4
+        count = min(matrix.rows, max(fewest, EXPERT_ELEMENTS // matrix.cols))
     else:
         # A table outside of the layers is alone: what its layers do not use, its rows may.
         elements = BLOCK_ELEMENTS * (2 if matrix.slot.layer < 0 else 1)

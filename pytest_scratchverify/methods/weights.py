@@ -2,11 +2,12 @@
 
 Escalates in the order of cost and stops when the question is decided: equal numbers, the
 aligned numbering of neurons and channels, matchings that see through renumbered neurons, the
-map of layers. Controls run with every question; one that fails or says nothing voids it. Not
-comparable is never support, and "nothing found" counts only with the power that is printed.
+map of layers, and layers recognised in any basis and width. Controls run with every question;
+one that fails or says nothing voids it. Not comparable is never support, and "nothing found"
+counts only with the power that is printed.
 
-It cannot see distillation, which copies answers and no weights, nor a model whose channels
-were renumbered or rotated together with new embeddings (docs/methods/weights.md).
+It cannot see distillation, which copies answers and no weights, and not every disguise at every
+depth (docs/methods/weights.md): the sentence on power says which would have been found.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pytest_scratchverify.checkpoint.design import read_designs
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.architecture import trained_components
-from pytest_scratchverify.methods.weights_basis import SIBLINGS, groups_of
+from pytest_scratchverify.methods.weights_basis import SIBLINGS, TABLES, groups_of
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_compare import Compared, Effort, compare
 from pytest_scratchverify.methods.weights_controls import (
@@ -30,7 +31,13 @@ from pytest_scratchverify.methods.weights_controls import (
     self_permuted,
 )
 from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, Step, judge
-from pytest_scratchverify.methods.weights_power import curve, power_of
+from pytest_scratchverify.methods.weights_power import (
+    PowerMeasured,
+    by_angles,
+    curve,
+    in_any_basis,
+    power_of,
+)
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
 from pytest_scratchverify.methods.weights_words import (
     details_of,
@@ -52,7 +59,6 @@ from pytest_scratchverify.model.evidence import (
 )
 from pytest_scratchverify.model.spec import Pair
 from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.stats.dilution import DilutionCurve
 from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarity
 
 METHOD = "weights.origin"
@@ -98,6 +104,7 @@ def weights_origin(
         depth=question.depth,
         limit=question.limit,
         layer_threshold=numbers.shared_from(component),
+        derived_threshold=numbers.derived_from(component),
     )
     compared = compare(sides, component, effort)
     if compared is None:
@@ -124,7 +131,7 @@ def weights_origin(
     if judgement.relation is None and not compared.measured.elements:
         return _not_comparable(question, sides)
     judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
-    power = None if judgement.relation else curve(component, compared.probe, numbers)
+    power = None if judgement.relation else _power(component, compared, numbers)
     return _finding(question, compared, Result(gains, judgement, controls, power))
 
 
@@ -135,12 +142,20 @@ class Result:
     gains: GainSimilarity | None
     judgement: Judgement
     controls: tuple[Control, ...]
-    power: DilutionCurve | None
+    power: PowerMeasured | None
 
     @property
     def powered(self) -> bool:
         """Whether anything would have been found."""
-        return self.power is not None and self.power.minimum_detectable_effect is not None
+        return power_of(self.power) is not None
+
+
+def _power(component: Component, compared: Compared, numbers: WeightsCalibration) -> PowerMeasured:
+    return PowerMeasured(
+        curve(component, compared.probe, numbers),
+        None if component in TABLES else in_any_basis(compared.basis, numbers),
+        by_angles(component, compared.probe, numbers),
+    )
 
 
 def _finding(question: Question, compared: Compared, result: Result) -> Finding:
@@ -180,7 +195,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
             *compared.sides.ledgers[1].as_records(),
         ),
         remedy=_remedy(outcome, question, compared, result),
-        details=details_of(compared, result.gains, judgement, power),
+        details=details_of(compared, result.gains, judgement, power.curve if power else None),
     )
 
 

@@ -9,7 +9,7 @@ neurons keep their angles in their order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from pytest_scratchverify.methods.weights_alignment import read_table
 from pytest_scratchverify.methods.weights_measure import NEURON_GROUPS, Batch
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, Sides
 from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.stats.anchored_matching import Anchors, agreement
+from pytest_scratchverify.stats.anchored_matching import Anchors, Views, agreement
 from pytest_scratchverify.stats.anchored_search import (
     DISPERSION,
     AnchoredMatch,
@@ -85,6 +85,7 @@ class InAnyBasis:
     widths: bool
     zeros: tuple[float, float]
     values: tuple[int, int, float] | None = None
+    views: Mapping[Key, Views] = field(default_factory=dict, repr=False)
 
 
 def compare_in_any_basis(
@@ -125,6 +126,7 @@ def compare_in_any_basis(
         widths=shapes[0] != shapes[1],
         zeros=(_zeros(ours), _zeros(theirs)),
         values=_values(sides, match.anchors) if wants_values else None,
+        views=ours,
     )
 
 

@@ -23,6 +23,7 @@ from pytest_scratchverify.checkpoint.slices import (
 )
 from pytest_scratchverify.methods.weights_alignment import Aligned, align
 from pytest_scratchverify.methods.weights_basis import (
+    LAYERS,
     InAnyBasis,
     compare_angles,
     compare_in_any_basis,
@@ -86,11 +87,16 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much may be read, and from which similarity on layers count as mapped."""
+    """How much may be read, and when a question is decided.
+
+    From `layer_threshold` on a layer counts as mapped; below `derived_threshold` what is alike
+    in place is looked at in any basis too.
+    """
 
     depth: str = "quick"
     limit: int | None = None
     layer_threshold: float = 0.3
+    derived_threshold: float = 0.6
 
 
 def total_budget(effort: Effort) -> int | None:
@@ -118,9 +124,10 @@ def compare(sides: Sides, component: Component, effort: Effort) -> Compared | No
     layers = _layers(sides, measured, budget, effort)
     part = None if budget is None else int(budget * LAYERS_SHARE)
     open_question = measured.pvalue > DECIDED
+    weak = (measured.similarity or 0.0) < effort.derived_threshold
     undecided = open_question and component in ALIGNED
     basis = None
-    if open_question and component is not Component.PROJECTOR:
+    if (open_question or weak) and component is not Component.PROJECTOR:
         spent = sum(block.nbytes for block in source.blocks)
         spare = None if budget is None else max(0, budget - 2 * (part or 0) - spent)
         basis = compare_in_any_basis(sides, component, source.blocks, spare)
@@ -194,7 +201,8 @@ def _layers(
         return None
     layers = [value for layer, value in measured.by_layer().items() if layer >= 0]
     explained = sum(value >= effort.layer_threshold for value in layers)
-    if measured.pvalue <= DECIDED and 2 * explained > len(layers):
+    moved = LAYERS in shape_changes(sides, component)
+    if measured.pvalue <= DECIDED and 2 * explained > len(layers) and not moved:
         return None
     part = None if budget is None else int(budget * LAYERS_SHARE)
     return map_layers(sides, component, budget=part, threshold=effort.layer_threshold)

@@ -19,6 +19,7 @@ from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Batch, Measured, measure
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Control
+from pytest_scratchverify.stats.anchored_matching import disguised
 from pytest_scratchverify.stats.anchored_search import Key, anchored_match
 from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarity
 
@@ -110,7 +111,8 @@ def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
     found = []
     for name, kind in ((child, "positive"), (stranger, "negative")):
         ours, theirs = _whole_blocks(name), _whole_blocks(parent)
-        match = anchored_match(_disguised(ours), theirs) if ours and theirs else None
+        rng = np.random.default_rng(20260109)
+        match = anchored_match(disguised(ours, rng), theirs) if ours and theirs else None
         passed = None
         if match is not None:
             recognised = match.pvalue <= alpha and match.effect >= share
@@ -135,24 +137,6 @@ def _whole_blocks(name: str) -> dict[Key, list[Array]]:
         views = [parts["gate"] * gains, parts["up"] * gains, parts["down"].T.copy()]
         found[slot.layer, slot.expert] = views
     return found
-
-
-def _disguised(blocks: dict[Key, list[Array]]) -> dict[Key, list[Array]]:
-    rng = np.random.default_rng(20260109)
-    out: dict[Key, list[Array]] = {}
-    turn: Array | None = None
-    for key, views in sorted(blocks.items()):
-        height, width = views[0].shape
-        if turn is None:
-            turn = np.linalg.qr(rng.normal(size=(width, width)))[0].astype(np.float32)
-        order = rng.permutation(height)
-        factor = (np.exp(rng.normal(0, 0.5, height)) * rng.choice([-1, 1], height))[:, None]
-        scales = (np.ones_like(factor), factor, 1 / factor)
-        out[key] = [
-            ((view * scale) @ turn)[order].astype(np.float32)
-            for view, scale in zip(views, scales, strict=True)
-        ]
-    return out
 
 
 def self_permuted(

@@ -13,7 +13,12 @@ from enum import StrEnum
 from pytest_scratchverify.methods.weights_alignment import Aligned
 from pytest_scratchverify.methods.weights_basis import TABLES, InAnyBasis
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
-from pytest_scratchverify.methods.weights_kinds import joined, kind_in_place, kinds_in_any_basis
+from pytest_scratchverify.methods.weights_kinds import (
+    joined,
+    kind_in_place,
+    kinds_in_any_basis,
+    more_kinds,
+)
 from pytest_scratchverify.methods.weights_measure import Measured
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.stats.gram_numbering import GramNumbering
@@ -78,9 +83,14 @@ def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
     identity = measured.identity
     if identity.statistic and identity.statistic >= min(2, identity.n):
         kind = "identical" if identity.statistic == identity.n else "partly identical"
-        kind = joined([kind, *evidence.changes])
+        kind = joined([kind, *_more(evidence, numbers)])
         return Judgement("verbatim", Step.BYTES, identity.pvalue, identity.effect, kind)
     found = _aligned(evidence, numbers, pvalue, effect)
+    if found is not None and found.relation == "shared_initialisation":
+        # Twins share what was drawn, and in no layer the neurons that training made of it.
+        recognised = _in_any_basis(evidence, numbers)
+        if recognised is not None and recognised.relation == "derived":
+            return recognised
     if found is not None and found.accuses:
         mapped = _by_layers(evidence, numbers)
         explains_more = mapped is not None and len(mapped.layers) > len(found.layers)
@@ -108,9 +118,13 @@ def _aligned(
     learnt = _learnt(evidence, numbers)
     if strongest >= numbers.derived_from(component) or learnt:
         kind = kind_in_place(measured, evidence.stored, numbers, inherited)
-        kind = joined([kind, *evidence.changes])
+        kind = joined([kind, *_more(evidence, numbers)])
         return Judgement("derived", Step.ALIGNED, pvalue, strongest, kind, inherited)
     return Judgement("shared_initialisation", Step.ALIGNED, pvalue, effect, "shared initialisation")
+
+
+def _more(evidence: Evidence, numbers: WeightsCalibration) -> list[str]:
+    return [*more_kinds(evidence.measured, evidence.basis, numbers), *evidence.changes]
 
 
 def _learnt(evidence: Evidence, numbers: WeightsCalibration) -> bool:

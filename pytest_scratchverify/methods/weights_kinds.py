@@ -8,12 +8,35 @@ from pytest_scratchverify.methods.weights_basis import LAYERS, UPCYCLED, WIDTH, 
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
 
+CONTINUED, RESCALED = "continued pretraining", "rescaled"
+HEADS, BLOCKS = frozenset({"q", "k", "v", "o"}), frozenset({"gate", "up", "down"})
 QUANTISED = frozenset({"I8", "U8", "F8_E4M3", "F8_E5M2"})  # stored dtypes of quantised weights
 
 
 def joined(kinds: Sequence[str]) -> str:
     """Return several kinds as one phrase, each once."""
     return ", ".join(dict.fromkeys(kinds))
+
+
+def more_kinds(
+    measured: Measured, basis: InAnyBasis | None, numbers: WeightsCalibration
+) -> list[str]:
+    """Name what else was done to a copy that was recognised by what is in its place."""
+    found: list[str] = []
+    if basis is not None and basis.match.effect >= numbers.agreement_inherited:
+        found = [
+            k for k in kinds_in_any_basis(basis, numbers, ()) if k not in (CONTINUED, RESCALED)
+        ]
+    heads, blocks = _by_kind(measured, HEADS), _by_kind(measured, BLOCKS)
+    bar = numbers.derived_from(measured.component)
+    if heads is not None and blocks is not None and heads < bar / 2 and blocks >= bar:
+        found.append("renumbered or rotated heads")
+    return found
+
+
+def _by_kind(measured: Measured, kinds: frozenset[str]) -> float | None:
+    values = [item.value for item in measured.similar if item.slot.kind in kinds]
+    return sum(values) / len(values) if values else None
 
 
 def kind_in_place(
@@ -31,7 +54,7 @@ def kind_in_place(
     effect = measured.similarity or 0.0
     if any(dtype in QUANTISED for dtype in stored):
         return "quantised copy"
-    return "fine-tune" if effect >= numbers.fine_tune else "continued pretraining"
+    return "fine-tune" if effect >= numbers.fine_tune else CONTINUED
 
 
 def kinds_in_any_basis(
@@ -58,4 +81,4 @@ def kinds_in_any_basis(
     if found.zeros[0] - found.zeros[1] >= numbers.pruned_zeros:
         kinds.append("pruned copy")
     kinds += [change for change in changes if change not in kinds]
-    return kinds or ["continued pretraining"]
+    return kinds or [RESCALED]

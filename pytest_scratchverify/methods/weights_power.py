@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.slices import Slot
+from pytest_scratchverify.methods.weights_basis import InAnyBasis, compare_angles
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Batch, Measure
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Power
 from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.stats.anchored_matching import disguised
+from pytest_scratchverify.stats.anchored_search import anchored_match
 from pytest_scratchverify.stats.dilution import DilutionCurve, dilution_curve
 
 Array = NDArray[np.float32]
 
 DRAWS = 20
+AGAIN = 512  # neurons of a layer, up to which matching is repeated for its power
 
 
 def curve(component: Component, probe: Batch, numbers: WeightsCalibration) -> DilutionCurve:
@@ -42,19 +47,84 @@ def curve(component: Component, probe: Batch, numbers: WeightsCalibration) -> Di
     )
 
 
-def power_of(found: DilutionCurve | None) -> Power | None:
-    """Say it in words; None where nothing would have been found."""
-    if found is None or found.minimum_detectable_effect is None or found.power is None:
+def in_any_basis(basis: InAnyBasis | None, numbers: WeightsCalibration) -> float | None:
+    """Measure at which cosine the suspect's own layers are recognised in another basis.
+
+    None where they were not looked at so, or are too many to be matched again and again.
+    """
+    if basis is None or max(len(views[0]) for views in basis.views.values()) > AGAIN:
         return None
-    effect, power = found.minimum_detectable_effect, found.power
-    return Power(
-        minimum_detectable_effect=effect,
-        power=power,
-        description=Text(
+    rng = np.random.default_rng(519)
+    for share in (s for s in numbers.dilution if s >= numbers.agreement_inherited):
+        faint = {
+            key: [_diluted(view, share, rng) for view in views]
+            for key, views in basis.views.items()
+        }
+        found = anchored_match(disguised(faint, rng), basis.views)
+        significant = found is not None and numbers.tests * found.pvalue <= numbers.alpha
+        if found is not None and significant and found.effect >= numbers.agreement_inherited:
+            return share
+    return None
+
+
+def by_angles(component: Component, probe: Batch, numbers: WeightsCalibration) -> float | None:
+    """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
+    rng = np.random.default_rng(520)
+    for share in (s for s in numbers.dilution if s >= numbers.shared_from(component)):
+        faint = {piece: (a, _diluted(a, share, rng)) for piece, (a, _) in probe.items()}
+        found = compare_angles(faint, component)
+        if found is None:
+            return None
+        if numbers.tests * found.pvalue <= numbers.alpha and found.effect >= numbers.angles_shared:
+            return share
+    return None
+
+
+def _diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
+    noise = rng.standard_normal(values.shape, np.float32) * float(values.std())
+    mixed: Array = (share * values + np.sqrt(1 - share**2) * noise).astype(np.float32)
+    return mixed
+
+
+@dataclass(frozen=True, slots=True)
+class PowerMeasured:
+    """What the same bytes would have found: in place, and from which cosines on otherwise."""
+
+    curve: DilutionCurve | None
+    any_basis: float | None
+    angles: float | None
+
+
+def power_of(found: PowerMeasured | None) -> Power | None:
+    """Say it in words; None where nothing would have been found."""
+    curve = found.curve if found else None
+    if found is None or curve is None or curve.minimum_detectable_effect is None:
+        return None
+    if curve.power is None:
+        return None
+    effect, power = curve.minimum_detectable_effect, curve.power
+    words = {"effect": effect, "power": power}
+    if found.any_basis is not None:
+        description = Text(
+            "weights as weakly inherited as cosine {effect}, in their order, would have been"
+            " found with probability {power}, and whole layers in any other order or basis from"
+            " cosine {other} on",
+            **words,
+            other=found.any_basis,
+        )
+    elif found.angles is not None:
+        description = Text(
+            "weights as weakly inherited as cosine {effect}, in their order, would have been"
+            " found with probability {power}, and a copy in another basis from cosine {other} on;"
+            " not one whose neurons were renumbered as well as its channels",
+            **words,
+            other=found.angles,
+        )
+    else:
+        description = Text(
             "weights as weakly inherited as cosine {effect}, in their order, would have been"
             " found with probability {power}; a copy whose channels were renumbered together with"
             " new embeddings, or rotated, would not",
-            effect=effect,
-            power=power,
-        ),
-    )
+            **words,
+        )
+    return Power(minimum_detectable_effect=effect, power=power, description=description)

@@ -42,12 +42,19 @@ def shown_headline(
             effect=judgement.effect,
             p=judgement.pvalue,
         )
-    if judgement.relation == "derived" and judgement.step in (Step.BASIS, Step.ANGLES):
+    if judgement.relation == "derived" and judgement.step is Step.BASIS:
         return Text(
             "the weights come from {reference} in another order or basis ({kind}): {effect} of the"
-            " neurons of a layer are recognised, p {p}, decided by {step}"
-            if judgement.step is Step.BASIS
-            else "the weights come from {reference} in another basis ({kind}): angles between"
+            " neurons of a layer are recognised, p {p}, decided by {step}",
+            reference=reference,
+            kind=judgement.kind or "kind unknown",
+            effect=judgement.effect,
+            p=judgement.pvalue,
+            step=judgement.step.value,
+        )
+    if judgement.relation == "derived" and judgement.step is Step.ANGLES:
+        return Text(
+            "the weights come from {reference} in another basis ({kind}): the angles between"
             " neurons correlate by {effect}, p {p}, decided by {step}",
             reference=reference,
             kind=judgement.kind or "kind unknown",

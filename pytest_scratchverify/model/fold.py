@@ -11,7 +11,7 @@ Pure: no clock, no order of arrival, no averages. Three laws, tested as properti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Direction, Finding, Intent, Level, Outcome
@@ -147,7 +147,6 @@ def _verdict(
     *,
     because: Sequence[Text] = (),
     missing: Sequence[Text] = (),
-    kind: str | None = None,
 ) -> ComponentVerdict:
     reasons = list(because) or ([finding.headline] if finding else [])
     return ComponentVerdict(
@@ -156,7 +155,7 @@ def _verdict(
         because=tuple(reasons),
         missing=tuple(missing),
         reference=finding.reference if finding else None,
-        kind=kind or (finding.kind if finding else None),
+        kind=finding.kind if finding else None,
         p_adjusted=case.adjusted.get(finding.id) if finding else None,
         effect=finding.effect.value if finding and finding.effect else None,
         findings=tuple(sorted(f.id for f in case.findings)),
@@ -179,10 +178,10 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     if strongest.relation in {"shared_ancestry", "shared_initialisation"}:
         return None
     merge = _merge(case)
+    verdict = _verdict(case, Verdict.DERIVED, strongest)
     if merge is None:
-        return _verdict(case, Verdict.DERIVED, strongest)
-    because = [strongest.headline, merge.headline]
-    return _verdict(case, Verdict.DERIVED, strongest, because=because, kind=merge.kind)
+        return verdict
+    return replace(verdict, because=(merge.headline, *verdict.because), kind=merge.kind)
 
 
 def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float, str]]:

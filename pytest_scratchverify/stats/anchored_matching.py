@@ -11,9 +11,10 @@ the anchors were not fitted to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from pytest_scratchverify.stats.label_matching import best_renumbering
 Array = NDArray[np.float32]
 Order = NDArray[np.intp]
 Views = Sequence[Array]  # [gate, up, down'] of one layer or expert: rows are neurons
+
+K = TypeVar("K")
 
 QUANTILES = 24
 REFINEMENTS = 8
@@ -170,3 +173,24 @@ def agreement(ours: Views, theirs: Views, anchors: Anchors, *, signed: bool = Tr
     one = best_renumbering(first if signed else np.abs(first))
     two = best_renumbering(np.abs(second))
     return np.where((one == two) & (one >= 0), one, -1)
+
+
+def disguised(blocks: Mapping[K, Views], rng: np.random.Generator) -> dict[K, list[Array]]:
+    """Rotate, renumber and rescale a network's blocks: what a control must see through.
+
+    All blocks get one rotation; neurons are renumbered in each, and what they read and write is
+    rescaled, with signs, so that the network computes what it did.
+    """
+    width = next(iter(blocks.values()))[0].shape[1]
+    turn = np.linalg.qr(rng.normal(size=(width, width)))[0].astype(np.float32)
+    found: dict[K, list[Array]] = {}
+    for key, views in blocks.items():
+        size = len(views[0])
+        order = rng.permutation(size)
+        factor = (np.exp(rng.normal(0, 0.5, size)) * rng.choice([-1, 1], size))[:, None]
+        scales = (np.ones_like(factor), factor, 1 / factor)
+        found[key] = [
+            ((view * scale) @ turn)[order].astype(np.float32)
+            for view, scale in zip(views, scales, strict=False)
+        ]
+    return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.centring import cosine
+from pytest_scratchverify.stats.centring import cosine, is_degenerate
 
 Array = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def gain_similarity(
     Parameters
     ----------
     pairs : sequence of (d,) array pairs
-        Gains of the same norm of the same layer in two models; degenerate ones left out.
+        Gains of the same norm of the same layer in two models; constant ones are left out.
         Of several lengths the commonest counts: the residual stream's.
     rng : numpy.random.Generator
         Draws the renumberings.
@@ -123,6 +123,8 @@ def gain_similarity(
 
 
 def _of_one_length(pairs: Sequence[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+    """Leave out gains that are constant (folded into the next matrix) and odd lengths."""
+    pairs = [(a, b) for a, b in pairs if not (is_degenerate(a) or is_degenerate(b))]
     lengths = [len(a) for a, _ in pairs]
     usual = max(set(lengths), key=lambda size: (lengths.count(size), size), default=0)
     return [(a, b) for a, b in pairs if len(a) == usual]

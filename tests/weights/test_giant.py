@@ -9,6 +9,7 @@ import pytest
 from tests.hub.server import LoopbackHub
 from tests.running import ROOT, run_suites
 from tests.weights.giant import giant, shapes
+from tests.weights.giant_disguises import disguised, merged
 
 READY = ROOT / "tests" / "zoo" / "ready"
 QUICK = 16_000_000
@@ -54,3 +55,39 @@ def test_a_terabyte_is_judged_from_sixteen_megabytes(name, outcome, code, hub, t
     if outcome == "derived":
         assert all(f["replications"] >= 2 for f in found.values())
         assert all(f["pvalue"] < 1e-6 for f in found.values())
+
+
+@pytest.fixture(scope="module")
+def forged(hub):
+    """Add the base in another order, in another basis, and mixed with its own child."""
+    ours = READY / "s0" / "tokenizer.json"
+    hub.add_repo("giant/renumbered", disguised(1, ours, rotated=False))
+    hub.add_repo("giant/rotated", disguised(1, ours, rotated=True))
+    hub.add_repo("giant/merged", merged(1, 3, 0.4, ours))
+    return hub
+
+
+@pytest.mark.parametrize("name", ["renumbered", pytest.param("rotated", marks=pytest.mark.slow)])
+def test_a_terabyte_in_another_basis_is_recognised_from_sixteen_megabytes(name, forged, tmp_path):
+    model = f"giant/{name}"
+    components = ("--component", "text_decoder", "--component", "router_experts")
+    arguments = ("--model", model, "--against", "giant/base", "-k", "component_is_not_inherited")
+    ran = run_suites(*arguments, *components, home=tmp_path, env=forged.environment(tmp_path))
+    found = {f["component"]: f for f in ran.run["findings"] if f["method"] == "weights.origin"}
+    for part in ("text_decoder", "router_experts"):
+        assert (found[part]["outcome"], found[part]["relation"]) == ("derived", "derived")
+        assert found[part]["details"]["step"] == "angles between neurons"
+        assert found[part]["pvalue"] < 1e-6
+        assert found[part]["replications"] >= 2
+    assert ran.model(model)["bytes_read"] <= QUICK
+
+
+@pytest.mark.slow
+def test_a_merged_terabyte_is_taken_apart(forged, tmp_path):
+    against = ("--against", "giant/base", "--against", "giant/tuned")
+    arguments = ("--model", "giant/merged", *against, "-k", "decoder_is_no_merge")
+    ran = run_suites(*arguments, home=tmp_path, env=forged.environment(tmp_path))
+    [found] = [f for f in ran.run["findings"] if f["method"] == "weights.merge"]
+    assert (found["relation"], found["kind"]) == ("merge", "merge")
+    shares = dict(zip(found["details"]["parents"], found["details"]["shares"], strict=True))
+    assert shares["giant/tuned"] == pytest.approx(0.4, abs=0.05)

@@ -1,0 +1,208 @@
+"""Statistics that see through a change of basis: exact cases, invariances, null, power."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_scratchverify.methods.weights_controls import _whole_blocks
+from pytest_scratchverify.stats.anchored_matching import invariants
+from pytest_scratchverify.stats.anchored_search import (
+    DISPERSION,
+    anchored_match,
+    matched_channels,
+)
+from pytest_scratchverify.stats.gram_numbering import binomial_tail, gram_numbering
+from pytest_scratchverify.stats.merge_shares import Products, merge_shares
+
+TRAINED = {"parent": "zoo-s0", "child": "zoo-s0-cpt-long", "stranger": "zoo-s1"}
+
+
+def blocks(name):
+    return _whole_blocks(TRAINED[name])
+
+
+def turned(views, rng, *, rotate=True, renumber=True, rescale=True):
+    """Disguise the blocks of a network as a forger would."""
+    width = next(iter(views.values()))[0].shape[1]
+    basis = np.linalg.qr(rng.normal(size=(width, width)))[0] if rotate else np.eye(width)
+    found = {}
+    for key, block in views.items():
+        size = len(block[0])
+        order = rng.permutation(size) if renumber else np.arange(size)
+        factor = np.exp(rng.normal(0, 0.5, size)) * rng.choice([-1, 1], size)
+        factor = factor[:, None] if rescale else np.ones((size, 1))
+        scales = (1, factor, 1 / factor)
+        found[key] = [
+            ((view * scale) @ basis)[order].astype(np.float32)
+            for view, scale in zip(block, scales, strict=False)
+        ]
+    return found
+
+
+def random_blocks(rng, layers=3, size=40, width=24):
+    return {
+        (layer, ""): [rng.normal(size=(size, width)).astype(np.float32) for _ in range(3)]
+        for layer in range(layers)
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_disguised_descendant_is_recognised_neuron_by_neuron(seed):
+    found = anchored_match(turned(blocks("child"), np.random.default_rng(seed)), blocks("parent"))
+    assert found.effect > 0.9
+    assert found.pvalue < 1e-60
+    assert found.kept < 0.1
+    assert [layer.ours[0] for layer in found.layers] == [layer.theirs[0] for layer in found.layers]
+
+
+def test_what_was_done_is_told_by_channels_and_numbers():
+    rng = np.random.default_rng(5)
+    rotated = anchored_match(turned(blocks("child"), rng, renumber=False), blocks("parent"))
+    assert rotated.kept > 0.9
+    assert matched_channels(rotated.anchors).alike < 0.6
+    plain = anchored_match(turned(blocks("child"), rng, rotate=False), blocks("parent"))
+    assert matched_channels(plain.anchors).alike > 0.6
+    assert matched_channels(plain.anchors).kept > 0.9
+
+
+def test_strangers_agree_by_chance_whatever_is_done_to_them():
+    rng = np.random.default_rng(1)
+    counts, pvalues = [], []
+    for _ in range(30):
+        other = turned(blocks("stranger"), rng)
+        found = anchored_match(other, blocks(["parent", "child"][rng.integers(2)]))
+        counts += [layer.agreed for layer in found.layers]
+        pvalues.append(found.pvalue)
+        assert found.effect < 0.1
+    assert np.mean(counts) < DISPERSION  # the mean that the null is given
+    assert min(pvalues) > 1e-3
+
+
+@pytest.mark.slow
+def test_a_thousand_null_pairs_of_trained_blocks_are_not_accused():
+    rng = np.random.default_rng(7)
+    pvalues = []
+    for _ in range(1000):
+        kept = np.sort(rng.choice(176, 120, replace=False))
+        some = {k: [v[kept] for v in b] for k, b in blocks("stranger").items()}
+        pvalues.append(anchored_match(turned(some, rng), blocks("parent")).pvalue)
+    assert min(pvalues) > 1e-6
+    for level in (0.05, 0.01, 0.001):  # conservative: never more often than it says
+        assert np.mean(np.array(pvalues) <= level) <= level + 3 * np.sqrt(level / 1000)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15, deadline=None)
+def test_descriptions_do_not_depend_on_basis_or_scale_and_move_with_the_neurons(seed):
+    rng = np.random.default_rng(seed)
+    views = random_blocks(rng, layers=1)[0, ""]
+    same = turned({(0, ""): views}, rng, renumber=False)[0, ""]
+    np.testing.assert_allclose(invariants(views), invariants(same), atol=2e-2)
+    order = rng.permutation(len(views[0]))
+    np.testing.assert_allclose(
+        invariants([view[order] for view in views]), invariants(views)[order], atol=1e-3
+    )
+
+
+def test_narrower_and_wider_networks_are_compared():
+    rng = np.random.default_rng(2)
+    parent = blocks("parent")
+    fewer = {k: [v[:110, :52] for v in b] for k, b in blocks("child").items()}
+    found = anchored_match(fewer, parent)
+    assert found.effect > 0.5
+    assert found.pvalue < 1e-30
+    assert matched_channels(found.anchors) is None
+    assert anchored_match(turned(fewer, rng), parent).effect > 0.5
+
+
+def test_one_layer_cannot_be_cross_fitted():
+    views = random_blocks(np.random.default_rng(0), layers=1)
+    assert anchored_match(views, views) is None
+
+
+def test_binomial_tail_by_hand():
+    assert binomial_tail(2, 2, 0.5) == 0.25
+    assert binomial_tail(3, 4, 0.001) == pytest.approx(4 * 1e-9 * 0.999 + 1e-12)
+    assert binomial_tail(1, 1, 0.001) == 0.001
+
+
+def test_three_neurons_have_six_numberings():
+    """With every renumbering drawn, the true one wins alone in one of six."""
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(300):
+        ours, theirs = (rng.normal(size=(9, 30)).astype(np.float32) for _ in range(2))
+        found = gram_numbering([([ours], [theirs])], rng, draws=5)
+        hits += found.statistic
+    assert 25 < hits < 80  # 1 / (1 + draws) of 300 is 50
+
+
+def test_angles_survive_a_rotation_and_not_a_renumbering():
+    rng = np.random.default_rng(3)
+    parent, child = blocks("parent"), turned(blocks("child"), rng, renumber=False, rescale=False)
+    pairs = [(child[key][:2], parent[key][:2]) for key in parent]
+    found = gram_numbering(pairs, rng)
+    assert found.statistic == found.n == 2
+    assert found.effect > 0.5
+    moved = turned(blocks("child"), rng)
+    assert gram_numbering([(moved[k][:2], parent[k][:2]) for k in parent], rng).statistic == 0
+
+
+def test_angles_of_strangers_fit_best_as_rarely_as_they_say():
+    rng = np.random.default_rng(4)
+    parent, stranger = blocks("parent"), blocks("stranger")
+    hits = blocks_seen = 0
+    for _ in range(400):
+        other = turned(stranger, rng)
+        found = gram_numbering([(other[k][:2], parent[k][:2]) for k in parent], rng, draws=19)
+        hits, blocks_seen = hits + found.statistic, blocks_seen + found.n
+    assert abs(hits / blocks_seen - 1 / 20) < 3 * np.sqrt(0.05 * 0.95 / blocks_seen)
+
+
+@given(shares=st.lists(st.floats(0.05, 1), min_size=2, max_size=4), seed=st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_linear_merges_are_recovered_exactly(shares, seed):
+    rng = np.random.default_rng(seed)
+    weights = np.array(shares) / np.sum(shares)
+    base = rng.normal(size=(20, 30))
+    parents = [(base + 0.3 * rng.normal(size=base.shape)).astype(np.float32) for _ in shares]
+    products = Products(len(parents))
+    products.add(np.tensordot(weights, np.stack(parents), 1).astype(np.float32), parents)
+    found = merge_shares(products)
+    np.testing.assert_allclose(found.shares, weights, atol=1e-3)
+    assert found.explained > 0.999
+
+
+def test_a_child_of_one_parent_is_no_mixture():
+    rng = np.random.default_rng(1)
+    base = rng.normal(size=(60, 60)).astype(np.float32)
+    parents = [base + 0.3 * rng.normal(size=base.shape).astype(np.float32) for _ in range(3)]
+    products = Products(3)
+    products.add(parents[1] + 0.3 * rng.normal(size=base.shape).astype(np.float32), parents)
+    found = merge_shares(products)
+    assert found.explained < 0.02
+    assert found.shares[1] > 0.97
+    assert all(share >= 0 for share in found.shares)
+    assert sum(found.shares) == pytest.approx(1)
+    assert all(
+        abs(share) < 4 * error
+        for share, error in zip(found.shares[::2], found.errors[::2], strict=True)
+    )
+
+
+def test_products_add_up_in_any_order():
+    rng = np.random.default_rng(2)
+    slices = [[rng.normal(size=(4, 5)).astype(np.float32) for _ in range(3)] for _ in range(4)]
+    one, two = Products(2), Products(2)
+    for model, *parents in slices:
+        one.add(model, parents)
+    for model, *parents in reversed(slices):
+        two.add(model, parents)
+    np.testing.assert_allclose(one.gram, two.gram)
+    for left, right in combinations(range(2), 2):
+        assert one.gram[left, right] == pytest.approx(one.gram[right, left])
