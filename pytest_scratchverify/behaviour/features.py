@@ -18,18 +18,18 @@ from pytest_scratchverify.behaviour.grading import folded
 
 Float = NDArray[np.float64]
 WIDTH = 512
-UNITS = 3
+UNITS = 2
 _UNIT = re.compile(r"\w+|[^\w\s]")
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 _POLITE = re.compile(r"(습니다|니다|세요|어요|아요|예요|에요|죠)[.!?]")
 
 
 def opening(text: str) -> str | None:
-    """Return the first three words or signs of an answer; None where there are fewer.
+    """Return the first two words or signs of an answer; None where there are fewer.
 
-    Words, because models with different tokenizers have no tokens in common; three, because one
-    is shared by too many models (on the zoo, independent pairs agree on 44 % of first words and
-    on 15 % of the first three).
+    Words, because models with different tokenizers have no tokens in common. Two, because on the
+    zoo the null holds best for two: with one, independent models agree on nearly half; with three
+    and more, models of one recipe share set phrases that the other controls do not have.
     """
     units = _UNIT.findall(text)[:UNITS]
     return " ".join(units) if len(units) == UNITS else None
