@@ -38,8 +38,8 @@ THRESHOLDS = {
     "fallback_share": [0.3, "chosen: above the commonest answer of every model of `commonest`"],
     "least_excess": [0.1, "chosen: above every independent pair of `pairs`, below every fine-tune"],
     "least_excess_distance": [
-        {"response_distance": 0.06, "style": 0.1, "refusal_phrasing": 0.1},
-        "response_distance chosen as least_excess; the others by hand, no answers at hand",
+        {"response_distance": 0.2, "style": 0.1, "refusal_phrasing": 0.1},
+        "response_distance: twice the nearest independent pair (t0 t1), which fine-tunes do not reach; the others by hand, for want of answers",
     ],
     "power_share": [0.6, "chosen: a model that took over 60 % of its answers must be found"],
     "fewest_shared": [12, "chosen"],

@@ -89,10 +89,11 @@ def excess(likeness: Float, one: int, two: int, fewest: int = FEWEST) -> Excess 
     free = 1.0 - hat[tested, tested]
     deleted = residuals[tested] / free  # observed minus what the other pairs predict
     variance = max(0.0, float(residuals @ residuals - residuals[tested] ** 2 / free)) / df
+    variance = variance if variance > 1e-15 else 0.0  # rounding of equal likenesses
     spread = float(np.sqrt(variance))
     scale = np.sqrt(variance / free)
     t = float(deleted / scale) if scale > 0 else float(np.sign(deleted) * np.inf)
-    if not np.isfinite(t) and abs(deleted) < 1e-12:
+    if not np.isfinite(t) and abs(deleted) < 1e-10:
         t = 0.0
     rank = np.sum(residuals >= residuals[tested] - 1e-12)
     return Excess(

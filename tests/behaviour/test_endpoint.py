@@ -21,7 +21,9 @@ PROBES = tuple(p for p in shipped_probes() if p.kind is Kind.CONTINUATION)[:40]
 
 
 def endpoint(server, **more):
-    return Endpoint(**{"url": server.url, "model": "org/model", "retries": 1, "timeout": 5.0, **more})
+    return Endpoint(
+        **{"url": server.url, "model": "org/model", "retries": 1, "timeout": 5.0, **more}
+    )
 
 
 def one(server, **more):
@@ -195,18 +197,25 @@ def test_answers_are_bounded_and_matched_by_what_was_asked(tmp_path):
     found = collect("m", [long, other], "s")
     assert found.foreign == 1
     failed = Answer(api="chat", body=body, model="m", text=None, error="connection")
-    assert collect("m", [long, failed], "s").by_probe[PROBES[0].id].text  # an answer outdoes an error
+    assert (
+        collect("m", [long, failed], "s").by_probe[PROBES[0].id].text
+    )  # an answer outdoes an error
 
 
 def test_two_models_in_one_file_are_refused(tmp_path):
-    rows = [Answer(api="chat", body=request_for(PROBES[0], "chat").body, model=m, text="x") for m in "ab"]
+    rows = [
+        Answer(api="chat", body=request_for(PROBES[0], "chat").body, model=m, text="x")
+        for m in "ab"
+    ]
     (tmp_path / "a.jsonl").write_text("\n".join(row.to_line() for row in rows))
     with pytest.raises(Unavailable, match="several models"):
         read_answers(tmp_path / "a.jsonl", "m")
 
 
 def test_entries_are_sorted_to_models():
-    found = given_answers(["x.jsonl", "a/b=y.jsonl", "c/d=http://h:1/v1#served"], ["m/n"], None, None)
+    found = given_answers(
+        ["x.jsonl", "a/b=y.jsonl", "c/d=http://h:1/v1#served"], ["m/n"], None, None
+    )
     assert str(found["m/n"].path) == "x.jsonl"
     assert str(found["a/b"].path) == "y.jsonl"
     assert (found["c/d"].url, found["c/d"].served_as) == ("http://h:1/v1", "served")
