@@ -105,7 +105,12 @@ class RunAnswers:
         shared = RunDirectory(self.session.run_path / "answers", lock_timeout=A_DAY)
         done: Any = shared.once("asked", model, lambda: self._ask(given))
         answers = read_answers(Path(done["path"]), model)
-        stopped = Text("asking stopped after failures: {error}", error=done["gave_up"])
+        stopped = Text(
+            "{model}'s server failed while it was asked ({error}): nothing is concluded; a later"
+            " run goes on where this one stopped.",
+            model=model,
+            error=done["gave_up"],
+        )
         notes = (stopped,) if done["gave_up"] else ()
         return replace(answers, source=done["url"], notes=notes)
 

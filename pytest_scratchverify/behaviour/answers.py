@@ -118,7 +118,8 @@ def _count(value: object) -> int | None:
 class Answers:
     """Every answer of one model to the shipped probes, by probe id.
 
-    `foreign` counts lines that answer no shipped probe, `broken` lines that could not be read.
+    `foreign` counts lines that answer no shipped probe, `broken` lines that could not be read;
+    `notes` say why nothing may be concluded from answers that look whole.
     """
 
     model: str

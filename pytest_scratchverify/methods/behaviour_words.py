@@ -119,7 +119,9 @@ def flaw(answers: Answers, probes: Iterable[Probe], limits: Limits) -> Text | No
 
 
 def same_to_all(answers: Answers, limits: Limits) -> Text | None:
-    """Return why a model's answers are a fallback and no answers, or None."""
+    """Return why nothing may be made of a model's answers: a fallback, or a server that died."""
+    if answers.notes:
+        return answers.notes[0]
     from pytest_scratchverify.behaviour import Kind, grading, shipped_probes  # noqa: PLC0415
 
     asked = chosen(shipped_probes(), Kind.CONTINUATION, Kind.KNOWLEDGE, Kind.STYLE)
