@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.behaviour.grading import folded
+from pytest_scratchverify.behaviour.grading import LONGEST_GRADED, folded
 
 Float = NDArray[np.float64]
 WIDTH = 512
@@ -31,7 +32,7 @@ def opening(text: str) -> str | None:
     zoo the null holds best for two: with one, independent models agree on nearly half; with three
     and more, models of one recipe share set phrases that the other controls do not have.
     """
-    units = _UNIT.findall(text)[:UNITS]
+    units = [found.group() for found in islice(_UNIT.finditer(text), UNITS)]
     return " ".join(units) if len(units) == UNITS else None
 
 
@@ -53,7 +54,7 @@ def openings(rows: Sequence[Sequence[str | None]]) -> tuple[NDArray[np.int64], N
 
 def letter_groups(text: str, width: int = WIDTH) -> Float:
     """Return hashed counts of three-letter groups, of unit length; zero for an empty text."""
-    padded = f"  {folded(text)} "
+    padded = f"  {folded(text[:LONGEST_GRADED])} "
     vector = np.zeros(width)
     for start in range(len(padded) - 2):
         vector[zlib.crc32(padded[start : start + 3].encode()) % width] += 1.0
@@ -67,12 +68,13 @@ def manner(text: str) -> Float:
     Length, sentences, lines, list items, headings, bold, code, questions, exclamations, emoji,
     first person, Korean polite endings.
     """
+    text = text[:LONGEST_GRADED]
     counts = (
         len(text) / 20,
         len(re.findall(r"[.!?。]", text)),
         text.count("\n"),
-        len(re.findall(r"^\s*(?:[-*•]|\d+[.)])\s", text, re.MULTILINE)),
-        len(re.findall(r"^#+\s", text, re.MULTILINE)),
+        len(re.findall(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])\s", text, re.MULTILINE)),
+        len(re.findall(r"^#{1,6}\s", text, re.MULTILINE)),
         text.count("**") / 2,
         text.count("`"),
         text.count("?"),

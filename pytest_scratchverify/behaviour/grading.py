@@ -21,7 +21,7 @@ _REFUSALS = re.compile(
 # A kind's answers may be compared although they were cut at their length.
 _MAY_BE_CUT = frozenset({Kind.CONTINUATION, Kind.STYLE})
 _SENTENCE = re.compile(r"^.*?[.!?。!?\n]", re.DOTALL)
-LONGEST_GRADED = 2_000  # characters a pattern is tried on
+LONGEST_GRADED = 2_000  # characters of an answer that are looked at
 
 
 def folded(text: str) -> str:
@@ -75,7 +75,7 @@ def fallback(answers: Answers, probes: Iterable[Probe]) -> tuple[str, float] | N
     for probe in probes:
         answer = answers.by_probe.get(probe.id)
         if answer is not None and answer.text is not None:
-            texts[folded(answer.text)] += 1
+            texts[folded(answer.text[:LONGEST_GRADED])] += 1
     if not texts:
         return None
     text, count = min(texts.items(), key=lambda item: (-item[1], item[0]))

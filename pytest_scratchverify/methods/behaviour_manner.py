@@ -200,9 +200,10 @@ def embedded(
 
 
 def distances(rows: Rows) -> Float:
-    """Return the distance of every two models on each probe, shape (n, m, m), half the squared
-    length of the difference: the cosine distance where vectors have unit length.
-    """  # noqa: D205
+    """Return the distance of every two models on each probe, shape (n, m, m).
+
+    Half the squared length of the difference: the cosine distance where vectors have unit length.
+    """
     import numpy as np  # noqa: PLC0415
 
     by_probe = rows.transpose(1, 0, 2)

@@ -143,5 +143,5 @@ def test_every_method_has_a_suite_test_a_page_and_a_recording():
         assert f"methods.{name}(" in suite, name
         assert f"`{name}`" in page, name
     for test in re.split(r"\n@pytest.mark.scratch", suite)[1:]:
-        assert len(test.split("def _declares")[0].strip().splitlines()) <= 11
+        assert len(test.split("\ndef _")[0].strip().splitlines()) <= 11
     assert {p.name.split(".")[0] for p in RECORDED.glob("*.gz")} >= set(STRANGERS)
