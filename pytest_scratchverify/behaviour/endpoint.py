@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pytest_scratchverify.behaviour.answers import LONGEST_ANSWER, Answer
+from pytest_scratchverify.behaviour.locate import shown_address
 from pytest_scratchverify.behaviour.request import Request
 from pytest_scratchverify.errors import Reason, Unavailable
 from pytest_scratchverify.model.text import Text
@@ -41,10 +41,7 @@ class Endpoint:
     @property
     def shown(self) -> str:
         """The address without user, password, query and fragment, which may be secrets."""
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-        return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
+        return shown_address(self.url)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pytest_scratchverify.errors import Reason, ScratchError, Unavailable
 from pytest_scratchverify.model.text import Text
@@ -76,6 +76,22 @@ def _split(entry: str) -> tuple[str | None, str]:
         return None, entry
     name, separator, place = entry.partition("=")
     return (name, place) if separator else (None, entry)
+
+
+def shown_address(url: str) -> str:
+    """Return an address without user, password, query and fragment, which may be secrets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
+
+
+def shown_entry(entry: str) -> str:
+    """Return what was given with --answers, without secrets of its address."""
+    name, place = _split(entry)
+    url, separator, served = place.partition("#")
+    shown = f"{shown_address(url)}{separator}{served}" if _URL.match(place) else place
+    return shown if name is None else f"{name}={shown}"
 
 
 def is_loopback(url: str) -> bool:

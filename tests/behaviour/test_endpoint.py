@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from pytest_scratchverify.behaviour import Kind, shipped_probes
 from pytest_scratchverify.behaviour.answers import Answer, collect, from_line, read_answers
 from pytest_scratchverify.behaviour.ask import GIVE_UP_AFTER, ask_missing
 from pytest_scratchverify.behaviour.endpoint import KEY_VARIABLE, Client, Endpoint
-from pytest_scratchverify.behaviour.locate import given_answers
+from pytest_scratchverify.behaviour.locate import given_answers, shown_entry
 from pytest_scratchverify.behaviour.request import request_for
 from pytest_scratchverify.errors import Reason, ScratchError, Unavailable
 from tests.behaviour.server import BadServer
@@ -155,6 +156,9 @@ def test_the_key_comes_from_our_variable_only(monkeypatch, tmp_path):
 def test_secrets_in_the_address_are_not_shown():
     shown = Endpoint(url="https://me:secret@host:8/v1?key=secret#x", model="m").shown
     assert shown == "https://host:8/v1"
+    entry = shown_entry("a/b=https://me:secret@host/v1?key=secret#served")
+    assert entry == "a/b=https://host/v1#served"
+    assert shown_entry("a/b=x.jsonl") == "a/b=x.jsonl"
 
 
 def test_a_file_of_another_model_is_not_added_to(tmp_path):
@@ -223,3 +227,31 @@ def test_entries_are_sorted_to_models():
     assert (str(both.path), both.url, both.served_as) == ("x.jsonl", "http://h:1/v1", "name")
     with pytest.raises(ScratchError, match="NAME="):
         given_answers(["x.jsonl"], ["a/b", "c/d"], None, None)
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, limits):
+    from pytest_scratchverify.methods import behaviour as methods
+    from tests.behaviour.conftest import panel
+
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(Unavailable, match=r"pytest-scratchverify\[behaviour\]"):
+        Client(Endpoint(url="http://127.0.0.1:9/v1", model="m"))
+    for name in [n for n in sys.modules if n.split(".")[0] == "Bio"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "Bio", None)
+    with pytest.raises(Unavailable, match=r"pytest-scratchverify\[behaviour\]"):
+        methods.tree(panel("s1", "s0"), limits)
+
+
+def test_answers_are_kept_by_address_and_model_where_no_file_is_named():
+    from pytest_scratchverify._answers import kept_path
+
+    paths = {
+        kept_path(Endpoint(url=url, model=model, api=api))
+        for url in ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
+        for model in ("a", "b")
+        for api in ("chat", "completions")
+    }
+    assert len(paths) == 8
+    again = kept_path(Endpoint(url="http://me:secret@127.0.0.1:1/v1?x=1", model="a"))
+    assert again in paths
