@@ -1,7 +1,8 @@
 """When does a model stop knowing what happened? The step in its answers to dated questions.
 
 Right answers are frequent up to some month and rare after it. The month comes with an interval,
-because questions are few; without a clear step there is no month.
+because questions are few; without a clear step there is no month. Where knowledge thins out
+slowly, the month is that of the steepest fall and the interval too narrow.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 # Twice the log-likelihood below the best that a month of the interval may lie. A change point is
-# no regular parameter; 5 gave at least 95 % coverage in every simulation of the tests.
-DEPTH = 5.0
+# no regular parameter: on simulated steps 5 holds the true month in 92 % of cases, this in 97 %.
+DEPTH = 6.6
 FEWEST = 24  # questions
 EDGE = 6  # questions before and after a step, at least
 
