@@ -140,10 +140,11 @@ def kept_path(endpoint: Endpoint) -> Path:
 
 def record_of(answers: Answers) -> ArtifactRecord:
     """Return the record of what was read of a model's answers, equal in every process."""
+    live = answers.source.startswith("http")
     return ArtifactRecord(
         repo=answers.model,
         file=answers.source,
-        source=Source.FOLDER,
+        source=Source.ENDPOINT if live else Source.FOLDER,
         bytes_read=answers.bytes,
         bytes_total=answers.bytes,
         digest=answers.digest,

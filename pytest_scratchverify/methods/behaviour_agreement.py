@@ -23,6 +23,7 @@ from pytest_scratchverify.methods.behaviour_words import (
     interface,
     number,
     open_finding,
+    same_recording,
 )
 from pytest_scratchverify.model.evidence import Direction, Finding, Outcome
 from pytest_scratchverify.model.text import Text
@@ -60,6 +61,8 @@ def output_agreement(panel: Panel, limits: Limits, *, declared: bool = False) ->
             return open_finding(METHOD, model, why, HYPOTHESIS, *both, reference=reference)
     if interface(panel.mine) != interface(panel.theirs):
         why = Text("the two models were asked through different interfaces")
+        return open_finding(METHOD, model, why, HYPOTHESIS, *both, reference=reference)
+    if (why := same_recording(panel, probes)) is not None:
         return open_finding(METHOD, model, why, HYPOTHESIS, *both, reference=reference)
     panel, dropped = comparable(panel, probes, limits)
     everyone = (panel.mine, panel.theirs, *panel.others)

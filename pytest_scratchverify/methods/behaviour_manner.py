@@ -28,6 +28,7 @@ from pytest_scratchverify.methods.behaviour_words import (
     interface,
     number,
     open_finding,
+    same_recording,
 )
 from pytest_scratchverify.model.evidence import Direction, Finding, Outcome
 from pytest_scratchverify.model.text import Text
@@ -102,6 +103,8 @@ def _compared(  # noqa: PLR0913, PLR0917
             return left_open(why, *both)
     if interface(panel.mine) != interface(panel.theirs):
         return left_open(Text("the two models were asked through different interfaces"), *both)
+    if (why := same_recording(panel, probes)) is not None:
+        return left_open(why, *both)
     panel, dropped = comparable(panel, probes, limits)
     everyone = (*both, *panel.others)
     if len(panel.others) < NEEDED:

@@ -137,6 +137,30 @@ def same_to_all(answers: Answers, limits: Limits) -> Text | None:
     )
 
 
+def same_recording(panel: Panel, probes: Iterable[Probe]) -> Text | None:
+    """Return why two sets of answers that are equal throughout are not compared, or None.
+
+    A server that ignores the model's name, or one file given twice, would make any two models
+    one; so would an untouched copy, which the weights show at once.
+    """
+    from pytest_scratchverify.behaviour import grading  # noqa: PLC0415
+
+    mine, theirs = panel.mine.by_probe, panel.theirs.by_probe
+    both = [
+        (mine[p.id].text, theirs[p.id].text)
+        for p in probes
+        if grading.is_usable(p.kind, mine.get(p.id)) and grading.is_usable(p.kind, theirs.get(p.id))
+    ]
+    if not both or any(one != two for one, two in both):
+        return None
+    return Text(
+        "all {n} answers equal {reference}'s: one recording given twice, or a server that ignores"
+        " the model's name; an untouched copy would look like this too, and its weights show it.",
+        n=len(both),
+        reference=panel.theirs.model,
+    )
+
+
 def comparable(panel: Panel, probes: Iterable[Probe], limits: Limits) -> tuple[Panel, list[str]]:
     """Drop controls whose answers are flawed or came through another interface; name them."""
     kept, dropped = [], []

@@ -63,6 +63,7 @@ class Source(StrEnum):
     FOLDER = "folder"
     CACHE = "cache"
     CATALOGUE = "catalogue"
+    ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,7 @@ SOURCE_WORDS: Mapping[str, Text] = {
     Source.FOLDER.value: Text("local folder"),
     Source.CACHE.value: Text("local cache (hub not reached)"),
     Source.CATALOGUE.value: Text("shipped catalogue (hub not reached)"),
+    Source.ENDPOINT.value: Text("a running server"),
 }
 
 _OUTCOME_RANK = (

@@ -108,6 +108,16 @@ def test_two_broken_models_are_not_alike(kind, method, limits):
     assert found.direction is Direction.NONE
 
 
+@pytest.mark.parametrize("method", PAIR_METHODS[:1] + PAIR_METHODS[2:4], ids=lambda m: m.__name__)
+def test_one_recording_under_two_names_accuses_nobody(method, limits):
+    """A server that ignores the model's name serves one model as two."""
+    same = recorded("s0")
+    twice = Answers("zoo/other", same.by_probe, "again")
+    found = method(Panel(twice, same, tuple(map(recorded, STRANGERS[1:]))), limits)
+    assert (found.outcome, found.direction, found.level) == (OPEN, Direction.NONE, Level.E0)
+    assert "ignores the model's name" in str(found.headline)
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_model_has_no_quality_identity_cutoff_or_place_in_a_tree(kind, limits):
     broken = making.with_texts(recorded("s0"), BROKEN[kind])
