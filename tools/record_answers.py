@@ -22,9 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import serve_zoo
 
+from pytest_scratchverify.behaviour.answers import from_line
 from pytest_scratchverify.behaviour.ask import ask_missing
 from pytest_scratchverify.behaviour.endpoint import Endpoint
 from pytest_scratchverify.behaviour.probes import Kind, shipped_probes
+from pytest_scratchverify.behaviour.request import request_for
 
 FULL = ("s0", "s0-finetune")
 WORK = serve_zoo.ROOT / ".artifacts" / "answers"
@@ -62,7 +64,9 @@ def record(name: str, port: int) -> Path:
 def pack(path: Path, into: Path, name: str) -> None:
     """Compress a recording, with the model's name in the place of this machine's path."""
     text = path.read_text("utf-8").replace(str(serve_zoo.SERVED / name), f"zoo/{name}")
-    lines = sorted(text.splitlines())  # concurrency shuffles them
+    asked = {request_for(probe, "completions").key for probe in shipped_probes()}
+    known = (line for line in text.splitlines() if from_line(line).key in asked)
+    lines = sorted(known)  # concurrency shuffles them
     into.mkdir(parents=True, exist_ok=True)
     packed = gzip.compress("\n".join(lines).encode() + b"\n", 9, mtime=0)
     (into / f"{name}.jsonl.gz").write_bytes(packed)
