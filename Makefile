@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup test test-slow lint types format messages calibrate catalog clean
+.PHONY: setup test test-slow lint types format messages calibrate catalog serve-zoo clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,10 @@ messages: $(STAMP)
 
 calibrate: $(STAMP)
 	$(BIN)/python tools/calibrate_architecture.py
+	$(BIN)/python tools/calibrate_behaviour.py
+
+serve-zoo: $(STAMP)
+	$(BIN)/python tools/serve_zoo.py
 
 catalog: $(STAMP)
 	$(BIN)/python tools/build_catalog.py --facts ../shared/facts

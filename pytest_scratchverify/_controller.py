@@ -19,6 +19,7 @@ from pytest_scratchverify import options
 from pytest_scratchverify._parametrize import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify._session import Session
 from pytest_scratchverify._worker import TRAFFIC_PREFIX
+from pytest_scratchverify.behaviour.locate import shown_address, shown_entry
 from pytest_scratchverify.model.component import TRAINED, Component
 from pytest_scratchverify.model.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.model.fold import unique_findings
@@ -315,6 +316,13 @@ def reproduce_command(session: Session) -> str:
     parts += [f"--depth {settings.depth}"]
     logs = options.value(session.config, "training-log")
     parts += [f"--training-log {name}" for name in logs]
+    answers = options.value(session.config, "answers")
+    parts += [f"--answers {shown_entry(entry)}" for entry in answers]
+    endpoint = options.value(session.config, "endpoint")
+    parts += [f"--endpoint {shown_address(endpoint)}"] if endpoint else []
+    for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
+        given = options.value(session.config, name)
+        parts += [f"--{name} {given}"] if endpoint and given else []
     parts += ["--offline"] if settings.offline else []
     parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
     return " ".join(parts)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_scratchverify import options
+from pytest_scratchverify.behaviour.locate import Given, given_answers
 from pytest_scratchverify.errors import ScratchError
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.matrix_file import read_matrix
@@ -81,6 +82,7 @@ class Session:
     run_path: Path
     owns_run_path: bool
     stores: dict[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, Given] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -107,14 +109,21 @@ def open_session(config: pytest.Config) -> Session:
     if worker_input is not None:
         share_threads(int(worker_input.get("workercount", 1)))
     given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
+    models = tuple(select_models(settings.models, matrix, settings.revision))
     return Session(
         config=config,
         settings=settings,
         matrix=matrix,
-        models=tuple(select_models(settings.models, matrix, settings.revision)),
+        models=models,
         is_worker=worker_input is not None,
         run_path=Path(given) if given else Path(tempfile.mkdtemp(prefix="scratchverify-")),
         owns_run_path=given is None,
+        answers=given_answers(
+            options.value(config, "answers"),
+            [model.name for model in models],
+            options.value(config, "endpoint"),
+            options.value(config, "endpoint-model"),
+        ),
     )
 
 

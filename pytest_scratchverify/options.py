@@ -43,6 +43,12 @@ def _size(text: str) -> str:
     return text
 
 
+def _price(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?/\d+(\.\d+)?", text.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no price; write IN/OUT, such as 0.15/0.60")
+    return text
+
+
 OPTIONS = (
     OptionSpec(
         "model",
@@ -82,6 +88,34 @@ OPTIONS = (
         "several (repeatable)",
         kind="args",
         metavar="PATH",
+    ),
+    OptionSpec(
+        "answers",
+        "recorded answers of the model (JSON lines): FILE, or NAME=FILE and NAME=URL for "
+        "references and unrelated models (repeatable); with --endpoint, where answers are kept",
+        kind="args",
+        metavar="FILE",
+    ),
+    OptionSpec(
+        "endpoint",
+        "ask the running model: base URL of an OpenAI-compatible server, ending in /v1; its key "
+        "is read from SCRATCHVERIFY_API_KEY",
+        metavar="URL",
+    ),
+    OptionSpec(
+        "endpoint-model", "the model's name on the endpoint (default: --model's)", metavar="NAME"
+    ),
+    OptionSpec(
+        "endpoint-api",
+        "interface of the endpoint: %(choices)s (default: chat; base models have no chat)",
+        default="chat",
+        choices=("chat", "completions"),
+    ),
+    OptionSpec(
+        "endpoint-price",
+        "price of a million tokens, prompt/completion, such as 0.15/0.60: adds the cost",
+        metavar="IN/OUT",
+        check=_price,
     ),
     OptionSpec("offline", "use no network: folders, cache and catalogue only", kind="bool"),
     OptionSpec(

@@ -22,6 +22,7 @@ LAYERS = [
     "hub",
     "tokenizer",
     "training_log",
+    "behaviour",
     "catalog",
     "methods",
     "report",

@@ -64,6 +64,7 @@ class Source(StrEnum):
     CACHE = "cache"
     FINGERPRINT = "fingerprint"
     CATALOGUE = "catalogue"
+    ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

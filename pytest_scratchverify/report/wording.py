@@ -66,6 +66,7 @@ SOURCE_WORDS: Mapping[str, Text] = {
     Source.CACHE.value: Text("local cache (hub not reached)"),
     Source.FINGERPRINT.value: Text("saved fingerprint"),
     Source.CATALOGUE.value: Text("shipped catalogue (hub not reached)"),
+    Source.ENDPOINT.value: Text("a running server"),
 }
 
 _OUTCOME_RANK = (
