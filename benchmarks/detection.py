@@ -1,0 +1,206 @@
+"""What is found through every disguise, beside the peers that install from PyPI, in one run.
+
+    python tools/build_zoo.py && python tools/build_disguises.py      # with torch, once
+    python -m venv /tmp/peers && /tmp/peers/bin/pip install modeldna==0.1.0
+    python benchmarks/detection.py --peer /tmp/peers/bin/modeldna
+
+Prints Markdown: a row for every disguised checkpoint, and the sums. The suspects are s0's, w0's and
+moe0's descendants in disguise, and s1, w1 and moe1, which have nothing of them, in the same
+disguises. Both tools see the same folders; seconds are wall time, with the peer's start.
+`cisco-ai-provenance-kit` wants Python 3.12 or later and is left out where it does not install.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pytest_scratchverify.hub.budget import ByteBudget
+from pytest_scratchverify.hub.opening import open_store
+from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.methods.weights import Question, weights_origin
+from pytest_scratchverify.methods.weights_merge import weights_merge
+from pytest_scratchverify.methods.weights_reading import Checkpoint
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import Finding, Outcome
+from pytest_scratchverify.model.spec import ModelSpec, Pair
+
+STRANGERS = ("s1", "w1", "moe1")
+PARENTS = {"s": "s0", "w": "w0", "m": "moe0"}
+ACCUSES = ("EXACT_COPY", "QUANTIZED_COPY", "FINE_TUNE", "SAME_LINEAGE", "LIKELY_MERGE")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One suspect: the truth, what we say and what the peer says."""
+
+    name: str
+    derived: bool
+    accused: bool
+    lead: bool
+    kind: str
+    pvalue: float | None
+    megabytes: float
+    seconds: float
+    failed_controls: int
+    peer: str = "-"
+    peer_accused: bool = False
+    peer_seconds: float = 0.0
+
+
+class Bench:
+    """Opens folders and asks both tools."""
+
+    def __init__(self, zoo: Path, disguises: Path, peer: Path | None) -> None:
+        self.zoo, self.disguises, self.peer = zoo, disguises, peer
+        self.run = RunDirectory(Path(tempfile.mkdtemp()))
+        path = ROOT / "suites" / "calibration" / "weights.json"
+        self.calibration = json.loads(path.read_text())
+
+    def store(self, path: Path) -> Any:
+        """Open a folder."""
+        return open_store(str(path), None, run_dir=self.run, budget=ByteBudget())
+
+    def row(self, name: str, truth: dict[str, Any]) -> Row:
+        """Ask both tools about one suspect and its alleged parent."""
+        parent = _parent(name)
+        began = time.monotonic()
+        findings = [*self._ask(self.disguises / name, self.zoo / parent)]
+        if name.startswith("merge"):
+            findings.append(self._merge(name, truth["parents"]))
+        seconds = time.monotonic() - began
+        accusing = [f for f in findings if f.outcome is Outcome.DERIVED]
+        best = min(accusing, key=lambda f: f.pvalue or 0.0, default=None)
+        kinds = [f.kind for f in findings if f.component in _BODY and f.kind]
+        peer, accused, spent = self._peer(self.disguises / name, self.zoo / parent)
+        return Row(
+            name=name,
+            derived=not name.startswith(STRANGERS),
+            accused=bool(accusing),
+            lead=any(f.relation == "unclear" for f in findings),
+            kind="; ".join(dict.fromkeys(kinds)),
+            pvalue=best.pvalue if best else None,
+            megabytes=_read(findings) / 1e6,
+            seconds=seconds,
+            failed_controls=sum(c.passed is not True for f in findings for c in f.controls),
+            peer=peer,
+            peer_accused=accused,
+            peer_seconds=spent,
+        )
+
+    def _ask(self, suspect: Path, reference: Path) -> list[Finding]:
+        ours, theirs = self.store(suspect), self.store(reference)
+        pair = Pair(ModelSpec(name=suspect.name), ModelSpec(name=reference.name))
+        return [
+            weights_origin(Question(pair=pair, component=c), ours, theirs, self.calibration)
+            for c in Checkpoint(ours).components
+        ]
+
+    def _merge(self, name: str, parents: list[str]) -> Finding:
+        stores = {parent: self.store(self.zoo / parent) for parent in parents}
+        ours = self.store(self.disguises / name)
+        found = weights_merge(ModelSpec(name=name), ours, stores, self.calibration)
+        shares = zip(found.details.get("parents", []), found.details.get("shares", []), strict=True)
+        mixed = ", ".join(f"{parent} {share:.2f}" for parent, share in shares)
+        return replace(found, kind=f"{found.kind} of {mixed}") if found.kind else found
+
+    def _peer(self, suspect: Path, reference: Path) -> tuple[str, bool, float]:
+        if self.peer is None:
+            return "-", False, 0.0
+        began = time.monotonic()
+        command = [str(self.peer), "compare", str(suspect), str(reference), "--json"]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        )  # fmt: skip
+        spent = time.monotonic() - began
+        try:
+            said = _verdict(json.loads(ran.stdout))
+        except (ValueError, KeyError):
+            said = "no answer"
+        return said, said in ACCUSES, spent
+
+
+_BODY = (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    for value in (found, *(v for v in found.values() if isinstance(v, dict))):
+        for key in ("verdict", "label", "relation"):
+            if isinstance(value.get(key), str):
+                return str(value[key])
+    return "no answer"
+
+
+def _parent(name: str) -> str:
+    return "s0" if name.startswith("merge") else PARENTS[name[0]]
+
+
+def _read(findings: list[Finding]) -> int:
+    spans: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for finding in findings:
+        for record in finding.artifacts:
+            if record.repo != finding.reference:
+                spans.setdefault((record.repo, record.file), set()).update(record.ranges)
+    total = 0
+    for ranges in spans.values():
+        reached = 0
+        for start, stop in sorted(ranges):
+            total += max(0, stop - max(start, reached))
+            reached = max(reached, stop)
+    return total // 2  # the reference's folder is counted too
+
+
+def table(rows: list[Row], *, peer: bool) -> None:
+    """Print the rows and the sums."""
+    print(
+        "| suspect | truth | said | kind | p | MB | s |" + (" modeldna 0.1.0 | s |" if peer else "")
+    )
+    print("|---|---|---|---|---|---|---|" + ("---|---|" if peer else ""))
+    for row in rows:
+        truth = "descendant" if row.derived else "stranger"
+        said = "derived" if row.accused else "a lead" if row.lead else "nothing found"
+        value = "" if row.pvalue is None else f"{row.pvalue:.0e}"
+        line = f"| {row.name} | {truth} | {said} | {row.kind or '-'} | {value} |"
+        line += f" {row.megabytes:.2f} | {row.seconds:.1f} |"
+        print(line + (f" {row.peer} | {row.peer_seconds:.1f} |" if peer else ""))
+    for name, accused in (("pytest-scratchverify", "accused"), ("modeldna 0.1.0", "peer_accused")):
+        if name != "pytest-scratchverify" and not peer:
+            continue
+        true = [row for row in rows if row.derived]
+        false = [row for row in rows if not row.derived]
+        hits, wrong = (sum(getattr(r, accused) for r in part) for part in (true, false))
+        print(f"\n{name}: {hits} of {len(true)} descendants found, {wrong} of {len(false)}"
+              " strangers accused.")  # fmt: skip
+    failed = sum(row.failed_controls for row in rows)
+    print(f"Failed controls: {failed}. Seconds: {sum(r.seconds for r in rows):.0f}"
+          f" and {sum(r.peer_seconds for r in rows):.0f}.")  # fmt: skip
+
+
+def main() -> None:
+    """Run both over all disguises."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--zoo", type=Path, default=ROOT / ".artifacts" / "zoo")
+    parser.add_argument("--disguises", type=Path, default=ROOT / ".artifacts" / "disguises")
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--only", nargs="*")
+    given = parser.parse_args()
+    bench = Bench(given.zoo, given.disguises, given.peer)
+    manifest = json.loads((given.disguises / "MANIFEST.json").read_text())
+    chosen = given.only or list(manifest)
+    table([bench.row(name, manifest[name]) for name in chosen], peer=given.peer is not None)
+
+
+if __name__ == "__main__":
+    main()
