@@ -28,8 +28,8 @@ from pytest_scratchverify.checkpoint.slices import Block
 from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.opening import open_store
 from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights_basis import groups_of
-from pytest_scratchverify.methods.weights_compare import Effort, compare
+from pytest_scratchverify.methods.weights_basis import compare_angles, groups_of
+from pytest_scratchverify.methods.weights_compare import Compared, Effort, compare
 from pytest_scratchverify.methods.weights_controls import COMPOSITE, DENSE, MIXTURE
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, Sides
 from pytest_scratchverify.model.component import Component
@@ -91,10 +91,16 @@ def measure_pairs(folder: Path, zoo: dict[str, Any]) -> list[dict[str, Any]]:
                     "matching": measured.agreement.effect if measured.agreement else None,
                     "gains": float(np.mean(gains)) if gains else None,
                     "fitted": found.aligned.embeddings if found.aligned else None,
+                    "angles": _angles(found, component),
                     "fitted_matching": found.aligned.agreement if found.aligned else None,
                 }
             )
     return rows
+
+
+def _angles(found: Compared, component: Component) -> float | None:
+    angles = compare_angles(found.probe, component)
+    return angles.effect if angles else None
 
 
 def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "alpha": 1e-6,
         "undecided": 1e-4,
-        "tests": 3,
+        "tests": 5,
         "shared": {k: max(0.05, v or 0.05) for k, v in shared.items()},
         "derived": {k: v or fallback for k, v in derived.items()},
         "gains_learned": round((max(gains_twin) + min(gains_child)) / 2, 2),
@@ -148,10 +154,28 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "aligned_agreement": 0.3,
         "aligned_table": round((1 + max(fitted, default=0.5)) / 2, 2),
         "layer_share": 0.75,
+        # By hand, between what benchmarks/detection.py measures on either side: channels of one
+        # order .86 and more, of a rotated stream .34 and less; tables taken along .78 and more,
+        # strangers' in fitted anchors .38 and less; merges explain .2 to 1 of the distance.
+        "channels_alike": 0.6,
+        "table_in_basis": 0.6,
+        "angles_shared": 0.05,
+        "angles_derived": _between(rows, "angles"),
+        "merge_kin": 0.3,
+        "merge_share": 0.15,
+        "merge_mixture": 0.1,
+        "merge_explained": 0.5,
         "fine_tune": 0.97,
         "pruned_zeros": 0.2,
         "dilution": [0.05, 0.08, 0.12, 0.2, 0.3, 0.45, 0.65, 0.9],
     }
+
+
+def _between(rows: list[dict[str, Any]], key: str) -> float:
+    """Return the middle between the most alike twins and the least alike trained descendants."""
+    twins = [r[key] for r in rows if r["truth"] == "twin" and r[key] is not None]
+    children = [r[key] for r in rows if r["truth"] == "trained" and r[key] is not None]
+    return round((max(twins) + min(children)) / 2, 2)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.slices import Block, Matrix, Slot, layer_rank
 from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.weights_alignment import read_table
 from pytest_scratchverify.methods.weights_measure import NEURON_GROUPS, Batch
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, Sides
@@ -48,6 +50,12 @@ SIBLINGS = {
     Component.TEXT_DECODER: Component.ROUTER_EXPERTS,
 }
 TABLES = {Component.EMBEDDINGS: Component.TEXT_DECODER, Component.LM_HEAD: Component.TEXT_DECODER}
+
+
+_Answers = dict[tuple[object, ...], AnchoredMatch | None]
+_answers: WeakKeyDictionary[ArtifactStore, WeakKeyDictionary[ArtifactStore, _Answers]] = (
+    WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ def compare_in_any_basis(
         return None
     ours = _views(sides.ours, left, sides.ledgers[0])
     theirs = _views(sides.theirs, right, sides.ledgers[1])
-    match = anchored_match(ours, theirs)
+    match = _matched(sides, (wanted.value, len(ours), len(theirs), thirds), ours, theirs)
     if match is None:
         return None
     kinds = {group.component for group in (*left.values(), *right.values())}
@@ -128,6 +136,21 @@ def compare_in_any_basis(
         values=_values(sides, match.anchors) if wants_values else None,
         views=ours,
     )
+
+
+def _matched(
+    sides: Sides,
+    what: tuple[object, ...],
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+) -> AnchoredMatch | None:
+    """Match once: the decoder's layers answer for its embeddings and its head as well."""
+    of_ours = _answers.setdefault(sides.ours.store, WeakKeyDictionary())
+    known = of_ours.setdefault(sides.theirs.store, {})
+    key = (*what, *sorted(ours), *sorted(theirs))
+    if key not in known:
+        known[key] = anchored_match(ours, theirs)
+    return known[key]
 
 
 def groups_of(checkpoint: Checkpoint, component: Component | None) -> dict[Key, Group]:
