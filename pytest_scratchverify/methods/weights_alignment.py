@@ -21,9 +21,11 @@ from pytest_scratchverify.stats.centring import centred_cosine
 from pytest_scratchverify.stats.channel_permutation import ChannelSums
 from pytest_scratchverify.stats.label_matching import best_renumbering
 from pytest_scratchverify.stats.match_agreement import match_agreement
+from pytest_scratchverify.stats.unbiased_cka import unbiased_cka
 
 Array = NDArray[np.float32]
 
+ATTENTION = 8  # matrices of queries and keys that are compared
 WIDEST = 4096  # channels; an assignment of more takes minutes
 TABLE = Slot(Component.EMBEDDINGS.value, KIND[Component.EMBEDDINGS])
 
@@ -35,6 +37,8 @@ class Aligned:
     embeddings: float  # centred cosine of the tables, fitted
     agreement: float | None  # share of neurons on which both matchings agree
     moved: float  # share of channels that the alignment renumbers
+    attention: float | None = None  # unbiased CKA of queries and keys in the aligned channels
+    attention_null: float | None = None  # the same after aligning on tokens that do not match
 
 
 def align(sides: Sides, probe: Batch, budget: int | None) -> Aligned | None:
@@ -47,14 +51,31 @@ def align(sides: Sides, probe: Batch, budget: int | None) -> Aligned | None:
         return None
     ours, theirs = table
     width = ours.shape[1]
-    sums = ChannelSums(np.arange(width))
-    sums.add(ours, theirs)
-    order = best_renumbering(sums.total.astype(np.float32))
+    order = _aligning(ours, theirs)
+    deranged = _aligning(ours, np.roll(theirs, 1, axis=0))
     return Aligned(
         embeddings=centred_cosine(ours, theirs[:, order]),
         agreement=_agreement(probe, order),
         moved=float(np.mean(order != np.arange(width))),
+        attention=_attention(probe, order),
+        attention_null=_attention(probe, deranged),
     )
+
+
+def _aligning(ours: Array, theirs: Array) -> NDArray[np.intp]:
+    sums = ChannelSums(np.arange(ours.shape[1]))
+    sums.add(ours, theirs)
+    return best_renumbering(sums.total.astype(np.float32))
+
+
+def _attention(probe: Batch, order: NDArray[np.intp]) -> float | None:
+    """Compare how queries and keys relate the channels, with the channels so renumbered."""
+    found = [
+        unbiased_cka(ours.T, theirs[:, order].T)
+        for (slot, _), (ours, theirs) in sorted(probe.items())
+        if slot.kind in ("q", "k", "q_a", "kv_a") and ours.shape[1] == len(order)
+    ]
+    return float(np.mean(found[:ATTENTION])) if found else None
 
 
 def read_table(

@@ -29,6 +29,7 @@ class WeightsCalibration:
     agreement_inherited: float
     aligned_agreement: float
     aligned_table: float
+    aligned_attention: float
     channels_alike: float
     table_in_basis: float
     angles_shared: float

@@ -228,6 +228,11 @@ def _by_alignment(evidence: Evidence, numbers: WeightsCalibration) -> Judgement 
     table = evidence.measured.component in (Component.EMBEDDINGS, Component.LM_HEAD)
     found = aligned.embeddings if table else aligned.agreement
     bar = numbers.aligned_table if table else numbers.aligned_agreement
+    if not table and (found is None or found < bar):
+        # Where the blocks were retrained, queries and keys may still tell.
+        found, bar = aligned.attention, numbers.aligned_attention
+        if (aligned.attention_null or 0.0) >= bar:
+            return None
     if found is None or found < bar:
         return None
     return Judgement(

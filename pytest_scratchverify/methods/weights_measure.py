@@ -58,6 +58,7 @@ class Similar:
     slot: Slot
     value: float
     elements: int
+    spreads: tuple[float, float] = (0.0, 0.0)  # standard deviations of either model's numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,16 @@ class Measured:
     def similarity(self) -> float | None:
         """The mean aligned centred cosine over all matrices: the effect size."""
         return float(np.mean([s.value for s in self.similar])) if self.similar else None
+
+    def spread_profile(self) -> float | None:
+        """Correlate the standard deviations of all matrices: of independent models .7 to .9 too.
+
+        Published as evidence of descent once, and shown here for what it is: never thresholded.
+        """
+        spreads = np.log([s.spreads for s in self.similar if min(s.spreads) > 0])
+        if len(spreads) < 4 or min(spreads.std(axis=0)) == 0:
+            return None
+        return float(np.corrcoef(spreads.T)[0, 1])
 
     def by_layer(self) -> dict[int, float]:
         """Return the mean aligned centred cosine of every layer that was read."""
@@ -175,7 +186,8 @@ class Measure:
             self._elements += ours.size
             self._zeros[0] += int(np.count_nonzero(ours == 0))
             self._zeros[1] += int(np.count_nonzero(theirs == 0))
-            self._similar.append(Similar(slot, centred_cosine(ours, theirs), ours.size))
+            spreads = float(ours.std()), float(theirs.std())
+            self._similar.append(Similar(slot, centred_cosine(ours, theirs), ours.size, spreads))
         self._add_neurons(matrices)
         self._add_channels(matrices)
         self._add_agreement(matrices)

@@ -159,6 +159,7 @@ def details_of(
         "weight_bytes": compared.sides.ours.total_bytes,
         "by_layer": {str(k): round(v, 5) for k, v in measured.by_layer().items()},
         "inherited_layers": [*judgement.layers],
+        "std_profile_correlation": measured.spread_profile(),  # shown, never evidence
         "shared_slots": compared.shared_slots,
         "slots": compared.our_slots,
         "unmapped": [*inventory.unmapped[:20]],
@@ -185,6 +186,8 @@ def details_of(
             "table_cosine": compared.aligned.embeddings,
             "matching": compared.aligned.agreement,
             "renumbered": compared.aligned.moved,
+            "attention_cka": compared.aligned.attention,
+            "attention_cka_of_deranged_tokens": compared.aligned.attention_null,
         }
     table |= _any_basis(compared)
     if compared.layers is not None:

@@ -149,7 +149,7 @@ def _candidates(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> dict[
     def near(key: Key) -> list[Key]:
         place = key[0] * last[1] / max(1, last[0])
         ranked = sorted(theirs, key=lambda other: (other != key, abs(other[0] - place), other))
-        return ranked[:TRIED]
+        return ranked[: 2 * TRIED]
 
     return {key: near(key) for key in ours}
 

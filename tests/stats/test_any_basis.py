@@ -18,6 +18,7 @@ from pytest_scratchverify.stats.anchored_search import (
 )
 from pytest_scratchverify.stats.gram_numbering import binomial_tail, gram_numbering
 from pytest_scratchverify.stats.merge_shares import Products, merge_shares
+from pytest_scratchverify.stats.unbiased_cka import unbiased_cka
 
 TRAINED = {"parent": "zoo-s0", "child": "zoo-s0-cpt-long", "stranger": "zoo-s1"}
 
@@ -206,3 +207,23 @@ def test_products_add_up_in_any_order():
     np.testing.assert_allclose(one.gram, two.gram)
     for left, right in combinations(range(2), 2):
         assert one.gram[left, right] == pytest.approx(one.gram[right, left])
+
+
+def test_unbiased_cka_by_hand_and_its_invariances():
+    rng = np.random.default_rng(3)
+    one = rng.normal(size=(40, 9)).astype(np.float32)
+    turn = np.linalg.qr(rng.normal(size=(9, 9)))[0].astype(np.float32)
+    assert unbiased_cka(one, one) == pytest.approx(1, abs=1e-6)
+    assert unbiased_cka(one, 3 * one @ turn) == pytest.approx(1, abs=1e-5)
+    other = rng.normal(size=(40, 9)).astype(np.float32)
+    assert unbiased_cka(one, other) == pytest.approx(unbiased_cka(other, one))
+    drawn = [unbiased_cka(one, rng.normal(size=(40, 9)).astype(np.float32)) for _ in range(200)]
+    assert abs(np.mean(drawn)) < 4 * np.std(drawn) / np.sqrt(200)  # unbiased: zero on average
+    assert unbiased_cka(one[rng.permutation(40)], one) < 0.3
+
+
+def test_unbiased_cka_sees_one_coordinate_of_four_points_by_hand():
+    """Points 0, 0, 1, 1 against themselves: K has one pair of products, all terms by hand."""
+    points = np.array([[0], [0], [1], [1]], np.float32)
+    assert unbiased_cka(points, points) == pytest.approx(1)
+    assert unbiased_cka(points, np.zeros((4, 1), np.float32)) == 0.0

@@ -19,6 +19,7 @@ from pytest_scratchverify.methods.weights import Question, weights_origin
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Outcome
 from pytest_scratchverify.model.spec import ModelSpec, Pair
+from tests.hub import checkpoints
 from tests.running import ROOT
 
 REAL = ROOT / ".artifacts" / "real"
@@ -108,3 +109,44 @@ def test_unknown_tensors_are_reported_and_never_guessed():
     assert finding.outcome in (Outcome.NOT_APPLICABLE, Outcome.INDETERMINATE)
     assert finding.outcome is not Outcome.CONSISTENT
     assert finding.details["unmapped"]
+
+
+# ---- the same family in disguise ----------------------------------------------------------------
+
+
+def renumbered(name: str, target, rng: np.random.Generator):
+    """Write a BERT with its channels and neurons renumbered and embeddings that are not its own."""
+    channels = rng.permutation(384)
+    tensors = {}
+    neurons = {}
+    for key, value in load_file(folder(name) / "model.safetensors").items():
+        layer = key.split(".layer.")[-1].split(".")[0]
+        order = neurons.setdefault(layer, rng.permutation(1536))
+        moved = value.astype(np.float32)
+        if "embeddings." in key and value.ndim == 2:
+            moved = rng.normal(0, 0.05, value.shape).astype(np.float32)
+        elif "intermediate.dense" in key:
+            moved = moved[order]
+        elif key.endswith("output.dense.weight") and value.shape == (384, 1536):
+            moved = moved[:, order]
+        if "intermediate" in key or any(part in key for part in ("query", "key.", "value")):
+            moved = moved[:, channels] if moved.ndim == 2 else moved
+        elif "embeddings." not in key and moved.shape[0] == 384:
+            moved = moved[channels]
+        tensors[key] = moved
+    config = json.loads((folder(name) / "config.json").read_text())
+    checkpoints.write(target, tensors, config=config, card={})
+    return target
+
+
+@pytest.mark.slow
+def test_l6_is_recognised_in_another_order_without_its_embeddings(tmp_path):
+    suspect = renumbered("minilm-l6", tmp_path / "l6", np.random.default_rng(3))
+    pair = Pair(ModelSpec(name="l6, renumbered"), ModelSpec(name="minilm-l12"))
+    question = Question(pair=pair, component=Component.TEXT_DECODER, depth="robust")
+    stores = FolderStore(suspect), FolderStore(folder("minilm-l12"))
+    finding = weights_origin(question, *stores, CALIBRATION)
+    assert finding.outcome is Outcome.DERIVED, finding.headline
+    layers = finding.details["any_basis"]["layers"]
+    assert [int(row[2]) for row in layers] == [0, 2, 4, 6, 8, 10]
+    assert {"renumbered channels", "renumbered neurons"} <= set(finding.kind.split(", "))
