@@ -90,9 +90,17 @@ class ShardHeader:
 
 @dataclass(frozen=True, slots=True)
 class TensorIndex:
-    """Every tensor of a checkpoint by name, over all of its files."""
+    """Every tensor of a checkpoint by name, over all of its files.
+
+    `heads` are the bytes that had to be read to know it, where they are not the beginnings of
+    the files; `unreadable` names tensors whose layout nobody here reads; `rotary` says of how
+    many heads the rows of a matrix are that llama.cpp has put in its own order.
+    """
 
     tensors: Mapping[str, TensorInfo]
+    heads: tuple[tuple[str, int, int], ...] = ()
+    unreadable: tuple[str, ...] = ()
+    rotary: Mapping[str, int] = MappingProxyType({})
 
     @property
     def total_bytes(self) -> int:

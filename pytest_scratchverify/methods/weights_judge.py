@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.methods.weights_alignment import Aligned
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
@@ -131,7 +132,7 @@ def _kind(evidence: Evidence, numbers: WeightsCalibration, inherited: tuple[int,
     if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros:
         return "pruned copy"
     effect = measured.similarity or 0.0
-    if any(dtype in ("I8", "U8", "F8_E4M3", "F8_E5M2") for dtype in evidence.stored):
+    if any(map(is_quantised, evidence.stored)):
         return "quantised copy"
     return "fine-tune" if effect >= numbers.fine_tune else "continued pretraining"
 
