@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -100,7 +100,7 @@ class TensorIndex:
     tensors: Mapping[str, TensorInfo]
     heads: tuple[tuple[str, int, int], ...] = ()
     unreadable: tuple[str, ...] = ()
-    rotary: Mapping[str, int] = MappingProxyType({})
+    rotary: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def total_bytes(self) -> int:

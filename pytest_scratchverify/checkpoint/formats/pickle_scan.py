@@ -149,7 +149,9 @@ class _Machine:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
-    def step(self, name: str, argument: Any, count: int) -> None:  # noqa: C901, PLR0912 - a table of opcodes
+    def step(  # noqa: C901, PLR0912, PLR0915 - a table of opcodes
+        self, name: str, argument: Any, count: int
+    ) -> None:
         stack = self.stack
         if count > MAX_OPCODES:
             raise HeaderError(f"{self.file} holds more than {MAX_OPCODES} opcodes")
