@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from pytest_scratchverify.checkpoint.dtypes import NUMPY_DTYPES
+from pytest_scratchverify.checkpoint.dtypes import NEEDS_SCALE, NUMPY_DTYPES
 from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import Role, read_roles
@@ -155,7 +155,9 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
         key = role.component.value
         parameters[key] = parameters.get(key, 0) + info.parameters
         codec = codecs.get(name)
-        if codec is None and (info.dtype not in NUMPY_DTYPES or role.part == "packed"):
+        bare = info.dtype in NEEDS_SCALE and role.part == "weight" and name not in scales
+        unknown = info.dtype not in NUMPY_DTYPES or role.part == "packed" or bare
+        if codec is None and unknown:
             unsupported.append(name)
         elif role.part == "weight":
             turned = inputs_first and role.expert == "stack" and codec is None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -230,13 +229,11 @@ def gguf_file(source, target, kind, *, pad=None):
     writer.add_token_list(["token"] * 300)  # longer than what is kept of a header
     quantised = gguf.GGMLQuantizationType[kind]
     heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
-    for name, value in read(source).items():
-        stored, value = _gguf_name(name), value.astype(np.float32)
+    for name, original in read(source).items():
+        stored, value = _gguf_name(name), original
         found = re.search(r"self_attn\.([qk])_proj", name)
         if found:
-            count = heads[found[1]]
-            halves = value.reshape(count, 2, len(value) // count // 2, value.shape[1])
-            value = halves.swapaxes(1, 2).reshape(value.shape)
+            value = _permuted(original, heads[found[1]])
         block = gguf.GGML_QUANT_SIZES[quantised][0]
         if value.ndim < 2:
             writer.add_tensor(stored, value)
@@ -250,6 +247,12 @@ def gguf_file(source, target, kind, *, pad=None):
     writer.write_tensors_to_file()
     writer.close()
     return target
+
+
+def _permuted(value, heads):
+    """What ``LlamaModel.permute`` of convert_hf_to_gguf.py does."""
+    halves = value.reshape(heads, 2, len(value) // heads // 2, value.shape[1])
+    return halves.swapaxes(1, 2).reshape(value.shape)
 
 
 def _gguf_name(name):

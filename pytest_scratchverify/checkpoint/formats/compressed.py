@@ -140,7 +140,8 @@ class Float4Codec:
         scales = stored.view(ml_dtypes.float8_e4m3fn).astype(np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):  # a hostile divisor of zero
             scales = scales / decode(bodies[2], self.divisor.dtype, (1, 1))
-            return np.multiply(values, np.repeat(scales, NV_GROUP, axis=1), dtype=np.float32)
+            found: Array = values * np.repeat(scales, NV_GROUP, axis=1)
+        return found
 
 
 def decode_shape(info: TensorInfo, raw: bytes) -> tuple[int, ...]:

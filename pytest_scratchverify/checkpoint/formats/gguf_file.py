@@ -21,10 +21,10 @@ VERSIONS = (2, 3)
 STRING, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q",
            12: "d"}  # fmt: skip
-MAX_HEADER = 256 * 2**20
+MAX_HEADER = 64 * 2**20  # of the largest vocabularies it is a quarter
 MAX_KEYS = 100_000
 MAX_TENSORS = 1_000_000
-MAX_ITEMS = 16_000_000
+MAX_ITEMS = 4_000_000
 MAX_KEPT = 4096  # bytes of a text or items of an array that is kept
 MAX_DIMENSIONS = 4
 MAX_ALIGNMENT = 2**20
