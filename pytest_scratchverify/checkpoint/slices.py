@@ -101,6 +101,8 @@ class Matrix:
     def row_bytes(self) -> int:
         """Bytes of one stored row, with its share of all that belongs to it."""
         if self.codec is not None:
+            if self.codec.fixed:  # charged by the block; a row is what it costs beside BF16
+                return 2 * self.cols
             return -(-self.codec.nbytes * self.step // max(1, prod(self.codec.shape[:-1])))
         return self.cols * DTYPE_BITS[self.info.dtype] // 8
 

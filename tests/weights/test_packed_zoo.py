@@ -20,6 +20,7 @@ from pytest_scratchverify.hub.fingerprint import FingerprintStore
 from pytest_scratchverify.hub.folder import FolderStore
 from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.methods.fingerprint import save_fingerprint
+from pytest_scratchverify.methods.parameter_totals import stored_parameters
 from pytest_scratchverify.methods.weights import Question, weights_origin
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger
 from pytest_scratchverify.model.component import Component
@@ -89,6 +90,14 @@ def test_places_and_rows_are_those_of_the_original(how, made):
         [found] = packed.read([Block(matrix, 0, matrix.rows)], Ledger(packed.store))
         [wanted] = plain.read([Block(original, 0, original.rows)], Ledger(plain.store))
         assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99, slot
+
+
+@pytest.mark.parametrize("how", ["gptq", "nf4", "q4_0"])
+def test_parameters_are_counted_as_they_decode(how, made):
+    packed, plain = (stored_parameters(FolderStore(p)) for p in (made("s0", how), READY / "s0"))
+    assert packed.value.total_parameters == plain.value.total_parameters
+    raw = FolderStore(made("s0", how)).tensor_index().value
+    assert packed.value.total_bytes == raw.total_bytes
 
 
 def test_two_packed_copies_are_compared_with_one_another(made):

@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 
-import ml_dtypes
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
@@ -27,8 +26,16 @@ NF4 = np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.3949174880981
                 0.7229568362236023, 1.0], np.float32)  # fmt: skip
 
 
+def bfloat16():
+    """The dtype, imported late: the zoo's builder packs without it."""
+    import ml_dtypes
+
+    return ml_dtypes.bfloat16
+
+
 def read(folder):
     """All weights of a folder as float32."""
+    bfloat16()  # safetensors asks numpy for it by name
     raw = {}
     for path in sorted(folder.glob("*.safetensors")):
         raw |= load_file(path)
@@ -54,7 +61,7 @@ def packed_folder(source, target, pack, config=None):
         if LINEAR.fullmatch(name):
             state |= pack(name.removesuffix(".weight"), value)
         else:
-            state[name] = value.astype(ml_dtypes.bfloat16)
+            state[name] = value.astype(bfloat16())
     save_file(state, target / "model.safetensors", metadata={"format": "pt"})
     return target
 
@@ -115,7 +122,7 @@ def awq(name, value, group=16):
 def compressed_int(name, value, bits=4, group=16):
     """compressed-tensors pack-quantized, symmetric: integers offset by half their range."""
     rows = value.reshape(len(value), -1, group)
-    scale = (abs(rows).max(-1) / (2 ** (bits - 1) - 0.5) + 1e-9).astype(ml_dtypes.bfloat16)
+    scale = (abs(rows).max(-1) / (2 ** (bits - 1) - 0.5) + 1e-9).astype(bfloat16())
     q = np.rint(rows / scale.astype(np.float32)[..., None])
     q = np.clip(q, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1).reshape(value.shape).astype(np.int64)
     return {
@@ -139,7 +146,7 @@ def mx(value):
 def mxfp4(name, value):
     """compressed-tensors mxfp4-pack-quantized; what does not fill groups of 32 is left alone."""
     if value.shape[-1] % 32:
-        return {f"{name}.weight": value.astype(ml_dtypes.bfloat16)}
+        return {f"{name}.weight": value.astype(bfloat16())}
     packed, exponent = mx(value)
     return {
         f"{name}.weight_packed": packed.reshape(len(value), -1),
@@ -156,7 +163,7 @@ def gpt_oss(source, target):
     for name, value in weights.items():
         found = expert.fullmatch(name)
         if found is None:
-            state[name] = value.astype(ml_dtypes.bfloat16)
+            state[name] = value.astype(bfloat16())
         else:
             experts.setdefault(found[1], {})[int(found[2]), found[3]] = value
     for prefix, parts in experts.items():

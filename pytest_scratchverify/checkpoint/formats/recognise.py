@@ -135,6 +135,7 @@ class _Unpacking:
         if not self.codecs and not self.unsupported:
             return Unpacked(self.index)
         index = replace(self.index, tensors=MappingProxyType(dict(sorted(self.tensors.items()))))
+        index = replace(index, beside=self.index.total_bytes - index.total_bytes)
         return Unpacked(index, MappingProxyType(self.codecs), tuple(sorted(self.unsupported)))
 
     def _beside(self, prefix: str, words: tuple[str, ...]) -> dict[str, TensorInfo]:
