@@ -46,6 +46,11 @@ def is_quantised(dtype: str) -> bool:
     return dtype not in TRAINED
 
 
+def is_packed(dtype: str) -> bool:
+    """Whether this is the name of a packed kind (`formats`) and no dtype."""
+    return dtype not in NUMPY_DTYPES
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Scales of a quantised matrix and which of its rows and columns each one covers.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pytest_scratchverify.checkpoint.dtypes import is_quantised
+from pytest_scratchverify.checkpoint.dtypes import is_packed, is_quantised
 from pytest_scratchverify.methods.weights_alignment import Aligned
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
@@ -129,7 +129,9 @@ def _kind(evidence: Evidence, numbers: WeightsCalibration, inherited: tuple[int,
     layers = [layer for layer in measured.by_layer() if layer >= 0]
     if layers and inherited and len(inherited) <= numbers.layer_share * len(layers):
         return "partial reuse"
-    if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros:
+    # Rounding to few bits makes zeros by itself.
+    rounded = any(map(is_packed, evidence.stored))
+    if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros and not rounded:
         return "pruned copy"
     effect = measured.similarity or 0.0
     if any(map(is_quantised, evidence.stored)):

@@ -8,6 +8,7 @@ there, as quantisers leave them. Q4_K is tested on a model widened to 256 by rep
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import ml_dtypes
 import numpy as np
@@ -98,6 +99,31 @@ def test_parameters_are_counted_as_they_decode(how, made):
     assert packed.value.total_parameters == plain.value.total_parameters
     raw = FolderStore(made("s0", how)).tensor_index().value
     assert packed.value.total_bytes == raw.total_bytes
+
+
+@pytest.mark.parametrize("how", FORMATS)
+def test_two_strangers_packed_alike_stay_strangers(how, made):
+    """Levels and tables that every packed model shares make nobody kin."""
+    assert ask(made("s1", how), made("s0", how)).outcome is Outcome.CONSISTENT
+
+
+@pytest.mark.parametrize("bits", [2, 3])
+def test_zeros_that_rounding_made_are_not_called_pruning(bits, tmp_path):
+    coarse = partial(packing.compressed_int, bits=bits)
+    packed = packing.packed_folder(READY / "s0", tmp_path / "m", coarse)
+    assert ask(packed, READY / "s0").kind == "quantised copy"
+
+
+def test_act_order_and_the_second_gptq_format_are_read(tmp_path):
+    def shuffled(name, value):
+        order = np.random.default_rng(5).permutation(value.shape[1]) // 16
+        return packing.gptq(name, value, order=order, offset=0)
+
+    second = {"quantization_config": {"checkpoint_format": "gptq_v2"}}
+    packed = packing.packed_folder(READY / "s0", tmp_path / "m", shuffled, second)
+    finding = ask(packed, READY / "s0")
+    assert finding.kind == "quantised copy"
+    assert finding.effect.value > 0.9975  # .9968 where zeros are taken for the first format's
 
 
 def test_two_packed_copies_are_compared_with_one_another(made):
