@@ -198,9 +198,11 @@ def _plain_matrices(role: Role, info: TensorInfo, scale: TensorInfo | None) -> I
     layer = -1 if role.layer is None else role.layer
     expert = "" if role.expert is None else str(role.expert)
     slot = Slot(role.component.value, role.kind, layer, expert)
+    if not info.shape:  # one number is no matrix, whatever it is called
+        return
     if len(info.shape) == 1:
         yield Matrix(slot, info, 1, info.shape[0])
-    elif role.transposed or not info.shape:
+    elif role.transposed:
         # Inputs first: a row is a channel of the residual stream. Both models of such a
         # family store it so, and slots of unlike orientation never meet.
         rows, cols = info.shape[0], prod(info.shape[1:])

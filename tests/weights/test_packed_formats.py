@@ -24,9 +24,10 @@ from pytest_scratchverify.checkpoint.formats.codec import RotaryCodec, RowCodec,
 from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, decode_rows
 from pytest_scratchverify.checkpoint.formats.recognise import questions, unpack
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo, parse_header
-from pytest_scratchverify.checkpoint.slices import Block, take_inventory
+from pytest_scratchverify.checkpoint.slices import Block, plan_component, take_inventory
 from pytest_scratchverify.errors import Reason, Unavailable
 from pytest_scratchverify.methods.weights_reading import _decoded, spans_of
+from pytest_scratchverify.model.component import Component
 from tests.zoo import packing
 
 RAW = (Path(__file__).parent / "packed" / "references.safetensors").read_bytes()
@@ -230,3 +231,36 @@ def test_hostile_states_are_no_states(change):
     assert read_state(json.dumps(sound | change).encode()) is None
     assert read_state(b"[" * 10**5) is None
     assert read_state(b"\xff\xfe") is None
+
+
+WORDS = ("qweight", "qzeros", "scales", "g_idx", "weight_packed", "weight_scale", "weight_shape",
+         "weight_zero_point", "weight_global_scale", "weight", "SCB", "weight.absmax",
+         "weight.quant_map", "weight.nested_absmax", "weight.nested_quant_map",
+         "weight.quant_state.bitsandbytes__nf4", "bias")  # fmt: skip
+EDGES = st.sampled_from([0, 1, 2, 3, 8, 16, 24, 32, 96, 256, 2**20, 2**40])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_index_raises_anything_whatever_its_shapes(data):
+    dtypes = st.sampled_from(["I32", "F16", "U8", "I8", "F32", "I64", "F8_E4M3", "GGML_Q4_K"])
+    tensors, place = {}, 0
+    for word in data.draw(st.sets(st.sampled_from(WORDS), min_size=1)):
+        name = f"{STEM}.{word}"
+        shape = tuple(data.draw(st.lists(EDGES, max_size=4)))
+        size = int(np.prod(shape, dtype=object)) if shape else 1
+        tensors[name] = TensorInfo(name, data.draw(dtypes), shape, place, place + size, "f")
+        place += size
+    index = TensorIndex(tensors)
+    bodies = st.one_of(
+        st.binary(max_size=80),
+        st.just(np.array([24, 96]).tobytes()),
+        st.just(b'{"shape": [24, 96], "blocksize": 64}'),
+    )
+    answers = {info.name: data.draw(bodies) for info in questions(index)}
+    found = unpack(index, answers)
+    inventory = take_inventory(found.index, found.codecs)
+    plan = plan_component(inventory.of(Component.TEXT_DECODER), 10**6)
+    for block in plan.blocks:
+        for info, span in spans_of(block):
+            assert 0 <= span.start <= span.stop, info

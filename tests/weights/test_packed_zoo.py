@@ -101,7 +101,7 @@ def test_parameters_are_counted_as_they_decode(how, made):
     assert packed.value.total_bytes == raw.total_bytes
 
 
-@pytest.mark.parametrize("how", FORMATS)
+@pytest.mark.parametrize("how", ["gptq", "nf4", "q4_0"])
 def test_two_strangers_packed_alike_stay_strangers(how, made):
     """Levels and tables that every packed model shares make nobody kin."""
     assert ask(made("s1", how), made("s0", how)).outcome is Outcome.CONSISTENT
@@ -112,6 +112,22 @@ def test_zeros_that_rounding_made_are_not_called_pruning(bits, tmp_path):
     coarse = partial(packing.compressed_int, bits=bits)
     packed = packing.packed_folder(READY / "s0", tmp_path / "m", coarse)
     assert ask(packed, READY / "s0").kind == "quantised copy"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Q4_1", "Q5_0", "Q5_1", "MXFP4"])
+def test_other_kinds_of_gguf_are_quantised_copies(kind, tmp_path):
+    packed = packing.gguf_file(READY / "s0", tmp_path / "m", kind)
+    assert ask(packed, READY / "s0").kind == "quantised copy"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pack", [packing.gptq, packing.compressed_int])
+@pytest.mark.parametrize("bits", [2, 3, 8])
+def test_other_widths_are_quantised_copies(pack, bits, tmp_path):
+    packed = packing.packed_folder(READY / "s0", tmp_path / "m", partial(pack, bits=bits))
+    finding = ask(packed, READY / "s0")
+    assert (finding.kind, finding.effect.value > 0.91) == ("quantised copy", True)
 
 
 def test_act_order_and_the_second_gptq_format_are_read(tmp_path):
