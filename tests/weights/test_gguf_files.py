@@ -137,6 +137,8 @@ def test_queries_of_architectures_whose_order_is_unknown_are_excluded_not_guesse
     assert renamed("qwen2", "blk.0.attn_q.weight").rotary == {}
     other = renamed("brandnew", "blk.0.attn_q.weight", "blk.0.attn_v.weight")
     assert other.excluded == ("blk.0.attn_q.weight",)
+    assert renamed("gptneox", "blk.0.attn_qkv.weight").excluded
+    assert not renamed("phi3", "blk.0.attn_qkv.weight").excluded
     assert renamed("llama", "blk.0.attn_q.weight").excluded  # the heads are not stated
 
 

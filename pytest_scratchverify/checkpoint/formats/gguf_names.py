@@ -2,8 +2,8 @@
 
 llama.cpp's converter renames every tensor and, for some architectures, changes the order of
 rows. Names are undone by the table below. Of orders only one is undone, that of queries and
-keys in the Llama family; where an architecture is in neither list, queries and keys keep their
-GGUF names, so that they are reported and not compared with the wrong rows.
+keys in the Llama family; where an architecture is in neither list, queries and keys are left
+out and reported, so that they are not compared with the wrong rows.
 
 Sources: gguf/constants.py (TENSOR_NAMES), convert_hf_to_gguf.py (`permute`).
 """
@@ -69,6 +69,7 @@ STACKED: Mapping[str, str] = {
     "ffn_down_exps": "mlp.experts.down_proj",
 }
 ROTARY = ("attn_q", "attn_k")
+ORDERED = (*ROTARY, "attn_qkv")  # rows of which an unknown converter may have changed the order
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,9 @@ def restore_names(tensors: Iterable[TensorInfo], keys: Mapping[str, Any]) -> Ren
     excluded: list[str] = []
     for info in tensors:
         part = _LAYER.fullmatch(info.name)
-        if part and part[2] in ROTARY and architecture not in KEPT:
-            heads = _heads(part[2], int(part[1]), info, keys) if architecture in PERMUTED else None
+        if part and part[2] in ORDERED and architecture not in KEPT:
+            known = architecture in PERMUTED and part[2] in ROTARY
+            heads = _heads(part[2], int(part[1]), info, keys) if known else None
             if heads is None:
                 excluded.append(info.name)
                 continue
