@@ -1,10 +1,13 @@
 """Write what the reference implementations make of packed weights: tests/weights/packed/*.
 
-    /tmp/formats/refvenv/bin/python tools/build_packed_references.py AUTOGPTQ AUTOAWQ
+    python -m venv /tmp/venv-packed
+    /tmp/venv-packed/bin/pip install torch==2.13.0 numpy transformers==5.24.0 \
+        bitsandbytes==0.50.2 compressed-tensors==0.20.0
+    pip download --no-deps auto-gptq==0.7.1 autoawq==0.2.9     # and unpack both
+    /tmp/venv-packed/bin/python tools/build_packed_references.py AUTOGPTQ AUTOAWQ
 
-Needs an environment with torch, transformers, bitsandbytes and compressed-tensors, and the unpacked
-packages auto-gptq 0.7.1 and autoawq 0.2.9, of which one file each is loaded (the packages do not
-import without a GPU's libraries). What is decoded is random: every bit pattern is a weight. The
+The last two do not import without a GPU's libraries: of each one file is loaded by its path.
+What is decoded is random: every bit pattern is a weight. The
 file is shipped, because none of these can be installed where the tests run.
 """
 
