@@ -3,7 +3,7 @@
 Every value of F16, BF16 and the two F8 formats is a float32, so decoding loses nothing. F8
 weights of the DeepSeek kind carry one scale per block of 128 x 128, int8 weights one scale
 per row or per tensor; the caller brings the scales that belong to the rows that were read.
-What is packed below a byte (int4, MXFP4) is refused here with a sentence.
+What is packed below a byte (int4, MXFP4) is decoded by `formats` and refused here.
 """
 
 from __future__ import annotations
@@ -36,6 +36,19 @@ NUMPY_DTYPES: Mapping[str, np.dtype[np.generic]] = MappingProxyType(
 )
 # Stored without a scale, these numbers are not weights.
 NEEDS_SCALE = frozenset({"I8", "U8"})
+
+# What weights are trained in; every other dtype, and every packed kind, was made by rounding.
+TRAINED = frozenset({"F64", "F32", "F16", "BF16"})
+
+
+def is_quantised(dtype: str) -> bool:
+    """Whether weights that are stored so were rounded from something finer."""
+    return dtype not in TRAINED
+
+
+def is_packed(dtype: str) -> bool:
+    """Whether this is the name of a packed kind (`formats`) and no dtype."""
+    return dtype not in NUMPY_DTYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -90,14 +90,24 @@ class ShardHeader:
 
 @dataclass(frozen=True, slots=True)
 class TensorIndex:
-    """Every tensor of a checkpoint by name, over all of its files."""
+    """Every tensor of a checkpoint by name, over all of its files.
+
+    `heads` are the bytes that had to be read to know it, where they are not the beginnings of
+    the files; `unreadable` names tensors whose layout nobody here reads; `rotary` says of how
+    many heads the rows of a matrix are that llama.cpp has put in its own order; `beside` are
+    the bytes of scales and tables where tensors stand for what they decode to.
+    """
 
     tensors: Mapping[str, TensorInfo]
+    heads: tuple[tuple[str, int, int], ...] = ()
+    unreadable: tuple[str, ...] = ()
+    rotary: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    beside: int = 0
 
     @property
     def total_bytes(self) -> int:
         """Bytes of all tensors together, without headers."""
-        return sum(info.nbytes for info in self.tensors.values())
+        return sum(info.nbytes for info in self.tensors.values()) + self.beside
 
     @property
     def total_parameters(self) -> int:

@@ -111,6 +111,8 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("shared_gate", r"mlp\.(?P<shared>shared_expert)_gate"),
     # experts in one tensor: gpt-oss, Llama 4, transformers from version 5
     ("gate_up", STACKED + r"gate_up_proj"),
+    ("gate", STACKED + r"gate_proj"),
+    ("up", STACKED + r"up_proj"),
     ("down", STACKED + r"down_proj"),
     ("gate_up_bias", STACKED + r"gate_up_proj_bias"),
     ("down_bias", STACKED + r"down_proj_bias"),

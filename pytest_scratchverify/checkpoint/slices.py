@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from pytest_scratchverify.checkpoint.dtypes import NUMPY_DTYPES
+from pytest_scratchverify.checkpoint.dtypes import NEEDS_SCALE, NUMPY_DTYPES
+from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import Role, read_roles
 from pytest_scratchverify.model.component import Component
@@ -92,10 +93,17 @@ class Matrix:
     cols: int
     first_row: int = 0
     scale: TensorInfo | None = None
+    codec: Codec | None = None
+    step: int = 1  # stored rows from one row to the next: two where gate and up alternate
+    fixed: int = 0  # bytes that any block costs, in this or in the other model
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one stored row."""
+        """Bytes of one stored row, with its share of all that belongs to it."""
+        if self.codec is not None:
+            if self.codec.fixed:  # charged by the block; a row is what it costs beside BF16
+                return 2 * self.cols
+            return -(-self.codec.nbytes * self.step // max(1, prod(self.codec.shape[:-1])))
         return self.cols * DTYPE_BITS[self.info.dtype] // 8
 
 
@@ -111,7 +119,7 @@ class Block:
     def nbytes(self) -> int:
         """Bytes that reading the block costs, with its scales."""
         scale = self.matrix.scale.nbytes if self.matrix.scale else 0
-        return (self.stop - self.start) * self.matrix.row_bytes + scale
+        return max((self.stop - self.start) * self.matrix.row_bytes + scale, self.matrix.fixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,28 +136,37 @@ class Inventory:
         return {s: m for s, m in self.matrices.items() if s.component == component.value}
 
 
-def take_inventory(index: TensorIndex) -> Inventory:
+def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None) -> Inventory:
     """Sort a checkpoint's tensors into slots.
 
-    Only tensors of dtypes that `dtypes` decodes get a slot; the others are listed. Parameters
-    are counted per component over everything that has a role.
+    Only tensors of dtypes that `dtypes` decodes, or that have a codec, get a slot; the others
+    are listed. Parameters are counted per component over everything that has a role.
     """
+    codecs = codecs or {}
     role_map = read_roles(index.tensors)
     scales = _scales(index, role_map.roles)
     matrices: dict[Slot, Matrix] = {}
     parameters: dict[str, int] = {}
     unsupported: list[str] = []
+    # gpt-oss, unpacked: experts are stored inputs first, and must not meet packed ones.
+    inputs_first = any(role.kind == "gate_up_bias" for role in role_map.roles.values())
     for name, role in role_map.roles.items():
         info = index.tensors[name]
         if role.part in ("scale", "scale_inv"):
             continue
         key = role.component.value
         parameters[key] = parameters.get(key, 0) + info.parameters
-        if info.dtype not in NUMPY_DTYPES or role.part == "packed":
+        codec = codecs.get(name)
+        bare = info.dtype in NEEDS_SCALE and role.part == "weight" and name not in scales
+        unknown = info.dtype not in NUMPY_DTYPES or role.part == "packed" or bare
+        if codec is None and unknown:
             unsupported.append(name)
         elif role.part == "weight":
-            for matrix in _matrices(role, info, scales.get(name)):
-                matrices.setdefault(matrix.slot, matrix)
+            turned = inputs_first and role.expert == "stack" and codec is None
+            for matrix in _matrices(role, info, scales.get(name), codec):
+                kind = f"{matrix.slot.kind}^T" if turned else matrix.slot.kind
+                slot = replace(matrix.slot, kind=kind)
+                matrices.setdefault(slot, replace(matrix, slot=slot))
     return Inventory(matrices, parameters, role_map.unmapped, tuple(unsupported))
 
 
@@ -162,13 +179,30 @@ def _scales(index: TensorIndex, roles: Mapping[str, Role]) -> dict[str, TensorIn
     return found
 
 
-def _matrices(role: Role, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
+def _matrices(
+    role: Role, info: TensorInfo, scale: TensorInfo | None, codec: Codec | None = None
+) -> Iterator[Matrix]:
+    if codec is None:
+        yield from _plain_matrices(role, info, scale)
+        return
+    for matrix in _plain_matrices(role, info, None):
+        packed = replace(matrix, codec=codec, fixed=codec.fixed)
+        if codec.interleaved and matrix.slot.kind in ("gate", "up"):
+            late = matrix.slot.kind == "up"  # halves were assumed; rows alternate
+            first = matrix.first_row - late * matrix.rows + late
+            packed = replace(packed, first_row=first, step=2)
+        yield packed
+
+
+def _plain_matrices(role: Role, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
     layer = -1 if role.layer is None else role.layer
     expert = "" if role.expert is None else str(role.expert)
     slot = Slot(role.component.value, role.kind, layer, expert)
+    if not info.shape:  # one number is no matrix, whatever it is called
+        return
     if len(info.shape) == 1:
         yield Matrix(slot, info, 1, info.shape[0])
-    elif role.transposed or not info.shape:
+    elif role.transposed:
         # Inputs first: a row is a channel of the residual stream. Both models of such a
         # family store it so, and slots of unlike orientation never meet.
         rows, cols = info.shape[0], prod(info.shape[1:])
@@ -185,8 +219,8 @@ def _stack(slot: Slot, info: TensorInfo) -> Iterator[Matrix]:
     for expert in range(count):
         one = Matrix(replace(slot, expert=str(expert)), info, rows, cols, expert * rows)
         # [experts, 2 inner, hidden] has gate and up one after the other; the other layout,
-        # [experts, hidden, 2 inner], has inputs first.
-        if rows > cols / 2:
+        # [experts, hidden, 2 inner], has inputs first. What is packed is packed along inputs.
+        if rows > cols / 2 or info.dtype not in NUMPY_DTYPES:
             yield from _split_fused(one)
         else:
             yield one

@@ -36,10 +36,13 @@ from pytest_scratchverify.hub.bounds import (
 )
 from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.card import read_card
+from pytest_scratchverify.hub.other_formats import OtherIndex
 from pytest_scratchverify.hub.ranges import ByteRange, coalesce
 from pytest_scratchverify.hub.store import Artifact, FileEntry, ModelCard
 from pytest_scratchverify.hub.weight_files import (
+    OtherWeights,
     index_name,
+    other_weights,
     shards_of_index,
     shards_without_index,
     tokenizer_names,
@@ -171,6 +174,9 @@ class ReadingStore(ABC):
 
     def _read_tensor_index(self) -> Artifact[TensorIndex]:
         listing = self._listing()
+        other = other_weights(listing)
+        if other is not None:
+            return self._read_other_index(other, listing)
         index = index_name(listing)
         weight_map: dict[str, str] = {}
         index_bytes = 0
@@ -182,6 +188,28 @@ class ReadingStore(ABC):
         shards = [listing[name] for name in names]
         tensors, heads = self._tensors(shards, weight_map)
         record = self._record(index or names[0], index_bytes + len(heads), total_size(shards))
+        return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
+
+    def _read_other_index(
+        self, other: OtherWeights, listing: dict[str, FileEntry]
+    ) -> Artifact[TensorIndex]:
+        weight_map: dict[str, str] = {}
+        index_bytes = 0
+        if other.index is not None:
+            content = self._object(other.index, MAX_INDEX_BYTES)
+            weight_map = shards_of_index(content.value, listing, repo=self.repo, file=other.index)
+            index_bytes = content.record.bytes_read
+        names = sorted(set(weight_map.values())) or list(other.names)
+        shards = [listing[name] for name in names]
+
+        def read(file: str, spans: Sequence[ByteRange]) -> list[bytes]:
+            self._budget.charge(sum(map(len, spans)), file)
+            return self._read(file, spans)
+
+        found = OtherIndex(self.repo, read)
+        tensors = found.tensors(other.kind, shards, weight_map)
+        heads = b"".join(found.bodies)
+        record = self._record(other.index or names[0], index_bytes + len(heads), total_size(shards))
         return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
 
     def _tensors(

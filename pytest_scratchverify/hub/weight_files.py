@@ -1,8 +1,14 @@
-"""Finds the files that hold a model's weights, in a list of file names."""
+"""Finds the files that hold a model's weights, in a list of file names.
+
+Safetensors win; PyTorch archives and then GGUF files are read only where there is nothing else.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import PurePosixPath
 
 from pytest_scratchverify.errors import Reason, Unavailable
@@ -13,7 +19,13 @@ from pytest_scratchverify.model.text import Text
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-# Never opened: unpickling runs the publisher's code, and GGUF holds requantised weights.
+BIN_INDEX = "pytorch_model.bin.index.json"
+BIN_SINGLE = "pytorch_model.bin"
+# Weights by the habits of their names; optimizers and schedulers are pickled beside them.
+_BIN = re.compile(r"(?:pytorch_model|model)(?:[-.]\d+-of-\d+)?\.(?:bin|pt|pth)")
+_ALONE = "consolidated.00.pth"  # Meta's; with a 01 beside it, rows are divided among files
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+_NO_MODEL = re.compile(r"mmproj|imatrix|vocab|lora", re.IGNORECASE)
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".h5", ".msgpack", ".onnx")
 
 _TOKENIZER_NAMES = frozenset(
@@ -34,6 +46,59 @@ _TOKENIZER_NAMES = frozenset(
         "vocab.txt",
     }
 )
+
+
+class Format(Enum):
+    """What holds the weights, where it is not safetensors."""
+
+    PYTORCH = "PyTorch"
+    GGUF = "GGUF"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWeights:
+    """The files of a checkpoint that has no safetensors."""
+
+    kind: Format
+    names: tuple[str, ...]
+    index: str | None = None
+
+
+def other_weights(listing: Mapping[str, FileEntry]) -> OtherWeights | None:
+    """Name the weight files of a model without safetensors; None if there are none to read.
+
+    Of several quantisations as GGUF the largest is taken, because it rounds least.
+    """
+    if any(_is_root(name, ".safetensors") or name == INDEX for name in listing):
+        return None
+    if BIN_INDEX in listing:
+        return OtherWeights(Format.PYTORCH, (), BIN_INDEX)
+    archives = [name for name in sorted(listing) if _BIN.fullmatch(name)]
+    if BIN_SINGLE in archives:
+        archives = [BIN_SINGLE]
+    elif not archives and _ALONE in listing and "consolidated.01.pth" not in listing:
+        archives = [_ALONE]
+    if archives:
+        return OtherWeights(Format.PYTORCH, tuple(archives))
+    groups: dict[str, list[str]] = {}
+    for name in sorted(listing):
+        if name.endswith(".gguf") and not _NO_MODEL.search(PurePosixPath(name).name):
+            groups.setdefault(_PART.sub("", name), []).append(name)
+    complete = {stem: names for stem, names in groups.items() if _is_complete(names)}
+    if not complete:
+        return None
+
+    def size(stem: str) -> int:
+        return sum(listing[name].size or 0 for name in complete[stem])
+
+    largest = min(complete, key=lambda stem: (-size(stem), stem))
+    return OtherWeights(Format.GGUF, tuple(complete[largest]))
+
+
+def _is_complete(names: Sequence[str]) -> bool:
+    """Whether a file is whole, or all of its parts are there."""
+    part = _PART.search(names[0])
+    return part is None or len(names) == int(part[2])
 
 
 def index_name(listing: Mapping[str, FileEntry]) -> str | None:
@@ -111,6 +176,6 @@ def _unsupported(repo: str, names: list[str]) -> Unavailable:
         ),
         Text(
             "Convert them with https://huggingface.co/spaces/safetensors/convert and give the "
-            "folder; pickled files are never opened here."
+            "folder; of pickled files only plain state dicts are read, and none is unpickled."
         ),
     )

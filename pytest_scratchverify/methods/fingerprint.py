@@ -18,8 +18,9 @@ from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.fingerprint import Kept, write_fingerprint
 from pytest_scratchverify.hub.ranges import ByteRange, coalesce
 from pytest_scratchverify.hub.store import ArtifactStore
-from pytest_scratchverify.hub.weight_files import INDEX
+from pytest_scratchverify.hub.weight_files import BIN_INDEX, INDEX
 from pytest_scratchverify.methods.weights_layers import mapped_blocks
+from pytest_scratchverify.methods.weights_packed import OLD_CONFIG
 from pytest_scratchverify.methods.weights_reading import Checkpoint, spans_of
 from pytest_scratchverify.methods.weights_tokens import KIND, TOKENS
 from pytest_scratchverify.tokenizer.open import open_tokenizer
@@ -27,7 +28,7 @@ from pytest_scratchverify.tokenizer.open import open_tokenizer
 MARGIN = 1.25  # over the depth's budget: the other model's headers may be smaller
 TOKENS_KEPT = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
 GAP = 4096  # bytes between two kept ranges that are not worth a part of their own
-SMALL = ("config.json", "generation_config.json", "README.md", INDEX)
+SMALL = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX, OLD_CONFIG)
 
 
 def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> Kept:
@@ -45,6 +46,8 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
     spans: dict[str, list[ByteRange]] = {}
     for file, head in _heads(checkpoint):
         spans.setdefault(file, []).append(head)
+    for info in checkpoint.questions:
+        spans.setdefault(info.file, []).append(ByteRange(info.start, info.stop))
     for block in _blocks(checkpoint, depth):
         for info, span in spans_of(block):
             spans.setdefault(info.file, []).append(span)
@@ -65,9 +68,13 @@ def _small_files(store: ArtifactStore) -> Iterator[str]:
 
 
 def _heads(checkpoint: Checkpoint) -> Iterator[tuple[str, ByteRange]]:
-    """Yield the header of every file: what lies before its first tensor."""
+    """Yield the header of every file: what lies before its first tensor, or where it says."""
     first: dict[str, int] = {}
-    for info in checkpoint.store.tensor_index().value.tensors.values():
+    index = checkpoint.store.tensor_index().value
+    if index.heads:
+        yield from ((file, ByteRange(start, stop)) for file, start, stop in index.heads)
+        return
+    for info in index.tensors.values():
         first[info.file] = min(info.start, first.get(info.file, info.start))
     for file, start in sorted(first.items()):
         yield file, ByteRange(0, max(PREFIX_BYTES, start))

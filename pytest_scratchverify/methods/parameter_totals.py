@@ -15,6 +15,7 @@ from pytest_scratchverify.checkpoint.parameter_count import (
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import Artifact, ArtifactStore
 from pytest_scratchverify.methods.architecture import Calibration, Config, plain_finding
+from pytest_scratchverify.methods.weights_packed import open_packed
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding, Level, Outcome, Statistic
 from pytest_scratchverify.model.spec import ModelSpec
@@ -161,8 +162,12 @@ def declared_parameters(
 
 
 def stored_parameters(store: ArtifactStore) -> Artifact[TensorIndex] | None:
-    """Return the tensor index where headers can be read; a catalogue has none."""
+    """Return the tensor index where headers can be read; a catalogue has none.
+
+    Packed weights count as what they decode to: eight of GPTQ's stand in one stored number.
+    """
     try:
-        return store.tensor_index()
+        stored = store.tensor_index()
+        return Artifact(open_packed(store, stored.value).unpacked.index, stored.record)
     except Unavailable:
         return None

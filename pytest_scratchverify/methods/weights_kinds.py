@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_scratchverify.checkpoint.dtypes import is_packed, is_quantised
 from pytest_scratchverify.methods.weights_basis import LAYERS, UPCYCLED, WIDTH, InAnyBasis
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
 
 CONTINUED, RESCALED = "continued pretraining", "rescaled"
 HEADS, BLOCKS = frozenset({"q", "k", "v", "o"}), frozenset({"gate", "up", "down"})
-QUANTISED = frozenset({"I8", "U8", "F8_E4M3", "F8_E5M2"})  # stored dtypes of quantised weights
 
 
 def joined(kinds: Sequence[str]) -> str:
@@ -49,10 +49,11 @@ def kind_in_place(
     layers = [layer for layer in measured.by_layer() if layer >= 0]
     if layers and inherited and len(inherited) <= numbers.layer_share * len(layers):
         return "partial reuse"
-    if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros:
+    rounded = any(map(is_packed, stored))  # to few bits, which makes zeros by itself
+    if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros and not rounded:
         return "pruned copy"
     effect = measured.similarity or 0.0
-    if any(dtype in QUANTISED for dtype in stored):
+    if any(map(is_quantised, stored)):
         return "quantised copy"
     return "fine-tune" if effect >= numbers.fine_tune else CONTINUED
 

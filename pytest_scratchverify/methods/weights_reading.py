@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.checkpoint.slices import Block, Inventory, Slot, pieces, take_inventory
 from pytest_scratchverify.hub.ranges import ByteRange, coalesce
 from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.methods.weights_packed import open_packed
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import ArtifactRecord
 
@@ -61,8 +63,14 @@ class Checkpoint:
     def __init__(self, store: ArtifactStore) -> None:
         self.store = store
         index = store.tensor_index()
-        self.index_record = index.record
-        self.inventory: Inventory = take_inventory(index.value)
+        opened = open_packed(store, index.value)
+        self.index_record = replace(
+            index.record, bytes_read=index.record.bytes_read + opened.bytes_read
+        )
+        found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
+        unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
+        self.inventory: Inventory = replace(found, unsupported=tuple(unsupported))
+        self.questions = opened.questions
         # Whole files, because their headers are read too.
         self.total_bytes = index.record.bytes_total or index.value.total_bytes
 
@@ -113,8 +121,11 @@ class Checkpoint:
 
 
 def spans_of(block: Block) -> list[tuple[TensorInfo, ByteRange]]:
-    """Return the bytes of a block, and of its scales."""
+    """Return the bytes of a block, and of what decodes it: scales, zeros, tables."""
     matrix = block.matrix
+    if matrix.codec is not None:
+        parts = matrix.codec.parts(*_stored_rows(block))
+        return [(part.info, ByteRange(part.start, part.stop)) for part in parts]
     first = matrix.info.start + (matrix.first_row + block.start) * matrix.row_bytes
     span = ByteRange(first, first + (block.stop - block.start) * matrix.row_bytes)
     found = [(matrix.info, span)]
@@ -123,9 +134,18 @@ def spans_of(block: Block) -> list[tuple[TensorInfo, ByteRange]]:
     return found
 
 
+def _stored_rows(block: Block) -> tuple[int, int]:
+    """Return the rows of the packed tensor that hold the rows of a block."""
+    matrix = block.matrix
+    first = matrix.first_row + block.start * matrix.step
+    return first, max(first, matrix.first_row + (block.stop - 1) * matrix.step + 1)
+
+
 def _decoded(block: Block, raw: Mapping[tuple[str, int, int], bytes]) -> Array:
     matrix = block.matrix
     bodies = [raw[info.file, span.start, span.stop] for info, span in spans_of(block)]
+    if matrix.codec is not None:
+        return matrix.codec.decode(*_stored_rows(block), bodies)[:: matrix.step]
     factors = None
     if matrix.scale is not None:
         shape = matrix.scale.shape or (1,)
@@ -141,7 +161,7 @@ class Sides:
     """Two checkpoints side by side, and what was needed of each."""
 
     def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
-        self.ours, self.theirs = ours, theirs
+        self.ours, self.theirs = _charged(ours, theirs), theirs
         self.ledgers = (Ledger(ours.store), Ledger(theirs.store))
 
     def batches(self, blocks: Sequence[Block]) -> Iterator[Batch]:
@@ -185,3 +205,18 @@ def _grouped(blocks: Sequence[Block]) -> Iterator[list[Block]]:
         for piece in pieces(block):
             groups.setdefault((slot.layer, slot.expert, piece.start), []).append(piece)
     yield from groups.values()
+
+
+def _charged(ours: Checkpoint, theirs: Checkpoint) -> Checkpoint:
+    """Let the plan, which is made of our blocks, know what the same block costs over there."""
+    other = theirs.inventory.matrices
+    dearer = {
+        slot: replace(matrix, fixed=other[slot].fixed)
+        for slot, matrix in ours.inventory.matrices.items()
+        if slot in other and other[slot].fixed > matrix.fixed
+    }
+    if not dearer:
+        return ours
+    charged = copy(ours)
+    charged.inventory = replace(ours.inventory, matrices={**ours.inventory.matrices, **dearer})
+    return charged

@@ -77,7 +77,13 @@ def test_remote_code_is_not_run(publish) -> None:
     assert "auto_map" in publish(files).config().value
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "weights.pth", "model-q4.gguf"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model-q4.gguf"])
+def test_other_formats_are_read_and_never_executed(publish, name) -> None:
+    store = publish({"config.json": b"{}", name: b"cos\nsystem\n(S'true'\ntR."})
+    assert reason(store.tensor_index) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "optimizer.pt", "training_args.bin", "m.h5"])
 def test_other_formats_are_unsupported_and_not_opened(publish, hub, name) -> None:
     store = publish({"config.json": b"{}", name: b"cos\nsystem\n"})
     assert reason(store.tensor_index) is Reason.UNSUPPORTED

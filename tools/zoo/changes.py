@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
 
@@ -57,10 +59,26 @@ def packed(parent: Weights, _amount: float) -> Weights:
     return out
 
 
+def gptq_packed(parent: Weights, _amount: float) -> Weights:
+    """Store the layers' matrices as AutoGPTQ does, four bits in groups of 16, round to nearest."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from tests.zoo import packing  # noqa: PLC0415 - the builder runs outside of the package
+
+    out: Weights = {}
+    for name, value in parent.items():
+        if value.dim() != 2 or ".layers." not in name:
+            out[name] = value
+            continue
+        made = packing.gptq(name.removesuffix(".weight"), value.float().numpy())
+        out |= {key: torch.from_numpy(array) for key, array in made.items()}
+    return out
+
+
 CHANGES: dict[str, Callable[[Weights, float], Weights]] = {
     "noise": noise,
     "prune": prune,
     "int8": rounded(8, 10**6),
     "int8_packed": packed,
+    "gptq_packed": gptq_packed,
     "int4": rounded(4, 16),
 }

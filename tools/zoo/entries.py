@@ -68,6 +68,7 @@ ZOO = (
     derived("s0-int8", "s0", "int8"),
     derived("s0-int8-packed", "s0", "int8_packed"),
     derived("s0-int4", "s0", "int4"),
+    derived("s0-gptq-packed", "s0", "gptq_packed"),
     derived("s0-embeddings-only", "s0", "embeddings", truth="embeddings"),
     derived("s0-two-layers", "s0", "layers", truth="text_decoder, layers 1 and 2"),
     pretrained("s2", 2),

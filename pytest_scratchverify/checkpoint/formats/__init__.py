@@ -1,0 +1,1 @@
+"""Layouts other than plain safetensors: packed weights, GGUF, archives of PyTorch."""

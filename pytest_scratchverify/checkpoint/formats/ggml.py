@@ -1,0 +1,184 @@
+"""Decodes the blocks of ggml, the formats that GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
+
+Written from the structures in ggml-common.h, and equal bit for bit to the `gguf` package, the
+reference, on random blocks of every kind (tests/weights/test_packed_formats.py). Kinds below four
+bits with code books (IQ1 to IQ3) and the ternary ones are not decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+PREFIX = "GGML_"  # before the kind, where a dtype is named
+IQ4 = np.array(
+    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32
+)
+FP4 = np.arange(16, dtype=np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One kind: elements and bytes of a block, and how blocks [n, bytes] become [n, elements]."""
+
+    elements: int
+    nbytes: int
+    decode: Callable[[Bytes], Array]
+
+
+def _half(blocks: Bytes, at: int) -> Array:
+    """Read a float16 of every block: [n, 1]."""
+    return np.ascontiguousarray(blocks[:, at : at + 2]).view("<f2").astype(np.float32)
+
+
+def _fields(data: Bytes, shifts: tuple[int, ...], mask: int, width: int) -> Bytes:
+    """Cut `data` into runs of `width` bytes; each gives `width` fields for every shift."""
+    runs = data.reshape(len(data), -1, 1, width)
+    shift = np.array(shifts, np.uint8).reshape(1, 1, -1, 1)
+    fields: Bytes = ((runs >> shift) & np.uint8(mask)).reshape(len(data), -1)
+    return fields
+
+
+def _nibbles(data: Bytes) -> Array:
+    """Low nibbles of 16 bytes, then the high ones."""
+    return _fields(data, (0, 4), 15, 16).astype(np.float32)
+
+
+def _fifth(data: Bytes) -> Array:
+    """One more bit for each of 32 elements, worth 16."""
+    return 16 * np.unpackbits(data, axis=1, bitorder="little").astype(np.float32)
+
+
+def _q4_0(blocks: Bytes) -> Array:
+    return _half(blocks, 0) * (_nibbles(blocks[:, 2:]) - 8)
+
+
+def _q4_1(blocks: Bytes) -> Array:
+    return _half(blocks, 0) * _nibbles(blocks[:, 4:]) + _half(blocks, 2)
+
+
+def _q5_0(blocks: Bytes) -> Array:
+    return _half(blocks, 0) * (_nibbles(blocks[:, 6:]) + _fifth(blocks[:, 2:6]) - 16)
+
+
+def _q5_1(blocks: Bytes) -> Array:
+    values = _nibbles(blocks[:, 8:]) + _fifth(blocks[:, 4:8])
+    return _half(blocks, 0) * values + _half(blocks, 2)
+
+
+def _q8_0(blocks: Bytes) -> Array:
+    return _half(blocks, 0) * blocks[:, 2:].view(np.int8).astype(np.float32)
+
+
+def _q8_k(blocks: Bytes) -> Array:
+    scale = np.ascontiguousarray(blocks[:, :4]).view("<f4")
+    return scale * np.ascontiguousarray(blocks[:, 4:260]).view(np.int8).astype(np.float32)
+
+
+def _grouped(scales: Array, values: Array, less: Array | None = None) -> Array:
+    """Multiply equal runs of every block by their scale and subtract their minimum."""
+    runs = values.reshape(*scales.shape, -1)
+    scaled: Array = scales[..., None] * runs
+    if less is not None:
+        scaled = scaled - less[..., None]
+    return scaled.reshape(len(values), -1)
+
+
+def _q2_k(blocks: Bytes) -> Array:
+    scales, data = blocks[:, :16], blocks[:, 16:80]
+    scale = _half(blocks, 80) * (scales & 15).astype(np.float32)
+    less = _half(blocks, 82) * (scales >> 4).astype(np.float32)
+    return _grouped(scale, _fields(data, (0, 2, 4, 6), 3, 32).astype(np.float32), less)
+
+
+def _q3_k(blocks: Bytes) -> Array:
+    mask, data, packed = blocks[:, :32], blocks[:, 32:96], blocks[:, 96:108]
+    low = _fields(packed[:, :8], (0, 4), 15, 8)
+    high = _fields(packed[:, 8:], (0, 2, 4, 6), 3, 4)
+    scale = _half(blocks, 108) * ((low | high << 4).astype(np.float32) - 32)
+    values = _fields(data, (0, 2, 4, 6), 3, 32).astype(np.float32)
+    # The third bit is stored upside down: where it is clear, four is subtracted.
+    clear = 1 - _fields(mask, tuple(range(8)), 1, 32).astype(np.float32)
+    return _grouped(scale, values - 4 * clear)
+
+
+def _six_bits(packed: Bytes) -> tuple[Array, Array]:
+    """Unpack the eight scales and eight minima of Q4_K and Q5_K from twelve bytes."""
+    scale, less, mixed = packed[:, :4], packed[:, 4:8], packed[:, 8:]
+    scales = np.concatenate([scale & 63, (mixed & 15) | (scale >> 6 << 4)], axis=1)
+    minima = np.concatenate([less & 63, (mixed >> 4) | (less >> 6 << 4)], axis=1)
+    return scales.astype(np.float32), minima.astype(np.float32)
+
+
+def _q4_k(blocks: Bytes) -> Array:
+    scales, minima = _six_bits(blocks[:, 4:16])
+    values = _fields(blocks[:, 16:], (0, 4), 15, 32).astype(np.float32)
+    return _grouped(_half(blocks, 0) * scales, values, _half(blocks, 2) * minima)
+
+
+def _q5_k(blocks: Bytes) -> Array:
+    scales, minima = _six_bits(blocks[:, 4:16])
+    high = _fields(blocks[:, 16:48], tuple(range(8)), 1, 32)
+    values = _fields(blocks[:, 48:], (0, 4), 15, 32) | high << 4
+    return _grouped(_half(blocks, 0) * scales, values.astype(np.float32), _half(blocks, 2) * minima)
+
+
+def _q6_k(blocks: Bytes) -> Array:
+    low = _fields(blocks[:, :128], (0, 4), 15, 64)
+    high = _fields(blocks[:, 128:192], (0, 2, 4, 6), 3, 32)
+    scales = np.ascontiguousarray(blocks[:, 192:208]).view(np.int8).astype(np.float32)
+    return _grouped(_half(blocks, 208) * scales, (low | high << 4).astype(np.float32) - 32)
+
+
+def _iq4_nl(blocks: Bytes) -> Array:
+    return _half(blocks, 0) * IQ4[_fields(blocks[:, 2:], (0, 4), 15, 16)]
+
+
+def _iq4_xs(blocks: Bytes) -> Array:
+    high = np.ascontiguousarray(blocks[:, 2:4]).view("<u2") >> np.arange(0, 16, 2, dtype=np.uint16)
+    low = np.stack([blocks[:, 4:8] & 15, blocks[:, 4:8] >> 4], axis=-1).reshape(len(blocks), 8)
+    scales = _half(blocks, 0) * ((low | (high & 3) << 4).astype(np.float32) - 32)
+    return _grouped(scales, IQ4[_fields(blocks[:, 8:], (0, 4), 15, 16)])
+
+
+def _mxfp4(blocks: Bytes) -> Array:
+    scale = np.ascontiguousarray(blocks[:, :1]).view(ml_dtypes.float8_e8m0fnu).astype(np.float32)
+    values: Array = scale * FP4[_fields(blocks[:, 1:], (0, 4), 15, 16)]
+    return values
+
+
+BLOCKS: Mapping[str, Block] = MappingProxyType(
+    {
+        "Q4_0": Block(32, 18, _q4_0),
+        "Q4_1": Block(32, 20, _q4_1),
+        "Q5_0": Block(32, 22, _q5_0),
+        "Q5_1": Block(32, 24, _q5_1),
+        "Q8_0": Block(32, 34, _q8_0),
+        "Q2_K": Block(256, 84, _q2_k),
+        "Q3_K": Block(256, 110, _q3_k),
+        "Q4_K": Block(256, 144, _q4_k),
+        "Q5_K": Block(256, 176, _q5_k),
+        "Q6_K": Block(256, 210, _q6_k),
+        "Q8_K": Block(256, 292, _q8_k),
+        "IQ4_NL": Block(32, 18, _iq4_nl),
+        "IQ4_XS": Block(256, 136, _iq4_xs),
+        "MXFP4": Block(32, 17, _mxfp4),
+    }
+)
+
+
+def decode_rows(kind: str, rows: Bytes) -> Array:
+    """Decode whole rows [n, bytes] of a kind in `BLOCKS` into float32 [n, elements]."""
+    block = BLOCKS[kind]
+    # A scale that is no number stays one: hostile blocks decode to NaN, silently.
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = block.decode(rows.reshape(-1, block.nbytes))
+    return values.reshape(len(rows), -1)

@@ -1,0 +1,279 @@
+"""Learns which tensors a pickled state dict names, without unpickling anything.
+
+`pickletools.genops` cuts the stream into opcodes and runs none of them. The few that describe
+tensors are followed on a stack of inert values; a global outside of the list below, or an opcode
+that could do more, ends the scan with a `HeaderError`. No name is looked up, nothing is called.
+
+Formats: pickletools.py of Python; torch/serialization.py, torch/_utils.py.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickletools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pytest_scratchverify.checkpoint.header import HeaderError
+
+MAX_OPCODES = 5_000_000
+MAX_STACK = 1_000_000
+LARGEST = 2**48
+
+# torch's names of storages and dtypes, and what safetensors calls them.
+STORAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "DoubleStorage": "F64",
+        "FloatStorage": "F32",
+        "HalfStorage": "F16",
+        "BFloat16Storage": "BF16",
+        "LongStorage": "I64",
+        "IntStorage": "I32",
+        "ShortStorage": "I16",
+        "CharStorage": "I8",
+        "ByteStorage": "U8",
+        "BoolStorage": "BOOL",
+        "UntypedStorage": "U8",
+    }
+)
+DTYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "float8_e4m3fn": "F8_E4M3",
+        "float8_e5m2": "F8_E5M2",
+        "float8_e8m0fnu": "F8_E8M0",
+        "uint16": "U16",
+        "uint32": "U32",
+        "uint64": "U64",
+    }
+)
+REBUILD = frozenset({"_rebuild_tensor_v2", "_rebuild_tensor_v3"})
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A run of bytes in the archive: its key, the dtype that it was declared as, its elements."""
+
+    key: str
+    dtype: str
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class PickledTensor:
+    """A tensor over a storage; `offset` and `stride` count elements."""
+
+    storage: Storage
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether rows follow one another as in C."""
+        expected = 1
+        for length, step in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            if length != 1 and step != expected:
+                return False
+            expected *= length
+        return True
+
+
+@dataclass(slots=True)
+class Table:
+    """A dict or list under construction; of a list only that it is one matters."""
+
+    items: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Global:
+    module: str
+    name: str
+
+
+def scan(raw: bytes, file: str) -> tuple[dict[str, PickledTensor], int]:
+    """Return the tensors of a pickled state dict by name, and where its pickle ends.
+
+    A checkpoint that wraps its state dict once (``state_dict``, ``model``) is unwrapped.
+    Raises `HeaderError` for anything but dicts, numbers, texts and tensors.
+    """
+    top, end = follow(raw, file)
+    if not isinstance(top, Table):
+        raise HeaderError(f"{file} holds no table of tensors")
+    return _tensors(top), end
+
+
+def follow(raw: bytes, file: str) -> tuple[Any, int]:
+    """Follow one pickle; return the inert value on top of its stack, and where it ends."""
+    machine = _Machine(file)
+    stream = io.BytesIO(raw)
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            machine.step(opcode.name, argument, count)
+    except HeaderError:
+        raise
+    except (ValueError, IndexError, KeyError, TypeError, UnicodeError, AttributeError) as error:
+        raise HeaderError(f"the pickle of {file} is broken ({error!s:.100})") from error
+    return machine.stack.pop() if machine.stack else None, stream.tell()
+
+
+def _tensors(table: Table) -> dict[str, PickledTensor]:
+    found = _named(table.items)
+    if found:
+        return found
+    for key in ("state_dict", "model_state_dict", "model", "module"):
+        inner = table.items.get(key)
+        if isinstance(inner, Table):
+            return _named(inner.items)
+    return {}
+
+
+def _named(items: Mapping[Any, Any]) -> dict[str, PickledTensor]:
+    return {
+        name: value
+        for name, value in items.items()
+        if isinstance(name, str) and isinstance(value, PickledTensor)
+    }
+
+
+class _Machine:
+    """The stack of a pickle, without its power."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(  # noqa: C901, PLR0912, PLR0915 - a table of opcodes
+        self, name: str, argument: Any, count: int
+    ) -> None:
+        stack = self.stack
+        if count > MAX_OPCODES:
+            raise HeaderError(f"{self.file} holds more than {MAX_OPCODES} opcodes")
+        if max(len(stack), len(self.marks)) > MAX_STACK:
+            raise HeaderError(f"{self.file} stacks more than {MAX_STACK} values")
+        if name in _VALUES:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
+            stack.append(Table())
+        elif name == "MARK":
+            self.marks.append(len(stack))
+        elif name == "EMPTY_TUPLE":
+            stack.append(())
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(name[-1])
+            stack[-count:] = [tuple(stack[-count:])]
+        elif name == "TUPLE":
+            stack.append(tuple(self._marked()))
+        elif name in ("DICT", "LIST"):
+            items = self._marked()
+            stack.append(Table(_pairs(items) if name == "DICT" else {}))
+        elif name in ("SETITEM", "SETITEMS"):
+            items = self._marked() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            self._top().items.update(_pairs(items))
+        elif name in ("APPEND", "APPENDS"):
+            items = self._marked() if name == "APPENDS" else [stack.pop()]
+            table = self._top().items
+            table.update(enumerate(items, start=len(table)))
+        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
+            self.memo[int(argument)] = stack[-1]
+        elif name == "MEMOIZE":
+            self.memo[len(self.memo)] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET", "GET"):
+            stack.append(self.memo[int(argument)])
+        elif name == "GLOBAL":
+            module, _, word = argument.partition(" ")
+            stack.append(self._known(module, word))
+        elif name == "STACK_GLOBAL":
+            word, module = stack.pop(), stack.pop()
+            stack.append(self._known(module, word))
+        elif name == "BINPERSID":
+            stack.append(self._storage(stack.pop()))
+        elif name == "REDUCE":
+            arguments, function = stack.pop(), stack.pop()
+            stack.append(self._called(function, arguments))
+        elif name == "BUILD":  # the attributes of an OrderedDict: _metadata
+            stack.pop()
+            self._top()
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            raise HeaderError(f"the pickle of {self.file} uses {name}, which no state dict needs")
+
+    def _marked(self) -> list[Any]:
+        at = self.marks.pop()
+        items = self.stack[at:]
+        del self.stack[at:]
+        return items
+
+    def _top(self) -> Table:
+        table = self.stack[-1]
+        if not isinstance(table, Table):
+            raise HeaderError(f"the pickle of {self.file} fills something that is no table")
+        return table
+
+    def _known(self, module: Any, word: Any) -> _Global:
+        known = (
+            (module == "collections" and word == "OrderedDict")
+            or (module == "torch._utils" and word in {*REBUILD, "_rebuild_parameter"})
+            or (module in ("torch", "torch.storage") and word in STORAGES)
+            or (module == "torch" and (word in DTYPES or word == "Size"))
+        )
+        if not known:
+            raise HeaderError(
+                f"the pickle of {self.file} names {module!s:.60}.{word!s:.60}, "
+                "which no state dict of tensors needs"
+            )
+        return _Global(module, word)
+
+    def _storage(self, described: Any) -> Storage:
+        kind, declared, key, _, elements = described[:5]
+        sound = kind == "storage" and isinstance(key, str) and isinstance(declared, _Global)
+        if not sound or type(elements) is not int or not 0 <= elements < LARGEST:
+            raise HeaderError(f"the pickle of {self.file} describes no storage")
+        return Storage(key, STORAGES[declared.name], elements)
+
+    def _called(self, function: Any, arguments: Any) -> Any:
+        """Say what a call would make, without calling."""
+        if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+            raise HeaderError(f"the pickle of {self.file} calls something that is no function")
+        if function.name == "OrderedDict":
+            return Table()
+        if function.name == "Size":
+            return arguments[0]
+        if function.name == "_rebuild_parameter":
+            return arguments[0]
+        if function.name not in REBUILD:
+            raise HeaderError(f"the pickle of {self.file} calls {function.name}")
+        storage, offset, shape, stride = arguments[:4]
+        if not isinstance(storage, Storage) or len(shape) != len(stride):
+            raise HeaderError(f"the pickle of {self.file} describes no tensor")
+        if not _natural([offset, *shape, *stride]) or math.prod(shape) >= LARGEST:
+            raise HeaderError(f"the pickle of {self.file} describes an impossible tensor")
+        dtype = storage.dtype
+        if function.name == "_rebuild_tensor_v3":
+            dtype = DTYPES[arguments[6].name]
+        return PickledTensor(storage, dtype, tuple(shape), tuple(stride), offset)
+
+
+_VALUES = frozenset(
+    {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BININT", "BININT1", "BININT2",
+     "LONG1", "LONG4", "INT", "LONG", "BINFLOAT", "FLOAT", "SHORT_BINSTRING", "BINSTRING",
+     "BINBYTES", "SHORT_BINBYTES"}
+)  # fmt: skip
+_CONSTANTS: Mapping[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+
+
+def _pairs(items: list[Any]) -> dict[Any, Any]:
+    """Pair keys with values; keys that are no texts or numbers are nobody's names."""
+    pairs = zip(items[::2], items[1::2], strict=True)
+    return {key: value for key, value in pairs if isinstance(key, str | int)}
+
+
+def _natural(numbers: Iterable[Any]) -> bool:
+    return all(type(number) is int and 0 <= number < LARGEST for number in numbers)
