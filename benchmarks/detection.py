@@ -7,6 +7,7 @@
 Prints Markdown: a row for every disguised checkpoint, and the sums. The suspects are s0's, w0's and
 moe0's descendants in disguise, and s1, w1 and moe1, which have nothing of them, in the same
 disguises. Both tools see the same folders; seconds are wall time, with the peer's start.
+`--dilution` prints instead from which cosine on a disguised copy is recognised.
 `cisco-ai-provenance-kit` wants Python 3.12 or later and is left out where it does not install.
 """
 
@@ -23,6 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -30,11 +33,15 @@ from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.opening import open_store
 from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.methods.weights import Question, weights_origin
+from pytest_scratchverify.methods.weights_basis import compare_in_any_basis
 from pytest_scratchverify.methods.weights_merge import weights_merge
-from pytest_scratchverify.methods.weights_reading import Checkpoint
+from pytest_scratchverify.methods.weights_power import diluted
+from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding, Outcome
 from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.stats.anchored_matching import disguised
+from pytest_scratchverify.stats.anchored_search import anchored_match
 
 STRANGERS = ("s1", "w1", "moe1")
 PARENTS = {"s": "s0", "w": "w0", "m": "moe0"}
@@ -188,6 +195,29 @@ def table(rows: list[Row], *, peer: bool) -> None:
           f" and {sum(r.peer_seconds for r in rows):.0f}.")  # fmt: skip
 
 
+def dilution(zoo: Path) -> None:
+    """Print from which cosine on a copy is recognised in another basis and order."""
+    run = RunDirectory(Path(tempfile.mkdtemp()))
+    print("| cosine with the parent | share of neurons recognised, s0 | p | w0 | p |")
+    print("|---|---|---|---|---|")
+    rng = np.random.default_rng(8)
+    parents = {}
+    for name in ("s0", "w0"):
+        store = open_store(str(zoo / name), None, run_dir=run, budget=ByteBudget())
+        sides = Sides(Checkpoint(store), Checkpoint(store))
+        found = compare_in_any_basis(sides, Component.TEXT_DECODER, (), None)
+        assert found is not None
+        parents[name] = found.views
+    for share in (0.9, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3):
+        cells = []
+        for views in parents.values():
+            faint = {key: [diluted(v, share, rng) for v in block] for key, block in views.items()}
+            found_again = anchored_match(disguised(faint, rng), views)
+            assert found_again is not None
+            cells += [f"{found_again.effect:.2f}", f"{found_again.pvalue:.0e}"]
+        print(f"| {share} | {' | '.join(cells)} |")
+
+
 def main() -> None:
     """Run both over all disguises."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -195,7 +225,11 @@ def main() -> None:
     parser.add_argument("--disguises", type=Path, default=ROOT / ".artifacts" / "disguises")
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--dilution", action="store_true", help="where detection ends, instead")
     given = parser.parse_args()
+    if given.dilution:
+        dilution(given.zoo)
+        return
     bench = Bench(given.zoo, given.disguises, given.peer)
     manifest = json.loads((given.disguises / "MANIFEST.json").read_text())
     chosen = given.only or list(manifest)

@@ -57,8 +57,7 @@ def in_any_basis(basis: InAnyBasis | None, numbers: WeightsCalibration) -> float
     rng = np.random.default_rng(519)
     for share in (s for s in numbers.dilution if s >= numbers.agreement_inherited):
         faint = {
-            key: [_diluted(view, share, rng) for view in views]
-            for key, views in basis.views.items()
+            key: [diluted(view, share, rng) for view in views] for key, views in basis.views.items()
         }
         found = anchored_match(disguised(faint, rng), basis.views)
         significant = found is not None and numbers.tests * found.pvalue <= numbers.alpha
@@ -71,7 +70,7 @@ def by_angles(component: Component, probe: Batch, numbers: WeightsCalibration) -
     """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
     rng = np.random.default_rng(520)
     for share in (s for s in numbers.dilution if s >= numbers.shared_from(component)):
-        faint = {piece: (a, _diluted(a, share, rng)) for piece, (a, _) in probe.items()}
+        faint = {piece: (a, diluted(a, share, rng)) for piece, (a, _) in probe.items()}
         found = compare_angles(faint, component)
         if found is None:
             return None
@@ -80,7 +79,8 @@ def by_angles(component: Component, probe: Batch, numbers: WeightsCalibration) -
     return None
 
 
-def _diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
+def diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
+    """Mix weights with noise of their own size so that `share` is the cosine with the original."""
     noise = rng.standard_normal(values.shape, np.float32) * float(values.std())
     mixed: Array = (share * values + np.sqrt(1 - share**2) * noise).astype(np.float32)
     return mixed

@@ -23,7 +23,15 @@ SCHEMA = "scratchverify/run/1"
 # is hashed for them. Neither is content that a method looked at.
 LISTING = "*"
 # Their headers and index come as a record of their own, slices as ranges behind the headers.
-WEIGHT_FILES = (".safetensors", ".safetensors.index.json")
+WEIGHT_FILES = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".bin",
+    ".bin.index.json",
+    ".gguf",
+    ".pt",
+    ".pth",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
