@@ -91,8 +91,8 @@ def _kin_headline(reference: str, judgement: Judgement) -> Text:
         )
     if judgement.step is Step.BASIS:
         return Text(
-            "the weights come from {reference} in another order or basis ({kind}): {effect} of the"
-            " neurons of a layer are recognised, p {p}, decided by {step}",
+            "the weights come from {reference} in another order or basis ({kind}): share of a"
+            " layer's neurons that is recognised {effect}, p {p}, decided by {step}",
             reference=reference,
             kind=judgement.kind or "kind unknown",
             effect=judgement.effect,
