@@ -100,6 +100,11 @@ def in_order(model: ModelVerdict) -> list[tuple[Component, ComponentVerdict]]:
     return sorted(model.components.items(), key=lambda item: place(item[0]))
 
 
+def columns(run: Run) -> list[Component]:
+    """Return the components that any model of the run has, in their fixed order."""
+    return [c for c in Component if any(c in model.components for model in run.models)]
+
+
 def groups(model: ModelVerdict) -> list[Group]:
     """Return the model's trained components by verdict, the gravest first."""
     found: dict[tuple[Verdict, str, str], list[ComponentVerdict]] = {}

@@ -190,7 +190,8 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process(measured, tmp_p
 
 
 def test_a_page_holds_them_once_each_with_ids_of_their_own(measured):
-    drawable = {f.id: replace(f, model="org/suspect") for f in measured.values()}.values()
+    found = {f.id: f for f in measured.values()}.values()
+    drawable = [replace(f, model="org/suspect", reference=f"org/{i}") for i, f in enumerate(found)]
     page = html.render_html(run_of(*drawable), "en")
     assert page.count("<figure>") == sum(len(list(figures_of(f, "en"))) for f in drawable) >= 13
     ids = [attributes["id"] for _, attributes in tags_of(page) if "id" in attributes]
@@ -307,6 +308,14 @@ def test_a_dropped_layer_shows_in_the_map_and_a_stranger_has_none(weights):
     found = data_of(weights["forged"], "layer_map")
     assert list(zip(found["ours"], found["theirs"], strict=True)) == [(0, 0), (1, 1), (2, 3)]
     assert "layer_map" not in dict(kept(weights["stranger"]))
+
+
+def test_a_forged_child_is_set_beside_disguised_pairs_not_beside_cosines(weights):
+    assert weights["forged"].details["step"] == "matching in any basis"
+    found = data_of(weights["forged"], "known_pairs")
+    assert found["name"] == "neurons_recognised"
+    assert found["negative"][0] < 0.1 < 0.9 < min(found["observed"], found["positive"][0])
+    assert data_of(weights["child"], "known_pairs")["name"] == "aligned_centred_cosine"
 
 
 def test_shares_of_a_merge_add_up_in_every_layer(weights):

@@ -14,6 +14,8 @@ from pytest_scratchverify.model.evidence import Finding, Outcome
 
 Data = dict[str, Any]
 DECIDED = (Outcome.DERIVED, Outcome.DECLARED)
+IN_PLACE = ("aligned numbering", "all steps")  # steps whose effect is the cosine in place
+ANY_BASIS = "matching in any basis"
 DISGUISED = ", disguised"  # of control pairs that are recognised in any basis, on another scale
 
 
@@ -62,8 +64,12 @@ _COMPARABLE = {"aligned_centred_cosine", "inherited_order_share"}  # as their co
 
 def _controls(finding: Finding) -> Data | None:
     """The effect beside the same number on pairs of known truth."""
+    if finding.details.get("step") == ANY_BASIS:
+        return _controls_in_any_basis(finding)
     known = _known(finding)
     effect = finding.effect
+    if finding.method == "weights.origin" and finding.details.get("step") not in IN_PLACE:
+        return None  # its effect is of another kind than its controls' values
     if finding.method not in _SHOWN or effect is None or effect.name not in _COMPARABLE:
         return None
     if effect.value is None or not (known["positive"] and known["negative"]):
@@ -72,6 +78,17 @@ def _controls(finding: Finding) -> Data | None:
     if effect.low is not None and effect.high is not None:
         data["interval"] = [effect.low, effect.high]
     return data
+
+
+def _controls_in_any_basis(finding: Finding) -> Data | None:
+    """The share of neurons recognised whatever the basis, beside disguised pairs."""
+    basis: Any = finding.details["any_basis"]
+    data: Data = {"name": "neurons_recognised", "observed": float(basis["share"]),
+                  "positive": [], "negative": [], "self_permuted": []}  # fmt: skip
+    for control in finding.controls:
+        if control.value is not None and control.pair[1].endswith(DISGUISED):
+            data[control.kind].append(float(control.value))
+    return data if data["positive"] and data["negative"] else None
 
 
 def _null(finding: Finding) -> Data | None:

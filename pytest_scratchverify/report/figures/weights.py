@@ -105,8 +105,12 @@ def _draw_known(figure: Any, data: Data, say: Say) -> None:
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(visible=False, axis="y")
-    in_order = data["name"] == "inherited_order_share"
-    axes.set_xlabel(say("share of inherited order") if in_order else say("centred cosine"))
+    if data["name"] == "inherited_order_share":
+        axes.set_xlabel(say("share of inherited order"))
+    elif data["name"] == "neurons_recognised":
+        axes.set_xlabel(say("share of neurons recognised in any basis"))
+    else:
+        axes.set_xlabel(say("centred cosine"))
 
 
 def _known_caption(data: Data) -> Text:
