@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup test test-slow lint types format messages calibrate catalog serve-zoo clean
+.PHONY: setup browser test test-slow lint types format messages calibrate catalog serve-zoo clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,9 @@ $(ARTIFACTS): $(STAMP) tools/fetch_artifacts.py tools/fetch_real_weights.py
 	$(BIN)/python tools/fetch_artifacts.py
 	$(BIN)/python tools/fetch_real_weights.py
 	touch $(ARTIFACTS)
+
+browser:
+	npm ci --prefix tests/browser --no-audit --no-fund
 
 test: $(ARTIFACTS) lint types
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"

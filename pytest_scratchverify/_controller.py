@@ -7,6 +7,7 @@ one hypothesis rejected; 10 nothing refuted, but undetermined or partial; 2 to 6
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Generator, Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -118,10 +119,18 @@ class Controller:
         width = max(60, getattr(terminalreporter._tw, "fullwidth", 80))  # noqa: SLF001 - no public width
         for line, markup in summary_lines(self.run, self.session.settings.language, width):
             terminalreporter.write_line(line, **markup)
+        self._annotate(terminalreporter)
         requests, received = self._traffic()
         if requests:
             text = Text("Network: {n} requests, {size} received", n=requests, size=size(received))
             terminalreporter.write_line(translate(text, self.session.settings.language))
+
+    def _annotate(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from pytest_scratchverify.report.actions import in_actions, workflow_commands  # noqa: PLC0415
+
+        if self.run is not None and in_actions(os.environ):
+            for line in workflow_commands(self.run, self.session.settings.language):
+                terminalreporter.write_line(line)
 
     def _traffic(self) -> tuple[int, int]:
         """Add up what all processes sent for and received; no part of the run's JSON."""
@@ -229,16 +238,23 @@ class Controller:
         return korea_2026.judge(inputs) if inputs is not None else None
 
     def _write(self, run: Run) -> None:
+        from pytest_scratchverify.report.actions import (  # noqa: PLC0415
+            append_summary,
+            summary_path,
+        )
         from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
 
         write_reports(
             run,
             {
                 name: options.as_path(self.session.config, f"verdict-{name}")
-                for name in ("json", "md", "html")
+                for name in ("json", "md", "html", "sarif")
             },
             self.session.settings.language,
         )
+        summary = summary_path(os.environ)
+        if summary is not None:
+            append_summary(run, summary, self.session.settings.language)
 
     def _exit_status(self, exitstatus: int, run: Run) -> int:
         if exitstatus == pytest.ExitCode.TESTS_FAILED and not run.refuted:

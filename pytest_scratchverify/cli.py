@@ -3,7 +3,9 @@
 scratchverify run --model org/name ...      the suites, with every option of pytest
 scratchverify fetch org/name ...            read metadata into the cache, for offline runs
 scratchverify fingerprint org/name --out F   keep what comparisons read of a model in one file
-scratchverify render run.json --html FILE   make reports of an earlier run
+scratchverify render run.json --html FILE   make reports of an earlier run; --md --sarif --badge
+scratchverify diff old.json new.json        what changed; exit code 0: nothing, 1: something
+scratchverify explain TEST [run.json]       what a test asks, by which null, what it found
 scratchverify catalog add org/name          maintain the catalogue
 """
 
@@ -16,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_scratchverify.options import LANGUAGES, OPTIONS
+from pytest_scratchverify.options import OPTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": _run,
         "fetch": _fetch,
         "fingerprint": _fingerprint,
-        "render": _render,
+        "render": _reading,
+        "diff": _reading,
+        "explain": _reading,
         "catalog": _catalog,
     }
     if not given or given[0] not in commands:
         sys.stderr.write(f"{__doc__}\n")
         return 0 if given in (["-h"], ["--help"]) else 2
+    if commands[given[0]] is _reading:
+        return _reading(given)
     return commands[given[0]](given[1:])
 
 
@@ -118,24 +124,10 @@ def _fingerprint(arguments: list[str]) -> int:
     return 0
 
 
-def _render(arguments: list[str]) -> int:
-    """Render reports from a run.json."""
-    from pytest_scratchverify.model.wire import run_from_json  # noqa: PLC0415
-    from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
+def _reading(given: list[str]) -> int:
+    from pytest_scratchverify import cli_reading  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(prog="scratchverify render")
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--html", type=Path)
-    parser.add_argument("--md", type=Path)
-    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
-    given = parser.parse_args(arguments)
-    try:
-        run = run_from_json(given.run.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{given.run}: {error}\n")
-        return 2
-    write_reports(run, {"html": given.html, "md": given.md}, given.report_lang)
-    return 0
+    return cli_reading.COMMANDS[given[0]](given[1:])
 
 
 def _catalog(arguments: list[str]) -> int:

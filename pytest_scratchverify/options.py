@@ -129,6 +129,7 @@ OPTIONS = (
     OptionSpec("verdict-json", "write the run as JSON", metavar="FILE"),
     OptionSpec("verdict-md", "write the verdict as Markdown", metavar="FILE"),
     OptionSpec("verdict-html", "write the verdict as one self-contained HTML page", metavar="FILE"),
+    OptionSpec("verdict-sarif", "write the findings as SARIF 2.1.0", metavar="FILE"),
     OptionSpec(
         "report-lang",
         "language of terminal and reports: %(choices)s (default: en)",

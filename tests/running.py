@@ -45,7 +45,9 @@ def run_suites(
     """Run ``pytest suites/`` with an empty cache under `home`; without `env`, without a hub."""
     target = home / "run.json"
     target.unlink(missing_ok=True)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("HF_", "GITHUB_"))
+    }
     environment |= {"HF_HOME": str(home / "hf"), "HF_ENDPOINT": CLOSED_PORT, "COLUMNS": "100"}
     environment |= {"NO_COLOR": "1", "OMP_NUM_THREADS": "1", **(env or {})}
     done = subprocess.run(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 METHOD = "tokenizer.rank_order"
 ENOUGH_PAIRS = 10
+SCATTER = 400  # points of a figure
 
 # Two shipped sketches whose relation is known for certain, and two that were learnt apart.
 POSITIVE = ("llama3", "cl100k")
@@ -78,8 +79,24 @@ def rank_order(
         controls=checks,
         dependence_group="tokenizer.vocabulary",
         replications=replications(pair.order, calibration),
-        details=order_details(pair, verdict, calibration),
+        details={
+            **order_details(pair, verdict, calibration),
+            "figures": {"rank_scatter": _ranks(suspect, reference, pair)},
+        },
     )
+
+
+def _ranks(suspect: Vocabulary, reference: Vocabulary, pair: Comparison) -> dict[str, Json]:
+    """Ranks of a random sample of shared tokens, for the figure; the keys are random."""
+    from pytest_scratchverify.tokenizer.keys import common  # noqa: PLC0415 - numpy
+
+    sample = common(suspect.keys, reference.keys).ranked.first(SCATTER)
+    concordance = words.concordance(pair)
+    return {
+        "ours": sample.ranks_a.tolist(),
+        "theirs": sample.ranks_b.tolist(),
+        "in_order": concordance.value if concordance else None,
+    }
 
 
 _VOID = Text(

@@ -66,6 +66,13 @@ from pytest_scratchverify.stats.norm_gains import GainSimilarity, gain_similarit
 
 METHOD = "weights.origin"
 DRAWS = 999
+# What the effect is, where the step that decided measures no cosine in place.
+EFFECTS = {
+    Step.MATCHING: "share_of_neurons_matched",
+    Step.BASIS: "share_of_neurons_recognised",
+    Step.ANGLES: "correlation_of_angles",
+    Step.ALIGNMENT: "fitted_likeness",
+}
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
 
 
@@ -189,7 +196,9 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         kind=judgement.kind,
         statistic=_statistic(compared),
         effect=Statistic(
-            name="aligned_centred_cosine", value=judgement.effect, n=measured.elements
+            name=EFFECTS.get(judgement.step, "aligned_centred_cosine"),
+            value=judgement.effect,
+            n=measured.elements,
         ),
         pvalue=judgement.pvalue,
         null=null_of(measured),

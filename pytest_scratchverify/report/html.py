@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.run import Run
 from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.report import wording
+from pytest_scratchverify.report import headline, wording
 from pytest_scratchverify.report.figures import Rendered, available, figures_of
 from pytest_scratchverify.report.figures.rendering import kept
 from pytest_scratchverify.report.language import translate
@@ -40,7 +41,7 @@ def _context(run: Run, language: str) -> dict[str, Any]:
     def say(template: str, **params: object) -> str:
         return translate(Text(template, **params), language)
 
-    return {"run": run, "t": t, "say": say, "w": wording, "language": language}
+    return {"run": run, "t": t, "say": say, "w": wording, "h": headline, "language": language}
 
 
 def render_html(run: Run, language: str) -> str:
@@ -62,7 +63,7 @@ def _figures(run: Run, language: str) -> tuple[dict[str, list[Rendered]], int]:
     if not available():
         return drawn, 0
     size = left_out = 0
-    for finding in run.findings:
+    for finding in sorted(run.findings, key=_interest):
         if size > FIGURE_CHARACTERS:
             left_out += sum(1 for _ in kept(finding))
             continue
@@ -70,6 +71,12 @@ def _figures(run: Run, language: str) -> tuple[dict[str, list[Rendered]], int]:
             size += len(figure.svg)
             drawn.setdefault(finding.model, []).append(figure)
     return drawn, left_out
+
+
+def _interest(finding: Finding) -> tuple[bool, bool, bool, str]:
+    """Draw first what accuses or clears weights, so that a full page lacks the least of it."""
+    trained = finding.component.is_trained
+    return (not finding.derived, not finding.method.startswith("weights"), not trained, finding.id)
 
 
 def verdict_fragment(run: Run, language: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gettext
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from pytest_scratchverify.model.text import Text
 
 DOMAIN = "scratchverify"
+TERMS = ("kind", "step")  # parameters whose values are templates of the catalogue
 LOCALES = Path(__file__).parent / "locale"
 
 
@@ -23,4 +25,20 @@ def catalogue(language: str) -> gettext.NullTranslations:
 def translate(text: Text, language: str) -> str:
     """Return the text in `language`; a template without translation stays English."""
     say = catalogue(language).gettext
-    return text.render(say(text.template), say)
+    return _in_language(text, say).render(say(text.template), say)
+
+
+def _in_language(text: Text, say: Callable[[str], str]) -> Text:
+    """Translate the parameters that hold terms of ours, joined by commas: kinds and steps."""
+    terms = {name: str(text.params[name]) for name in TERMS if name in text.params}
+    said = {name: _term(value, say) for name, value in terms.items()}
+    return Text(text.template, **{**text.params, **said}) if said else text
+
+
+def _term(value: str, say: Callable[[str], str]) -> str:
+    if not value:
+        return value  # gettext's header is the translation of nothing
+    whole = say(value)
+    if whole != value:
+        return whole
+    return ", ".join(say(part) if part else part for part in value.split(", "))

@@ -69,6 +69,17 @@ SOURCE_WORDS: Mapping[str, Text] = {
     Source.ENDPOINT.value: Text("a running server"),
 }
 
+STEP_WORDS = (  # what a weight test decided by; findings carry them as parameters
+    Text("equal numbers"),
+    Text("aligned numbering"),
+    Text("matching of neurons"),
+    Text("map of layers"),
+    Text("matching in any basis"),
+    Text("angles between neurons"),
+    Text("alignment by shared embeddings"),
+    Text("all steps"),
+)
+
 _OUTCOME_RANK = (
     Outcome.DERIVED,
     Outcome.HARNESS_ERROR,
@@ -164,6 +175,14 @@ def would_decide(model: ModelVerdict) -> list[Text]:
             Text(
                 "weights of {components} compared with the references, by ranges",
                 components=[component.value for component in open_ones],
+            )
+        )
+    found = (Verdict.REUSED_VERBATIM, Verdict.DERIVED)
+    if any(c.is_trained and v.verdict in found for c, v in model.components.items()):
+        lines.append(
+            Text(
+                "for what was found to be reused: proof that the named reference is another model"
+                " than the one read here, or younger; check its commit and its release"
             )
         )
     if Source.CATALOGUE.value in model.sources or not model.sources:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from pytest_scratchverify.model.run import Run
 from pytest_scratchverify.model.wire import run_to_json
+from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.markdown import render_markdown
+from pytest_scratchverify.report.sarif import render_sarif
 
 
 def render_json(run: Run, _language: str) -> str:
@@ -24,6 +26,9 @@ RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
     "json": render_json,
     "md": render_markdown,
     "html": render_html,
+    "sarif": render_sarif,
+    "badge.json": render_badge_json,
+    "badge.svg": render_badge_svg,
 }
 
 

@@ -13,31 +13,103 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_scratchverify.hub.budget import ByteBudget
 from pytest_scratchverify.hub.folder import FolderStore
+from pytest_scratchverify.hub.opening import open_store
+from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.hub.snapshots import in_folders
+from pytest_scratchverify.methods import behaviour
 from pytest_scratchverify.methods import training_log as methods
+from pytest_scratchverify.methods.behaviour_words import Limits, Panel
 from pytest_scratchverify.methods.checkpoint_reading import read_walk
 from pytest_scratchverify.methods.checkpoint_trajectory import checkpoint_path
+from pytest_scratchverify.methods.tokenizer_order import rank_order
+from pytest_scratchverify.methods.weights import Question, weights_origin
+from pytest_scratchverify.methods.weights_layernorm import norm_control
+from pytest_scratchverify.methods.weights_merge import weights_merge
+from pytest_scratchverify.methods.weights_published import published_norms
+from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Outcome
+from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.model.wire import run_from_json
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.figures import figures_of
+from pytest_scratchverify.report.figures.ancestry import parse_newick
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.rendering import NUMBERS, _count, kept
 from pytest_scratchverify.report.writing import render_json
+from pytest_scratchverify.tokenizer.relation import load_calibration
+from pytest_scratchverify.tokenizer.sketch import load_sketches
+from tests.behaviour.conftest import CALIBRATION as BEHAVIOUR
+from tests.behaviour.conftest import recorded
+from tests.hub import checkpoints
 from tests.model.findings import finding
 from tests.report.test_reports import HOSTILE, run_of, tags_of
 from tests.running import ROOT
 from tests.training_log.conftest import limits, logs
 from tests.training_log.test_checkpoints import TRAJECTORIES
+from tests.weights.test_disguises import MERGES, load
+from tests.weights.test_ready_zoo import CALIBRATION as WEIGHTS
+from tests.zoo import disguises as d
 
 __all__ = ["limits", "logs"]  # fixtures
+TOKENIZERS = ROOT / "suites" / "calibration" / "tokenizer.json"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+READY = ROOT / "tests" / "zoo" / "ready"
+
+
+def weight_findings(folder):
+    """Findings of the weight methods on trained models: a child, a forged child, a merge."""
+    run = RunDirectory(folder / "run")
+    child = load("s0-cpt-long")
+    rng = np.random.default_rng(3)
+    forged = d.choose_layers(d.rotate_residual(child, rng), (0, 1, 3))
+    join, _ = MERGES["linear"]
+    made = {"forged": forged, "merged": join(load("s0-finetune"), child, load("s0"), rng)}
+    for name, model in made.items():
+        checkpoints.write(folder / name, model.tensors, config=model.config, card={})
+    places = {"forged": folder / "forged", "merged": folder / "merged"}
+
+    def opened(name):
+        return open_store(str(places.get(name, READY / name)), run_dir=run, budget=ByteBudget())
+
+    def pair(one, two):
+        return Pair(*(ModelSpec(name=name, folder=True) for name in (one, two)))
+
+    def origin(one, two):
+        question = Question(pair=pair(one, two), component=Component.TEXT_DECODER)
+        return weights_origin(question, opened(one), opened(two), WEIGHTS)
+
+    parents = {name: opened(name) for name in ("s0-finetune", "s0-cpt-long")}
+    return {
+        "child": origin("s0-cpt-long", "s0"),
+        "stranger": origin("s1", "s0"),
+        "forged": origin("forged", "s0"),
+        "gains": norm_control(pair("s1", "s0"), opened("s1"), opened("s0"), WEIGHTS),
+        "merged": weights_merge(ModelSpec(name="merged"), opened("merged"), parents, WEIGHTS),
+        "published": published_norms(
+            pair("upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air"), WEIGHTS
+        ),
+    }
+
+
 @pytest.fixture(scope="session")
-def measured(logs, limits):
-    """Findings on real logs and a real run that keep data for a figure of every kind."""
+def weights(tmp_path_factory):
+    return weight_findings(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def tree():
+    names = ["s0-lora", "s0", "w0", "w0-finetune", "moe0", "t0"]
+    panel = Panel(recorded(names[0]), recorded(names[0]), tuple(map(recorded, names[1:])))
+    return behaviour.tree(panel, Limits.from_json(BEHAVIOUR))
+
+
+@pytest.fixture(scope="session")
+def measured(logs, limits, weights, tree):
+    """Findings on real logs, models and answers that hold data for a figure of every kind."""
     log, other = logs["pythia-70m-0"], logs["pythia-160m-0"]
     store = FolderStore(TRAJECTORIES / "s0")
     walk = read_walk(in_folders(store), store, "quick", None)
@@ -47,11 +119,25 @@ def measured(logs, limits):
         "noise_by_block": methods.smoothness(model, log, limits, 2097152),
         "order_residuals": methods.same_order(model, log, "org/other", other, limits),
         "checkpoint_path": checkpoint_path(model, walk, limits),
+        "known_pairs": weights["child"],
+        "layer_map": weights["forged"],
+        "merge_shares": weights["merged"],
+        "norm_gains": weights["gains"],
+        "norm_series": weights["published"],
+        "null_and_observed": weights["child"],
+        "rank_scatter": rank_order(*strangers(), load_calibration(TOKENIZERS)),
+        "similarity_by_layer": weights["child"],
+        "tree": tree,
     }
 
 
-def drawn(finding_, language="en"):
-    return next(iter(figures_of(finding_, language)))
+def strangers():
+    sketches = {sketch.name: sketch for sketch in load_sketches()}
+    return sketches["deepseek-v3"], sketches["llama3"]
+
+
+def drawn(finding_, language="en", kind=None):
+    return next(f for f in figures_of(finding_, language) if kind in (None, f.kind))
 
 
 def words(svg):
@@ -64,8 +150,8 @@ def test_there_is_a_measured_example_of_every_drawing(measured):
 
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_text_stays_text_in_both_languages(kind, measured):
-    english, korean = drawn(measured[kind]), drawn(measured[kind], "ko")
-    assert "step" in words(english.svg)
+    english, korean = (drawn(measured[kind], language, kind) for language in ("en", "ko"))
+    assert re.search("[a-z]{4}", words(english.svg))
     assert re.search("[가-힣]", words(korean.svg))
     assert re.search("[가-힣]", korean.caption + korean.title)
     for figure in (english, korean):
@@ -83,12 +169,12 @@ def test_text_stays_text_in_both_languages(kind, measured):
 
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_a_caption_says_what_the_figure_does_not_show(kind, measured):
-    caption = drawn(measured[kind]).caption
+    caption = drawn(measured[kind], kind=kind).caption
     assert re.search(r"\bnot\b|nothing|cannot|\bno\b", caption), caption
 
 
 def test_the_same_numbers_give_the_same_bytes_in_another_process(measured, tmp_path):
-    run = run_of(*measured.values())
+    run = run_of(*(replace(found, model="org/suspect") for found in measured.values()))
     (tmp_path / "run.json").write_text(render_json(run, "en"), "utf-8")
     code = (
         "import sys; from pathlib import Path;"
@@ -104,8 +190,10 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process(measured, tmp_p
 
 
 def test_a_page_holds_them_once_each_with_ids_of_their_own(measured):
-    page = html.render_html(run_of(*measured.values()), "en")
-    assert page.count("<figure>") == 4
+    found = {f.id: f for f in measured.values()}.values()
+    drawable = [replace(f, model="org/suspect", reference=f"org/{i}") for i, f in enumerate(found)]
+    page = html.render_html(run_of(*drawable), "en")
+    assert page.count("<figure>") == sum(len(list(figures_of(f, "en"))) for f in drawable) >= 13
     ids = [attributes["id"] for _, attributes in tags_of(page) if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert len(page) < 2_000_000
@@ -184,3 +272,93 @@ def test_a_forged_stretch_is_marked(logs, limits):
     loss[800:1000] = np.linspace(loss[800], loss[999], 200)
     found = methods.smoothness("m", replace(log, loss=loss), limits)
     assert "differs most" in words(drawn(found).svg)
+
+
+# ---- what the pictures of weights, vocabularies and answers say -------------------------------
+
+
+def data_of(found, kind):
+    return dict(kept(found))[kind]
+
+
+def test_layers_of_a_child_lie_far_above_the_band_and_those_of_a_stranger_in_it(weights):
+    child, stranger = (data_of(weights[n], "similarity_by_layer") for n in ("child", "stranger"))
+    band = 3.29 / np.sqrt(stranger["per_layer"])
+    assert stranger["per_layer"] == 46_080  # elements of one layer of the zoo's models
+    assert max(map(abs, stranger["values"])) < band
+    assert min(child["values"]) > 10 * band
+
+
+def test_the_band_holds_most_layers_of_unrelated_models():
+    """Drawn matrices of that size, not the formula: the band is what the caption says it is."""
+    rng = np.random.default_rng(5)
+    n = 46_080
+    found = [np.corrcoef(rng.standard_normal(n), rng.standard_normal(n))[0, 1] for _ in range(400)]
+    outside = np.mean(np.abs(found) > 3.29 / np.sqrt(n))
+    assert outside <= 0.0075
+
+
+def test_neurons_that_keep_their_number_are_beyond_every_bar_for_a_child_only(weights):
+    assert data_of(weights["child"], "null_and_observed")["observed"] == 704
+    assert data_of(weights["stranger"], "null_and_observed")["observed"] < 12
+    assert data_of(weights["child"], "null_and_observed")["groups"] == 4
+
+
+def test_a_dropped_layer_shows_in_the_map_and_a_stranger_has_none(weights):
+    found = data_of(weights["forged"], "layer_map")
+    assert list(zip(found["ours"], found["theirs"], strict=True)) == [(0, 0), (1, 1), (2, 3)]
+    assert "layer_map" not in dict(kept(weights["stranger"]))
+
+
+def test_a_forged_child_is_set_beside_disguised_pairs_not_beside_cosines(weights):
+    assert weights["forged"].details["step"] == "matching in any basis"
+    found = data_of(weights["forged"], "known_pairs")
+    assert found["name"] == "neurons_recognised"
+    assert found["negative"][0] < 0.1
+    assert min(found["observed"], found["positive"][0]) > 0.9
+    assert data_of(weights["child"], "known_pairs")["name"] == "aligned_centred_cosine"
+
+
+def test_shares_of_a_merge_add_up_in_every_layer(weights):
+    found = data_of(weights["merged"], "merge_shares")
+    assert len(found["layers"]) == 4
+    for row in found["shares"]:
+        assert sum(row) == pytest.approx(1, abs=0.02)
+
+
+def test_the_published_raw_cosine_lies_on_its_null(weights):
+    found = data_of(weights["published"], "norm_series")
+    raw, chance = np.array(found["raw"]), np.array(found["shuffled"])
+    assert len(raw) == 46
+    assert np.abs(raw - chance).max() < 0.02
+    assert max(found["centred"]) < 0.1
+
+
+def test_rank_pairs_are_bounded_and_of_shared_tokens(measured):
+    found = data_of(measured["rank_scatter"], "rank_scatter")
+    assert len(found["ours"]) == len(found["theirs"]) == 400
+    assert len(drawn(measured["rank_scatter"], kind="rank_scatter").svg) < 40_000
+
+
+@pytest.mark.parametrize("text", ["", "(", "a", "(a,b", "a,b);", "(a:x,b);", ")" * 50])
+def test_what_is_no_tree_is_refused(text):
+    with pytest.raises(ValueError, match=r".*"):
+        parse_newick(text)
+
+
+def test_a_tree_is_read_with_its_lengths_and_supports():
+    root = parse_newick("(('it''s (a)':0.1,b:0.2)0.98:0.3,c:1):0;")
+    pair, leaf = root.children
+    assert (pair.name, pair.length, leaf.name, leaf.length) == ("0.98", 0.3, "c", 1.0)
+    assert [(n.name, n.length) for n in pair.children] == [("it's (a)", 0.1), ("b", 0.2)]
+
+
+@given(details=st.dictionaries(
+    st.sampled_from(["by_layer", "norm_gains", "layer_map", "any_basis", "newick", "parents"]), BAD
+))  # fmt: skip
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_strange_details_of_a_foreign_run_never_break_a_report(details):
+    for method in ("weights.origin", "weights.layernorm", "weights.merge", "behaviour.tree"):
+        found = finding(Outcome.DERIVED, method=method, relation="merge", details=details)
+        for figure in figures_of(found, "en"):
+            ET.fromstring(figure.svg)

@@ -15,8 +15,10 @@ from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
 from pytest_scratchverify.report.figures.registry import DRAWINGS
+from pytest_scratchverify.report.figures.sources import picked
 from pytest_scratchverify.report.figures.style import RC, finished
 from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.wording import COMPONENT_NAMES
 
 NUMBERS = 5_000  # numbers in the data of one figure; a foreign run.json may hold anything
 
@@ -31,6 +33,7 @@ class Rendered:
     caption: str
     method: str
     reference: str | None
+    component: Text | None = None
 
 
 @cache
@@ -42,7 +45,8 @@ def available() -> bool:
 def kept(finding: Finding) -> Iterator[tuple[str, Data]]:
     """Yield the figures whose data a finding holds and that there is a drawing for."""
     given = finding.details.get("figures")
-    for kind, data in sorted(given.items()) if isinstance(given, dict) else ():
+    explicit = sorted(given.items()) if isinstance(given, dict) else []
+    for kind, data in (*picked(finding), *explicit):
         if kind in DRAWINGS and isinstance(data, dict) and _count(data) <= NUMBERS:
             yield kind, data
 
@@ -67,10 +71,16 @@ def _drawn(finding: Finding, kind: str, data: Data, language: str) -> Rendered |
             _svg(drawing, data, say, name), name=name, alt=translate(drawing.alt(data), language)
         )
         caption = translate(drawing.caption(data), language)
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError):
         return None
     return Rendered(
-        kind, svg, translate(drawing.title, language), caption, finding.method, finding.reference
+        kind=kind,
+        svg=svg,
+        title=translate(drawing.title, language),
+        caption=caption,
+        method=finding.method,
+        reference=finding.reference,
+        component=COMPONENT_NAMES[finding.component],
     )
 
 

@@ -1,0 +1,173 @@
+"""What a reader must know first of a model: verdicts grouped, kinds named, evidence both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.model.evidence import ArtifactRecord, Direction, Finding, Outcome
+from pytest_scratchverify.model.run import LISTING, Run, records_of
+from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
+from pytest_scratchverify.report.wording import COMPONENT_NAMES, reasons, strongest
+
+RESULT_WORDS: Mapping[Result, Text] = {
+    Result.PASS: Text("The claim is not contradicted"),
+    Result.FAIL: Text("The claim is contradicted"),
+    Result.UNDETERMINED: Text("The claim is undecided"),
+}
+
+RESULT_SENTENCES: Mapping[Result, Text] = {
+    Result.PASS: Text(
+        "No component that this policy asks about shows a relation that it forbids, at the power"
+        " stated."
+    ),
+    Result.FAIL: Text(
+        "At least one component that this policy asks about is a reference's, cannot be told from"
+        " what descends from it, or is declared as reused."
+    ),
+    Result.UNDETERMINED: Text(
+        "Not enough was measured to contradict the claim or to support it. This is no suspicion."
+    ),
+}
+
+KIND_WORDS: Mapping[str, Text] = {
+    "merge, or trained on the second parent's data": Text(
+        "merge, or trained on the second parent's data"
+    ),
+    "identical": Text("identical"),
+    "partly identical": Text("partly identical"),
+    "continued pretraining": Text("continued pretraining"),
+    "fine-tune": Text("fine-tune"),
+    "adapter": Text("adapter"),
+    "quantised copy": Text("quantised copy"),
+    "pruned copy": Text("pruned copy"),
+    "partial reuse": Text("partial reuse"),
+    "rescaled": Text("rescaled"),
+    "rotated": Text("rotated"),
+    "rotated or renumbered channels": Text("rotated or renumbered channels"),
+    "renumbered channels": Text("renumbered channels"),
+    "renumbered neurons": Text("renumbered neurons"),
+    "renumbered experts": Text("renumbered experts"),
+    "renumbered or rotated heads": Text("renumbered or rotated heads"),
+    "layers moved": Text("layers moved"),
+    "width changed": Text("width changed"),
+    "upcycled": Text("upcycled to experts"),
+    "merge": Text("merge"),
+    "vocabulary order": Text("vocabulary order"),
+    "kind unknown": Text("kind unknown"),
+}
+
+_ORDER = (
+    Verdict.REUSED_VERBATIM,
+    Verdict.DERIVED,
+    Verdict.SHARED_ANCESTRY,
+    Verdict.DECLARED_REUSE,
+    Verdict.SUSPECTED,
+    Verdict.CONFLICTING,
+    Verdict.INSUFFICIENT_EVIDENCE,
+    Verdict.NOT_TESTABLE,
+    Verdict.NO_EVIDENCE_OF_REUSE,
+    Verdict.INDEPENDENCE_AUDITED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Components of one model with one verdict, one reference and one kind."""
+
+    verdict: Verdict
+    components: tuple[Text, ...]
+    reference: str | None
+    kind: str | None
+    why: Text | None
+
+
+def kind_texts(kind: str | None) -> list[Text]:
+    """Return a kind's parts as texts; a part that is not known stays as it is."""
+    if not kind:
+        return []
+    if kind in KIND_WORDS:
+        return [KIND_WORDS[kind]]
+    parts = [part.strip() for part in kind.split(",")]
+    return [KIND_WORDS.get(part, Text("{kind}", kind=part)) for part in parts if part]
+
+
+def in_order(model: ModelVerdict) -> list[tuple[Component, ComponentVerdict]]:
+    """Return the components in their fixed order, which a stored run does not keep."""
+    place = list(Component).index
+    return sorted(model.components.items(), key=lambda item: place(item[0]))
+
+
+def columns(run: Run) -> list[Component]:
+    """Return the components that any model of the run has, in their fixed order."""
+    return [c for c in Component if any(c in model.components for model in run.models)]
+
+
+def groups(model: ModelVerdict) -> list[Group]:
+    """Return the model's trained components by verdict, the gravest first."""
+    found: dict[tuple[Verdict, str, str], list[ComponentVerdict]] = {}
+    for component, verdict in in_order(model):
+        if component.is_trained:
+            key = (verdict.verdict, verdict.reference or "", verdict.kind or "")
+            found.setdefault(key, []).append(verdict)
+    return [
+        Group(
+            key[0],
+            tuple(COMPONENT_NAMES[verdict.component] for verdict in members),
+            key[1] or None,
+            key[2] or None,
+            next((text for verdict in members for text in reasons(verdict)), None),
+        )
+        for key, members in sorted(found.items(), key=lambda item: _ORDER.index(item[0][0]))
+    ]
+
+
+def kinds_found(run: Run, model: ModelVerdict) -> list[str]:
+    """Return how the model's weights were taken, as far as it can be told: each once."""
+    kinds = [v.kind for c, v in model.components.items() if c.is_trained and v.verdict.is_reuse]
+    merges = [f.kind for f in run.findings_of(model.model) if f.relation == "merge"]
+    return list(dict.fromkeys(kind for kind in [*kinds, *merges] if kind and is_derivation(kind)))
+
+
+def is_derivation(kind: str | None) -> bool:
+    """Whether a kind says how something was taken, rather than by what it was recognised."""
+    return bool(kind) and kind != "vocabulary order"
+
+
+def evidence(findings: list[Finding], limit: int) -> tuple[list[Finding], ...]:
+    """Return the strongest findings against the claim, for it, and others worth a look."""
+    against, supporting, other = [], [], []
+    for finding in strongest(findings, len(findings)):
+        if finding.direction is Direction.TOWARD_REUSE:
+            against.append(finding)
+        elif finding.direction is Direction.TOWARD_INDEPENDENCE:
+            supporting.append(finding)
+        elif finding.outcome is not Outcome.CONSISTENT:
+            other.append(finding)
+    return against[:limit], supporting[:limit], other[:limit]
+
+
+_UNMEASURED = (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE, Outcome.MISSING, Outcome.HARNESS_ERROR)
+
+
+def measured(findings: Iterable[Finding], *, yes: bool) -> list[Finding]:
+    """Return the findings that measured something, or the others."""
+    return [finding for finding in findings if (finding.outcome not in _UNMEASURED) is yes]
+
+
+def designs(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings that list the nearest designs of the catalogue."""
+    return [finding for finding in findings if finding.details.get("catalogue_entries")]
+
+
+def records(findings: Iterable[Finding]) -> list[ArtifactRecord]:
+    """Return what was read of the model's own files, a file of several reads once for each."""
+    return [record for record in records_of(findings) if record.file != LISTING]
+
+
+def judged_first(run: Run, model: ModelVerdict) -> str | None:
+    """Return the policy whose result leads: the first that the user chose, else the first."""
+    names = [name for name in run.judged_by if name in model.policies]
+    return next(iter([*names, *model.policies]), None)

@@ -1,0 +1,143 @@
+"""A report in a real browser: no request leaves it, links lead somewhere, axe has nothing serious.
+
+Needs Chromium, Node and the two packages of tests/browser (`make browser`); skipped without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.report.html import render_html
+from tests.running import ROOT, run_suites
+
+FOLDER = ROOT / "tests" / "browser"
+READY = "tests/zoo/ready"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+VIEWS = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}
+
+
+def browser():
+    named = os.environ.get("CHROMIUM")
+    return named or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+pytestmark = [
+    pytest.mark.skipif(browser() is None, reason="no Chromium (set CHROMIUM to its path)"),
+    pytest.mark.skipif(shutil.which("node") is None, reason="no Node.js"),
+    pytest.mark.skipif(
+        not (FOLDER / "node_modules" / "axe-core").is_dir(),
+        reason="tests/browser is not installed: `make browser`",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A derived, an independent and an undecided model, and all of a matrix at once."""
+    home = tmp_path_factory.mktemp("browser")
+    given = {
+        "derived": ["--model", f"{READY}/s0-cpt-long", "--against", f"{READY}/s0"],
+        "undecided": ["--model", "skt/A.X-K1", "--offline"],
+        "matrix": [
+            *("--model", f"{READY}/s0-cpt-long", "--model", f"{READY}/s1"),
+            *("--against", f"{READY}/s0"),
+        ],
+    }
+    return {
+        name: run_from_json(run_suites(*arguments, home=home).json_bytes.decode())
+        for name, arguments in given.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def look(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    seen = {}
+
+    def look(name, language):
+        if (name, language) not in seen:
+            page = folder / f"{name}.{language}.html"
+            page.write_text(render_html(runs[name], language), "utf-8")
+            done = subprocess.run(
+                ["node", str(FOLDER / "check.cjs"), browser(), str(page)],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            seen[name, language] = (page, json.loads(done.stdout))
+        return seen[name, language]
+
+    return look
+
+
+PAGES = [("derived", "en"), ("derived", "ko"), ("undecided", "en"), ("undecided", "ko"),
+         ("matrix", "en")]  # fmt: skip
+pages = pytest.mark.parametrize(("name", "language"), PAGES)
+
+
+@pages
+def test_no_request_leaves_the_page(name, language, look):
+    page, seen = look(name, language)
+    for view in VIEWS:
+        assert seen[view]["requests"] == [page.as_uri()]
+        assert seen[view]["errors"] == []
+
+
+@pages
+def test_links_are_followed_by_keyboard(name, language, look):
+    _, seen = look(name, language)
+    for view in VIEWS:
+        assert seen[view]["links"] >= 4
+        assert seen[view]["dead"] == []
+        assert all(asked == reached for asked, reached in seen[view]["followed"])
+
+
+@pages
+def test_axe_finds_nothing_serious(name, language, look):
+    _, seen = look(name, language)
+    for view in VIEWS:
+        assert seen[view]["violations"] == []
+
+
+@pytest.mark.parametrize(("name", "language"), PAGES[:4])
+def test_verdict_reason_and_limits_stand_in_the_first_screen(name, language, look):
+    _, seen = look(name, language)
+    for view, (width, height) in VIEWS.items():
+        assert seen[view]["headline"] < height / 2
+        assert seen[view]["banner"] < height
+        assert seen[view]["width"] <= width  # nothing is wider than the screen
+
+
+@pages
+def test_it_reads_without_script_and_prints(name, language, look):
+    _, seen = look(name, language)
+    assert "strict" in seen["withoutScript"]["text"]
+    assert seen["pdf"] > 10_000
+
+
+def test_dark_is_dark_and_light_is_light(look):
+    _, seen = look("derived", "en")
+    assert seen["light"]["background"] == "rgb(255, 255, 255)"
+    assert seen["dark"]["background"] != seen["light"]["background"]
+
+
+def test_the_check_can_fail(runs, tmp_path):
+    """A page with a dead link and pale text is found out."""
+    bad = render_html(runs["undecided"], "en").replace(
+        "<header>", '<a href="#nowhere">x</a><p style="color:#bbb;background:#fff">pale</p><header>'
+    )
+    page = tmp_path / "bad.html"
+    page.write_text(bad, "utf-8")
+    command = ["node", str(FOLDER / "check.cjs"), browser(), str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    seen = json.loads(done.stdout)["light"]
+    assert seen["dead"] == ["#nowhere"]
+    assert any("color-contrast" in found for found in seen["violations"])
