@@ -196,7 +196,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         kind=judgement.kind,
         statistic=_statistic(compared),
         effect=Statistic(
-            name=EFFECTS.get(judgement.step, "aligned_centred_cosine"),
+            name=_effect_name(question.component, judgement.step),
             value=judgement.effect,
             n=measured.elements,
         ),
@@ -227,6 +227,12 @@ def _later(direction: Direction | None) -> dict[str, Json]:
         "later_because": direction.because,
         "later_certain": direction.certain,
     }
+
+
+def _effect_name(component: Component, step: Step) -> str:
+    if component in TABLES and step is Step.BASIS:
+        return "cosine_in_the_recognised_basis"
+    return EFFECTS.get(step, "aligned_centred_cosine")
 
 
 def _replications(compared: Compared, judgement: Judgement) -> int:
