@@ -77,7 +77,7 @@ def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> Chan
     Parameters
     ----------
     cross : (d, d) array
-        Mean over matrices of dc(X)' dc(Y) / (|dc X| |dc Y|), where dc is double centring;
+        Mean over matrices of ``dc(X)' dc(Y) / (|dc X| |dc Y|)``, where dc is double centring;
         its trace is the mean aligned centred cosine.
     matrices : int
         How many matrices were averaged.
