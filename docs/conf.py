@@ -47,6 +47,8 @@ apidoc_modules = [
         "separate_modules": True,
     }
 ]
+# Every page draws the whole tree, and with an entry for each function that is half of the time.
+toc_object_entries = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = False
