@@ -23,10 +23,14 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["api/generated/modules.rst", "api/generated/pytest_scratchverify.rst"]
+highlight_language = "none"  # commands and what they print; neither is Python
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["korean.css"]
 html_title = "pytest-scratchverify"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 # GitHub's anchors, so that a link into a page works there and here.
 myst_heading_anchors = 3
@@ -43,12 +47,13 @@ apidoc_modules = [
             for path in sorted((ROOT / "pytest_scratchverify").iterdir())
             if path.name not in {*LAYERS, "__init__.py"}
         ],
-        "automodule_options": {"members", "show-inheritance"},
+        "automodule_options": {"members"},
         "separate_modules": True,
     }
 ]
 # Every page draws the whole tree, and with an entry for each function that is half of the time.
 toc_object_entries = False
+add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = False
@@ -93,6 +98,14 @@ def _relink(app: Any, _path: Path, _parent: str, content: list[str]) -> None:
     content[0] = _LINK.sub(mend, content[0])
 
 
+def _shorten(_app: Any, page: str, content: list[str]) -> None:
+    """Title a page of the reference by its module's own name: the tree shows where it belongs."""
+    if page.startswith("api/generated/"):
+        content[0] = re.sub(
+            r"^pytest\S*\.(\S+) (?:module|package)$", r"\1", content[0], flags=re.MULTILINE
+        )
+
+
 def _speak(_app: Any, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     """Say in the HTML which language a page is written in: readers and screen readers ask."""
     if page.startswith("ko/"):
@@ -100,8 +113,9 @@ def _speak(_app: Any, page: str, _template: str, context: dict[str, Any], _doctr
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register the two hooks above."""
+    """Register the hooks above."""
     connect: Callable[[str, Any], int] = app.connect
     connect("include-read", _relink)
+    connect("source-read", _shorten)
     connect("html-page-context", _speak)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -103,6 +103,13 @@ def lines(page: Page) -> Iterator[str]:
         developer=page.spec.developer, released=page.spec.released, repo=page.entry.repo
     )
     yield ""
+    name = PAGES[page.entry.repo]
+    yield (
+        f"[한국어](../ko/models/{name}.md)"
+        if page.language == "en"
+        else f"[English](../../models/{name}.md)"
+    )
+    yield ""
     yield say(
         "No weight of this model was read for this page, so nothing here says whose weights it has."
     )
