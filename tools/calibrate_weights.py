@@ -155,6 +155,7 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "aligned_table": round((1 + max(fitted, default=0.5)) / 2, 2),
         # STATISTICS E6; independent models of the zoo reach .045, renumbered descendants .97.
         "aligned_attention": 0.3,
+        "growth": 1.03,  # fine-tunes of the zoo 1.004, continued pretrainings 1.078
         "layer_share": 0.75,
         # By hand, between what benchmarks/detection.py measures on either side: channels of one
         # order .86 and more, of a rotated stream .34 and less; tables taken along .78 and more,

@@ -30,6 +30,7 @@ from pytest_scratchverify.methods.weights_controls import (
     known_pairs,
     self_permuted,
 )
+from pytest_scratchverify.methods.weights_direction import REFERENCE, Direction, direction_of
 from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, Step, judge
 from pytest_scratchverify.methods.weights_power import (
     PowerMeasured,
@@ -51,11 +52,13 @@ from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import (
     Control,
     Coverage,
-    Direction,
     Finding,
     Level,
     Outcome,
     Statistic,
+)
+from pytest_scratchverify.model.evidence import (
+    Direction as Pointing,
 )
 from pytest_scratchverify.model.spec import Pair
 from pytest_scratchverify.model.text import Text
@@ -131,8 +134,14 @@ def weights_origin(
     if judgement.relation is None and not compared.measured.elements:
         return _not_comparable(question, sides)
     judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
+    direction = None
+    if judgement.relation == "derived":
+        stored = compared.stored, compared.stored_by_reference
+        direction = direction_of(compared.measured, stored, numbers)
+        if direction.later == REFERENCE:
+            judgement = replace(judgement, relation="shared_ancestry")
     power = None if judgement.relation else _power(component, compared, numbers)
-    return _finding(question, compared, Result(gains, judgement, controls, power))
+    return _finding(question, compared, Result(gains, judgement, controls, power, direction))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,7 @@ class Result:
     judgement: Judgement
     controls: tuple[Control, ...]
     power: PowerMeasured | None
+    direction: Direction | None = None
 
     @property
     def powered(self) -> bool:
@@ -174,7 +184,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         headline=shown_headline(question.pair.reference.name, compared, judgement, outcome),
         hypothesis=hypothesis_of(question.component),
         level=Level.E4 if relation == "verbatim" else Level.E3 if decided else Level.E2,
-        direction=_direction(outcome, relation),
+        direction=_pointing(outcome, relation),
         relation=relation,
         kind=judgement.kind,
         statistic=_statistic(compared),
@@ -195,8 +205,19 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
             *compared.sides.ledgers[1].as_records(),
         ),
         remedy=_remedy(outcome, question, compared, result),
-        details=details_of(compared, result.gains, judgement, power.curve if power else None),
+        details=details_of(compared, result.gains, judgement, power.curve if power else None)
+        | _later(result.direction),
     )
+
+
+def _later(direction: Direction | None) -> dict[str, Json]:
+    if direction is None:
+        return {}
+    return {
+        "later": direction.later,
+        "later_because": direction.because,
+        "later_certain": direction.certain,
+    }
 
 
 def _replications(compared: Compared, judgement: Judgement) -> int:
@@ -224,12 +245,12 @@ def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:
     return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
 
 
-def _direction(outcome: Outcome, relation: str | None) -> Direction:
+def _pointing(outcome: Outcome, relation: str | None) -> Pointing:
     if relation is not None:
-        return Direction.TOWARD_REUSE
+        return Pointing.TOWARD_REUSE
     if outcome is Outcome.CONSISTENT:
-        return Direction.TOWARD_INDEPENDENCE
-    return Direction.NONE
+        return Pointing.TOWARD_INDEPENDENCE
+    return Pointing.NONE
 
 
 def _statistic(compared: Compared) -> Statistic:

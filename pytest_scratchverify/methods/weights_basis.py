@@ -37,7 +37,8 @@ from pytest_scratchverify.stats.match_agreement import poisson_tail
 
 Array = NDArray[np.float32]
 
-MOST_NEURONS = 3072  # an assignment of more takes minutes
+MOST_NEURONS = 2048  # an assignment of more takes too long
+MANY_NEURONS, FEW_GROUPS = 1536, 4  # of layers with more neurons, so many are compared
 MOST_GROUPS = 12
 FEWEST_VALUES = 16
 GATED = ("gate", "up", "down")
@@ -203,7 +204,8 @@ def _affordable(
         if not third:
             group = Group(group.component, group.first, group.second, None, group.norm)
         cost = group.cost(free)
-        if len(chosen) < MOST_GROUPS and (left is None or cost <= left):
+        most = FEW_GROUPS if group.first.rows > MANY_NEURONS else MOST_GROUPS
+        if len(chosen) < most and (left is None or cost <= left):
             chosen[key] = group
             left = None if left is None else left - cost
     return chosen
@@ -344,7 +346,8 @@ def shape_changes(sides: Sides, component: Component) -> tuple[str, ...]:
     tables = component in TABLES
     if any(shapes[0][s][tables:] != shapes[1][s][tables:] for s in common):
         found.append(WIDTH)
-    if len({s.layer for s in mine}) != len({s.layer for s in other}):
+    counts = [len({s.layer for s in slots if s.layer >= 0}) for slots in (mine, other)]
+    if counts[0] != counts[1]:
         found.append(LAYERS)
     experts = [
         c.inventory.parameters.get("router_experts", 0) > 0 for c in (sides.ours, sides.theirs)

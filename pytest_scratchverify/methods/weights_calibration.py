@@ -30,6 +30,7 @@ class WeightsCalibration:
     aligned_agreement: float
     aligned_table: float
     aligned_attention: float
+    growth: float
     channels_alike: float
     table_in_basis: float
     angles_shared: float

@@ -77,6 +77,7 @@ class Compared:
     our_slots: int
     aligned_rows: bool
     stored: tuple[str, ...]
+    stored_by_reference: tuple[str, ...]
     sides: Sides
 
     @property
@@ -149,9 +150,14 @@ def compare(sides: Sides, component: Component, effort: Effort) -> Compared | No
         shared_slots=len(slots),
         our_slots=len(mine),
         aligned_rows=source.aligned,
-        stored=tuple(sorted({m.info.dtype for m in matrices.values() if m.rows > 1})),
+        stored=_dtypes(matrices.values()),
+        stored_by_reference=_dtypes(sides.theirs.inventory.matrices[slot] for slot in slots),
         sides=sides,
     )
+
+
+def _dtypes(matrices: Iterable[Matrix]) -> tuple[str, ...]:
+    return tuple(sorted({m.info.dtype for m in matrices if m.rows > 1}))
 
 
 @dataclass(frozen=True, slots=True)

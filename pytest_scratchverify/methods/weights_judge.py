@@ -43,8 +43,9 @@ class Step(StrEnum):
 class Judgement:
     """What the measurement says of one component of one pair.
 
-    `relation` is None (no relation), "verbatim", "derived", "shared_initialisation" or
-    "unclear"; `kind` names it further where it can be told.
+    `relation` is None (no relation), "verbatim", "derived", "shared_ancestry" (related, and the
+    reference is the later one), "shared_initialisation" or "unclear"; `kind` names it further
+    where it can be told.
     """
 
     relation: str | None
@@ -57,7 +58,12 @@ class Judgement:
     @property
     def accuses(self) -> bool:
         """Whether the relation is one that refutes independence."""
-        return self.relation in ("verbatim", "derived", "shared_initialisation")
+        return self.relation in (
+            "verbatim",
+            "derived",
+            "shared_ancestry",
+            "shared_initialisation",
+        )
 
 
 @dataclass(frozen=True, slots=True)

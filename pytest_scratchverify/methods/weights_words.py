@@ -42,35 +42,8 @@ def shown_headline(
             effect=judgement.effect,
             p=judgement.pvalue,
         )
-    if judgement.relation == "derived" and judgement.step is Step.BASIS:
-        return Text(
-            "the weights come from {reference} in another order or basis ({kind}): {effect} of the"
-            " neurons of a layer are recognised, p {p}, decided by {step}",
-            reference=reference,
-            kind=judgement.kind or "kind unknown",
-            effect=judgement.effect,
-            p=judgement.pvalue,
-            step=judgement.step.value,
-        )
-    if judgement.relation == "derived" and judgement.step is Step.ANGLES:
-        return Text(
-            "the weights come from {reference} in another basis ({kind}): the angles between"
-            " neurons correlate by {effect}, p {p}, decided by {step}",
-            reference=reference,
-            kind=judgement.kind or "kind unknown",
-            effect=judgement.effect,
-            p=judgement.pvalue,
-            step=judgement.step.value,
-        )
-    if judgement.relation == "derived":
-        return Text(
-            "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by {step}",
-            reference=reference,
-            kind=judgement.kind or "kind unknown",
-            effect=judgement.effect,
-            p=judgement.pvalue,
-            step=judgement.step.value,
-        )
+    if judgement.relation in ("derived", "shared_ancestry"):
+        return _kin_headline(reference, judgement)
     if judgement.relation == "unclear" and judgement.step is Step.ALIGNMENT:
         return Text(
             "alike to {reference} once the channels are renumbered: {effect} after fitting, a"
@@ -103,6 +76,46 @@ def shown_headline(
     return Text(
         "nothing was found against {reference}, and the test could not have decided",
         reference=reference,
+    )
+
+
+def _kin_headline(reference: str, judgement: Judgement) -> Text:
+    if judgement.relation == "shared_ancestry":
+        return Text(
+            "the weights are kin of {reference}'s ({kind}), which looks like the later of the two:"
+            " cosine {effect}, p {p}",
+            reference=reference,
+            kind=judgement.kind or "kind unknown",
+            effect=judgement.effect,
+            p=judgement.pvalue,
+        )
+    if judgement.step is Step.BASIS:
+        return Text(
+            "the weights come from {reference} in another order or basis ({kind}): share of a"
+            " layer's neurons that is recognised {effect}, p {p}, decided by {step}",
+            reference=reference,
+            kind=judgement.kind or "kind unknown",
+            effect=judgement.effect,
+            p=judgement.pvalue,
+            step=judgement.step.value,
+        )
+    if judgement.step is Step.ANGLES:
+        return Text(
+            "the weights come from {reference} in another basis ({kind}): the angles between"
+            " neurons correlate by {effect}, p {p}, decided by {step}",
+            reference=reference,
+            kind=judgement.kind or "kind unknown",
+            effect=judgement.effect,
+            p=judgement.pvalue,
+            step=judgement.step.value,
+        )
+    return Text(
+        "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by {step}",
+        reference=reference,
+        kind=judgement.kind or "kind unknown",
+        effect=judgement.effect,
+        p=judgement.pvalue,
+        step=judgement.step.value,
     )
 
 

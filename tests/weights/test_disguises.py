@@ -170,6 +170,25 @@ def test_embeddings_taken_along_into_another_basis_are_a_lead_and_new_ones_are_n
     assert new.relation is None
 
 
+def test_attention_alone_in_another_order_is_a_lead(made, ask):
+    """The blocks are a stranger's; queries and keys still relate the channels as the parent's."""
+
+    def other_blocks(model, _rng):
+        out, stranger = model.copy(), load("s1")
+        for name, value in stranger.tensors.items():
+            if ".mlp." in name:
+                out.tensors[name] = value
+        return out
+
+    found = ask(made("s0-cpt-long", "attention", [d.permute_channels, other_blocks]), "s0")
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "unclear"), found.headline
+    assert found.details["step"] == "alignment by shared embeddings"
+    aligned = found.details["aligned_by_embeddings"]
+    assert aligned["attention_cka"] > 0.3 > aligned["attention_cka_of_deranged_tokens"]
+    stranger = ask(made("s1", "attention", [d.permute_channels]), "s0")
+    assert stranger.details["aligned_by_embeddings"]["attention_cka"] < 0.1
+
+
 def test_layer_map_is_exact_in_any_basis(made, ask):
     folder = made(
         "s0-cpt-long", "mapped", [d.rotate_residual, lambda m, _: d.choose_layers(m, (0, 1, 3))]

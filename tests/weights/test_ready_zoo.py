@@ -254,3 +254,33 @@ def test_strangers_stay_strangers_after_the_same_renumbering(ask, made):
 
     finding = ask(made("stranger", stranger), "s0")
     assert finding.outcome is S
+
+
+def test_the_earlier_of_two_is_not_called_derived_from_the_later(ask):
+    """Asked the wrong way round: kin, and the reference looks like the child."""
+    finding = ask("s0", "s0-cpt-long")
+    assert (finding.outcome, finding.relation) == (D, "shared_ancestry")
+    assert finding.details["later"] == "reference"
+    assert ask("s0-cpt-long", "s0").details["later"] == "model"
+    undecided = ask("s0", "s0-finetune")  # a fine-tune moves too little to tell
+    assert (undecided.relation, undecided.details["later"]) == ("derived", "unknown")
+
+
+def test_what_was_pruned_is_the_later_one_for_certain(ask, made):
+    def pruned(weights):
+        return {
+            k: np.where(abs(v) < np.quantile(abs(v), 0.6), 0, v) if v.ndim > 1 else v
+            for k, v in weights.items()
+        }
+
+    copy = made("pruned", pruned)
+    assert ask(copy, "s0").details["later_certain"] is True
+    finding = ask("s0", copy)
+    assert (finding.relation, finding.details["later"]) == ("shared_ancestry", "reference")
+
+
+def test_shared_ancestry_is_the_verdict_where_the_reference_is_later(tmp_path):
+    ran = run_suites("--model", str(READY / "s0"), "--against", str(READY / "s0-cpt-long"),
+                     "--component", "text_decoder", home=tmp_path)  # fmt: skip
+    decoder = ran.model(str(READY / "s0"))["components"]["text_decoder"]
+    assert (ran.code, decoder["verdict"]) == (1, "SHARED_ANCESTRY")
