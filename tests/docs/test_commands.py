@@ -155,7 +155,11 @@ def test_commands_do_what_is_said(tree, environment):
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
 def test_every_option_in_the_readme_exists(name, environment):
     known = ""
-    for command in ("pytest suites/ --help", "scratchverify render --help"):
+    for command in (
+        "pytest suites/ --help",
+        "scratchverify render --help",
+        "scratchverify fingerprint --help",
+    ):
         known += subprocess.run(
             shlex.split(command),
             cwd=ROOT,
