@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser test test-slow lint types format messages calibrate catalog serve-zoo clean
+.PHONY: setup browser test test-slow lint types format messages docs model-pages calibrate catalog serve-zoo clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,13 @@ format: $(STAMP)
 
 messages: $(STAMP)
 	$(BIN)/python tools/messages.py
+
+# -W: a dead link or a docstring that does not parse is an error.
+docs: $(STAMP)
+	$(BIN)/sphinx-build -b html -W --keep-going -q -d build/docs-doctrees docs build/docs
+
+model-pages: $(STAMP)
+	$(BIN)/python tools/build_model_pages.py
 
 calibrate: $(STAMP)
 	$(BIN)/python tools/calibrate_architecture.py

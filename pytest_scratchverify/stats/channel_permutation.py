@@ -77,7 +77,7 @@ def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> Chan
     Parameters
     ----------
     cross : (d, d) array
-        Mean over matrices of dc(X)' dc(Y) / (|dc X| |dc Y|), where dc is double centring;
+        Mean over matrices of ``dc(X)' dc(Y) / (|dc X| |dc Y|)``, where dc is double centring;
         its trace is the mean aligned centred cosine.
     matrices : int
         How many matrices were averaged.
@@ -89,7 +89,7 @@ def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> Chan
     Notes
     -----
     For a uniform permutation pi, T = sum_i C[i, pi(i)] has mean sum(C) / d and variance
-    |dc(C)|^2 / (d - 1), and is asymptotically normal (W. Hoeffding, A combinatorial central
+    ``|dc(C)|^2 / (d - 1)``, and is asymptotically normal (W. Hoeffding, A combinatorial central
     limit theorem, 1951). `pvalue` is the normal upper tail: exact mean and variance, tail
     approximate beyond four or so standard deviations, where `exact_pvalue` decides.
 

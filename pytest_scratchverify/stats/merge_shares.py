@@ -16,7 +16,7 @@ Numbers = NDArray[np.float64]
 class Products:
     """Inner products of a model and its candidate parents, added up at constant memory.
 
-    `own` is |S|^2, `cross` are S.R_i, `gram` are R_i.R_j, over all that was added.
+    `own` is ``|S|^2``, `cross` are S.R_i, `gram` are R_i.R_j, over all that was added.
     """
 
     parents: int
@@ -45,7 +45,7 @@ class Products:
         return found
 
     def distances(self) -> Numbers:
-        """Return |S - R_i|^2 for every candidate."""
+        """Return ``|S - R_i|^2`` for every candidate."""
         found: Numbers = np.maximum(self.own - 2 * self.cross + np.diag(self.gram), 0.0)
         return found
 
@@ -82,7 +82,7 @@ class MergeShares:
 
 
 def merge_shares(products: Products) -> MergeShares:
-    """Solve min |S - sum a_i R_i|^2 over a >= 0, sum a = 1.
+    """Solve ``min |S - sum a_i R_i|^2`` over ``a >= 0, sum a = 1``.
 
     Parameters
     ----------

@@ -1,0 +1,121 @@
+"""Sphinx: one site in English and Korean, made of the pages and docstrings that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+
+project = "pytest-scratchverify"
+author = "the authors of pytest-scratchverify"
+version = release = installed_version(project)
+language = "en"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["api/generated/modules.rst", "api/generated/pytest_scratchverify.rst"]
+highlight_language = "none"  # commands and what they print; neither is Python
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["korean.css"]
+html_title = "pytest-scratchverify"
+html_copy_source = False
+html_show_sphinx = False
+html_show_copyright = False
+
+# GitHub's anchors, so that a link into a page works there and here.
+myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_inline"]
+
+# The public functions of the layers that somebody imports; the rest is wiring.
+LAYERS = ("model", "stats", "methods")
+apidoc_modules = [
+    {
+        "path": "../pytest_scratchverify",
+        "destination": "api/generated",
+        "exclude_patterns": [
+            f"../pytest_scratchverify/{path.name}"
+            for path in sorted((ROOT / "pytest_scratchverify").iterdir())
+            if path.name not in {*LAYERS, "__init__.py"}
+        ],
+        "automodule_options": {"members"},
+        "separate_modules": True,
+    }
+]
+# Every page draws the whole tree, and with an entry for each function that is half of the time.
+toc_object_entries = False
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+napoleon_google_docstring = False
+napoleon_numpy_docstring = True
+napoleon_use_rtype = False
+
+# Nitpicky about what the site has: inventories of other projects would need the network, other
+# layers have no page, and private names and type variables none either.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", rf"(?!pytest_scratchverify\.({'|'.join(LAYERS)})\.).*"),
+    (r"py:class", r".*\.(_\w+|K|Key)"),
+]
+suppress_warnings = [
+    "ref.python"
+]  # four methods have a class `Limits`; an annotation means its own
+
+_LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)(?=[)#])")
+# What a page of the repository root links to, where the site has a page for it.
+_PAGES = {
+    "README.md": "index.md",
+    "README.ko.md": "ko/index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "docs/methods": "methods/index.md",
+    "docs/adr": "adr/index.md",
+}
+
+
+def _relink(app: Any, _path: Path, _parent: str, content: list[str]) -> None:
+    """Make links of an included file of the repository root hold in the page that includes it."""
+    up = "../" * app.env.docname.count("/")
+
+    def mend(match: re.Match[str]) -> str:
+        target = match[1]
+        if target in _PAGES:
+            return up + _PAGES[target]
+        if target.startswith("docs/"):
+            return up + target.removeprefix("docs/")
+        return f"{up}../{target}" if (ROOT / target).exists() else target
+
+    content[0] = _LINK.sub(mend, content[0])
+
+
+def _shorten(_app: Any, page: str, content: list[str]) -> None:
+    """Title a page of the reference by its module's own name: the tree shows where it belongs."""
+    if page.startswith("api/generated/"):
+        content[0] = re.sub(
+            r"^pytest\S*\.(\S+) (?:module|package)$", r"\1", content[0], flags=re.MULTILINE
+        )
+
+
+def _speak(_app: Any, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Say in the HTML which language a page is written in: readers and screen readers ask."""
+    if page.startswith("ko/"):
+        context["language"] = "ko"
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the hooks above."""
+    connect: Callable[[str, Any], int] = app.connect
+    connect("include-read", _relink)
+    connect("source-read", _shorten)
+    connect("html-page-context", _speak)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
