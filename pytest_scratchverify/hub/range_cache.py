@@ -51,6 +51,8 @@ class RangeCache:
         """Keep one range, whole or not at all; a full disk or a read-only one keeps nothing."""
         if len(body) != len(span) or self.written + len(body) > self.limit:
             return
+        if not self.written:
+            self.trim()  # once a run, and only in one that adds to what is kept
         with suppress(OSError):
             write_atomically(self._place(key) / _name(span), body)
             self.written += len(body)

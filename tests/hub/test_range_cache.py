@@ -116,3 +116,11 @@ def test_one_run_keeps_no_more_than_the_limit_and_trims_the_oldest(tmp_path) -> 
     smaller = replace(cache, limit=10)
     smaller.trim()
     assert len([*tmp_path.rglob("*.range")]) == 1
+
+
+def test_next_run_makes_room_for_what_it_keeps(tmp_path) -> None:
+    first = RangeCache(tmp_path, limit=25)
+    for number in range(2):
+        first.keep("file", ByteRange(10 * number, 10 * number + 10), b"0123456789")
+    RangeCache(tmp_path, limit=10).keep("file", ByteRange(50, 60), b"0123456789")
+    assert len([*tmp_path.rglob("*.range")]) == 2  # one of the old ones went, the new one stays

@@ -114,3 +114,12 @@ def test_hostile_archives_cost_one_sentence(tmp_path, run, content):
             archive.writestr(CONTENTS, json.dumps(content))
     with pytest.raises(Unavailable):
         open_store(str(path), run_dir=run)
+
+
+def test_damaged_member_costs_one_sentence(tmp_path, run, fingerprints):
+    raw = bytearray((fingerprints / "s0.fingerprint").read_bytes())
+    at = raw.index(b"fingerprint.json") + 40
+    raw[at : at + 200] = bytes(b ^ 0xFF for b in raw[at : at + 200])
+    (tmp_path / "damaged.fingerprint").write_bytes(raw)
+    with pytest.raises(Unavailable):
+        open_store(str(tmp_path / "damaged.fingerprint"), run_dir=run)
