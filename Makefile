@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser test test-slow lint types format messages docs model-pages calibrate catalog serve-zoo clean
+.PHONY: setup browser test test-slow lint types format messages docs model-pages tutorial tutorial-question calibrate catalog serve-zoo clean
 
 setup: $(STAMP)
 
@@ -51,6 +51,13 @@ docs: $(STAMP)
 
 model-pages: $(STAMP)
 	$(BIN)/python tools/build_model_pages.py
+
+tutorial: $(ARTIFACTS)
+	$(BIN)/python tools/build_tutorial.py
+
+# make tutorial-question Q="Why ...?"
+tutorial-question: $(STAMP)
+	@$(BIN)/python tools/build_tutorial.py --ask "$$Q"
 
 calibrate: $(STAMP)
 	$(BIN)/python tools/calibrate_architecture.py

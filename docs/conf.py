@@ -22,7 +22,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["api/generated/modules.rst", "api/generated/pytest_scratchverify.rst"]
+exclude_patterns = [
+    "api/generated/modules.rst",
+    "api/generated/pytest_scratchverify.rst",
+    "tutorial/questions",  # what the tutorial's pages are made of
+]
 highlight_language = "none"  # commands and what they print; neither is Python
 html_theme = "furo"
 html_static_path = ["_static"]

@@ -16,11 +16,13 @@ from tests.running import CLOSED_PORT, ROOT
 
 PROGRAMS = r"(?:\./verify|make|pytest|scratchverify|python|pre-commit)"
 COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*{PROGRAMS} \S")
-# Their commands are run all at once by tests/docs/test_model_pages.py.
+# Their commands are run all at once by tests/docs/test_model_pages.py and test_tutorial.py.
 GENERATED = {
     ROOT / "docs" / "models",
     ROOT / "docs" / "ko" / "models",
     ROOT / "docs" / "api" / "generated",
+    ROOT / "docs" / "tutorial",  # tests/docs/test_tutorial.py
+    ROOT / "docs" / "ko" / "tutorial",
 }
 
 MAIN_JOB = "--model skt/A.X-K1 --html report.html --verdict-json verdict.json"
@@ -29,6 +31,7 @@ HYPERCLOVA = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"
 EXECUTED: dict[str, tuple[int, str | None]] = {
     f"pytest suites/ {MAIN_JOB}": (10, "report.html"),
     f"./verify {MAIN_JOB}": (10, "verdict.json"),
+    "pytest suites/ --model skt/A.X-K1": (10, None),
     "pytest suites/ --model skt/A.X-K1 -m architecture": (10, None),
     f"pytest suites/ --model {HYPERCLOVA} -m disclosure": (10, None),
     "pytest --help": (0, None),
@@ -48,6 +51,8 @@ NOT_EXECUTED: dict[str, str] = {
     "make catalog": "reads the facts beside the repository, which are not part of it",
     "make docs": "tests/docs/test_site.py runs the same build",
     "make model-pages": "tests/docs/test_model_pages.py runs the same tool",
+    "make tutorial": "tests/docs/test_tutorial.py runs the same tool",
+    "make tutorial-question": "tests/docs/test_tutorial.py runs it in a copy of the tree",
     "make serve-zoo": "installs torch and transformers",
     "pre-commit install": "writes a hook into the .git of whoever runs it",
     "pytest -n 2": "a fragment: the main job, which tests/suites/test_main_job.py runs with -n 2",

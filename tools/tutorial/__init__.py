@@ -1,0 +1,1 @@
+"""The tutorial: questions and answers in two languages, with numbers that commands measured."""
