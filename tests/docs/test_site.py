@@ -100,8 +100,26 @@ def test_a_methods_page_is_whole(name, answer):
     assert re.search(ANSWERS[answer], text), f"docs/methods/{name}.md does not say {answer}"
 
 
-def test_the_korean_translation_is_of_todays_page():
-    """After a change of docs/reading-a-verdict.md: mend docs/ko's, and put the new digest into it."""
-    english = hashlib.sha256((DOCS / "reading-a-verdict.md").read_bytes()).hexdigest()[:12]
-    korean = (DOCS / "ko" / "reading-a-verdict.md").read_text("utf-8")
-    assert f"at sha256 {english};" in korean
+KOREAN = re.compile(r"% A (?:translation|summary) of (\S+) at sha256 (\w{12}); ")
+GENERATED = {"models", "tutorial"}  # tools write them, in both languages at once
+
+
+def test_a_korean_page_is_of_todays_page():
+    """After a change of an English page: mend its Korean sister, and put the new digest into it."""
+    for page in (DOCS / "ko").rglob("*.md"):
+        if GENERATED & {*page.parts} or page.name in {"index.md", "getting-started.md"}:
+            continue
+        marked = KOREAN.match(page.read_text("utf-8"))
+        assert marked, f"{page} does not say of which page it is"
+        english = (page.parent / marked[1]).resolve()
+        digest = hashlib.sha256(english.read_bytes()).hexdigest()[:12]
+        assert digest == marked[2], f"{page}: its original is now at sha256 {digest}"
+
+
+def test_every_method_has_a_korean_page_that_is_whole():
+    english = {page.name for page in (DOCS / "methods").glob("*.md")}
+    assert {page.name for page in (DOCS / "ko" / "methods").glob("*.md")} == english
+    for page in (DOCS / "ko" / "methods").glob("[!i]*.md"):
+        text = page.read_text("utf-8")
+        for part in ("귀무가설", "없는 것", "## 문헌"):
+            assert part in text, f"{page.name}: {part}"
