@@ -49,6 +49,9 @@ def direction_of(
     packed = [any(map(is_quantised, side)) for side in stored]
     if packed[0] != packed[1]:
         return Direction(MODEL if packed[0] else REFERENCE, "rounded to fewer bits", certain=True)
+    if measured.cast:  # not certain: who adds less than the rounding looks like an original
+        later = MODEL if measured.rounded[0] else REFERENCE
+        return Direction(later, "rounded to fewer bits")
     zeros = measured.zeros[0] - measured.zeros[1]
     if abs(zeros) >= numbers.pruned_zeros:
         return Direction(MODEL if zeros > 0 else REFERENCE, "pruned", certain=True)

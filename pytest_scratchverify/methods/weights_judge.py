@@ -14,6 +14,7 @@ from pytest_scratchverify.methods.weights_alignment import Aligned
 from pytest_scratchverify.methods.weights_basis import TABLES, InAnyBasis
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_kinds import (
+    CAST,
     joined,
     kind_in_place,
     kinds_in_any_basis,
@@ -89,6 +90,7 @@ def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
     identity = measured.identity
     if identity.statistic and identity.statistic >= min(2, identity.n):
         kind = "identical" if identity.statistic == identity.n else "partly identical"
+        kind = CAST if measured.cast else kind
         kind = joined([kind, *_more(evidence, numbers)])
         return Judgement("verbatim", Step.BYTES, identity.pvalue, identity.effect, kind)
     found = _aligned(evidence, numbers, pvalue, effect)

@@ -10,6 +10,7 @@ from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
 
 CONTINUED, RESCALED = "continued pretraining", "rescaled"
+CAST = "copy in another precision"
 HEADS, BLOCKS = frozenset({"q", "k", "v", "o"}), frozenset({"gate", "up", "down"})
 
 
@@ -53,6 +54,8 @@ def kind_in_place(
     if measured.zeros[0] - measured.zeros[1] >= numbers.pruned_zeros and not rounded:
         return "pruned copy"
     effect = measured.similarity or 0.0
+    if measured.cast:
+        return CAST
     if any(map(is_quantised, stored)):
         return "quantised copy"
     return "fine-tune" if effect >= numbers.fine_tune else CONTINUED

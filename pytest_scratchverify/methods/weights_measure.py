@@ -28,7 +28,11 @@ from pytest_scratchverify.stats.match_agreement import (
     match_agreement,
     poisson_tail,
 )
-from pytest_scratchverify.stats.tensor_identity import TensorIdentity, tensor_identity
+from pytest_scratchverify.stats.tensor_identity import (
+    TensorIdentity,
+    is_rounding_of,
+    tensor_identity,
+)
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]
@@ -88,6 +92,13 @@ class Measured:
     gains: tuple[tuple[Array, Array], ...]
     elements: int
     zeros: tuple[float, float]
+    rounded: tuple[int, int] = (0, 0)  # matrices that are the other model's, in fewer bits
+
+    @property
+    def cast(self) -> bool:
+        """Whether all that differs between the two is the precision in which it is stored."""
+        same = self.identity.statistic + max(self.rounded)
+        return min(self.rounded) == 0 < max(self.rounded) and same == self.identity.n
 
     @property
     def pvalue(self) -> float:
@@ -169,6 +180,7 @@ class Measure:
     _layers: dict[int, int] = field(default_factory=dict)
     _elements: int = 0
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
+    _rounded: list[int] = field(default_factory=lambda: [0, 0])
 
     def add(self, batch: Batch) -> None:
         """Take in one batch; pieces of one layer must come together."""
@@ -214,6 +226,7 @@ class Measure:
                 self._zeros[0] / max(1, self._elements),
                 self._zeros[1] / max(1, self._elements),
             ),
+            rounded=(self._rounded[0], self._rounded[1]),
         )
 
     def _half(self, slot: Slot, start: int) -> _Group:
@@ -228,6 +241,9 @@ class Measure:
         ours = {piece: pair[0] for piece, pair in matrices.items()}
         theirs = {piece: pair[1] for piece, pair in matrices.items()}
         self._identities.append(tensor_identity(ours, theirs))
+        for left, right in matrices.values():
+            self._rounded[0] += is_rounding_of(left, right)
+            self._rounded[1] += is_rounding_of(right, left)
 
     def _add_neurons(self, matrices: Batch) -> None:
         if self.component in TOKEN_ROWS:

@@ -42,6 +42,7 @@ KIND_WORDS: Mapping[str, Text] = {
     "fine-tune": Text("fine-tune"),
     "adapter": Text("adapter"),
     "quantised copy": Text("quantised copy"),
+    "copy in another precision": Text("copy in another precision"),
     "pruned copy": Text("pruned copy"),
     "partial reuse": Text("partial reuse"),
     "rescaled": Text("rescaled"),

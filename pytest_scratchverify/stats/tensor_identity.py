@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from pytest_scratchverify.stats.centring import is_degenerate
 Array = NDArray[np.float32]
 Key = TypeVar("Key")
 
+TRAINED_IN = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 SMALLEST = 1024  # elements; smaller tensors may agree by construction
 
 
@@ -38,6 +40,33 @@ class TensorIdentity:
 def tensor_digest(values: Array) -> str:
     """Return the sha256 of the numbers as float32, so that BF16 and F32 copies are equal."""
     return hashlib.sha256(np.ascontiguousarray(values + np.float32(0)).tobytes()).hexdigest()
+
+
+def is_rounding_of(coarse: Array, fine: Array) -> bool:
+    """Whether one matrix is the other, stored in fewer bits: rounded to BF16 or F16.
+
+    Parameters
+    ----------
+    coarse, fine
+        Two matrices of one shape as float32. Equal ones are no rounding of each other, and a
+        matrix of fewer than 1,024 elements is not judged.
+
+    Notes
+    -----
+    Rounding is to nearest even, as IEEE 754 and every framework do; F16 flushes or rounds what
+    BF16 can store below 6e-5. Equality of thousands of rounded weights has no chance to speak of.
+    """
+    if fine.size < SMALLEST or fine.shape != coarse.shape or np.array_equal(fine, coarse):
+        return False
+    with np.errstate(over="ignore"):
+        return any(
+            _rounded_equal(fine[:1], coarse[:1], dtype) and _rounded_equal(fine, coarse, dtype)
+            for dtype in TRAINED_IN
+        )
+
+
+def _rounded_equal(fine: Array, coarse: Array, dtype: np.dtype[np.generic]) -> bool:
+    return bool(np.array_equal(fine.astype(dtype).astype(np.float32), coarse))
 
 
 def tensor_identity(ours: Mapping[Key, Array], theirs: Mapping[Key, Array]) -> TensorIdentity:

@@ -60,7 +60,7 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest tests/training_log/test_bounded_memory.py": "tests/training_log are run as they are",
     "pytest suites/ --model org/name --endpoint": ANSWERS,
     "pytest suites/ --model X --endpoint URL": ANSWERS,
-    "pytest suites/ --model ./folder --against": "a template: tests/tokenizer fill it in",
+    "pytest suites/ --model ./folder --against": "a template: tests/suites/test_real_tokenizers.py",
     "pytest suites/ --model org/name --training-log": "tests/training_log/test_suite.py runs it",
     "pytest tests/weights/test_real_weights.py": "slow; make test-slow runs it",
     "pytest suites/ --model A --against B": "a template: tests/suites/test_checkpoints.py fills it in",

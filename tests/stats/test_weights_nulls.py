@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ from pytest_scratchverify.stats.label_matching import (
 from pytest_scratchverify.stats.layer_map import layer_map, runs
 from pytest_scratchverify.stats.match_agreement import match_agreement, poisson_tail
 from pytest_scratchverify.stats.norm_gains import gain_similarity, moment_null, series_mean
-from pytest_scratchverify.stats.tensor_identity import tensor_identity
+from pytest_scratchverify.stats.tensor_identity import is_rounding_of, tensor_identity
 
 NULL_PAIRS = 2000
 
@@ -164,6 +165,24 @@ def test_layer_map_recovers_dropped_and_repeated_layers():
     for a, b in enumerate([0, 1, 1, 2]):
         repeated[a, b] = 0.9
     assert layer_map(repeated, 0.3).pairs == (0, 1, 1, 2)
+
+
+def test_a_rounding_is_told_from_its_original_and_from_everything_else():
+    rng = np.random.default_rng(10)
+    fine = rng.normal(0, 0.02, (48, 40)).astype(np.float32)
+    for dtype in (ml_dtypes.bfloat16, np.float16):
+        coarse = fine.astype(dtype).astype(np.float32)
+        assert is_rounding_of(coarse, fine)
+        assert not is_rounding_of(fine, coarse)
+        assert not is_rounding_of(coarse, coarse)
+        assert not is_rounding_of(coarse, fine * np.float32(1.01))
+        assert not is_rounding_of(coarse[:4], fine[:4])  # too few to be sure of
+        touched = coarse.copy()
+        touched[-1, -1] *= 2
+        assert not is_rounding_of(touched, fine)
+    tiny = np.full((40, 40), 1e-30, np.float32) + fine[:40]
+    huge = np.full((40, 40), 1e30, np.float32)  # beyond F16: no warning, no match
+    assert not is_rounding_of(tiny, huge)
 
 
 def test_equal_numbers_are_found_whatever_they_are_stored_as():

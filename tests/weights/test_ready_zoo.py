@@ -220,6 +220,31 @@ def test_a_user_sees_the_verdict(model, reference, code, verdict, tmp_path):
         assert "would have been found with probability" in sentence
 
 
+def as_f16(weights):
+    """s0 is stored in BF16; what is below 6e-5 does not fit into F16 as it is."""
+    return {name: value.astype(np.float16) for name, value in weights.items()}
+
+
+def finer(weights):
+    """What s0 may have been rounded from: each number off by less than BF16 can hold."""
+    rng = np.random.default_rng(8)
+    return {n: v * (1 + rng.uniform(-9e-4, 9e-4, v.shape)).astype(np.float32) if v.ndim > 1 else v
+            for n, v in weights.items()}  # fmt: skip
+
+
+def test_a_copy_in_another_precision_is_no_fine_tune(ask, made):
+    fine, half = made("finer", finer), made("half", as_f16)
+    for model, reference, later in ((half, "s0", "model"), ("s0", fine, "model"),
+                                    (fine, "s0", "reference")):  # fmt: skip
+        for component in (DECODER, Component.EMBEDDINGS):
+            finding = ask(model, reference, component)
+            assert finding.outcome is D
+            assert finding.kind == "copy in another precision"
+            if finding.relation == "derived":  # in F16 some matrices are the same numbers
+                assert finding.details["later"] == later
+                assert finding.details["later_certain"] is False
+
+
 def renumbered_channels(weights):
     """Renumber the residual stream throughout: the same function, other indices everywhere."""
     order = np.random.default_rng(5).permutation(64)
