@@ -121,6 +121,7 @@ def compare(sides: Sides, component: Component, effort: Effort) -> Compared | No
     for batch in source.batches:
         taken.add(batch)
         room = _fill_probe(probe, batch, room)
+        del batch  # before the next one is read: at full depth either is hundreds of megabytes
     measured = taken.result()
     layers = _layers(sides, measured, budget, effort)
     part = None if budget is None else int(budget * LAYERS_SHARE)

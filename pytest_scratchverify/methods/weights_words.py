@@ -5,7 +5,8 @@ from __future__ import annotations
 from pytest_scratchverify.methods.weights_compare import Compared
 from pytest_scratchverify.methods.weights_judge import Judgement, Step
 from pytest_scratchverify.methods.weights_measure import Measured
-from pytest_scratchverify.methods.weights_reading import Sides
+from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
+from pytest_scratchverify.methods.weights_tokens import KIND
 from pytest_scratchverify.model.builtins import Json
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Null, Outcome
@@ -121,6 +122,14 @@ def _kin_headline(reference: str, judgement: Judgement) -> Text:
 
 def incomparable(component: Component, reference: str, sides: Sides) -> Text:
     """Say why nothing could be laid side by side."""
+    widths = [_widths(checkpoint, component) for checkpoint in (sides.ours, sides.theirs)]
+    if component in KIND and widths[0] == widths[1]:
+        return Text(
+            "{component} cannot be compared with {reference}: too few tokens in common whose rows"
+            " could be laid side by side",
+            component=component.value,
+            reference=reference,
+        )
     return Text(
         "{component} cannot be compared with {reference}: no tensor of one shape in common"
         " ({ours} and {theirs})",
@@ -129,6 +138,10 @@ def incomparable(component: Component, reference: str, sides: Sides) -> Text:
         ours=_shapes(sides, component, mine=True),
         theirs=_shapes(sides, component, mine=False),
     )
+
+
+def _widths(checkpoint: Checkpoint, component: Component) -> set[int]:
+    return {m.cols for m in checkpoint.inventory.of(component).values() if m.rows > 1}
 
 
 def _shapes(sides: Sides, component: Component, *, mine: bool) -> str:

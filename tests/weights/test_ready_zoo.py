@@ -177,6 +177,21 @@ def test_other_shapes_are_not_comparable_and_never_support(ask, tmp_path):
     assert finding.power is None
 
 
+def test_why_tables_cannot_be_compared_is_said(tmp_path):
+    from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
+    from pytest_scratchverify.methods.weights_words import incomparable
+
+    run = RunDirectory(tmp_path / "run")
+    small = checkpoints.independent(tmp_path / "small")
+    one, two = (
+        Checkpoint(open_store(str(path), None, run_dir=run, budget=ByteBudget()))
+        for path in (READY / "s0", small)
+    )
+    said = str(incomparable(Component.EMBEDDINGS, "r", Sides(one, one)))
+    assert "too few tokens in common" in said  # as wide, so the shapes are not the reason
+    assert "no tensor of one shape" in str(incomparable(Component.EMBEDDINGS, "r", Sides(one, two)))
+
+
 def test_no_verdict_rests_on_norm_gains(tmp_path):
     run = RunDirectory(tmp_path)
     stores = {
