@@ -33,7 +33,7 @@ from pytest_scratchverify.model.evidence import Outcome
 from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.model.wire import run_from_json
 from pytest_scratchverify.report import html
-from pytest_scratchverify.report.figures import figures_of
+from pytest_scratchverify.report.figures import figures_of, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.rendering import NUMBERS, _count, kept
@@ -168,6 +168,28 @@ def test_text_stays_text_in_both_languages(kind, measured):
 
 
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
+def test_shapes_hold_no_word_that_a_language_says_in_its_own_way(kind, measured):
+    shared = next(
+        f for f in shared_figures(measured[kind], ["en", "ko"]) if f.by_language["en"].kind == kind
+    )
+    english, korean = (
+        [e.text for e in ET.fromstring(shared.by_language[at].svg).iter(f"{SVG}text")]
+        for at in ("en", "ko")
+    )
+    assert len(english) == len(korean) > 0
+    assert re.search("[가-힣]", " ".join(korean))
+    assert not any(f">{word}<" in shared.shapes for word in english)
+    whole = {
+        e.text for e in ET.fromstring(drawn(measured[kind], "en", kind).svg).iter(f"{SVG}text")
+    }
+    names = {
+        e.text
+        for e in ET.fromstring(f'<svg xmlns="{SVG[1:-1]}">{shared.shapes}</svg>').iter(f"{SVG}text")
+    }
+    assert names | set(english) == whole  # nothing is lost
+
+
+@pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_a_caption_says_what_the_figure_does_not_show(kind, measured):
     caption = drawn(measured[kind], kind=kind).caption
     assert re.search(r"\bnot\b|nothing|cannot|\bno\b", caption), caption
@@ -193,10 +215,14 @@ def test_a_page_holds_them_once_each_with_ids_of_their_own(measured):
     found = {f.id: f for f in measured.values()}.values()
     drawable = [replace(f, model="org/suspect", reference=f"org/{i}") for i, f in enumerate(found)]
     page = html.render_html(run_of(*drawable), "en")
-    assert page.count("<figure>") == sum(len(list(figures_of(f, "en"))) for f in drawable) >= 13
+    here = sum(len(list(figures_of(f, "en"))) for f in drawable)
+    assert page.count("<figure>") == 2 * here  # in both languages
+    assert len(re.findall(r'<g id="f[0-9a-f]{10}">', page)) == here >= 13  # and shapes once
     ids = [attributes["id"] for _, attributes in tags_of(page) if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert len(page) < 2_000_000
+    assert len(page.encode()) < 2_000_000
+    used = {attributes["href"] for tag, attributes in tags_of(page) if tag == "use"}
+    assert {href.removeprefix("#") for href in used} <= set(ids)
     for tag, attributes in tags_of(page):
         assert tag not in {"script", "image", "foreignobject"}
         assert not str(attributes.get("href", "#")).startswith(("http", "//"))
@@ -212,7 +238,7 @@ def test_names_of_untrusted_files_are_escaped(measured):
 def test_a_page_stays_below_two_megabytes_and_says_what_it_left_out(measured):
     many = [replace(measured["order_residuals"], reference=f"org/r{i}") for i in range(60)]
     page = html.render_html(run_of(*many), "en")
-    assert 1_000_000 < len(page) < 2_000_000
+    assert 1_000_000 < len(page.encode()) < 2_000_000
     assert "more figures were left out" in page
 
 
