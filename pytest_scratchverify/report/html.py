@@ -20,7 +20,14 @@ from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.run import Run
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.report import headline, wording
-from pytest_scratchverify.report.figures import Rendered, Shared, available, shared_figures
+from pytest_scratchverify.report.figures import (
+    Rendered,
+    Shared,
+    available,
+    run_figures,
+    shared_figures,
+)
+from pytest_scratchverify.report.figures.lineage import lineage_of
 from pytest_scratchverify.report.figures.rendering import kept
 from pytest_scratchverify.report.language import NAMES, translate
 
@@ -73,6 +80,7 @@ class Pictures:
 
     shapes: tuple[str, ...] = ()
     drawn: Mapping[str, Sequence[Mapping[str, Rendered]]] = field(default_factory=dict)
+    of_all: Sequence[Mapping[str, Rendered]] = ()
     left_out: int = 0
 
     def of(self, language: str) -> dict[str, list[Rendered]]:
@@ -84,11 +92,14 @@ def _page(run: Run, languages: Sequence[str], pictures: Pictures) -> str:
     from markupsafe import Markup  # noqa: PLC0415 - jinja2's own
 
     drawable = any(True for finding in run.findings for _ in kept(finding))
+    lineage = lineage_of(run.findings) if len(run.models) > 1 else None
     body = _environment().get_template("body.html.j2")
     halves = []
     for language in languages:
         context = _context(run, language) | {
             "drawn": pictures.of(language),
+            "drawn_of_all": [figure[language] for figure in pictures.of_all],
+            "lineage": lineage,
             "left_out": pictures.left_out,
             "drawable": drawable,
             "with_figures": available(),
@@ -124,6 +135,10 @@ def _pictures(run: Run, languages: Sequence[str], room: int) -> Pictures:
     shapes: list[str] = []
     drawn: dict[str, list[Mapping[str, Rendered]]] = {}
     left_out = 0
+    of_all = run_figures(run.findings, languages) if len(run.models) > 1 else []
+    for figure in of_all:
+        shapes.append(figure.shapes)
+        room -= _cost(figure)
     for finding in sorted(run.findings, key=_interest):
         if room <= 0:
             left_out += sum(1 for _ in kept(finding))
@@ -137,7 +152,7 @@ def _pictures(run: Run, languages: Sequence[str], room: int) -> Pictures:
             room -= cost
             shapes.append(figure.shapes)
             drawn.setdefault(finding.model, []).append(figure.by_language)
-    return Pictures(tuple(shapes), drawn, left_out)
+    return Pictures(tuple(shapes), drawn, [figure.by_language for figure in of_all], left_out)
 
 
 FRAME_BYTES = 500  # what a page puts around one figure, and one more entry of its contents

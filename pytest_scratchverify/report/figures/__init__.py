@@ -10,7 +10,8 @@ from pytest_scratchverify.report.figures.rendering import (
     Shared,
     available,
     figures_of,
+    run_figures,
     shared_figures,
 )
 
-__all__ = ["Rendered", "Shared", "available", "figures_of", "shared_figures"]
+__all__ = ["Rendered", "Shared", "available", "figures_of", "run_figures", "shared_figures"]

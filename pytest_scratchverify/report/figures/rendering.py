@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
+from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.report.figures.lineage import lineage_of
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.sources import picked
 from pytest_scratchverify.report.figures.style import RC, finished, parted
@@ -77,6 +79,29 @@ def shared_figures(finding: Finding, languages: Sequence[str]) -> Iterator[Share
         if drawn is not None:
             own = {at: _of(finding, kind, at, words) for at, words in drawn.own.items()}
             yield Shared(drawn.shapes, own)
+
+
+def run_figures(findings: Iterable[Finding], languages: Sequence[str]) -> list[Shared]:
+    """Draw the figures of all models of a run, where every pair of them was compared."""
+    found = lineage_of(findings)
+    figures = []
+    for kind, data in found.figures.items() if found else ():
+        drawn = draw_shared(kind, data, languages, "run")
+        if drawn is not None:
+            own = {at: _of_run(kind, at, words) for at, words in drawn.own.items()}
+            figures.append(Shared(drawn.shapes, own))
+    return figures
+
+
+def _of_run(kind: str, language: str, drawn: tuple[str, str]) -> Rendered:
+    return Rendered(
+        kind=kind,
+        svg=drawn[0],
+        title=translate(DRAWINGS[kind].title, language),
+        caption=drawn[1],
+        method="weights.origin",
+        component=COMPONENT_NAMES[Component.TEXT_DECODER],
+    )
 
 
 @dataclass(frozen=True, slots=True)
