@@ -13,6 +13,7 @@ MOST = 128  # layers each way
 # Lower edges in thousandths, and how dark a cell is. Below the first lies what strangers show.
 SHADES = ((50, 0.15), (100, 0.3), (200, 0.45), (400, 0.65), (600, 0.82), (800, 1.0))
 UNREAD = -1
+MOST_BOXES = 3_000  # of a foreign run: a page stays small
 
 
 def _rows(data: Data) -> list[list[int | None]]:
@@ -52,12 +53,17 @@ def _draw(figure: Any, data: Data, say: Say) -> None:
                 corners = ((left, top), (right, top), (right, top + 1), (left, top + 1))
                 boxes.setdefault(shade, []).append(Path([*corners, corners[0]], closed=True))
             start = stop
+    if sum(map(len, boxes.values())) > MOST_BOXES:
+        raise ValueError("too many cells for one figure")
     for shade, paths in sorted(boxes.items()):
         alpha = 0.5 if shade == UNREAD else SHADES[shade][1]
         colour = SOFT if shade == UNREAD else FIRST
         whole = Path.make_compound_path(*paths)
         axes.add_patch(PathPatch(whole, facecolor=colour, alpha=alpha, linewidth=0))
     columns = len(rows[0])
+    if not boxes:
+        axes.text((columns - 1) / 2, (len(rows) - 1) / 2, say("no pair reaches 0.05"),
+                  ha="center", va="center", color=SOFT, fontsize=9)  # fmt: skip
     top = min(len(rows), columns) - 1
     axes.plot([0, top], [0, top], color=LINE, linewidth=0.8, zorder=0)
     axes.set_xlim(-0.5, columns - 0.5)
