@@ -100,8 +100,9 @@ def test_a_methods_page_is_whole(name, answer):
     assert re.search(ANSWERS[answer], text), f"docs/methods/{name}.md does not say {answer}"
 
 
-def test_the_korean_translation_is_of_todays_page():
-    """After a change of docs/reading-a-verdict.md: mend docs/ko's, and put the new digest into it."""
-    english = hashlib.sha256((DOCS / "reading-a-verdict.md").read_bytes()).hexdigest()[:12]
-    korean = (DOCS / "ko" / "reading-a-verdict.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["reading-a-verdict", "reports"])
+def test_the_korean_translation_is_of_todays_page(name):
+    """After a change of such a page: mend docs/ko's, and put the new digest into it."""
+    english = hashlib.sha256((DOCS / f"{name}.md").read_bytes()).hexdigest()[:12]
+    korean = (DOCS / "ko" / f"{name}.md").read_text("utf-8")
     assert f"at sha256 {english};" in korean
