@@ -1,5 +1,6 @@
 // Open a report as readers do and print what was seen as JSON; tests/report/test_browser.py asserts.
-// node check.cjs CHROMIUM PAGE.html [SCREENSHOTS]
+// node check.cjs CHROMIUM PAGE.html [SCREENSHOTS], with VIEWS=light,dark,phone for some of them; light
+// is needed for what is seen without script.
 const { chromium } = require("playwright-core");
 const axe = require("axe-core");
 const { pathToFileURL } = require("node:url");
@@ -117,7 +118,8 @@ async function look(browser, name, options) {
 async function main() {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const seen = {};
-  for (const [name, options] of Object.entries(VIEWS)) seen[name] = await look(browser, name, options);
+  const asked = process.env.VIEWS ? process.env.VIEWS.split(",") : Object.keys(VIEWS);
+  for (const [name, options] of Object.entries(VIEWS).filter(([name]) => asked.includes(name))) seen[name] = await look(browser, name, options);
   const still = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
   seen.withoutScript = {};
   for (const hash of ["", seen.light.other.hash]) {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -49,7 +50,7 @@ def runs(tmp_path_factory):
         "undecided": ["--model", "skt/A.X-K1", "--offline"],
         "matrix": [
             *("--model", f"{READY}/s0-cpt-long", "--model", f"{READY}/s1"),
-            *("--against", f"{READY}/s0"),
+            *("--against", f"{READY}/s0", "--against", f"{READY}/s1"),  # every pair of three
         ],
     }
     return {
@@ -71,7 +72,7 @@ def look(runs, tmp_path_factory):
                 ["node", str(FOLDER / "check.cjs"), browser(), str(page)],
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=180,
                 check=False,
             )
             assert done.returncode == 0, done.stderr
@@ -151,7 +152,14 @@ def test_figures_stand_once_and_are_drawn_in_both_languages(name, language, look
     _, seen = look(name, language)
     for shown, _ in both(seen):
         assert shown["drawn"] == shown["figures"]
-        assert shown["figures"] >= {"derived": 8, "undecided": 0, "matrix": 16}[name]
+        assert shown["figures"] >= {"derived": 8, "undecided": 0, "matrix": 20}[name]
+
+
+def test_a_run_with_every_pair_shows_a_tree_of_weights(look):
+    page, _ = look("matrix", "en")
+    assert {"Tree of weights", "가중치의 나무"} <= set(
+        re.findall("<h3>([^<]*)</h3>", page.read_text())
+    )
 
 
 def test_the_table_of_models_is_sorted_by_keyboard(look):
@@ -195,7 +203,14 @@ def test_the_check_can_fail(runs, tmp_path):
     page = tmp_path / "bad.html"
     page.write_text(bad, "utf-8")
     command = ["node", str(FOLDER / "check.cjs"), browser(), str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "VIEWS": "light"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     seen = json.loads(done.stdout)["light"]
     assert seen["dead"] == ["#nowhere"]
     assert any("color-contrast" in found for found in seen["violations"])

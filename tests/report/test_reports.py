@@ -156,6 +156,12 @@ def test_a_column_of_verdicts_is_sorted_by_gravity():
     assert ranks == sorted(set(ranks))
 
 
+def test_the_fragment_is_light_as_the_page_of_pytest_html_around_it():
+    fragment = verdict_fragment(run_of(finding(Outcome.DERIVED)), "en")
+    assert "prefers-color-scheme" not in fragment
+    assert "<style>" in fragment
+
+
 def test_a_partial_run_says_so_first():
     run = run_of(finding(Outcome.CONSISTENT), partial=(Text("the run was stopped before its end"),))
     for text in (
