@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,4 +100,11 @@ def _mapped(left: _Stack, right: _Stack, threshold: float) -> LayerMap:
             match = match_labels([cosines])
             similarity[a, b] = float(np.diag(cosines).mean())
             pvalues[a, b] = match.pvalue
-    return layer_map(np.where(pvalues < 1e-3, similarity, 0.0), threshold, pvalues)
+    found = layer_map(np.where(pvalues < 1e-3, similarity, 0.0), threshold, pvalues)
+    read = np.zeros(similarity.shape, bool)
+    read[np.ix_(left.layers, right.layers)] = True
+    table = tuple(
+        tuple(float(value) if known else None for value, known in zip(*row, strict=True))
+        for row in zip(similarity, read, strict=True)
+    )
+    return replace(found, similarity=table)

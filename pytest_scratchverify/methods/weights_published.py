@@ -14,6 +14,7 @@ from pytest_scratchverify.catalog.layernorm import Series, published_series
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_controls import known_gains
 from pytest_scratchverify.methods.weights_layernorm import RELATIONS, norms_outcome
+from pytest_scratchverify.model.builtins import Json
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Direction, Finding, Level, Outcome, Statistic
 from pytest_scratchverify.model.spec import Pair
@@ -23,6 +24,7 @@ from pytest_scratchverify.stats.norm_gains import one_layer_pvalue, series_mean
 METHOD = "weights.layernorm_published"
 WIDTH = 4096  # of all models of the episode
 FEWEST_LAYERS = 10
+METRICS = {"raw": "cosine", "shuffled": "cosine_shuffled", "centred": "pearson"}
 
 
 def published_norms(
@@ -54,10 +56,11 @@ def published_norms(
         ),
         Statistic(name="centred_cosine", value=mean, n=len(series.values)),
     )
-    return replace(finding, pvalue=pvalue, controls=controls)
+    details = {"published": table} if (table := _table(pair)) else {}
+    return replace(finding, pvalue=pvalue, controls=controls, details=details)
 
 
-def _published(pair: Pair) -> Series | None:
+def _published(pair: Pair, metric: str = "pearson") -> Series | None:
     """Return the longest series on the input norms of a pair, in either order."""
     specs = (pair.model, pair.reference)
     names = [spec.name.rpartition("/")[2].removesuffix("-instruct") for spec in specs]
@@ -65,10 +68,25 @@ def _published(pair: Pair) -> Series | None:
         series
         for series in published_series()
         if {*series.pair} == {*names}
-        and (series.tensor, series.metric) == ("input_layernorm", "pearson")
+        and (series.tensor, series.metric) == ("input_layernorm", metric)
         and not series.suspect
     ]
     return max(found, key=lambda series: len(series.values), default=None)
+
+
+def _table(pair: Pair) -> dict[str, Json]:
+    """Return the published cosines by layer, raw, shuffled and centred, where all three are."""
+    found = {name: _published(pair, metric) for name, metric in METRICS.items()}
+    by_layer = {name: series.by_layer() for name, series in found.items() if series is not None}
+    if by_layer.keys() != METRICS.keys():
+        return {}
+    layers = sorted(set.intersection(*map(set, by_layer.values())))
+    if len(layers) < FEWEST_LAYERS:
+        return {}
+    return {
+        "layers": [*layers],
+        **{name: [values[layer] for layer in layers] for name, values in by_layer.items()},
+    }
 
 
 def _finding(

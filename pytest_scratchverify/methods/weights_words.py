@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_scratchverify.methods.weights_compare import Compared
 from pytest_scratchverify.methods.weights_judge import Judgement, Step
 from pytest_scratchverify.methods.weights_measure import Measured
@@ -14,6 +16,8 @@ from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.stats.dilution import DilutionCurve
 from pytest_scratchverify.stats.layer_map import runs
 from pytest_scratchverify.stats.norm_gains import GainSimilarity
+
+MOST_LAYERS = 128  # of a table of all layers that a run keeps
 
 
 def hypothesis_of(component: Component) -> Text:
@@ -221,12 +225,23 @@ def details_of(
             "pairs": [*compared.layers.pairs],
             "runs": [list(run) for run in runs(compared.layers.pairs)],
             "p": compared.layers.pvalue,
+            "thousandths": _thousandths(compared.layers.similarity),
         }
     if gains is not None:
         table["norm_gains"] = gains_table(gains)
     if power is not None:
         table["dilution"] = {"cosine": [*power.shares], "found": [*power.found]}
     return table
+
+
+def _thousandths(table: Sequence[Sequence[float | None]]) -> list[Json]:
+    """Write a table of cosines as one line a layer: whole thousandths, a dot where none was read.
+
+    Of at most `MOST_LAYERS` layers each way, so that a run stays small.
+    """
+    if not table or max(len(table), len(table[0])) > MOST_LAYERS:
+        return []
+    return [" ".join("." if v is None else str(round(1000 * v)) for v in row) for row in table]
 
 
 def _any_basis(compared: Compared) -> dict[str, Json]:

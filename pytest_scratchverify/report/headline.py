@@ -72,6 +72,7 @@ _ORDER = (
     Verdict.NO_EVIDENCE_OF_REUSE,
     Verdict.INDEPENDENCE_AUDITED,
 )
+_RESULT_ORDER = (Result.FAIL, Result.UNDETERMINED, Result.PASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,19 @@ def in_order(model: ModelVerdict) -> list[tuple[Component, ComponentVerdict]]:
 def columns(run: Run) -> list[Component]:
     """Return the components that any model of the run has, in their fixed order."""
     return [c for c in Component if any(c in model.components for model in run.models)]
+
+
+def verdict_rank(verdict: ComponentVerdict | None) -> str:
+    """Return what a column of verdicts is sorted by: the gravest first, then the reference."""
+    if verdict is None:
+        return str(len(_ORDER))
+    return f"{_ORDER.index(verdict.verdict)} {verdict.reference or ''}"
+
+
+def policy_rank(run: Run, model: ModelVerdict) -> str:
+    """Return what the column of policies is sorted by: the result that leads, FAIL first."""
+    first = judged_first(run, model)
+    return str(_RESULT_ORDER.index(model.policies[first].result)) if first else "3"
 
 
 def groups(model: ModelVerdict) -> list[Group]:

@@ -1,23 +1,38 @@
 """The verdict as one self-contained HTML page, and as a fragment for pytest-html's report.
 
-Readable without JavaScript, without network, in light and dark, and on paper. Everything that
+Readable without JavaScript, without network, in light and dark, and on paper. The page holds
+every language, of which one is shown; which, a link decides, and the part of the address that
+comes after ``#``. Everything that
 comes from a model's files is escaped by jinja2.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.run import Run
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.report import headline, wording
-from pytest_scratchverify.report.figures import Rendered, available, figures_of
+from pytest_scratchverify.report.figures import (
+    Rendered,
+    Shared,
+    available,
+    run_figures,
+    shared_figures,
+)
+from pytest_scratchverify.report.figures.lineage import lineage_of
 from pytest_scratchverify.report.figures.rendering import kept
-from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.language import NAMES, translate
 
-FIGURE_CHARACTERS = 1_000_000  # of SVG in one page, which stays below two megabytes
+PAGE_BYTES = 1_950_000  # a page stays below two megabytes
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @cache
@@ -45,32 +60,108 @@ def _context(run: Run, language: str) -> dict[str, Any]:
 
 
 def render_html(run: Run, language: str) -> str:
-    """Return the whole page."""
-    drawn, left_out = _figures(run, language)
-    context = _context(run, language) | {
-        "drawn": drawn,
-        "left_out": left_out,
-        "drawable": any(True for finding in run.findings for _ in kept(finding)),
-        "with_figures": available(),
-    }
-    page: str = _environment().get_template("verdict.html.j2").render(context)
+    """Return the whole page in every language, `language` first; a link leads to the other.
+
+    Where the words alone would make the page too large, it is in `language` only and says so.
+    """
+    languages = [language, *(name for name in NAMES if name != language)]
+    bare = _page(run, languages, Pictures())
+    if len(bare.encode()) > PAGE_BYTES:
+        languages = [language]
+        bare = _page(run, languages, Pictures())
+    if not available():
+        return bare
+    return _page(run, languages, _pictures(run, languages, PAGE_BYTES - len(bare.encode())))
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The figures of a page: shapes once, and by model and language what shows them."""
+
+    shapes: tuple[str, ...] = ()
+    drawn: Mapping[str, Sequence[Mapping[str, Rendered]]] = field(default_factory=dict)
+    of_all: Sequence[Mapping[str, Rendered]] = ()
+    left_out: int = 0
+
+    def of(self, language: str) -> dict[str, list[Rendered]]:
+        """Return each model's figures in a language."""
+        return {m: [figure[language] for figure in found] for m, found in self.drawn.items()}
+
+
+def _page(run: Run, languages: Sequence[str], pictures: Pictures) -> str:
+    from markupsafe import Markup  # noqa: PLC0415 - jinja2's own
+
+    drawable = any(True for finding in run.findings for _ in kept(finding))
+    lineage = lineage_of(run.findings) if len(run.models) > 1 else None
+    body = _environment().get_template("body.html.j2")
+    halves = []
+    for language in languages:
+        context = _context(run, language) | {
+            "drawn": pictures.of(language),
+            "drawn_of_all": [figure[language] for figure in pictures.of_all],
+            "lineage": lineage,
+            "left_out": pictures.left_out,
+            "drawable": drawable,
+            "with_figures": available(),
+            "names": NAMES,
+            "languages": languages,
+            "at": f"{language}-",
+        }
+        halves.append((language, Markup(body.render(context))))  # noqa: S704 - escaped above
+    script = _script() if len(run.models) > 1 else ""
+    page: str = (
+        _environment()
+        .get_template("verdict.html.j2")
+        .render(
+            run=run,
+            halves=halves,
+            titles=[translate(Text("Verdict"), language) for language in languages],
+            language=languages[0],
+            shapes=Markup("\n".join(pictures.shapes)),  # noqa: S704 - of report/figures
+            script=Markup(script),  # noqa: S704 - a file of this package
+            script_digest=b64encode(sha256(script.encode()).digest()).decode(),
+        )
+    )
     return page
 
 
-def _figures(run: Run, language: str) -> tuple[dict[str, list[Rendered]], int]:
-    """Draw the figures of every model, as long as the page stays small; count the others."""
-    drawn: dict[str, list[Rendered]] = {}
-    if not available():
-        return drawn, 0
-    size = left_out = 0
+@cache
+def _script() -> str:
+    return (TEMPLATES / "sort.js").read_text("utf-8")
+
+
+def _pictures(run: Run, languages: Sequence[str], room: int) -> Pictures:
+    """Draw the figures of every model, as long as there is room; count the others."""
+    shapes: list[str] = []
+    drawn: dict[str, list[Mapping[str, Rendered]]] = {}
+    left_out = 0
+    of_all = run_figures(run.findings, languages) if len(run.models) > 1 else []
+    for figure in of_all:
+        shapes.append(figure.shapes)
+        room -= _cost(figure)
     for finding in sorted(run.findings, key=_interest):
-        if size > FIGURE_CHARACTERS:
+        if room <= 0:
             left_out += sum(1 for _ in kept(finding))
             continue
-        for figure in figures_of(finding, language):
-            size += len(figure.svg)
-            drawn.setdefault(finding.model, []).append(figure)
-    return drawn, left_out
+        for figure in shared_figures(finding, languages):
+            cost = _cost(figure)
+            if cost > room:
+                left_out += 1
+                room = 0  # nothing less telling takes its place
+                continue
+            room -= cost
+            shapes.append(figure.shapes)
+            drawn.setdefault(finding.model, []).append(figure.by_language)
+    return Pictures(tuple(shapes), drawn, [figure.by_language for figure in of_all], left_out)
+
+
+FRAME_BYTES = 500  # what a page puts around one figure, and one more entry of its contents
+
+
+def _cost(figure: Shared) -> int:
+    own = figure.by_language.values()
+    said = sum(len(f"{f.svg}{f.title}{f.caption}".encode()) + FRAME_BYTES for f in own)
+    return len(figure.shapes.encode()) + said
 
 
 def _interest(finding: Finding) -> tuple[bool, bool, bool, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_scratchverify.model.text import Text
 
+NAMES = {"en": "English", "ko": "한국어"}  # each as its own readers write it
 DOMAIN = "scratchverify"
 TERMS = ("kind", "step")  # parameters whose values are templates of the catalogue
 LOCALES = Path(__file__).parent / "locale"

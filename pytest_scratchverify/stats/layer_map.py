@@ -24,6 +24,7 @@ class LayerMap:
     `statistic` is the mean similarity along the path, `effect` the share of A's layers that
     have a partner, `pvalue` that of the best entry after Bonferroni over all entries;
     `replications` counts the layers whose partner is significant by itself after Bonferroni.
+    `similarity` is the whole table, row by row, for a picture; None where a layer was not read.
     """
 
     pairs: tuple[int, ...]
@@ -33,6 +34,7 @@ class LayerMap:
     minimum_detectable_effect: float
     monotone: bool
     replications: int = 1
+    similarity: tuple[tuple[float | None, ...], ...] = ()
     null: str = "entry-wise exact null, Bonferroni over all pairs of layers"
 
     @property

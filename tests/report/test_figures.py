@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -28,13 +29,15 @@ from pytest_scratchverify.methods.weights import Question, weights_origin
 from pytest_scratchverify.methods.weights_layernorm import norm_control
 from pytest_scratchverify.methods.weights_merge import weights_merge
 from pytest_scratchverify.methods.weights_published import published_norms
+from pytest_scratchverify.methods.weights_words import _thousandths
 from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Outcome
 from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.model.wire import run_from_json
 from pytest_scratchverify.report import html
-from pytest_scratchverify.report.figures import figures_of
+from pytest_scratchverify.report.figures import figures_of, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
+from pytest_scratchverify.report.figures.lineage import Lineage, _plane, lineage_of
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.rendering import NUMBERS, _count, kept
 from pytest_scratchverify.report.writing import render_json
@@ -54,6 +57,7 @@ from tests.zoo import disguises as d
 
 __all__ = ["limits", "logs"]  # fixtures
 TOKENIZERS = ROOT / "suites" / "calibration" / "tokenizer.json"
+THREE = ("child", "stranger", "strangers")  # all pairs of three models
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -67,10 +71,14 @@ def weight_findings(folder):
     rng = np.random.default_rng(3)
     forged = d.choose_layers(d.rotate_residual(child, rng), (0, 1, 3))
     join, _ = MERGES["linear"]
-    made = {"forged": forged, "merged": join(load("s0-finetune"), child, load("s0"), rng)}
+    made = {
+        "forged": forged,
+        "dropped": d.choose_layers(child, (0, 1, 3)),
+        "merged": join(load("s0-finetune"), child, load("s0"), rng),
+    }
     for name, model in made.items():
         checkpoints.write(folder / name, model.tensors, config=model.config, card={})
-    places = {"forged": folder / "forged", "merged": folder / "merged"}
+    places = {name: folder / name for name in made}
 
     def opened(name):
         return open_store(str(places.get(name, READY / name)), run_dir=run, budget=ByteBudget())
@@ -86,7 +94,9 @@ def weight_findings(folder):
     return {
         "child": origin("s0-cpt-long", "s0"),
         "stranger": origin("s1", "s0"),
+        "strangers": origin("s1", "s0-cpt-long"),
         "forged": origin("forged", "s0"),
+        "dropped": origin("dropped", "s0"),
         "gains": norm_control(pair("s1", "s0"), opened("s1"), opened("s0"), WEIGHTS),
         "merged": weights_merge(ModelSpec(name="merged"), opened("merged"), parents, WEIGHTS),
         "published": published_norms(
@@ -114,6 +124,9 @@ def measured(logs, limits, weights, tree):
     store = FolderStore(TRAJECTORIES / "s0")
     walk = read_walk(in_folders(store), store, "quick", None)
     model = "org/suspect"
+    # what a page draws of a whole run stands in a finding here, to be asked the same questions
+    found = lineage_of(weights[name] for name in THREE)
+    of_three = replace(weights["child"], details={"figures": found.figures})
     return {
         "training_curve": methods.power_law(model, log, limits, 50304),
         "noise_by_block": methods.smoothness(model, log, limits, 2097152),
@@ -121,6 +134,8 @@ def measured(logs, limits, weights, tree):
         "checkpoint_path": checkpoint_path(model, walk, limits),
         "known_pairs": weights["child"],
         "layer_map": weights["forged"],
+        "layer_table": weights["dropped"],
+        "lineage": of_three,
         "merge_shares": weights["merged"],
         "norm_gains": weights["gains"],
         "norm_series": weights["published"],
@@ -128,6 +143,7 @@ def measured(logs, limits, weights, tree):
         "rank_scatter": rank_order(*strangers(), load_calibration(TOKENIZERS)),
         "similarity_by_layer": weights["child"],
         "tree": tree,
+        "weight_plane": of_three,
     }
 
 
@@ -168,6 +184,28 @@ def test_text_stays_text_in_both_languages(kind, measured):
 
 
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
+def test_shapes_hold_no_word_that_a_language_says_in_its_own_way(kind, measured):
+    shared = next(
+        f for f in shared_figures(measured[kind], ["en", "ko"]) if f.by_language["en"].kind == kind
+    )
+    english, korean = (
+        [e.text for e in ET.fromstring(shared.by_language[at].svg).iter(f"{SVG}text")]
+        for at in ("en", "ko")
+    )
+    assert len(english) == len(korean) > 0
+    assert re.search("[가-힣]", " ".join(korean))
+    assert not any(f">{word}<" in shared.shapes for word in english)
+    whole = {
+        e.text for e in ET.fromstring(drawn(measured[kind], "en", kind).svg).iter(f"{SVG}text")
+    }
+    names = {
+        e.text
+        for e in ET.fromstring(f'<svg xmlns="{SVG[1:-1]}">{shared.shapes}</svg>').iter(f"{SVG}text")
+    }
+    assert names | set(english) == whole  # nothing is lost
+
+
+@pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_a_caption_says_what_the_figure_does_not_show(kind, measured):
     caption = drawn(measured[kind], kind=kind).caption
     assert re.search(r"\bnot\b|nothing|cannot|\bno\b", caption), caption
@@ -193,10 +231,14 @@ def test_a_page_holds_them_once_each_with_ids_of_their_own(measured):
     found = {f.id: f for f in measured.values()}.values()
     drawable = [replace(f, model="org/suspect", reference=f"org/{i}") for i, f in enumerate(found)]
     page = html.render_html(run_of(*drawable), "en")
-    assert page.count("<figure>") == sum(len(list(figures_of(f, "en"))) for f in drawable) >= 13
+    here = sum(len(list(figures_of(f, "en"))) for f in drawable)
+    assert page.count("<figure>") == 2 * here  # in both languages
+    assert len(re.findall(r'<g id="f[0-9a-f]{10}">', page)) == here >= 13  # and shapes once
     ids = [attributes["id"] for _, attributes in tags_of(page) if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert len(page) < 2_000_000
+    assert len(page.encode()) < 2_000_000
+    used = {attributes["href"] for tag, attributes in tags_of(page) if tag == "use"}
+    assert {href.removeprefix("#") for href in used} <= set(ids)
     for tag, attributes in tags_of(page):
         assert tag not in {"script", "image", "foreignobject"}
         assert not str(attributes.get("href", "#")).startswith(("http", "//"))
@@ -212,7 +254,7 @@ def test_names_of_untrusted_files_are_escaped(measured):
 def test_a_page_stays_below_two_megabytes_and_says_what_it_left_out(measured):
     many = [replace(measured["order_residuals"], reference=f"org/r{i}") for i in range(60)]
     page = html.render_html(run_of(*many), "en")
-    assert 1_000_000 < len(page) < 2_000_000
+    assert 1_000_000 < len(page.encode()) < 2_000_000
     assert "more figures were left out" in page
 
 
@@ -308,6 +350,95 @@ def test_a_dropped_layer_shows_in_the_map_and_a_stranger_has_none(weights):
     found = data_of(weights["forged"], "layer_map")
     assert list(zip(found["ours"], found["theirs"], strict=True)) == [(0, 0), (1, 1), (2, 3)]
     assert "layer_map" not in dict(kept(weights["stranger"]))
+
+
+def test_a_dropped_layer_is_a_step_in_the_table_of_all_layers(weights):
+    rows = data_of(weights["dropped"], "layer_table")["rows"]
+    dark = {
+        (a, b) for a, row in enumerate(rows) for b, v in enumerate(row.split()) if int(v) >= 800
+    }
+    assert (len(rows), len(rows[0].split())) == (3, 4)
+    assert dark == {(0, 0), (1, 1), (2, 3)}
+    assert max(int(v) for row in data_of(weights["stranger"], "layer_table")["rows"]
+               for v in row.split()) < 50  # fmt: skip
+    assert "no pair reaches 0.05" in words(drawn(weights["stranger"], kind="layer_table").svg)
+
+
+@pytest.mark.parametrize("n", [128, 129])
+def test_a_table_of_all_layers_is_bounded(n):
+    table = tuple(tuple(None if b % 2 else 0.1234 for b in range(n)) for _ in range(n))
+    rows = _thousandths(table)
+    assert rows[:1] == (["123 ." + " 123 ." * 63] if n == 128 else [])
+    busy = [" ".join(str(900 * ((a + b) % 2)) for b in range(n)) for a in range(n)]
+    found = finding(
+        Outcome.DERIVED, method="weights.origin", details={"layer_map": {"thousandths": busy}}
+    )
+    assert list(figures_of(found, "en")) == []
+
+
+def test_three_models_make_a_tree_and_a_plane_in_which_the_child_lies_by_its_origin(weights):
+    found = lineage_of(weights[name] for name in THREE)
+    assert [name.rpartition("/")[2] for name in found.names] == ["s0", "s0-cpt-long", "s1"]
+    assert found.cosines[0][1] > 0.8
+    assert max(map(abs, found.cosines[2][:2])) < 0.02
+    lengths = {n.name.rpartition("/")[2]: n.length for n in parse_newick(found.newick).children}
+    assert lengths["s1"] > 0.9
+    assert max(lengths["s0"], lengths["s0-cpt-long"]) < 0.2
+    points, shares = _plane(found.figures["weight_plane"])
+    assert np.linalg.norm(points[0] - points[1]) ** 2 == pytest.approx(
+        2 * (1 - found.cosines[0][1])
+    )
+    assert sum(shares) == pytest.approx(1)  # of three models a plane shows all
+
+
+def test_a_model_that_lacks_a_pair_is_left_out_and_two_models_make_no_figure(weights):
+    more = replace(weights["stranger"], model="org/other")  # compared with s0 only
+    found = lineage_of([*(weights[name] for name in THREE), more])
+    assert "org/other" not in found.names
+    assert found.left_out == ("org/other",)
+    (plane,) = (data for kind, data in found.figures.items() if kind == "lineage")
+    assert "org/other" in str(DRAWINGS["lineage"].caption(plane))
+    assert lineage_of(weights[name] for name in THREE[:2]) is None
+    bad = replace(weights["child"], details={"by_layer": {"0": "x"}})
+    assert lineage_of([bad, weights["stranger"], weights["strangers"]]) is None
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(3, 9))
+@settings(max_examples=25, deadline=None)
+def test_the_plane_is_that_of_principal_components(seed, n):
+    """Against numpy's singular values of the models themselves, not of their cosines."""
+    rng = np.random.default_rng(seed)
+    models = rng.standard_normal((n, 30)) + rng.standard_normal((1, 30))
+    models /= np.linalg.norm(models, axis=1, keepdims=True)
+    found = Lineage(tuple("abcdefghi"[:n]), tuple(map(tuple, models @ models.T)), (), (), None)
+    points, shares = _plane(found.figures["weight_plane"])
+    left, values, _ = np.linalg.svd(models - models.mean(0), full_matrices=False)
+    assert np.abs(points) == pytest.approx(np.abs(left[:, :2] * values[:2]), abs=1e-6)
+    assert shares == pytest.approx((values**2 / (values**2).sum())[:2], abs=1e-6)
+
+
+def test_a_page_of_models_shows_the_tree_in_both_languages(weights):
+    run = run_of(*(weights[name] for name in THREE), name="s1")
+    several = replace(run, models=run.models * 2)
+    page = html.render_html(several, "en")
+    for half, title in zip(page.split('<div class="half')[1:], ("Tree of weights", "가중치의 나무"),
+                           strict=True):  # fmt: skip
+        assert title in half
+        assert lineage_of(run.findings).newick in unescape(half)
+    assert "Tree of weights" not in html.render_html(run, "en")
+
+
+def test_without_biopython_there_is_a_plane_and_a_table_and_no_tree(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "Bio.Phylo", None)
+    found = lineage_of(weights[name] for name in THREE)
+    assert found.newick is None
+    assert set(found.figures) == {"weight_plane"}
+
+
+def test_published_norms_are_drawn_from_what_the_finding_keeps(weights):
+    found = weights["published"]
+    assert "norm_series" in dict(kept(run_from_json(render_json(run_of(found), "en")).findings[0]))
+    assert "norm_series" not in dict(kept(replace(found, details={})))
 
 
 def test_a_forged_child_is_set_beside_disguised_pairs_not_beside_cosines(weights):

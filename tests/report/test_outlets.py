@@ -294,8 +294,9 @@ def test_several_models_give_one_page_with_a_matrix_that_links_to_each(run):
     page = render_html(replace(run, models=(*run.models, *other.models)), "en")
     table = page[page.index('<table class="matrix">') :]
     table = table[: table.index("</table>")]
-    assert 'href="#model-1"' in table
-    assert 'href="#model-2"' in table
+    assert 'href="#en-model-1"' in table
+    assert 'href="#en-model-2"' in table
     assert "DERIVED" in table
-    assert page.count("<article") == 2
-    assert page.count("<h1") == 1
+    for half in page.split('<div class="half')[1:]:  # one for each language
+        assert half.count("<article") == 2
+        assert half.count("<h1") == 1

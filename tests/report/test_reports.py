@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models
 from pytest_scratchverify.model.spec import ModelSpec
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.report import html
+from pytest_scratchverify.report.headline import verdict_rank
 from pytest_scratchverify.report.html import render_html, verdict_fragment
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
@@ -106,9 +111,55 @@ def test_the_page_is_self_contained():
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_verdict_and_reason_stand_first(language):
     page = render_html(run_of(finding(Outcome.DERIVED)), language)
+    other = "ko" if language == "en" else "en"
     assert f'<html lang="{language}">' in page
+    assert page.index(f'id="{language}" lang="{language}"') < page.index(f'id="{other}" lang="')
     body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
     assert 0 < body.index("strict: FAIL") < body.index("DERIVED") < body.index("<table")
+
+
+def test_a_page_holds_both_languages_with_ids_and_links_of_their_own():
+    page = render_html(run_of(finding(Outcome.DERIVED)), "en")
+    ids = [attributes["id"] for _, attributes in tags_of(page) if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {name.partition("-")[0] for name in ids} == {"en", "ko"}
+    switches = [a for tag, a in tags_of(page) if tag == "a" and "hreflang" in a]
+    assert [(a["href"], a["lang"]) for a in switches] == [("#ko", "ko"), ("#en", "en")]
+    halves = re.split(r'<div class="half', page)[1:]
+    assert "주장이 반박된다" not in halves[0]
+    assert "The claim is contradicted" not in halves[1]
+
+
+def test_a_page_whose_words_alone_are_too_large_is_in_one_language(monkeypatch):
+    monkeypatch.setattr(html, "PAGE_BYTES", 5_000)
+    page = render_html(run_of(finding(Outcome.DERIVED)), "ko")
+    assert 'id="ko"' in page
+    assert 'id="en"' not in page
+    assert "--report-lang" in page
+
+
+def test_only_a_page_of_several_models_holds_a_script_and_names_its_digest():
+    run = run_of(finding(Outcome.DERIVED))
+    page = render_html(replace(run, models=run.models * 2), "en")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "script-src" not in render_html(run, "en")
+
+
+def test_a_column_of_verdicts_is_sorted_by_gravity():
+    derived, nothing = (
+        run_of(f).models[0].components[Component.TEXT_DECODER]
+        for f in (finding(Outcome.DERIVED), finding(Outcome.UNAVAILABLE))
+    )
+    ranks = [int(verdict_rank(v).split()[0]) for v in (derived, nothing, None)]
+    assert ranks == sorted(set(ranks))
+
+
+def test_the_fragment_is_light_as_the_page_of_pytest_html_around_it():
+    fragment = verdict_fragment(run_of(finding(Outcome.DERIVED)), "en")
+    assert "prefers-color-scheme" not in fragment
+    assert "<style>" in fragment
 
 
 def test_a_partial_run_says_so_first():

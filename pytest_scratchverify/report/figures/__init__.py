@@ -5,6 +5,13 @@ hundred at most. The drawing of that KIND is one entry of `registry.DRAWINGS`. m
 an extra; without it a report says so and is otherwise the same.
 """
 
-from pytest_scratchverify.report.figures.rendering import Rendered, available, figures_of
+from pytest_scratchverify.report.figures.rendering import (
+    Rendered,
+    Shared,
+    available,
+    figures_of,
+    run_figures,
+    shared_figures,
+)
 
-__all__ = ["Rendered", "available", "figures_of"]
+__all__ = ["Rendered", "Shared", "available", "figures_of", "run_figures", "shared_figures"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,18 +113,24 @@ def _placed(root: _Node) -> list[tuple[_Node, float, float, _Node | None]]:
 
 
 def _draw_tree(figure: Any, data: Data, say: Say) -> None:
+    draw_branches(figure, data["newick"], {data["model"]})
+    figure.axes[0].set_xlabel(say("distance between answers"))
+
+
+def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
+    """Draw a tree from left to right, the leaves named in `ours` in bold."""
     axes = figure.subplots()
-    placed = _placed(parse_newick(data["newick"]))
+    placed = _placed(parse_newick(newick))
     at = {id(node): (depth, height) for node, depth, height, _ in placed}
     for node, depth, height, parent in placed:
         if parent is not None:
             start, level = at[id(parent)]
             axes.plot([start, start, depth], [level, height, height], color=SOFT, linewidth=1.2)
         if not node.children:
-            ours = node.name == data["model"]
+            tested = node.name in ours
             axes.annotate(node.name, (depth, height), xytext=(5, 0), va="center",
-                          textcoords="offset points", color=FIRST if ours else INK,
-                          weight="bold" if ours else "normal")  # fmt: skip
+                          textcoords="offset points", color=FIRST if tested else INK,
+                          weight="bold" if tested else "normal")  # fmt: skip
         elif parent is not None and node.name:
             axes.annotate(node.name, (depth, height), xytext=(-3, 3), ha="right", fontsize=8,
                           textcoords="offset points", color=SOFT)  # fmt: skip
@@ -133,7 +140,6 @@ def _draw_tree(figure: Any, data: Data, say: Say) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False)
-    axes.set_xlabel(say("distance between answers"))
 
 
 def _tree_caption(data: Data) -> Text:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pytest_scratchverify.report.figures.ancestry import RANK_SCATTER, TREE
 from pytest_scratchverify.report.figures.checkpoint_path import CHECKPOINT_PATH
 from pytest_scratchverify.report.figures.drawing import Drawing
+from pytest_scratchverify.report.figures.layer_table import LAYER_TABLE
+from pytest_scratchverify.report.figures.lineage import LINEAGE, WEIGHT_PLANE
 from pytest_scratchverify.report.figures.norm_gains import NORM_GAINS, NORM_SERIES
 from pytest_scratchverify.report.figures.training_log import (
     NOISE_BY_BLOCK,
@@ -25,6 +27,8 @@ DRAWINGS: Mapping[str, Drawing] = {
     "checkpoint_path": CHECKPOINT_PATH,
     "known_pairs": KNOWN_PAIRS,
     "layer_map": LAYER_MAP,
+    "layer_table": LAYER_TABLE,
+    "lineage": LINEAGE,
     "merge_shares": MERGE_SHARES,
     "noise_by_block": NOISE_BY_BLOCK,
     "norm_gains": NORM_GAINS,
@@ -35,4 +39,5 @@ DRAWINGS: Mapping[str, Drawing] = {
     "similarity_by_layer": SIMILARITY_BY_LAYER,
     "training_curve": TRAINING_CURVE,
     "tree": TREE,
+    "weight_plane": WEIGHT_PLANE,
 }

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pytest_scratchverify.catalog.layernorm import published_series
 from pytest_scratchverify.model.evidence import Finding, Outcome
 
 Data = dict[str, Any]
 DECIDED = (Outcome.DERIVED, Outcome.DECLARED)
 IN_PLACE = ("aligned numbering", "all steps")  # steps whose effect is the cosine in place
+SERIES = ("raw", "shuffled", "centred")
 ANY_BASIS = "matching in any basis"
 DISGUISED = ", disguised"  # of control pairs that are recognised in any basis, on another scale
 
@@ -112,20 +112,13 @@ def _gains(finding: Finding) -> Data | None:
 
 def _series(finding: Finding) -> Data | None:
     """What was published of a pair's norms by layer: raw, raw after shuffling, centred."""
-    if finding.method != "weights.layernorm_published" or finding.statistic is None:
+    if finding.method != "weights.layernorm_published":
         return None
-    both = (finding.model, str(finding.reference))
-    names = [name.rpartition("/")[2].removesuffix("-instruct") for name in both]
-    wanted = {"cosine": "raw", "cosine_shuffled": "shuffled", "pearson": "centred"}
-    data: Data = {}
-    for series in published_series():
-        if {*series.pair} != {*names} or series.suspect or series.tensor != "input_layernorm":
-            continue
-        layers = series.by_layer()
-        if series.metric in wanted and len(layers) >= 10:
-            data[wanted[series.metric]] = [*layers.values()]
-            data["layers"] = [*layers]
-    return data if {"raw", "shuffled", "centred"} <= data.keys() else None
+    found: Any = finding.details["published"]
+    layers = [int(layer) for layer in found["layers"]]
+    data: Data = {name: [float(value) for value in found[name]] for name in SERIES}
+    same = all(len(data[name]) == len(layers) for name in SERIES)
+    return {"layers": layers, **data} if same and len(layers) > 1 else None
 
 
 def _map(finding: Finding) -> Data | None:
@@ -141,6 +134,15 @@ def _map(finding: Finding) -> Data | None:
     if len(found) < 2:
         return None
     return {name: [row[i] for row in found] for i, name in enumerate(("ours", "theirs", "share"))}
+
+
+def _table(finding: Finding) -> Data | None:
+    """Every layer against every layer, where such a table was measured."""
+    if finding.method != "weights.origin":
+        return None
+    found: Any = finding.details["layer_map"]
+    rows = [str(row) for row in found["thousandths"]]
+    return {"rows": rows} if len(rows) > 1 else None
 
 
 def _merge(finding: Finding) -> Data | None:
@@ -168,6 +170,7 @@ _SOURCES: dict[str, Callable[[Finding], Data | None]] = {
     "norm_gains": _gains,
     "norm_series": _series,
     "layer_map": _map,
+    "layer_table": _table,
     "merge_shares": _merge,
     "tree": _tree,
 }

@@ -95,7 +95,7 @@ def _draw_known(figure: Any, data: Data, say: Say) -> None:
     for at, (_, values, colour) in enumerate(rows):
         axes.hlines(at, 0, max(values, key=abs), color=colour, linewidth=2)
         axes.plot(values, [at] * len(values), "o", color=colour, markersize=7)
-        axes.annotate(f"{values[0]:.3g}", (values[0], at), xytext=(9, 0), va="center",
+        axes.annotate(f"{values[0]:.3g}", (max(0.0, values[0]), at), xytext=(9, 0), va="center",
                       textcoords="offset points")  # fmt: skip
     if data.get("interval"):
         axes.plot(data["interval"], [len(rows) - 1] * 2, color=FIRST, linewidth=5, alpha=0.35)
