@@ -47,7 +47,6 @@ HOME = DOCS / "tutorial"
 MEASURED = HOME / "measured.json"
 WORKERS = 2
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_STANDALONE = 'style="background:#fff;font-family:sans-serif"'
 
 Pictures = dict[PurePosixPath, str]
 
@@ -105,12 +104,18 @@ def draw(runs: Mapping[str, Run]) -> tuple[Pictures, dict[str, dict[str, Any]]]:
         words[name] = {"by": by, "of": of, "title": {}, "caption": {}}
         for language in LANGUAGES:
             figure = next(f for f in figures_of(finding, language) if f.kind == kind)
-            svg = figure.svg.replace("<svg ", f"<svg {_STANDALONE} ", 1)
-            svg = svg.replace("font-family: inherit;", "")
-            pictures[PurePosixPath("tutorial/figures") / f"{name}.{language}.svg"] = svg + "\n"
+            path = PurePosixPath("tutorial/figures") / f"{name}.{language}.svg"
+            pictures[path] = standalone(figure.svg)
             words[name]["title"][language] = figure.title
             words[name]["caption"][language] = figure.caption
     return pictures, words
+
+
+def standalone(svg: str) -> str:
+    """Turn an element of a report into a file: white paper and a font, which the page gave it."""
+    head, rest = svg.split(">", 1)
+    head = re.sub(r' style="[^"]*"', "", head) + ' style="background:#fff;font-family:sans-serif"'
+    return f"{head}>{rest.replace('font-family: inherit;', '')}\n"
 
 
 def same_picture(old: str, new: str) -> bool:

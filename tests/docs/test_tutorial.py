@@ -85,6 +85,16 @@ def test_another_machines_last_digit_is_no_new_picture(tool):
     assert not tool.same_picture(old, '<path d="M 10.004 20 30"/>')
 
 
+def test_pictures_are_whole_files():
+    from xml.etree import ElementTree as ET
+
+    pictures = [*(HOME / "figures").glob("*.svg")]
+    assert len(pictures) == 2 * len(MEASURED["figures"])
+    for picture in pictures:
+        root = ET.fromstring(picture.read_text("utf-8"))
+        assert "background:#fff" in root.get("style")
+
+
 GOOD = """+++
 number = 1
 section = "basics"

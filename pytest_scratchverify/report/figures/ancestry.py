@@ -143,7 +143,10 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
 
 
 def _tree_caption(data: Data) -> Text:
-    del data
+    if not any(node.children and node.name for node, *_ in _placed(parse_newick(data["newick"]))):
+        return Text("Models that answer alike stand together. Some model is always nearest. The"
+                    " tree shows likeness of answers, no descent of weights, and no order in"
+                    " time.")  # fmt: skip
     return Text("Models that answer alike stand together; the small numbers are how often a branch"
                 " came back when the probes were drawn again. Some model is always nearest. The"
                 " tree shows likeness of answers, no descent of weights, and no order in"
