@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os.path import relpath
 from pathlib import PurePosixPath
 
@@ -109,9 +110,7 @@ def _of(material: Material, section: str) -> list[Question]:
 
 
 def _index(material: Material, language: str) -> Iterator[str]:
-    def say(english: str) -> str:
-        return word(english, language)
-
+    say = partial(word, language=language)
     yield f"# {say('Tutorial')}"
     yield ""
     yield _other(language, "index.md")
@@ -141,9 +140,7 @@ def _index(material: Material, language: str) -> Iterator[str]:
 
 
 def _unanswered(material: Material, language: str) -> Iterator[str]:
-    def say(english: str) -> str:
-        return word(english, language)
-
+    say = partial(word, language=language)
     yield f"# {say('Unanswered questions')}"
     yield ""
     yield _other(language, "unanswered.md")
