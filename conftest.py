@@ -11,4 +11,7 @@ pytest_plugins = ["pytester"]
 
 def pytest_addoption(parser):
     """Add --model, --against ... beside --scratch-model, --scratch-against ..."""
-    add_options(parser.getgroup("scratchverify").addoption, "--")
+    group = parser.getgroup("scratchverify")
+    # `--model FOLDER` of another checkout makes pytest load that checkout's conftest too.
+    if not any("--model" in option.names() for option in group.options):
+        add_options(group.addoption, "--")

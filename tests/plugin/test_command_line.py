@@ -132,6 +132,17 @@ def test_a_folder_with_an_awkward_name_gets_a_selectable_id(tmp_path):
     assert all(re.fullmatch(r"[\w/.]+::\w+\[[A-Za-z0-9_:+./-]+\]", line) for line in ids)
 
 
+def test_a_folder_of_another_checkout_is_a_folder(tmp_path):
+    """pytest takes the value of an option that it does not know yet for a path to collect."""
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "tests" / "zoo" / "ready" / "s0", other / "s0")
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, other)
+    ran = run_suites("--model", str(other / "s0"), "--offline", "-m", "disclosure", home=tmp_path)
+    assert ran.code == 10, ran.output
+    assert [model["model"] for model in ran.run["models"]] == [str(other / "s0")]
+
+
 def test_the_aliases_and_the_prefixed_options_are_the_same(tmp_path):
     _, short = collected("--model", "skt/A.X-K1", home=tmp_path)
     _, long = collected("--scratch-model", "skt/A.X-K1", home=tmp_path)
