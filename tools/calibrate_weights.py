@@ -159,14 +159,14 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "layer_share": 0.75,
         # By hand, between what benchmarks/detection.py measures on either side: channels of one
         # order .86 and more, of a rotated stream .34 and less; tables taken along .78 and more,
-        # strangers' in fitted anchors .38 and less; merges explain .2 to 1 of the distance.
+        # strangers' in fitted anchors .38 and less; merges explain .07 to 1 of the distance.
         "channels_alike": 0.6,
         "table_in_basis": 0.6,
         "angles_shared": 0.05,
         "angles_derived": _between(rows, "angles"),
         "merge_kin": 0.3,
         "merge_share": 0.15,
-        "merge_mixture": 0.1,
+        "merge_mixture": 0.05,
         # s0-cpt-short, s0's child, explains .515 by s0-cpt-long: the same text in the same order.
         "merge_explained": 0.55,
         "fine_tune": 0.97,

@@ -109,9 +109,12 @@ class _Explained:
             return MERGE
         if self.decoder.explained < numbers.merge_mixture:
             return None
-        parts = zip(self.names, self.shares, self.intervals, strict=True)
-        sure = [n for n, share, (low, _) in parts if low > 0 or (share > 0 and n in self.strangers)]
-        return MERGE if len(sure) > 1 or (sure and self.strangers) else MIXTURE
+        strange = any(
+            name in self.strangers and share >= numbers.merge_share
+            for name, share in zip(self.names, self.shares, strict=True)
+        )
+        sure = sum(low > 0 for low, _ in self.intervals) > 1
+        return MERGE if strange or sure else MIXTURE
 
 
 def weights_merge(

@@ -123,7 +123,8 @@ def _whole_rows(model: Array, parents: Sequence[Array], drift: float) -> LeftAlo
         return None
     shares = found / found.sum()
     turned = (np.eye(len(parents)) - shares[:, None]) / found.sum()
-    spread = turned @ np.linalg.pinv(gram, rcond=1e-12) @ turned.T
+    sizes, axes = np.linalg.eigh(gram)  # equal tables leave a size of zero: anything goes there
+    spread = turned @ (axes / np.maximum(sizes, 1e-12 * sizes[-1])) @ (turned @ axes).T
     # Rows that are equal to the byte fit without a residual, and know no more than rounding lets.
     unknown = max(float(np.linalg.norm(rest)), ROUNDING / 4 * float(np.linalg.norm(own)))
     residual = unknown * (drift + 2 / np.sqrt(rest.size))
