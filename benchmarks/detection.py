@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -190,19 +191,21 @@ def _read(findings: list[Finding]) -> int:
     return total // 2  # the reference's folder is counted too
 
 
-def table(rows: list[Row], *, peer: bool) -> None:
-    """Print the rows and the sums."""
+def table(asked: Iterable[Row], *, peer: bool) -> None:
+    """Print the rows as they come, and the sums."""
+    rows = []
     print(
         "| suspect | truth | said | kind | p | MB | s |" + (" modeldna 0.1.0 | s |" if peer else "")
     )
     print("|---|---|---|---|---|---|---|" + ("---|---|" if peer else ""))
-    for row in rows:
+    for row in asked:
+        rows.append(row)
         truth = "descendant" if row.derived else "stranger"
         said = "derived" if row.accused else "a lead" if row.lead else "nothing found"
         value = "" if row.pvalue is None else f"{row.pvalue:.0e}"
         line = f"| {row.name} | {truth} | {said} | {row.kind or '-'} | {value} |"
         line += f" {row.megabytes:.2f} | {row.seconds:.1f} |"
-        print(line + (f" {row.peer} | {row.peer_seconds:.1f} |" if peer else ""))
+        print(line + (f" {row.peer} | {row.peer_seconds:.1f} |" if peer else ""), flush=True)
     for name, accused in (("pytest-scratchverify", "accused"), ("modeldna 0.1.0", "peer_accused")):
         if name != "pytest-scratchverify" and not peer:
             continue
@@ -254,7 +257,7 @@ def main() -> None:
     bench = Bench(given.zoo, given.disguises, given.peer)
     manifest = json.loads((given.disguises / "MANIFEST.json").read_text())
     chosen = given.only or [*manifest, *PACKED]
-    table([bench.row(name, manifest.get(name, {})) for name in chosen], peer=given.peer is not None)
+    table((bench.row(name, manifest.get(name, {})) for name in chosen), peer=given.peer is not None)
 
 
 if __name__ == "__main__":
