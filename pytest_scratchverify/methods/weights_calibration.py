@@ -55,8 +55,9 @@ class WeightsCalibration:
     def merge_drift(self) -> float:
         """How far training goes along two models' difference, in parts of how far across it.
 
-        A model trained on what another was trained on, in its order, explains
-        drift^2 / (1 + drift^2) of its distance by it: `merge_explained` lies above that.
+        A model trained on what another was trained on, in its order, and a checkpoint on the way
+        to another, explain drift^2 / (1 + drift^2) of their distance by it: `merge_explained`
+        lies above what was measured of such.
         """
         return math.sqrt(self.merge_explained / (1 - self.merge_explained))
 
