@@ -2,13 +2,15 @@
 
 Rounding and pruning lose what nobody can put back, and training goes on in one direction:
 weights and the spread of norm gains grow. Kurtosis, which was proposed for this, points either
-way on the zoo and is not used. Most fine-tunes move too little to tell.
+way on the zoo and is not used. Most fine-tunes move too little to tell. Dates of publication are
+stated beside it and decide nothing: what was published later may have been made earlier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
@@ -26,6 +28,27 @@ class Direction:
     later: str
     because: str
     certain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """When both models were published, as the matrix says."""
+
+    model: date
+    reference: date
+
+    @property
+    def days(self) -> int:
+        """How many days after the reference the model was published; negative if before."""
+        return (self.model - self.reference).days
+
+
+def published(model: str | None, reference: str | None) -> Published | None:
+    """Read two dates, YYYY-MM-DD; None if either is not known to the day."""
+    try:
+        return Published(date.fromisoformat(model or ""), date.fromisoformat(reference or ""))
+    except ValueError:
+        return None
 
 
 def direction_of(
