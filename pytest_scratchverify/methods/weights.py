@@ -221,7 +221,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         remedy=_remedy(outcome, question, compared, result),
         details=details_of(compared, result.gains, judgement, power.curve if power else None)
         | _later(result.direction)
-        | _published(question.pair, relation),
+        | dates_of(question.pair, relation),
     )
 
 
@@ -233,14 +233,6 @@ def _later(direction: Direction | None) -> dict[str, Json]:
         "later_because": direction.because,
         "later_certain": direction.certain,
     }
-
-
-def _published(pair: Pair, relation: str | None) -> dict[str, Json]:
-    dates = published(pair.model.released, pair.reference.released)
-    if dates is None or relation is None:
-        return {}
-    both = {"model": dates.model.isoformat(), "reference": dates.reference.isoformat()}
-    return {"published": {**both, "days_after_reference": dates.days}}
 
 
 def _effect_name(component: Component, step: Step) -> str:
@@ -302,7 +294,7 @@ def _remedy(
     outcome: Outcome, question: Question, compared: Compared, result: Result
 ) -> Text | None:
     if outcome in (Outcome.DERIVED, Outcome.DECLARED):
-        return _order(question.pair)
+        return published_first(question.pair)
     if outcome is not Outcome.INDETERMINATE:
         return None
     if not compared.aligned_rows:
@@ -315,21 +307,6 @@ def _remedy(
     if result.judgement.relation is None and not result.powered:
         return Text("Too little was read to find anything: raise --depth or the byte budget.")
     return Text("Raise --depth: more layers decide what a few leave open.")
-
-
-def _order(pair: Pair) -> Text | None:
-    """State who published first; it decides nothing."""
-    dates = published(pair.model.released, pair.reference.released)
-    if dates is None:
-        return None
-    given = {"model": str(dates.model), "reference": str(dates.reference), "days": abs(dates.days)}
-    if dates.days < 0:
-        return Text("The model was published on {model}, {days} days before the reference"
-                    " ({reference}): ask which of the two took from the other. Dates of"
-                    " publication are not dates of training.", **given)  # fmt: skip
-    return Text("The model was published on {model}, {days} days after the reference"
-                " ({reference}). Dates of publication are not dates of training.",
-                **given)  # fmt: skip
 
 
 def _not_asked(question: Question, ours: ArtifactStore) -> Finding | None:

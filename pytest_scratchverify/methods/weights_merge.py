@@ -52,6 +52,7 @@ DECODER, TABLE = Component.TEXT_DECODER, Component.EMBEDDINGS
 MERGE, MIXTURE = "merge", "merge, or trained on the second parent's data"
 BATCH = 8  # blocks that are held in memory of every model at once
 TABLE_PART = 0.8  # of the bytes that the embedding table may cost
+TABLE_ELEMENTS = 2**23  # of each table that are held in memory
 PRECISE = 0.05  # shares that are known less well are given as intervals
 
 Array = NDArray[np.float32]
@@ -228,7 +229,9 @@ class _Reading:
         block = block_of(found[0][slots[0]])
         budget = self.budget(TABLE)
         matrix = block.matrix
-        affordable = matrix.rows if budget is None else int(TABLE_PART * budget / matrix.row_bytes)
+        affordable = TABLE_ELEMENTS // matrix.cols
+        if budget is not None:
+            affordable = min(affordable, int(TABLE_PART * budget / matrix.row_bytes))
         block = replace(block, stop=min(matrix.rows, max(block.stop, block.start + affordable)))
         if block.nbytes > (budget or block.nbytes) or not _held(block, checkpoints):
             return None

@@ -8,16 +8,18 @@ Which rows these are is read off the model: only they still lie among the parent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_scratchverify.stats.merge_shares import Products
+
 Array = NDArray[np.float32]
 Numbers = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
 
 ROUNDING = 2.0**-8  # BF16 keeps eight bits; relative residuals below it are storage, not training
 FEWEST = 3  # rows
@@ -108,14 +110,14 @@ def _whole_rows(model: Array, parents: Sequence[Array], drift: float) -> LeftAlo
     for _ in range(5):
         if len(kept) < FEWEST:
             return None
-        own = model[kept].astype(np.float64)
-        others = np.stack([p[kept].astype(np.float64) for p in parents])
-        gram = np.einsum("ivd,jvd->ij", others, others)
-        found = _non_negative(gram, np.einsum("ivd,vd->i", others, own))
+        products = Products(len(parents))
+        for rows in _chunks(kept):
+            products.add(model[rows], [parent[rows] for parent in parents])
+        found = _non_negative(products.gram, products.cross)
         if found.sum() <= 0:
             return None
-        rest = own - np.tensordot(found, others, 1)
-        fits = np.linalg.norm(rest, axis=1) <= 2 * ROUNDING * np.linalg.norm(own, axis=1)
+        rest, size = _unexplained(model, parents, kept, found)
+        fits = rest <= 2 * ROUNDING * size
         if fits.all():
             break
         kept = kept[fits]
@@ -123,13 +125,32 @@ def _whole_rows(model: Array, parents: Sequence[Array], drift: float) -> LeftAlo
         return None
     shares = found / found.sum()
     turned = (np.eye(len(parents)) - shares[:, None]) / found.sum()
-    sizes, axes = np.linalg.eigh(gram)  # equal tables leave a size of zero: anything goes there
+    sizes, axes = np.linalg.eigh(products.gram)  # equal tables: a size of zero, anything goes
     spread = turned @ (axes / np.maximum(sizes, 1e-12 * sizes[-1])) @ (turned @ axes).T
     # Rows that are equal to the byte fit without a residual, and know no more than rounding lets.
-    unknown = max(float(np.linalg.norm(rest)), ROUNDING / 4 * float(np.linalg.norm(own)))
-    residual = unknown * (drift + 2 / np.sqrt(rest.size))
+    unknown = max(float(np.linalg.norm(rest)), ROUNDING / 4 * products.own**0.5)
+    residual = unknown * (drift + 2 / products.n**0.5)
     margins = residual * np.sqrt(np.maximum(np.diag(spread), 0))
     return LeftAlone(_floats(shares), _floats(margins), len(kept), float(found.sum()), False)
+
+
+def _chunks(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK]
+
+
+def _unexplained(
+    model: Array, parents: Sequence[Array], kept: Rows, weights: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Return the length of what a mixture leaves of each row, and of the row."""
+    rest, size = np.zeros(len(kept)), np.zeros(len(kept))
+    for start in range(0, len(kept), CHUNK):
+        rows = kept[start : start + CHUNK]
+        own = model[rows].astype(np.float64)
+        made = sum(w * p[rows] for w, p in zip(weights, parents, strict=True))
+        rest[start : start + CHUNK] = np.linalg.norm(own - made, axis=1)
+        size[start : start + CHUNK] = np.linalg.norm(own, axis=1)
+    return rest, size
 
 
 def _residuals(model: Array, parents: Sequence[Array]) -> Numbers:
@@ -228,7 +249,7 @@ def _over_base(model: Array, parents: Sequence[Array], base: int) -> LeftAlone |
     )
 
 
-def _rows_of_base(ratio: Numbers | Array) -> tuple[NDArray[np.intp], float]:
+def _rows_of_base(ratio: Numbers | Array) -> tuple[Rows, float]:
     """Return rows in which many entries are one and the same multiple of the base's, and it."""
     width = 2 * ROUNDING
     centres, counts = [], []
