@@ -33,8 +33,9 @@ from pytest_scratchverify.methods.weights_controls import (
 from pytest_scratchverify.methods.weights_direction import (
     REFERENCE,
     Direction,
+    dates_of,
     direction_of,
-    published,
+    published_first,
 )
 from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, Step, judge
 from pytest_scratchverify.methods.weights_power import (
