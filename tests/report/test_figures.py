@@ -58,6 +58,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 READY = ROOT / "tests" / "zoo" / "ready"
+TRAINED_ON = ROOT / "tests" / "weights" / "merges" / "merge-linear-strangers-cpt"
 
 
 def weight_findings(folder):
@@ -89,6 +90,12 @@ def weight_findings(folder):
         "forged": origin("forged", "s0"),
         "gains": norm_control(pair("s1", "s0"), opened("s1"), opened("s0"), WEIGHTS),
         "merged": weights_merge(ModelSpec(name="merged"), opened("merged"), parents, WEIGHTS),
+        "trained on": weights_merge(
+            ModelSpec(name="merge"),
+            opened(str(TRAINED_ON)),
+            {"s0": opened("s0"), "s1": opened("s1")},
+            WEIGHTS,
+        ),
         "published": published_norms(
             pair("upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air"), WEIGHTS
         ),
@@ -324,6 +331,11 @@ def test_shares_of_a_merge_add_up_in_every_layer(weights):
     assert len(found["layers"]) == 4
     for row in found["shares"]:
         assert sum(row) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "said"), [("merged", False), ("trained on", True)])
+def test_the_caption_of_a_merge_trained_on_says_that_its_layers_moved(name, said, weights):
+    assert ("training moved the layers" in drawn(weights[name]).caption) is said
 
 
 def test_the_published_raw_cosine_lies_on_its_null(weights):
