@@ -148,7 +148,7 @@ def weights_merge(
     kin = [i for i, cosine in enumerate(cosines) if cosine >= numbers.merge_kin]
     if not kin:
         return _not_asked(model)
-    strangers = _strangers(reading, matrices, measured.whole, kin, numbers)
+    strangers = _strangers(reading, matrices, measured, kin, numbers)
     kin = sorted([*kin, *strangers])
     if len(kin) < 2:
         return _not_asked(model)
@@ -241,15 +241,17 @@ class _Reading:
 def _strangers(
     reading: _Reading,
     matrices: Mapping[Slot, Matrix],
-    products: Products,
+    measured: _Measured,
     kin: Sequence[int],
     numbers: WeightsCalibration,
 ) -> dict[int, float]:
     """Return further parents with p-values: of what the nearest does not explain, part is theirs.
 
     The null is that of `stats.channel_permutation`: training cannot bring a model nearer to the
-    numbering of another's channels, whatever text it is trained on.
+    numbering of another's channels, whatever text it is trained on. A merge has both in every
+    layer; a model that took some layers, and shares a first draw in others, is none.
     """
+    products = measured.whole
     nearest = int(np.argmax(products.cosines()))
     asked = [
         i
@@ -257,6 +259,10 @@ def _strangers(
         if i not in kin
         and min(merge_shares(products.of([nearest, i])).shares) >= numbers.merge_share
         and abs(_cosine(products, nearest, i)) < numbers.shared_from(DECODER)
+        and all(
+            _both(layer.of([nearest, i])) >= numbers.merge_share
+            for layer in measured.layers.values()
+        )
     ]
     sums: dict[int, ChannelSums] = {}
     residual = {slot: m for slot, m in matrices.items() if slot.kind in RESIDUAL_COLUMNS}
@@ -274,6 +280,11 @@ def _strangers(
         and (p := min(1.0, len(asked) * max(result.pvalue, min(1e-4, result.exact_pvalue))))
         <= numbers.alpha
     }
+
+
+def _both(pair: Products) -> float:
+    """Return the smaller coefficient of two parents, of whatever sum: either may be absent."""
+    return float(np.linalg.lstsq(pair.gram, pair.cross, rcond=None)[0].min())
 
 
 def _cosine(products: Products, one: int, two: int) -> float:
