@@ -366,7 +366,7 @@ def test_a_tree_is_read_with_its_lengths_and_supports():
 
 
 @given(details=st.dictionaries(
-    st.sampled_from(["by_layer", "norm_gains", "layer_map", "any_basis", "newick", "parents"]), BAD
+    st.sampled_from(["by_layer", "norm_gains", "layer_map", "any_basis", "newick", "parents", "rows_left_alone"]), BAD
 ))  # fmt: skip
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_strange_details_of_a_foreign_run_never_break_a_report(details):
