@@ -6,7 +6,8 @@
 
 Prints Markdown: a row for every disguised checkpoint, and the sums. The suspects are s0's, w0's and
 moe0's descendants in disguise, and s1, w1 and moe1, which have nothing of them, in the same
-disguises. Both tools see the same folders; seconds are wall time, with the peer's start.
+disguises; some are packed here as GPTQ and AWQ pack (`tests/zoo/packing.py`). Both tools see the
+same folders; seconds are wall time, with the peer's start.
 `--dilution` prints instead from which cosine on a disguised copy is recognised.
 `cisco-ai-provenance-kit` wants Python 3.12 or later and is left out where it does not install.
 """
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,9 +44,17 @@ from pytest_scratchverify.model.evidence import Finding, Outcome
 from pytest_scratchverify.model.spec import ModelSpec, Pair
 from pytest_scratchverify.stats.anchored_matching import disguised
 from pytest_scratchverify.stats.anchored_search import anchored_match
+from tests.zoo import packing
 
 STRANGERS = ("s1", "w1", "moe1")
 PARENTS = {"s": "s0", "w": "w0", "m": "moe0"}
+PACKERS = {"gptq": packing.gptq, "awq": packing.awq}
+PACKED = [
+    f"{name}-{how}"
+    for how in PACKERS
+    for name in ("s0", "s0-plain-cpt", "s0-permuted-newvocab", "s0-permuted-newvocab-cpt",
+                 "s1", "s1-newvocab-cpt", "s1-permuted-newvocab")
+]  # fmt: skip
 ACCUSES = ("EXACT_COPY", "QUANTIZED_COPY", "FINE_TUNE", "SAME_LINEAGE", "LIKELY_MERGE")
 
 
@@ -71,7 +81,8 @@ class Bench:
 
     def __init__(self, zoo: Path, disguises: Path, peer: Path | None) -> None:
         self.zoo, self.disguises, self.peer = zoo, disguises, peer
-        self.run = RunDirectory(Path(tempfile.mkdtemp()))
+        self.made = Path(tempfile.mkdtemp())
+        self.run = RunDirectory(self.made / "run")
         path = ROOT / "suites" / "calibration" / "weights.json"
         self.calibration = json.loads(path.read_text())
 
@@ -79,18 +90,29 @@ class Bench:
         """Open a folder."""
         return open_store(str(path), None, run_dir=self.run, budget=ByteBudget())
 
+    def folder(self, name: str) -> Path:
+        """Return a suspect's folder; pack it first if its name says so."""
+        if name not in PACKED:
+            return self.disguises / name
+        source, how = name.rsplit("-", 1)
+        target = self.made / name
+        if not target.exists():
+            parent = self.zoo if (self.zoo / source).is_dir() else self.disguises
+            packing.packed_folder(parent / source, target, PACKERS[how])
+        return target
+
     def row(self, name: str, truth: dict[str, Any]) -> Row:
         """Ask both tools about one suspect and its alleged parent."""
-        parent = _parent(name)
+        parent, folder = _parent(name), self.folder(name)
         began = time.monotonic()
-        findings = [*self._ask(self.disguises / name, self.zoo / parent)]
+        findings = [*self._ask(folder, self.zoo / parent)]
         if name.startswith("merge"):
             findings.append(self._merge(name, truth["parents"]))
         seconds = time.monotonic() - began
         accusing = [f for f in findings if f.outcome is Outcome.DERIVED]
         best = min(accusing, key=lambda f: f.pvalue or 0.0, default=None)
         kinds = [f.kind for f in findings if f.component in _BODY and f.kind]
-        peer, accused, spent = self._peer(self.disguises / name, self.zoo / parent)
+        peer, accused, spent = self._peer(folder, self.zoo / parent)
         return Row(
             name=name,
             derived=not name.startswith(STRANGERS),
@@ -169,19 +191,21 @@ def _read(findings: list[Finding]) -> int:
     return total // 2  # the reference's folder is counted too
 
 
-def table(rows: list[Row], *, peer: bool) -> None:
-    """Print the rows and the sums."""
+def table(asked: Iterable[Row], *, peer: bool) -> None:
+    """Print the rows as they come, and the sums."""
+    rows = []
     print(
         "| suspect | truth | said | kind | p | MB | s |" + (" modeldna 0.1.0 | s |" if peer else "")
     )
     print("|---|---|---|---|---|---|---|" + ("---|---|" if peer else ""))
-    for row in rows:
+    for row in asked:
+        rows.append(row)
         truth = "descendant" if row.derived else "stranger"
         said = "derived" if row.accused else "a lead" if row.lead else "nothing found"
         value = "" if row.pvalue is None else f"{row.pvalue:.0e}"
         line = f"| {row.name} | {truth} | {said} | {row.kind or '-'} | {value} |"
         line += f" {row.megabytes:.2f} | {row.seconds:.1f} |"
-        print(line + (f" {row.peer} | {row.peer_seconds:.1f} |" if peer else ""))
+        print(line + (f" {row.peer} | {row.peer_seconds:.1f} |" if peer else ""), flush=True)
     for name, accused in (("pytest-scratchverify", "accused"), ("modeldna 0.1.0", "peer_accused")):
         if name != "pytest-scratchverify" and not peer:
             continue
@@ -232,8 +256,8 @@ def main() -> None:
         return
     bench = Bench(given.zoo, given.disguises, given.peer)
     manifest = json.loads((given.disguises / "MANIFEST.json").read_text())
-    chosen = given.only or list(manifest)
-    table([bench.row(name, manifest[name]) for name in chosen], peer=given.peer is not None)
+    chosen = given.only or [*manifest, *PACKED]
+    table((bench.row(name, manifest.get(name, {})) for name in chosen), peer=given.peer is not None)
 
 
 if __name__ == "__main__":

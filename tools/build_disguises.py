@@ -51,6 +51,7 @@ class Disguised:
     tokenizer: str = "a"
     shares: tuple[float, ...] = ()
     layers: tuple[int, ...] = field(default=())
+    half: str = "b"  # the text of later training
 
 
 def _chain(*changes: Change) -> Change:
@@ -142,12 +143,17 @@ def entries() -> list[Disguised]:
                 Disguised(f"{parent}-{name}-cpt", (parent,), change, ("renumbered experts",), STEPS)
             )
     found += [
+        # No merge and no disguise: trained on the text of s0-cpt-long in another order.
+        Disguised("s0-plain-cpt", ("s0",), lambda model, _rng: model, ("continued pretraining",), STEPS),
         Disguised("w0-drop", ("w0",), _dropped(0, 1, 3, 5), ("layers moved",), layers=(0, 1, 3, 5)),
         Disguised("w0-deepened-cpt", ("w0",), _dropped(0, 1, 2, 3, 2, 3, 4, 5), ("layers moved",), STEPS, layers=(0, 1, 2, 3, 2, 3, 4, 5)),
         Disguised("w0-disguised-newvocab-cpt", ("w0",), _chain(d.every_disguise, _vocabulary), ("rotated",), STEPS, tokenizer="b"),
         Disguised("w1-disguised-newvocab-cpt", ("w1",), _chain(d.every_disguise, _vocabulary), ("rotated",), STEPS, tokenizer="b"),
     ]  # fmt: skip
     return [*found, *_merges()]
+
+
+RETRAINED = ("merge-linear2", "merge-linear-strangers", "merge-dare")
 
 
 def _merges() -> list[Disguised]:
@@ -171,6 +177,18 @@ def _merges() -> list[Disguised]:
         given = (*parents, base) if name[:4] in ("ties", "dare") else parents
         one = Disguised(f"merge-{name}", given, arithmetic(join), ("merge",), shares=shares)
         made += [one, replace(one, name=f"{one.name}-cpt", steps=STEPS)]
+    # After the merge: on text of neither parent; and with a new vocabulary, on the parents' text.
+    linear, strangers, dare = (one for one in made if one.name in RETRAINED)
+    made += [
+        replace(one, name=f"{one.name}-prose", steps=STEPS, half="prose")
+        for one in (linear, strangers, dare)
+    ]
+    renamed = arithmetic(lambda m, r: _vocabulary(d.linear(m, two), r))
+    made.append(
+        replace(
+            linear, name="merge-linear2-newvocab-cpt", change=renamed, steps=STEPS, tokenizer="b"
+        )
+    )
     quantised = lambda *given: d.prune(d.permute_all(d.linear(given[:-1], two), given[-1]))  # noqa: E731
     made.append(
         Disguised("merge-permuted-prune60", (short, long), quantised, ("renumbered channels",))
@@ -223,7 +241,9 @@ def build(entry: Disguised, source: Path, into: Path, data: zoo.Data) -> dict[st
     loss = None
     if entry.steps:
         net = network(model, entry.tokenizer)
-        how = zoo.Training(entry.steps, half="b", order=zlib.crc32(entry.name.encode()) % 1000)
+        how = zoo.Training(
+            entry.steps, half=entry.half, order=zlib.crc32(entry.name.encode()) % 1000
+        )
         found = zoo.train(net, data, how)
         loss = found if isinstance(found, float) else None
         model = d.Model({k: v.detach().numpy() for k, v in net.state_dict().items()}, model.config)
@@ -237,6 +257,7 @@ def build(entry: Disguised, source: Path, into: Path, data: zoo.Data) -> dict[st
         "shares": list(entry.shares),
         "layers": list(entry.layers),
         "loss": loss,
+        **({"half": entry.half} if entry.half != "b" else {}),
     }
 
 

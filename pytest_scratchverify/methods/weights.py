@@ -30,7 +30,13 @@ from pytest_scratchverify.methods.weights_controls import (
     known_pairs,
     self_permuted,
 )
-from pytest_scratchverify.methods.weights_direction import REFERENCE, Direction, direction_of
+from pytest_scratchverify.methods.weights_direction import (
+    REFERENCE,
+    Direction,
+    dates_of,
+    direction_of,
+    published_first,
+)
 from pytest_scratchverify.methods.weights_judge import Evidence, Judgement, Step, judge
 from pytest_scratchverify.methods.weights_power import (
     PowerMeasured,
@@ -215,7 +221,8 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         ),
         remedy=_remedy(outcome, question, compared, result),
         details=details_of(compared, result.gains, judgement, power.curve if power else None)
-        | _later(result.direction),
+        | _later(result.direction)
+        | dates_of(question.pair, relation),
     )
 
 
@@ -287,6 +294,8 @@ def _statistic(compared: Compared) -> Statistic:
 def _remedy(
     outcome: Outcome, question: Question, compared: Compared, result: Result
 ) -> Text | None:
+    if outcome in (Outcome.DERIVED, Outcome.DECLARED):
+        return published_first(question.pair)
     if outcome is not Outcome.INDETERMINATE:
         return None
     if not compared.aligned_rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -49,6 +50,16 @@ class WeightsCalibration:
         """Read the file's thresholds; the population is for readers."""
         given = dict(data["thresholds"])
         return cls(**{**given, "dilution": tuple(given["dilution"])})
+
+    @property
+    def merge_drift(self) -> float:
+        """How far training goes along two models' difference, in parts of how far across it.
+
+        A model trained on what another was trained on, in its order, and a checkpoint on the way
+        to another, explain drift^2 / (1 + drift^2) of their distance by it: `merge_explained`
+        lies above what was measured of such.
+        """
+        return math.sqrt(self.merge_explained / (1 - self.merge_explained))
 
     def shared_from(self, component: Component) -> float:
         """Return the aligned cosine from which a relation counts."""

@@ -2,19 +2,24 @@
 
 Rounding and pruning lose what nobody can put back, and training goes on in one direction:
 weights and the spread of norm gains grow. Kurtosis, which was proposed for this, points either
-way on the zoo and is not used. Most fine-tunes move too little to tell.
+way on the zoo and is not used. Most fine-tunes move too little to tell. Dates of publication are
+stated beside it and decide nothing: what was published later may have been made earlier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_measure import Measured
+from pytest_scratchverify.model.builtins import Json
+from pytest_scratchverify.model.spec import Pair
+from pytest_scratchverify.model.text import Text
 
 MODEL, REFERENCE, UNKNOWN = "model", "reference", "unknown"
 
@@ -26,6 +31,41 @@ class Direction:
     later: str
     because: str
     certain: bool = False
+
+
+def _published(pair: Pair) -> tuple[date, date] | None:
+    """Read the matrix's dates of both, YYYY-MM-DD; None if either is not known to the day."""
+    try:
+        ours, theirs = pair.model.released or "", pair.reference.released or ""
+        return date.fromisoformat(ours), date.fromisoformat(theirs)
+    except ValueError:
+        return None
+
+
+def dates_of(pair: Pair, relation: str | None) -> dict[str, Json]:
+    """Return who published when, for the details of a finding that found a relation."""
+    dates = _published(pair)
+    if dates is None or relation is None:
+        return {}
+    model, reference = dates
+    both = {"model": model.isoformat(), "reference": reference.isoformat()}
+    return {"published": {**both, "days_after_reference": (model - reference).days}}
+
+
+def published_first(pair: Pair) -> Text | None:
+    """State which of the two was published first; it decides nothing."""
+    dates = _published(pair)
+    if dates is None:
+        return None
+    days = (dates[0] - dates[1]).days
+    given = {"model": str(dates[0]), "reference": str(dates[1]), "days": abs(days)}
+    if days < 0:
+        return Text("The model was published on {model}, {days} days before the reference"
+                    " ({reference}): ask which of the two took from the other. Dates of"
+                    " publication are not dates of training.", **given)  # fmt: skip
+    return Text("The model was published on {model}, {days} days after the reference"
+                " ({reference}). Dates of publication are not dates of training.",
+                **given)  # fmt: skip
 
 
 def direction_of(

@@ -69,6 +69,15 @@ class MergeShares:
     shares: tuple[float, ...]
     errors: tuple[float, ...]
     explained: float
+    n: int = 1
+
+    def margins(self, drift: float) -> tuple[float, ...]:
+        """Return how far each share may be off if training went on after the merge.
+
+        Its path is what the residual is, and goes along the parents' differences by at most
+        `drift` times as far as across them. Two standard errors are added.
+        """
+        return tuple(error * (drift * self.n**0.5 + 2) for error in self.errors)
 
     @property
     def statistic(self) -> float:
@@ -101,8 +110,9 @@ def merge_shares(products: Products) -> MergeShares:
     linear merge is recovered exactly; SLERP, TIES and DARE are linear up to what they rescale,
     trim and drop, so that shares among the parents are right and explained falls below 1
     (Wortsman et al. 2022; Yadav et al. 2023; Yu et al. 2023). It names a kind and is no
-    evidence of descent, which it presupposes: no p-value. It misleads where S is trained on the
-    same data in the same order as the second parent.
+    evidence of descent, which it presupposes: no p-value. It misleads where the merge was
+    trained on, since training moves weights along what its parents differ in, and where S was
+    trained on the second parent's data: `margins` says how far.
     """
     shares = _on_simplex(products)
     fitted = products.own - 2 * shares @ products.cross + shares @ products.gram @ shares
@@ -112,6 +122,7 @@ def merge_shares(products: Products) -> MergeShares:
         tuple(float(share) for share in shares),
         _errors(products, int(np.argmax(shares)), max(float(fitted), 0.0)),
         min(1.0, max(0.0, explained)),
+        products.n,
     )
 
 

@@ -62,6 +62,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 READY = ROOT / "tests" / "zoo" / "ready"
+TRAINED_ON = ROOT / "tests" / "weights" / "merges" / "merge-linear-strangers-cpt"
 
 
 def weight_findings(folder):
@@ -99,6 +100,12 @@ def weight_findings(folder):
         "dropped": origin("dropped", "s0"),
         "gains": norm_control(pair("s1", "s0"), opened("s1"), opened("s0"), WEIGHTS),
         "merged": weights_merge(ModelSpec(name="merged"), opened("merged"), parents, WEIGHTS),
+        "trained on": weights_merge(
+            ModelSpec(name="merge"),
+            opened(str(TRAINED_ON)),
+            {"s0": opened("s0"), "s1": opened("s1")},
+            WEIGHTS,
+        ),
         "published": published_norms(
             pair("upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air"), WEIGHTS
         ),
@@ -457,6 +464,11 @@ def test_shares_of_a_merge_add_up_in_every_layer(weights):
         assert sum(row) == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.parametrize(("name", "said"), [("merged", False), ("trained on", True)])
+def test_the_caption_of_a_merge_trained_on_says_that_its_layers_moved(name, said, weights):
+    assert ("training moved the layers" in drawn(weights[name]).caption) is said
+
+
 def test_the_published_raw_cosine_lies_on_its_null(weights):
     found = data_of(weights["published"], "norm_series")
     raw, chance = np.array(found["raw"]), np.array(found["shuffled"])
@@ -485,7 +497,7 @@ def test_a_tree_is_read_with_its_lengths_and_supports():
 
 
 @given(details=st.dictionaries(
-    st.sampled_from(["by_layer", "norm_gains", "layer_map", "any_basis", "newick", "parents"]), BAD
+    st.sampled_from(["by_layer", "norm_gains", "layer_map", "any_basis", "newick", "parents", "rows_left_alone"]), BAD
 ))  # fmt: skip
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_strange_details_of_a_foreign_run_never_break_a_report(details):

@@ -232,6 +232,23 @@ def test_what_is_no_merge_is_not_called_one(child, tmp_path):
     assert found.relation is None
 
 
+def test_layers_of_one_model_among_faint_layers_of_another_are_no_merge(tmp_path):
+    """A first draw that both have leaves a third of a model's cosine in the layers that have it."""
+    model, other, rng = load("s0"), load("s1"), np.random.default_rng(4)
+    for name, value in other.tensors.items():
+        if ".layers.0." in name or ".layers.3." in name:
+            noise = value.std() * rng.normal(size=value.shape).astype(np.float32)
+            model.tensors[name] = 0.5 * value + 0.7 * noise
+    table = model.tensors["model.embed_tokens.weight"]
+    model.tensors["model.embed_tokens.weight"] = rng.normal(size=table.shape).astype(np.float32)
+    checkpoints.write(tmp_path / "mosaic", model.tensors, config=model.config, card={})
+    run = RunDirectory(tmp_path / "run")
+    stores = {n: open_store(str(READY / n), run_dir=run, budget=ByteBudget()) for n in ("s0", "s1")}
+    ours = open_store(str(tmp_path / "mosaic"), run_dir=run, budget=ByteBudget())
+    found = weights_merge(ModelSpec(name="mosaic"), ours, stores, CALIBRATION)
+    assert found.relation is None, found.headline
+
+
 def test_merge_is_what_the_verdict_names(tmp_path):
     merged = d.linear([load("s0-finetune"), load("s0-cpt-long")], (0.6, 0.4))
     folder = tmp_path / "merged"

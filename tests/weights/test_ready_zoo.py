@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pytest_scratchverify.hub.budget import ByteBudget
+from pytest_scratchverify.hub.folder import FolderStore
 from pytest_scratchverify.hub.opening import open_store
 from pytest_scratchverify.hub.run_directory import RunDirectory
 from pytest_scratchverify.methods.weights import Question, weights_origin
@@ -304,6 +305,27 @@ def test_the_earlier_of_two_is_not_called_derived_from_the_later(ask):
     assert ask("s0-cpt-long", "s0").details["later"] == "model"
     undecided = ask("s0", "s0-finetune")  # a fine-tune moves too little to tell
     assert (undecided.relation, undecided.details["later"]) == ("derived", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ("2025-12-31", "2025-07-28", "156 days after the reference"),
+        ("2025-07-28", "2025-12-31", "156 days before the reference"),
+        ("2025-07-28", None, None),
+        ("2025", "2025-12-31", None),
+    ],
+)
+def test_dates_of_publication_are_stated_and_decide_nothing(ours, theirs, said):
+    model, reference = (READY / name for name in ("s0-cpt-long", "s0"))
+    stores = [FolderStore(model), FolderStore(reference)]
+    pair = Pair(
+        ModelSpec(name="model", released=ours), ModelSpec(name="reference", released=theirs)
+    )
+    found = weights_origin(Question(pair=pair, component=DECODER), *stores, CALIBRATION)
+    assert (found.outcome, found.relation, found.details["later"]) == (D, "derived", "model")
+    assert ("published" in found.details) is bool(said)
+    assert found.remedy is None if said is None else said in str(found.remedy)
 
 
 def test_what_was_pruned_is_the_later_one_for_certain(ask, made):

@@ -155,7 +155,17 @@ def _merge(finding: Finding) -> Data | None:
         "layers": layers,
         "shares": [[float(v) for v in found["by_layer"][str(layer)]] for layer in layers],
         "explained": float(found["explained"]),
+        "trained_on": _trained_on(found),
     }
+
+
+def _trained_on(found: Any) -> bool:
+    """Whether training after the merge moved the layers away from its shares."""
+    rows = found.get("rows_left_alone")
+    if rows is None or not rows["taken"]:
+        return False
+    both = zip(found["shares"], found["shares_of_all_weights"], strict=True)
+    return any(abs(a - b) > 0.05 for a, b in both)
 
 
 def _tree(finding: Finding) -> Data | None:

@@ -175,6 +175,11 @@ def _draw_merge(figure: Any, data: Data, say: Say) -> None:
 
 
 def _merge_caption(data: Data) -> Text:
+    if data.get("trained_on"):
+        return Text("Which mixture of the named models is nearest to each layer's weights. It is"
+                    " not what was merged: training moved the layers since, and the shares of the"
+                    " finding come from rows of the embedding table that it left alone. Parents"
+                    " that were not among the references cannot appear.")  # fmt: skip
     return Text("Which mixture of the named models is nearest to each layer's weights; together it"
                 " explains {explained} % of the distance to the nearest one. Parents that were not"
                 " among the references cannot appear.",
