@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from pytest_scratchverify._controller import Controller
 
 
+def in_one_file(config: pytest.Config) -> None:
+    """Let `--html` write one file: a report is forwarded, a folder of styles left behind."""
+    if config.getoption("htmlpath", default=None):
+        config.option.self_contained_html = True
+
+
 class HtmlGuest:
     """Hooks of pytest-html; none of them runs where it is not installed."""
 

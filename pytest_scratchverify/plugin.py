@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_ini_twins(parser.addini)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-html decides how it will write its report
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and the working parts only where they are wanted."""
     config.addinivalue_line(

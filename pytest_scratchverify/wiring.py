@@ -23,4 +23,5 @@ def register(config: pytest.Config) -> None:
         controller = Controller(session)
         manager.register(controller, "scratchverify-controller")
         manager.register(_xdist.ControllerSide(session, controller), "scratchverify-xdist")
+        _html.in_one_file(config)
         manager.register(_html.HtmlGuest(controller), "scratchverify-html")

@@ -28,6 +28,15 @@ def test_it_ends_with_exit_code_10_and_undetermined(alone):
     assert not ran.run["partial"]
 
 
+def test_the_report_is_one_file(alone):
+    """Who forwards r.html forwards all of it: pytest-html by itself leaves its styles beside."""
+    _, home = alone
+    assert not (home / "assets").exists()
+    page = (home / "r.html").read_text("utf-8")
+    assert "<style" in page
+    assert '<link href="assets' not in page
+
+
 def test_it_reports_the_architecture_findings(alone):
     ran, _ = alone
     design = ran.finding("architecture.text_design")
