@@ -8,6 +8,8 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+from sphinx import addnodes
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
@@ -31,6 +33,17 @@ highlight_language = "none"  # commands and what they print; neither is Python
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["korean.css"]
+templates_path = ["_templates"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/language.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 html_title = "pytest-scratchverify"
 html_copy_source = False
 html_show_sphinx = False
@@ -110,10 +123,34 @@ def _shorten(_app: Any, page: str, content: list[str]) -> None:
         )
 
 
-def _speak(_app: Any, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
-    """Say in the HTML which language a page is written in: readers and screen readers ask."""
-    if page.startswith("ko/"):
+KOREAN_HOME = "ko/index"
+# The theme's own words, where a Korean reader needs them to find the way.
+_WORDS = {"Next": "다음", "Previous": "이전", "Search": "검색", "On this page": "이 문서의 차례"}
+
+
+def _speak(app: Any, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Give a page its language: in the HTML, in the sidebar, and a way to the other language."""
+    korean = page.startswith("ko/")
+    sister = page.removeprefix("ko/") if korean else f"ko/{page}"
+    if sister not in app.env.found_docs:
+        sister = "index" if korean else KOREAN_HOME
+    context["sister"] = sister
+    if korean:
         context["language"] = "ko"
+        context["master_doc"] = KOREAN_HOME  # where the site's name leads
+        context["toctree"] = _tree(app, page)
+        context["_"] = lambda text: _WORDS.get(text, text)
+
+
+def _tree(app: Any, page: str) -> Callable[..., str]:
+    """Return what a theme calls for the site's tree: the Korean home's, not the whole site's."""
+
+    def render(**options: Any) -> str:
+        found = app.env.get_doctree(KOREAN_HOME).findall(addnodes.toctree)
+        trees = (app.env.resolve_toctree(page, app.builder, node, **options) for node in found)
+        return "".join(app.builder.render_partial(tree)["fragment"] for tree in trees if tree)
+
+    return render
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.report.particles import particles
 
 NAMES = {"en": "English", "ko": "한국어"}  # each as its own readers write it
 DOMAIN = "scratchverify"
@@ -26,7 +27,8 @@ def catalogue(language: str) -> gettext.NullTranslations:
 def translate(text: Text, language: str) -> str:
     """Return the text in `language`; a template without translation stays English."""
     say = catalogue(language).gettext
-    return _in_language(text, say).render(say(text.template), say)
+    said = _in_language(text, say).render(say(text.template), say)
+    return particles(said) if language == "ko" else said
 
 
 def _in_language(text: Text, say: Callable[[str], str]) -> Text:

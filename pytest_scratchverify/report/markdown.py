@@ -87,7 +87,7 @@ def _policies(model: ModelVerdict, language: str) -> Iterator[str]:
 
 
 def _component_row(verdict: ComponentVerdict, language: str) -> str:
-    why = "; ".join(translate(text, language) for text in reasons(verdict)[:3])
+    why = "; ".join(translate(text, language).rstrip(".") for text in reasons(verdict)[:3])
     meaning = translate(MEANING[verdict.verdict], language)
     cells = (
         translate(COMPONENT_NAMES[verdict.component], language),
@@ -101,7 +101,7 @@ def _component_row(verdict: ComponentVerdict, language: str) -> str:
 def _finding_row(finding: Finding, language: str) -> str:
     headline = translate(finding.headline, language)
     if finding.remedy is not None:
-        headline = f"{headline} {translate(finding.remedy, language)}"
+        headline = f"{headline.rstrip('.')}. {translate(finding.remedy, language)}"
     cells = (
         f"`{finding.method}`",
         translate(OUTCOME_WORDS[finding.outcome], language),

@@ -66,6 +66,21 @@ def test_it_builds_strictly_in_both_languages(site):
 
 
 @pytest.mark.timeout(300)
+def test_a_sidebar_speaks_the_pages_language_and_leads_to_the_other(site):
+    def sidebar(path):
+        page = (site / path).read_text("utf-8")
+        return page.partition('<aside class="sidebar-drawer">')[2].partition("</aside>")[0]
+
+    korean, english = sidebar("ko/methods/weights.html"), sidebar("methods/weights.html")
+    assert "용어집" in korean
+    assert "Changelog" not in korean
+    assert "Changelog" in english
+    assert 'href="../../methods/weights.html"' in korean
+    assert 'href="../ko/methods/weights.html"' in english
+    assert 'href="../ko/index.html"' in sidebar("api/index.html"), "a page without a sister"
+
+
+@pytest.mark.timeout(300)
 def test_links_into_the_site_lead_to_pages(site):
     links = [
         (page, target)

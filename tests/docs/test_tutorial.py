@@ -110,7 +110,7 @@ It is {{a}}, not 0.99; see Llama-3, cl100k, `7` and version 0.2.3 of 2026.
 
 <!-- 한국어 -->
 
-{{a}}이며 0.99가 아닙니다. 2026년 1월의 제3자.
+{{a}}이며 0.99가 아닙니다. 2026년 1월의 제3자. 2026년 1월 15일, 4비트.
 """
 
 
@@ -125,7 +125,12 @@ It is {{a}}, not 0.99; see Llama-3, cl100k, `7` and version 0.2.3 of 2026.
         ("0.99가 아닙니다. 2026년 1월의 제3자.", "{{a}}. Q7을 보십시오.", "points to Q7"),
         ('ko = "왜?"\n', "", "not translated"),
         ("0.99; see", "0.99\n\n{{figure none}}\n\nsee", "no figure none"),
-        ("{{a}}이며 0.99가 아닙니다. 2026년 1월의 제3자.", "", "answered in one language only"),
+        (
+            "{{a}}이며 0.99가 아닙니다. 2026년 1월의 제3자. 2026년 1월 15일, 4비트.",
+            "",
+            "answered in one language only",
+        ),
+        ("1월 15일", "1월, 15일", "15 is typed"),
     ],
 )
 def test_what_would_drift_is_refused(tool, tmp_path, old, new, complaint):

@@ -157,7 +157,7 @@ def test_figures_stand_once_and_are_drawn_in_both_languages(name, language, look
 
 def test_a_run_with_every_pair_shows_a_tree_of_weights(look):
     page, _ = look("matrix", "en")
-    assert {"Tree of weights", "가중치의 나무"} <= set(
+    assert {"Tree of weights", "가중치의 계통수"} <= set(
         re.findall("<h3>([^<]*)</h3>", page.read_text())
     )
 

@@ -428,7 +428,7 @@ def test_a_page_of_models_shows_the_tree_in_both_languages(weights):
     run = run_of(*(weights[name] for name in THREE), name="s1")
     several = replace(run, models=run.models * 2)
     page = html.render_html(several, "en")
-    for half, title in zip(page.split('<div class="half')[1:], ("Tree of weights", "가중치의 나무"),
+    for half, title in zip(page.split('<div class="half')[1:], ("Tree of weights", "가중치의 계통수"),
                            strict=True):  # fmt: skip
         assert title in half
         assert lineage_of(run.findings).newick in unescape(half)

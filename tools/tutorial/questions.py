@@ -17,9 +17,10 @@ REFERENCE = re.compile(r"\bQ(\d+)")
 FIGURE = re.compile(r"^\{\{figure ([\w-]+)\}\}$", re.MULTILINE)
 # A number of its own; "Llama-3", "cl100k", "100B" and the version "0.2.3" are names.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.-])\d[\d,]*(?:\.\d+)?(?![A-Za-z0-9-]|\.[0-9x])")
-# Code, links, placeholders; dates and ordinals are no measurements.
+# Code, links, placeholders; dates, ordinals and names of formats ("4비트" is "4-bit") are no
+# measurements.
 _NOT_PROSE = re.compile(
-    r"`[^`]*`|\]\([^)]*\)|\{\{[^}]*\}\}|20\d\d-\d\d-\d\d|20\d\d(?:년 \d+월)?|제\d+"
+    r"`[^`]*`|\]\([^)]*\)|\{\{[^}]*\}\}|20\d\d-\d\d-\d\d|20\d\d(?:년 \d+월(?: \d+일)?)?|제\d+|\d+비트"
 )
 
 
