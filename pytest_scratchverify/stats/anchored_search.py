@@ -108,10 +108,11 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     Layers of A are dealt into two halves, repeats of one layer into the same. Each half is matched
     with the layers of B by what no disguise changes, and its neurons become anchors for the other
     half, where gate and up matrices are matched apart and agreements are counted: so the count is
-    of weights that the anchors were not fitted to. By chance one neuron in a layer agrees. p is Bonferroni over
-    layers and over the layers of B that were tried, of a Poisson tail with mean 2.5: it is
-    approximate, since gate and up of a neuron were trained together, and controls decide beside
-    it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and without a basis.
+    of weights that the anchors were not fitted to. By chance one neuron in a layer agrees. p is
+    Bonferroni over layers and over the layers of B that were tried, of a Poisson tail with mean
+    2.5: it is approximate, since gate and up of a neuron were trained together, and controls
+    decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and
+    without a basis.
     """
     if len(ours) < 2 or len(theirs) < 2:
         return None
