@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pytest_scratchverify.checkpoint.design import read_designs
+from pytest_scratchverify.checkpoint.slices import common
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.architecture import trained_components
@@ -80,6 +81,7 @@ EFFECTS = {
     Step.ALIGNMENT: "fitted_likeness",
 }
 UNPLACED = 0.01  # of a component's parameters; where more is compared with nothing, none is cleared
+IN_SHAPE = 0.5  # of a component must have the reference's shapes, or be recognisable in any basis
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
 
 
@@ -267,7 +269,20 @@ def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:
         return Outcome.INDETERMINATE
     if compared.sides.ours.inventory.unplaced_share(question.component) > UNPLACED:
         return Outcome.INDETERMINATE
+    if _out_of_shape(question, compared, result):
+        return Outcome.INDETERMINATE
     return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
+
+
+def _out_of_shape(question: Question, compared: Compared, result: Result) -> bool:
+    """Whether most of a component meets nothing: a neuron of zeros more changes every shape."""
+    component, sides = question.component, compared.sides
+    if component in TABLES or (result.power is not None and result.power.any_basis is not None):
+        return False
+    mine = sides.ours.inventory.of(component)
+    slots = common(mine, sides.theirs.inventory.of(component))
+    met = sum(mine[slot].rows * mine[slot].cols for slot in slots)
+    return met < IN_SHAPE * sides.ours.inventory.parameters.get(component.value, 0)
 
 
 def _pointing(outcome: Outcome, relation: str | None) -> Pointing:
@@ -318,6 +333,9 @@ def _remedy(
             share=round(100 * share),
             first=names[0],
         )
+    if result.judgement.relation is None and _out_of_shape(question, compared, result):
+        return Text("Most matrices have other shapes than the reference's and met nothing: what"
+                    " cannot be laid side by side is not thereby different.")  # fmt: skip
     if result.judgement.relation is None and not result.powered:
         return Text("Too little was read to find anything: raise --depth or the byte budget.")
     return Text("Raise --depth: more layers decide what a few leave open.")

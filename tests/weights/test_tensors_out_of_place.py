@@ -145,3 +145,20 @@ def test_one_layer_again_and_again_holds_nothing_out():
         return {(layer, ""): [parts[0], parts[1], parts[2].T.copy()] for layer in range(layers)}
 
     assert anchored_match(views("s1", 8), views("s0", 8)) is None
+
+
+def test_a_neuron_of_zeros_more_clears_nobody(tmp_path):
+    """Blocks too wide for any matching, copied whole but for one neuron that does nothing."""
+    wide = 2304
+    rng = np.random.default_rng(7)
+    ours, theirs = read("s1"), read("s0")
+    for name in [n for n in ours if ".mlp." in n]:
+        shape = (64, wide) if "down" in name else (wide, 64)
+        theirs[name] = 0.02 * rng.standard_normal(shape, np.float32)
+        more = (64, 1) if "down" in name else (1, 64)
+        ours[name] = np.concatenate([theirs[name], np.zeros(more, np.float32)], "down" in name)
+    original = written(tmp_path / "original", theirs, intermediate_size=wide)
+    copy = written(tmp_path / "copy", ours, intermediate_size=wide + 1)
+    finding = ask(copy, original)
+    assert finding.outcome is Outcome.INDETERMINATE
+    assert "met nothing" in str(finding.remedy)
