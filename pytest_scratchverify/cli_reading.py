@@ -156,7 +156,7 @@ def _read(path: Path) -> Run:
 
     try:
         return run_from_json(path.read_text("utf-8"))
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise _UnreadableError(f"{path}: {error}") from None
     except ExceptionGroup as errors:  # cattrs': what is wrong, where
         raise _UnreadableError(f"{path}: not a run of this version: {errors}") from None

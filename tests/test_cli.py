@@ -42,7 +42,14 @@ def test_render_makes_reports_of_an_earlier_run(tmp_path):
     assert "INSUFFICIENT_EVIDENCE" in (tmp_path / "p.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("text", ["{}", "no json", '{"schema": "scratchverify/run/99"}'])
+DAMAGED = '{"schema": "scratchverify/run/1", "findings": null, "models": [], "plan": []}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "no json", '{"schema": "scratchverify/run/99"}', DAMAGED, 100_000 * "["],
+    ids=["empty", "no-json", "version", "damaged", "deep"],
+)
 def test_render_refuses_what_is_no_run(text, tmp_path):
     path = tmp_path / "x.json"
     path.write_text(text)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from pytest_scratchverify.checkpoint.dtypes import NEEDS_SCALE, NUMPY_DTYPES
@@ -124,16 +124,32 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The matrices and vectors of a checkpoint by slot, and what could not be placed."""
+    """The matrices and vectors of a checkpoint by slot, and what could not be placed.
+
+    `unplaced` counts, by component, the parameters of matrices that are compared with nothing:
+    those whose dtype is unknown, those whose place another tensor has taken, and under "" those
+    whose name says nothing. `twice` names the second tensors of one place.
+    """
 
     matrices: Mapping[Slot, Matrix]
     parameters: Mapping[str, int]
     unmapped: tuple[str, ...]
     unsupported: tuple[str, ...]
+    unplaced: Mapping[str, int] = field(default_factory=dict)
+    twice: tuple[str, ...] = ()
 
     def of(self, component: Component) -> dict[Slot, Matrix]:
         """Return the matrices of one component."""
         return {s: m for s, m in self.matrices.items() if s.component == component.value}
+
+    def unplaced_share(self, component: Component) -> float:
+        """Return how much of a component is compared with nothing, whatever is read.
+
+        What has no role may be any component's, and is counted as the text decoder's.
+        """
+        nameless = self.unplaced.get("", 0) if component is Component.TEXT_DECODER else 0
+        missed = self.unplaced.get(component.value, 0) + nameless
+        return missed / max(1, self.parameters.get(component.value, 0) + nameless)
 
 
 def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None) -> Inventory:
@@ -148,6 +164,7 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
     matrices: dict[Slot, Matrix] = {}
     parameters: dict[str, int] = {}
     unsupported: list[str] = []
+    twice: list[str] = []
     # gpt-oss, unpacked: experts are stored inputs first, and must not meet packed ones.
     inputs_first = any(role.kind == "gate_up_bias" for role in role_map.roles.values())
     for name, role in role_map.roles.items():
@@ -166,8 +183,17 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
             for matrix in _matrices(role, info, scales.get(name), codec):
                 kind = f"{matrix.slot.kind}^T" if turned else matrix.slot.kind
                 slot = replace(matrix.slot, kind=kind)
-                matrices.setdefault(slot, replace(matrix, slot=slot))
-    return Inventory(matrices, parameters, role_map.unmapped, tuple(unsupported))
+                if matrices.setdefault(slot, placed := replace(matrix, slot=slot)) is not placed:
+                    twice.append(name)
+    unplaced: dict[str, int] = {}
+    for name in {*unsupported, *twice, *role_map.unmapped}:
+        if len(index.tensors[name].shape) > 1:
+            known = role_map.roles.get(name)
+            key = known.component.value if known else ""
+            unplaced[key] = unplaced.get(key, 0) + index.tensors[name].parameters
+    return Inventory(
+        matrices, parameters, role_map.unmapped, tuple(unsupported), unplaced, tuple(twice)
+    )
 
 
 def _scales(index: TensorIndex, roles: Mapping[str, Role]) -> dict[str, TensorInfo]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pytest_scratchverify.checkpoint.design import read_designs
+from pytest_scratchverify.checkpoint.slices import common
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.architecture import trained_components
@@ -79,6 +80,8 @@ EFFECTS = {
     Step.ANGLES: "correlation_of_angles",
     Step.ALIGNMENT: "fitted_likeness",
 }
+UNPLACED = 0.01  # of a component's parameters; where more is compared with nothing, none is cleared
+IN_SHAPE = 0.5  # of a component must have the reference's shapes, or be recognisable in any basis
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
 
 
@@ -264,7 +267,22 @@ def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:
         return reused
     if judgement.relation == "unclear" or not compared.aligned_rows:
         return Outcome.INDETERMINATE
+    if compared.sides.ours.inventory.unplaced_share(question.component) > UNPLACED:
+        return Outcome.INDETERMINATE
+    if _out_of_shape(question, compared, result):
+        return Outcome.INDETERMINATE
     return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
+
+
+def _out_of_shape(question: Question, compared: Compared, result: Result) -> bool:
+    """Whether most of a component meets nothing: a neuron of zeros more changes every shape."""
+    component, sides = question.component, compared.sides
+    if component in TABLES or (result.power is not None and result.power.any_basis is not None):
+        return False
+    mine = sides.ours.inventory.of(component)
+    slots = common(mine, sides.theirs.inventory.of(component))
+    met = sum(mine[slot].rows * mine[slot].cols for slot in slots)
+    return met < IN_SHAPE * sides.ours.inventory.parameters.get(component.value, 0)
 
 
 def _pointing(outcome: Outcome, relation: str | None) -> Pointing:
@@ -305,13 +323,26 @@ def _remedy(
         )
     if not all(control.passed is True for control in result.controls):
         return Text("A control of the test itself failed: nothing it says counts in this run.")
+    inventory = compared.sides.ours.inventory
+    share = inventory.unplaced_share(question.component)
+    if result.judgement.relation is None and share > UNPLACED:
+        names = [*inventory.twice, *inventory.unsupported, *inventory.unmapped]
+        return Text(
+            "{share} % of the parameters could be compared with nothing: tensors of unknown name"
+            " or dtype, or two for one place ({first}, ...). Nothing is cleared by the rest.",
+            share=round(100 * share),
+            first=names[0],
+        )
+    if result.judgement.relation is None and _out_of_shape(question, compared, result):
+        return Text("Most matrices have other shapes than the reference's and met nothing: what"
+                    " cannot be laid side by side is not thereby different.")  # fmt: skip
     if result.judgement.relation is None and not result.powered:
         return Text("Too little was read to find anything: raise --depth or the byte budget.")
     return Text("Raise --depth: more layers decide what a few leave open.")
 
 
 def _not_asked(question: Question, ours: ArtifactStore) -> Finding | None:
-    """Answer for a model whose own config has no such component."""
+    """Answer for a model that has no such component, by its config and by its tensors."""
     try:
         config = ours.config()
     except Unavailable:
@@ -319,6 +350,11 @@ def _not_asked(question: Question, ours: ArtifactStore) -> Finding | None:
     designs = read_designs(config.value)
     if not designs or question.component in trained_components(designs):
         return None
+    try:  # a config may be silent about a tower that is there
+        if Checkpoint(ours).inventory.parameters.get(question.component.value):
+            return None
+    except Unavailable:
+        pass
     return replace(
         _bare(question, Outcome.NOT_APPLICABLE),
         headline=Text("the model has no {component} of its own", component=question.component),

@@ -180,7 +180,8 @@ def _source(
     aligned = True
     if component in KIND:
         rows = token_rows(sides.ours.store, sides.theirs.store)
-        if rows.same_numbers is False:
+        padded = Slot(component.value, KIND[component]) not in matrices  # tables of two lengths
+        if rows.same_numbers is False or (rows.same_numbers and padded):
             found = read_token_rows(sides, component, rows, budget)
             touched = sum(m.rows * m.cols for m in sides.ours.inventory.of(component).values())
             return _Source([found], touched if found else 0, bool(found))

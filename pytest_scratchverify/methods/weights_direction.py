@@ -87,8 +87,10 @@ def direction_of(
     fine-tune reaches 1.01. A strong weight decay can turn this round, hence `certain` is False.
     """
     packed = [any(map(is_quantised, side)) for side in stored]
-    if packed[0] != packed[1]:
-        return Direction(MODEL if packed[0] else REFERENCE, "rounded to fewer bits", certain=True)
+    rounding = (measured.similarity or 0.0) >= numbers.fine_tune  # it takes off less than that
+    if packed[0] != packed[1] and rounding:
+        # Not certain: what is published in few bits can be unpacked and trained on.
+        return Direction(MODEL if packed[0] else REFERENCE, "rounded to fewer bits")
     if measured.cast:  # not certain: who adds less than the rounding looks like an original
         later = MODEL if measured.rounded[0] else REFERENCE
         return Direction(later, "rounded to fewer bits")

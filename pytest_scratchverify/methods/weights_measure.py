@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.slices import RESIDUAL_COLUMNS, Slot
 from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.stats.centring import centred_cosine, is_degenerate
+from pytest_scratchverify.stats.centring import centred_cosine, is_degenerate, is_fixed_basis
 from pytest_scratchverify.stats.channel_permutation import ChannelSimilarity, ChannelSums
 from pytest_scratchverify.stats.label_matching import (
     LabelMatch,
@@ -188,6 +188,7 @@ class Measure:
             piece: pair
             for piece, pair in batch.items()
             if not (is_degenerate(pair[0]) or is_degenerate(pair[1]))
+            and not (piece[0].kind == "position" and is_fixed_basis(pair[0]))
         }
         matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
         self._gains += [

@@ -44,8 +44,15 @@ def _converter() -> Any:
     from cattrs import Converter  # noqa: PLC0415 - 90 ms that collection need not pay
 
     converter = Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(Text, lambda raw, _: Text(raw["template"], **raw["params"]))
+    converter.register_structure_hook(Text, lambda raw, _: _text(raw))
     return converter
+
+
+def _text(raw: Mapping[str, Any]) -> Text:
+    """Build a text and say it once, so that a damaged one is refused where it is read."""
+    text = Text(raw["template"], **raw["params"])
+    str(text)
+    return text
 
 
 def finding_from_json(text: str) -> Finding:

@@ -18,7 +18,7 @@ from pytest_scratchverify.stats.anchored_matching import (
     match_by_invariants,
     refine,
 )
-from pytest_scratchverify.stats.centring import unit_rows
+from pytest_scratchverify.stats.centring import cosine, unit_rows
 from pytest_scratchverify.stats.label_matching import best_renumbering
 from pytest_scratchverify.stats.match_agreement import poisson_tail
 
@@ -28,6 +28,7 @@ Key = tuple[int, str]  # layer, and expert or what else tells groups of one laye
 DISPERSION = 2.5  # times the one agreement that chance gives a layer: see the calibration
 TRIED = 2  # layers of B that a layer of A is tried against in earnest
 EVERY_PAIR = 4e9  # cubed neurons times pairs of layers, up to which all pairs are described
+REPEATED = 0.2  # cosine in place from which two layers of one network share their neurons
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
 WIDEST = 4096  # channels that an assignment is asked about
 
@@ -100,26 +101,26 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     Returns
     -------
     AnchoredMatch or None
-        None if either network has fewer than two layers at hand.
+        None if either network has fewer than two layers at hand, or A has one again and again.
 
     Notes
     -----
-    Layers of A are dealt into two halves. Each half is matched with the layers of B by what no
-    disguise changes, and its neurons become anchors for the other half, where gate and up
-    matrices are matched apart and agreements are counted: so the count is of weights that the
-    anchors were not fitted to. By chance one neuron in a layer agrees. p is Bonferroni over
-    layers and over the layers of B that were tried, of a Poisson tail with mean 2.5: it is
-    approximate, since gate and up of a neuron were trained together, and controls decide beside
-    it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and without a basis.
+    Layers of A are dealt into two halves, repeats of one layer into the same. Each half is matched
+    with the layers of B by what no disguise changes, and its neurons become anchors for the other
+    half, where gate and up matrices are matched apart and agreements are counted: so the count is
+    of weights that the anchors were not fitted to. By chance one neuron in a layer agrees. p is
+    Bonferroni over layers and over the layers of B that were tried, of a Poisson tail with mean
+    2.5: it is approximate, since gate and up of a neuron were trained together, and controls
+    decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and
+    without a basis.
     """
     if len(ours) < 2 or len(theirs) < 2:
         return None
-    pairs = _candidates(ours, theirs)
-    matched = _matched(ours, theirs, pairs)
-    keys = sorted(matched)
-    halves = (keys[::2], keys[1::2])
+    halves = _halves(ours, sorted(ours))
     if not all(halves):
         return None
+    pairs = _candidates(ours, theirs)
+    matched = _matched(ours, theirs, pairs)
     found: list[HeldOut] = []
     pvalues: list[float] = []
     for fitted, held in (halves, halves[::-1]):
@@ -136,6 +137,27 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
         layers=tuple(sorted(found, key=lambda layer: layer.ours)),
         halves=(pvalues[0], pvalues[1]),
         anchors=anchors_of(_trusted([*matched.values()])),
+    )
+
+
+def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:
+    """Deal layers in turn, but repeats of one layer into one half: they hold nothing out."""
+    kin: list[list[Key]] = []
+    for key in keys:
+        known = next((group for group in kin if _repeated(ours[group[0]], ours[key])), None)
+        if known is None:
+            kin.append([key])
+        else:
+            known.append(key)
+    return (
+        [key for group in kin[::2] for key in group],
+        [key for group in kin[1::2] for key in group],
+    )
+
+
+def _repeated(one: Views, two: Views) -> bool:
+    return any(
+        a.shape == b.shape and abs(cosine(a, b)) >= REPEATED for a, b in zip(one, two, strict=False)
     )
 
 
