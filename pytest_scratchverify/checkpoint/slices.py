@@ -127,8 +127,8 @@ class Inventory:
     """The matrices and vectors of a checkpoint by slot, and what could not be placed.
 
     `unplaced` counts, by component, the parameters of matrices that are compared with nothing:
-    those whose dtype is unknown, those whose place another tensor has taken, and under "" those
-    whose name says nothing. `twice` names the second tensors of one place.
+    of unknown dtype, in a place that another tensor has taken (named in `twice`), and under ""
+    those whose name says nothing.
     """
 
     matrices: Mapping[Slot, Matrix]
@@ -143,10 +143,7 @@ class Inventory:
         return {s: m for s, m in self.matrices.items() if s.component == component.value}
 
     def unplaced_share(self, component: Component) -> float:
-        """Return how much of a component is compared with nothing, whatever is read.
-
-        What has no role may be any component's, and is counted as the text decoder's.
-        """
+        """Return how much is compared with nothing; the nameless counts as the decoder's."""
         nameless = self.unplaced.get("", 0) if component is Component.TEXT_DECODER else 0
         missed = self.unplaced.get(component.value, 0) + nameless
         return missed / max(1, self.parameters.get(component.value, 0) + nameless)

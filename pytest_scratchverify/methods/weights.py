@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from pytest_scratchverify.checkpoint.design import read_designs
-from pytest_scratchverify.checkpoint.slices import common
 from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.architecture import trained_components
@@ -47,6 +46,7 @@ from pytest_scratchverify.methods.weights_power import (
     power_of,
 )
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
+from pytest_scratchverify.methods.weights_unmet import unmet
 from pytest_scratchverify.methods.weights_words import (
     details_of,
     hypothesis_of,
@@ -80,8 +80,6 @@ EFFECTS = {
     Step.ANGLES: "correlation_of_angles",
     Step.ALIGNMENT: "fitted_likeness",
 }
-UNPLACED = 0.01  # of a component's parameters; where more is compared with nothing, none is cleared
-IN_SHAPE = 0.5  # of a component must have the reference's shapes, or be recognisable in any basis
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
 
 
@@ -175,6 +173,11 @@ class Result:
         """Whether anything would have been found."""
         return power_of(self.power) is not None
 
+    @property
+    def sees_any_basis(self) -> bool:
+        """Whether neurons would have been recognised in any basis and width."""
+        return self.power is not None and self.power.any_basis is not None
+
 
 def _power(component: Component, compared: Compared, numbers: WeightsCalibration) -> PowerMeasured:
     return PowerMeasured(
@@ -267,22 +270,9 @@ def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:
         return reused
     if judgement.relation == "unclear" or not compared.aligned_rows:
         return Outcome.INDETERMINATE
-    if compared.sides.ours.inventory.unplaced_share(question.component) > UNPLACED:
-        return Outcome.INDETERMINATE
-    if _out_of_shape(question, compared, result):
+    if unmet(compared.sides, question.component, any_basis=result.sees_any_basis) is not None:
         return Outcome.INDETERMINATE
     return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
-
-
-def _out_of_shape(question: Question, compared: Compared, result: Result) -> bool:
-    """Whether most of a component meets nothing: a neuron of zeros more changes every shape."""
-    component, sides = question.component, compared.sides
-    if component in TABLES or (result.power is not None and result.power.any_basis is not None):
-        return False
-    mine = sides.ours.inventory.of(component)
-    slots = common(mine, sides.theirs.inventory.of(component))
-    met = sum(mine[slot].rows * mine[slot].cols for slot in slots)
-    return met < IN_SHAPE * sides.ours.inventory.parameters.get(component.value, 0)
 
 
 def _pointing(outcome: Outcome, relation: str | None) -> Pointing:
@@ -323,19 +313,10 @@ def _remedy(
         )
     if not all(control.passed is True for control in result.controls):
         return Text("A control of the test itself failed: nothing it says counts in this run.")
-    inventory = compared.sides.ours.inventory
-    share = inventory.unplaced_share(question.component)
-    if result.judgement.relation is None and share > UNPLACED:
-        names = [*inventory.twice, *inventory.unsupported, *inventory.unmapped]
-        return Text(
-            "{share} % of the parameters could be compared with nothing: tensors of unknown name"
-            " or dtype, or two for one place ({first}, ...). Nothing is cleared by the rest.",
-            share=round(100 * share),
-            first=names[0],
-        )
-    if result.judgement.relation is None and _out_of_shape(question, compared, result):
-        return Text("Most matrices have other shapes than the reference's and met nothing: what"
-                    " cannot be laid side by side is not thereby different.")  # fmt: skip
+    if result.judgement.relation is None:
+        missed = unmet(compared.sides, question.component, any_basis=result.sees_any_basis)
+        if missed is not None:
+            return missed
     if result.judgement.relation is None and not result.powered:
         return Text("Too little was read to find anything: raise --depth or the byte budget.")
     return Text("Raise --depth: more layers decide what a few leave open.")

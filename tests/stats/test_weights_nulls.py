@@ -191,3 +191,6 @@ def test_equal_numbers_are_found_whatever_they_are_stored_as():
                             {"a": values.copy(), "b": np.ones((40, 40), np.float32)})  # fmt: skip
     assert (found.statistic, found.n) == (1, 1)  # the constant does not count
     assert is_degenerate(np.ones(8, np.float32))
+    padded = np.zeros((2048, 64), np.float32)  # a table whose first rows stand for no token
+    padded[1200:] = np.random.default_rng(9).standard_normal((848, 64))
+    assert not is_degenerate(padded)
