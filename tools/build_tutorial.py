@@ -39,7 +39,7 @@ from tutorial.shipped import SHIPPED, published_tree
 from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.run import Run
 from pytest_scratchverify.model.wire import run_from_json
-from pytest_scratchverify.report.figures.rendering import figures_of
+from pytest_scratchverify.report.figures.rendering import figures_of, kept
 from tests.running import run_suites
 
 DOCS = ROOT / "docs"
@@ -89,7 +89,7 @@ def drawn_of(run: Run, kind: str, method: str, model: str, reference: str | None
     """Return the finding that a figure of the kind can be drawn of. Raises `LookupError`."""
     for finding in run.findings:
         wanted = (finding.method, finding.model, finding.reference) == (method, model, reference)
-        if wanted and any(figure.kind == kind for figure in figures_of(finding, "en")):
+        if wanted and kind in dict(kept(finding)):
             return finding
     raise LookupError(f"no {kind} of {method}, {model}")
 

@@ -155,7 +155,9 @@ def weights_origin(
         if direction.later == REFERENCE:
             judgement = replace(judgement, relation="shared_ancestry")
     power = None if judgement.relation else _power(component, compared, numbers)
-    return _finding(question, compared, Result(gains, judgement, controls, power, direction))
+    missed = unmet(sides, component, any_basis=power.any_basis is not None) if power else None
+    result = Result(gains, judgement, controls, power, direction, missed)
+    return _finding(question, compared, result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +169,12 @@ class Result:
     controls: tuple[Control, ...]
     power: PowerMeasured | None
     direction: Direction | None = None
+    missed: Text | None = None  # why silence would be worth nothing
 
     @property
     def powered(self) -> bool:
         """Whether anything would have been found."""
         return power_of(self.power) is not None
-
-    @property
-    def sees_any_basis(self) -> bool:
-        """Whether neurons would have been recognised in any basis and width."""
-        return self.power is not None and self.power.any_basis is not None
 
 
 def _power(component: Component, compared: Compared, numbers: WeightsCalibration) -> PowerMeasured:
@@ -270,7 +268,7 @@ def _outcome(question: Question, compared: Compared, result: Result) -> Outcome:
         return reused
     if judgement.relation == "unclear" or not compared.aligned_rows:
         return Outcome.INDETERMINATE
-    if unmet(compared.sides, question.component, any_basis=result.sees_any_basis) is not None:
+    if result.missed is not None:
         return Outcome.INDETERMINATE
     return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
 
@@ -313,10 +311,8 @@ def _remedy(
         )
     if not all(control.passed is True for control in result.controls):
         return Text("A control of the test itself failed: nothing it says counts in this run.")
-    if result.judgement.relation is None:
-        missed = unmet(compared.sides, question.component, any_basis=result.sees_any_basis)
-        if missed is not None:
-            return missed
+    if result.missed is not None:
+        return result.missed
     if result.judgement.relation is None and not result.powered:
         return Text("Too little was read to find anything: raise --depth or the byte budget.")
     return Text("Raise --depth: more layers decide what a few leave open.")

@@ -30,6 +30,7 @@ from pytest_scratchverify.errors import Unavailable
 from pytest_scratchverify.hub.store import ArtifactStore
 from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights_compare import Effort, total_budget
+from pytest_scratchverify.methods.weights_measure import channel_pvalue
 from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger
 from pytest_scratchverify.model.builtins import Json
 from pytest_scratchverify.model.component import Component
@@ -277,8 +278,7 @@ def _strangers(
         i: p
         for i, result in results.items()
         if result is not None
-        and (p := min(1.0, len(asked) * max(result.pvalue, min(1e-4, result.exact_pvalue))))
-        <= numbers.alpha
+        and (p := min(1.0, len(asked) * channel_pvalue(result))) <= numbers.alpha
     }
 
 

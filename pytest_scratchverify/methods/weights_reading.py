@@ -28,6 +28,31 @@ BATCH_BYTES = 48 * 2**20
 KEPT_BYTES = 96 * 2**20  # raw bytes kept per model, for its next reference or component
 
 _kept: WeakKeyDictionary[ArtifactStore, dict[tuple[str, int, int], bytes]] = WeakKeyDictionary()
+_taken: WeakKeyDictionary[ArtifactStore, _Taken] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a checkpoint's headers say, sorted once: a second for the tensors of A.X-K1."""
+
+    index_record: ArtifactRecord
+    inventory: Inventory
+    questions: tuple[TensorInfo, ...]
+    total_bytes: int
+
+
+def _take(store: ArtifactStore) -> _Taken:
+    index = store.tensor_index()
+    opened = open_packed(store, index.value)
+    found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
+    unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
+    return _Taken(
+        replace(index.record, bytes_read=index.record.bytes_read + opened.bytes_read),
+        replace(found, unsupported=tuple(unsupported)),
+        opened.questions,
+        # Whole files, because their headers are read too.
+        index.record.bytes_total or index.value.total_bytes,
+    )
 
 
 @dataclass(slots=True)
@@ -62,17 +87,9 @@ class Checkpoint:
 
     def __init__(self, store: ArtifactStore) -> None:
         self.store = store
-        index = store.tensor_index()
-        opened = open_packed(store, index.value)
-        self.index_record = replace(
-            index.record, bytes_read=index.record.bytes_read + opened.bytes_read
-        )
-        found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
-        unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
-        self.inventory: Inventory = replace(found, unsupported=tuple(unsupported))
-        self.questions = opened.questions
-        # Whole files, because their headers are read too.
-        self.total_bytes = index.record.bytes_total or index.value.total_bytes
+        taken = _taken.get(store) or _taken.setdefault(store, _take(store))
+        self.index_record, self.inventory = taken.index_record, taken.inventory
+        self.questions, self.total_bytes = taken.questions, taken.total_bytes
 
     @cached_property
     def components(self) -> tuple[Component, ...]:

@@ -105,16 +105,20 @@ def _other(language: str, name: str) -> str:
     return f"[{label}]({relpath(FOLDERS[there] / name, FOLDERS[language])})"
 
 
+def _opening(title: str, name: str, language: str) -> Iterator[str]:
+    yield f"# {title}"
+    yield ""
+    yield _other(language, name)
+    yield ""
+
+
 def _of(material: Material, section: str) -> list[Question]:
     return [q for q in material.questions if q.section == section and q.answered]
 
 
 def _index(material: Material, language: str) -> Iterator[str]:
     say = partial(word, language=language)
-    yield f"# {say('Tutorial')}"
-    yield ""
-    yield _other(language, "index.md")
-    yield ""
+    yield from _opening(say("Tutorial"), "index.md", language)
     yield say(next(text for text in WORDS["ko"] if text.startswith("Questions that")))
     yield ""
     yield f"## {say('Ways of reading')}"
@@ -141,10 +145,7 @@ def _index(material: Material, language: str) -> Iterator[str]:
 
 def _unanswered(material: Material, language: str) -> Iterator[str]:
     say = partial(word, language=language)
-    yield f"# {say('Unanswered questions')}"
-    yield ""
-    yield _other(language, "unanswered.md")
-    yield ""
+    yield from _opening(say("Unanswered questions"), "unanswered.md", language)
     yield say(next(text for text in WORDS["ko"] if text.startswith("Open questions")))
     yield ""
     waiting = [question for question in material.questions if not question.answered]
@@ -164,10 +165,7 @@ def _unanswered(material: Material, language: str) -> Iterator[str]:
 
 
 def _section(material: Material, section: Section, language: str) -> Iterator[str]:
-    yield f"# {section.titles[language]}"
-    yield ""
-    yield _other(language, f"{section.slug}.md")
-    yield ""
+    yield from _opening(section.titles[language], f"{section.slug}.md", language)
     for question in _of(material, section.slug):
         yield f"## {heading(question, language)}"
         yield ""
