@@ -27,7 +27,7 @@ from pytest_scratchverify.report.figures import (
     run_figures,
     shared_figures,
 )
-from pytest_scratchverify.report.figures.lineage import lineage_of
+from pytest_scratchverify.report.figures.lineage import Lineage, lineage_of
 from pytest_scratchverify.report.figures.rendering import kept
 from pytest_scratchverify.report.language import NAMES, translate
 
@@ -65,13 +65,15 @@ def render_html(run: Run, language: str) -> str:
     Where the words alone would make the page too large, it is in `language` only and says so.
     """
     languages = [language, *(name for name in NAMES if name != language)]
-    bare = _page(run, languages, Pictures())
+    lineage = lineage_of(run.findings) if len(run.models) > 1 else None
+    bare = _page(run, languages, lineage, Pictures())
     if len(bare.encode()) > PAGE_BYTES:
         languages = [language]
-        bare = _page(run, languages, Pictures())
+        bare = _page(run, languages, lineage, Pictures())
     if not available():
         return bare
-    return _page(run, languages, _pictures(run, languages, PAGE_BYTES - len(bare.encode())))
+    room = PAGE_BYTES - len(bare.encode())
+    return _page(run, languages, lineage, _pictures(run, languages, lineage, room))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,10 @@ class Pictures:
         return {m: [figure[language] for figure in found] for m, found in self.drawn.items()}
 
 
-def _page(run: Run, languages: Sequence[str], pictures: Pictures) -> str:
+def _page(run: Run, languages: Sequence[str], lineage: Lineage | None, pictures: Pictures) -> str:
     from markupsafe import Markup  # noqa: PLC0415 - jinja2's own
 
     drawable = any(True for finding in run.findings for _ in kept(finding))
-    lineage = lineage_of(run.findings) if len(run.models) > 1 else None
     body = _environment().get_template("body.html.j2")
     halves = []
     for language in languages:
@@ -130,12 +131,12 @@ def _script() -> str:
     return (TEMPLATES / "sort.js").read_text("utf-8")
 
 
-def _pictures(run: Run, languages: Sequence[str], room: int) -> Pictures:
+def _pictures(run: Run, languages: Sequence[str], lineage: Lineage | None, room: int) -> Pictures:
     """Draw the figures of every model, as long as there is room; count the others."""
     shapes: list[str] = []
     drawn: dict[str, list[Mapping[str, Rendered]]] = {}
     left_out = 0
-    of_all = run_figures(run.findings, languages) if len(run.models) > 1 else []
+    of_all = run_figures(lineage, languages) if lineage else []
     for figure in of_all:
         shapes.append(figure.shapes)
         room -= _cost(figure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from pytest_scratchverify.model.component import Component
 from pytest_scratchverify.model.evidence import Finding
 from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
-from pytest_scratchverify.report.figures.lineage import lineage_of
+from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.sources import picked
 from pytest_scratchverify.report.figures.style import RC, finished, parted
@@ -81,11 +81,10 @@ def shared_figures(finding: Finding, languages: Sequence[str]) -> Iterator[Share
             yield Shared(drawn.shapes, own)
 
 
-def run_figures(findings: Iterable[Finding], languages: Sequence[str]) -> list[Shared]:
-    """Draw the figures of all models of a run, where every pair of them was compared."""
-    found = lineage_of(findings)
+def run_figures(found: Lineage, languages: Sequence[str]) -> list[Shared]:
+    """Draw the figures of all models of a run, of which every pair was compared."""
     figures = []
-    for kind, data in found.figures.items() if found else ():
+    for kind, data in found.figures.items():
         drawn = draw_shared(kind, data, languages, "run")
         if drawn is not None:
             own = {at: _of_run(kind, at, words) for at, words in drawn.own.items()}
