@@ -4,7 +4,7 @@ An installed plugin must not claim `--model` in foreign projects; a project that
 command line may. pytest accepts new options only from plugins and the root conftest.
 """
 
-from pytest_scratchverify.options import add_options
+from pytest_scratchverify.plugin.options import add_options
 
 pytest_plugins = ["pytester"]
 

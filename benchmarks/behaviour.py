@@ -17,11 +17,12 @@ from scipy import stats
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.behaviour import Kind, features, shipped_probes
-from pytest_scratchverify.behaviour.answers import read_answers
-from pytest_scratchverify.methods.behaviour_agreement import _openings
-from pytest_scratchverify.methods.behaviour_words import chosen
-from pytest_scratchverify.stats.round_robin import excess, share_equal, sign_test
+from pytest_scratchverify.methods.behaviour import features
+from pytest_scratchverify.methods.behaviour.agreement import _openings
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
+from pytest_scratchverify.methods.behaviour.thresholds import chosen
+from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal, sign_test
 
 STRANGERS = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
 KIN = (("s0-lora", "s0"), ("s0-int4", "s0"), ("s0-finetune", "s0"), ("w0-finetune", "w0"),

@@ -31,19 +31,19 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_basis import compare_in_any_basis
-from pytest_scratchverify.methods.weights_merge import weights_merge
-from pytest_scratchverify.methods.weights_power import diluted
-from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Finding, Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
-from pytest_scratchverify.stats.anchored_matching import disguised
-from pytest_scratchverify.stats.anchored_search import anchored_match
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Finding, Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.any_basis import compare_in_any_basis
+from pytest_scratchverify.methods.weights.merge import weights_merge
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.power import diluted
+from pytest_scratchverify.stats.weights.anchored_matching import disguised
+from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.tensors.reading import Checkpoint, Sides
 from tests.zoo import packing
 
 STRANGERS = ("s1", "w1", "moe1")

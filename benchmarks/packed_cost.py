@@ -18,13 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, PREFIX
 from pytest_scratchverify.checkpoint.formats.recognise import questions, unpack
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
-from pytest_scratchverify.checkpoint.slices import (
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.tensors.slices import (
     BUDGETS,
     component_budget,
     plan_component,
     take_inventory,
 )
-from pytest_scratchverify.model.component import Component
 
 HIDDEN, INNER, LAYERS, VOCABULARY, KEYS = 4096, 14336, 32, 128_256, 1024
 HEADERS = 40_000  # bytes

@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pytest_scratchverify.methods.tokenizer import nearest_ancestor, rank_order
+from pytest_scratchverify.methods.tokenizer.relation import load_calibration
 from pytest_scratchverify.tokenizer.compare import compare
 from pytest_scratchverify.tokenizer.read import read_tokenizer
-from pytest_scratchverify.tokenizer.relation import load_calibration
 from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
 from tests.artifacts.registry import tokenizer_path

@@ -19,10 +19,10 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from pytest_scratchverify.core.evidence import Direction
 from pytest_scratchverify.methods import training_log as methods
-from pytest_scratchverify.model.evidence import Direction
-from pytest_scratchverify.stats.trend_residuals import noise_level
-from pytest_scratchverify.training_log import TrainingLog, read_training_log
+from pytest_scratchverify.methods.training_log.readers import TrainingLog, read_training_log
+from pytest_scratchverify.stats.training_log.trend_residuals import noise_level
 
 LOGS = ROOT / "tests" / "training_log" / "logs"
 LIMITS = methods.Limits.from_json(

@@ -25,15 +25,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_compare import Effort, compare
-from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.compare import Effort, compare
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.tensors.reading import Checkpoint, Sides
 from tests.hub.server import LoopbackHub
 from tests.weights.giant import dense, giant
 from tools.calibrate_weights import relation

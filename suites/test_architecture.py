@@ -2,9 +2,13 @@
 
 import pytest
 
-from pytest_scratchverify.methods.architecture import Calibration, core_fields, nearest_design
-from pytest_scratchverify.methods.design_claims import claim_holds
-from pytest_scratchverify.methods.parameter_totals import (
+from pytest_scratchverify.methods.architecture.claims import claim_holds
+from pytest_scratchverify.methods.architecture.design import (
+    Calibration,
+    core_fields,
+    nearest_design,
+)
+from pytest_scratchverify.methods.architecture.parameters import (
     declared_parameters,
     parameter_count,
     stored_parameters,

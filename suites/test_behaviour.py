@@ -2,11 +2,11 @@
 
 import pytest
 
-from pytest_scratchverify._answers import RunAnswers, record_of
-from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods import behaviour as methods
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.plugin.answers import RunAnswers, record_of
 
 pytestmark = pytest.mark.behaviour
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pytest_scratchverify.methods import checkpoint_trajectory as methods
-from pytest_scratchverify.methods.training_log import Limits
+from pytest_scratchverify.methods.training_log import checkpoints as methods
+from pytest_scratchverify.methods.training_log.loss_curve import Limits
 
 pytestmark = pytest.mark.training_log
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.training_log
 @pytest.fixture(scope="session")
 def walk(snapshots, artifacts, reading):
     """Read the same slices of a model's checkpoints; None where it has fewer than two."""
-    from pytest_scratchverify.methods.checkpoint_reading import read_walk  # noqa: PLC0415 - numpy
+    from pytest_scratchverify.methods.training_log.checkpoint_reading import read_walk  # noqa: PLC0415 - numpy
 
     walks = {}
 

@@ -3,8 +3,8 @@
 import pytest
 
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.methods.weights_layernorm import norm_control
-from pytest_scratchverify.methods.weights_published import published_norms
+from pytest_scratchverify.methods.weights.norm_gains import norm_control
+from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 
 pytestmark = pytest.mark.weights
 

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.methods import tokenizer
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import ArtifactRecord
+from pytest_scratchverify.methods.tokenizer.relation import Calibration
 from pytest_scratchverify.tokenizer.open import open_tokenizer
-from pytest_scratchverify.tokenizer.relation import Calibration
 
 pytestmark = pytest.mark.tokenizer
 

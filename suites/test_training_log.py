@@ -2,12 +2,12 @@
 
 import pytest
 
-from pytest_scratchverify import options
-from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods import training_log as methods
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.methods.training_log_compute import batch_tokens
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.methods.training_log.compute import batch_tokens
+from pytest_scratchverify.plugin import options
 
 pytestmark = pytest.mark.training_log
 
@@ -21,7 +21,7 @@ def limits(calibration):
 @pytest.fixture(scope="session")
 def training_log(artifacts, scratch_session):
     """Read a model's log: the one of --training-log, or one found in its repository."""
-    from pytest_scratchverify.training_log.locate import locate_log  # noqa: PLC0415 - numpy
+    from pytest_scratchverify.methods.training_log.readers.locate import locate_log  # noqa: PLC0415 - numpy
 
     given = options.value(scratch_session.config, "training-log")
     only = scratch_session.models[0].name if len(scratch_session.models) == 1 else None

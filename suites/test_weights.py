@@ -3,10 +3,10 @@
 import pytest
 
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.methods.shard_digests import shard_digests
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_compare import Effort
-from pytest_scratchverify.methods.weights_merge import weights_merge
+from pytest_scratchverify.methods.weights.compare import Effort
+from pytest_scratchverify.methods.weights.file_digests import shard_digests
+from pytest_scratchverify.methods.weights.merge import weights_merge
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 
 pytestmark = pytest.mark.weights
 

@@ -15,26 +15,28 @@ from tests.running import ROOT
 PACKAGE = ROOT / "pytest_scratchverify"
 # From the bottom to the top; a layer may import itself and what stands before it.
 LAYERS = [
-    "model",
-    "errors",
+    "core",
     "stats",
+    "verdict",
     "checkpoint",
-    "hub",
     "tokenizer",
-    "training_log",
-    "behaviour",
+    "stores",
+    "tensors",
     "catalog",
     "methods",
     "report",
+    "plugin",
+    "cli",
+    "api",
 ]
-PLUGIN_LAYER = len(LAYERS)
+PLUGIN_LAYER = LAYERS.index("plugin")
 
 
 def layer_of(module: str) -> int:
     parts = module.split(".")
     if len(parts) > 1 and parts[1] in LAYERS:
         return LAYERS.index(parts[1])
-    return PLUGIN_LAYER
+    return len(LAYERS)
 
 
 def imports(path: Path) -> list[str]:
@@ -55,9 +57,12 @@ def test_nothing_imports_upwards(path):
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     here = layer_of(name)
     for module in imports(path):
-        if module.startswith("pytest_scratchverify.") and module != "pytest_scratchverify.errors":
+        if (
+            module.startswith("pytest_scratchverify.")
+            and module != "pytest_scratchverify.core.errors"
+        ):
             allowed = layer_of(module) <= here
-            if name.startswith("pytest_scratchverify.model.") and module.endswith(".errors"):
+            if name.startswith("pytest_scratchverify.core.") and module.endswith(".errors"):
                 allowed = True
             assert allowed, f"{name} imports {module}"
         top = module.split(".")[0]

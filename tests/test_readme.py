@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pytest_scratchverify.catalog.entries import shipped_catalogue
-from pytest_scratchverify.options import OPTIONS
+from pytest_scratchverify.plugin.options import OPTIONS
 from tests.running import ROOT, run_suites
 
 READMES = {"README.md": "en", "README.ko.md": "ko"}
@@ -52,7 +52,7 @@ def test_the_example_workflow_uses_options_that_exist():
     text = (ROOT / "docs" / "examples" / "github-verdict.yml").read_text("utf-8")
     run = re.search(r"scratchverify run .*?\n +- if", text, re.DOTALL)[0]
     assert set(re.findall(r"--([a-z-]+)", run)) <= {option.name for option in OPTIONS}
-    reading = (ROOT / "pytest_scratchverify" / "cli_reading.py").read_text("utf-8")
+    reading = (ROOT / "pytest_scratchverify" / "cli/saved_runs.py").read_text("utf-8")
     for line in re.findall(r"scratchverify (?:render|diff) .*", text):
         for option in re.findall(r"--([a-z-]+)", line):
             assert f'"--{option}"' in reading or f'"{option}"' in reading

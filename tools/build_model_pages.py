@@ -25,14 +25,11 @@ from model_page_words import ENGLISH, KOREAN
 from pytest_scratchverify.catalog.claims import Claim, shipped_claims
 from pytest_scratchverify.catalog.entries import DATA, Entry, shipped_catalogue
 from pytest_scratchverify.checkpoint.design import Tower
-from pytest_scratchverify.methods.parameter_totals import amount
-from pytest_scratchverify.model.evidence import Finding, Outcome
-from pytest_scratchverify.model.matrix_file import read_matrix
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.spec import ModelSpec
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import ModelVerdict
-from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.core.evidence import Finding, Outcome
+from pytest_scratchverify.core.matrix_file import read_matrix
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.architecture.parameters import amount
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
@@ -41,6 +38,9 @@ from pytest_scratchverify.report.wording import (
     RESULT_MEANING,
     would_decide,
 )
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.serialization import run_from_json
+from pytest_scratchverify.verdict.verdict import ModelVerdict
 from tests.running import run_suites
 
 PAGES = {

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-TARGET = Path(__file__).parent.parent / "pytest_scratchverify/behaviour/probes/continuation.jsonl"
+TARGET = (
+    Path(__file__).parent.parent
+    / "pytest_scratchverify/methods/behaviour/asking/probes/continuation.jsonl"
+)
 CODE, ENGLISH, KOREAN = 700, 200, 100
 HEAD = {
     "schema": "scratchverify/probes/1",

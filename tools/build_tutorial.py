@@ -36,10 +36,10 @@ from tutorial.questions import (
 from tutorial.runs import RUNS, Asked
 from tutorial.shipped import SHIPPED, published_tree
 
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.report.figures.rendering import figures_of, kept
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.running import run_suites
 
 DOCS = ROOT / "docs"

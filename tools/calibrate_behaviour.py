@@ -18,13 +18,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.behaviour import Kind, features, grading, shipped_probes
-from pytest_scratchverify.behaviour.answers import read_answers
-from pytest_scratchverify.methods.behaviour_agreement import _openings
-from pytest_scratchverify.methods.behaviour_manner import distances, embedded
-from pytest_scratchverify.methods.behaviour_words import chosen
-from pytest_scratchverify.stats.probe_dependence import concentration
-from pytest_scratchverify.stats.round_robin import excess, share_equal
+from pytest_scratchverify.methods.behaviour import features, grading
+from pytest_scratchverify.methods.behaviour.agreement import _openings
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
+from pytest_scratchverify.methods.behaviour.style import distances, embedded
+from pytest_scratchverify.methods.behaviour.thresholds import chosen
+from pytest_scratchverify.stats.behaviour.probe_dependence import concentration
+from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal
 
 ANSWERS = ROOT / "tests" / "behaviour" / "answers"
 TARGET = ROOT / "suites" / "calibration" / "behaviour.json"

@@ -23,10 +23,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.stats.rank_order import NeighbourOrder, concordance_pvalue
+from pytest_scratchverify.methods.tokenizer.relation import SCHEMA
+from pytest_scratchverify.stats.tokenizer.rank_order import NeighbourOrder, concordance_pvalue
 from pytest_scratchverify.tokenizer.compare import SAMPLE, Comparison, compare
 from pytest_scratchverify.tokenizer.read import read_tokenizer
-from pytest_scratchverify.tokenizer.relation import SCHEMA
 from pytest_scratchverify.tokenizer.sketch import SHIPPED, add_sketch
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
 from tests.artifacts.registry import TOKENIZERS, tokenizer_path

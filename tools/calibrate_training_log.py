@@ -21,14 +21,14 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.stats.loss_curve import first_loss, power_law
-from pytest_scratchverify.stats.rate_schedule import rate_schedule
-from pytest_scratchverify.stats.trend_residuals import (
+from pytest_scratchverify.methods.training_log.readers import TrainingLog, read_training_log
+from pytest_scratchverify.stats.training_log.loss_curve import first_loss, power_law
+from pytest_scratchverify.stats.training_log.rate_schedule import rate_schedule
+from pytest_scratchverify.stats.training_log.trend_residuals import (
     noise_change,
     noise_level,
     residual_correlation,
 )
-from pytest_scratchverify.training_log import TrainingLog, read_training_log
 
 LOGS = ROOT / "tests" / "training_log" / "logs"
 TARGET = ROOT / "suites" / "calibration" / "training_log.json"

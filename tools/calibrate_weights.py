@@ -23,16 +23,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_scratchverify.checkpoint.control_slices import save_control_slices
-from pytest_scratchverify.checkpoint.slices import Block
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights_basis import compare_angles, groups_of
-from pytest_scratchverify.methods.weights_compare import Compared, Effort, compare
-from pytest_scratchverify.methods.weights_controls import COMPOSITE, DENSE, MIXTURE
-from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger, Sides
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.methods.weights.any_basis import compare_angles, groups_of
+from pytest_scratchverify.methods.weights.compare import Compared, Effort, compare
+from pytest_scratchverify.methods.weights.controls import COMPOSITE, DENSE, MIXTURE
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.tensors.control_slices import save_control_slices
+from pytest_scratchverify.tensors.reading import Checkpoint, Ledger, Sides
+from pytest_scratchverify.tensors.slices import Block
 
 # Trained descendants: what training leaves, as opposed to noise that we add.
 TRAINED = ("finetune", "lora", "cpt_short", "cpt_long")

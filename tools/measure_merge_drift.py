@@ -25,7 +25,7 @@ import zoo
 from build_disguises import STEPS, network, read
 from zoo.data import tokenizer
 
-from pytest_scratchverify.stats.rows_left_alone import rows_left_alone
+from pytest_scratchverify.stats.weights.untouched_rows import rows_left_alone
 from tests.zoo import disguises as d
 
 TABLE = "model.embed_tokens.weight"

@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import serve_zoo
 
-from pytest_scratchverify.behaviour.answers import from_line
-from pytest_scratchverify.behaviour.ask import ask_missing
-from pytest_scratchverify.behaviour.endpoint import Endpoint
-from pytest_scratchverify.behaviour.probes import Kind, shipped_probes
-from pytest_scratchverify.behaviour.request import request_for
+from pytest_scratchverify.methods.behaviour.asking.answers import from_line
+from pytest_scratchverify.methods.behaviour.asking.ask import ask_missing
+from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
+from pytest_scratchverify.methods.behaviour.asking.probes import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.request import request_for
 
 FULL = ("s0", "s0-finetune")
 WORK = serve_zoo.ROOT / ".artifacts" / "answers"

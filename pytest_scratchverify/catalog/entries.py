@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scratchverify.checkpoint.design import Design, Tower, read_designs
-from pytest_scratchverify.model.builtins import Json
+from pytest_scratchverify.core.json_values import Json
 
 DATA = Path(__file__).parent / "data"
 # Later files override earlier ones: what was read first-hand beats what was published.

@@ -8,7 +8,7 @@ from typing import Final
 
 from pytest_scratchverify.catalog.entries import Catalogue, Entry
 from pytest_scratchverify.checkpoint.design import ABSENT, FIELDS, Design, Kind, Tower, Value
-from pytest_scratchverify.stats.gower import GowerResult, gower_distance
+from pytest_scratchverify.stats.architecture.gower import GowerResult, gower_distance
 
 # The public project's two "5 of 5" rules (its docs/03 and its wiki).
 CORE_FIELDS: Final = (

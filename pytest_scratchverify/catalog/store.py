@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pytest_scratchverify.catalog.entries import Entry, shipped_catalogue
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.opening import NoStore
-from pytest_scratchverify.hub.store import Artifact
-from pytest_scratchverify.model.builtins import Json
-from pytest_scratchverify.model.evidence import ArtifactRecord, Source
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord, Source
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.opening import NoStore
+from pytest_scratchverify.stores.store import Artifact
 
 
 class CatalogueStore(NoStore):

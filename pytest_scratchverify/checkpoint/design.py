@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from pytest_scratchverify.model.builtins import Json
+from pytest_scratchverify.core.json_values import Json
 
 Value = bool | int | float | str
 ABSENT: Final = "absent"  # the concept does not apply, which is not the same as unknown

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.core.component import Component
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ one; its absence proves nothing, so these tests never clear a component.
 
 from __future__ import annotations
 
-from pytest_scratchverify.errors import Unavailable
-from pytest_scratchverify.hub.store import Artifact, ArtifactStore, ModelCard
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Direction, Finding, Level, Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}
 

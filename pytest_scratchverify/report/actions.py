@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import Result
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.headline import RESULT_WORDS, judged_first
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.verdict import Result
 
 ANNOTATIONS = 10  # GitHub shows no more of a kind per step
 SUMMARY_BYTES = 1_000_000  # GitHub takes a mebibyte per step

@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from html import escape
 
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import Result
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.headline import judged_first
 from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.verdict import Result
 
 # Dark enough for white text: a contrast of 4.5 and more.
 COLOURS = {Result.PASS: "#14713d", Result.FAIL: "#b3261e", Result.UNDETERMINED: "#8a5a00"}

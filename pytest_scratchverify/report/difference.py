@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import isclose
 
-from pytest_scratchverify.model.evidence import Finding, Statistic
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict
+from pytest_scratchverify.core.evidence import Finding, Statistic
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.wording import COMPONENT_NAMES, OUTCOME_WORDS
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
 
 TOLERANCE = 1e-6  # relative; another version of numpy may round the last digits otherwise
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pytest_scratchverify.model.evidence import Finding, Level, Outcome
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.evidence import Finding, Level, Outcome
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.wording import COMPONENT_NAMES, OUTCOME_WORDS
 
 OUTCOME_MEANING: Mapping[Outcome, Text] = {

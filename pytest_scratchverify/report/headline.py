@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import ArtifactRecord, Direction, Finding, Outcome
-from pytest_scratchverify.model.run import LISTING, Run, records_of
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import ArtifactRecord, Direction, Finding, Outcome
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.wording import COMPONENT_NAMES, reasons, strongest
+from pytest_scratchverify.verdict.run import LISTING, Run, records_of
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
 
 RESULT_WORDS: Mapping[Result, Text] = {
     Result.PASS: Text("The claim is not contradicted"),

@@ -16,9 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report import headline, wording
 from pytest_scratchverify.report.figures import (
     Rendered,
@@ -30,6 +29,7 @@ from pytest_scratchverify.report.figures import (
 from pytest_scratchverify.report.figures.lineage import Lineage, lineage_of
 from pytest_scratchverify.report.figures.rendering import kept
 from pytest_scratchverify.report.language import NAMES, translate
+from pytest_scratchverify.verdict.run import Run
 
 PAGE_BYTES = 1_950_000  # a page stays below two megabytes
 TEMPLATES = Path(__file__).parent / "templates"

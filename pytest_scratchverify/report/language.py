@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.particles import particles
 
 NAMES = {"en": "English", "ko": "한국어"}  # each as its own readers write it

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict
+from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
@@ -19,6 +17,8 @@ from pytest_scratchverify.report.wording import (
     reasons,
     would_decide,
 )
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
 
 
 def render_markdown(run: Run, language: str) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pytest_scratchverify.model.evidence import Finding, Outcome
-from pytest_scratchverify.model.run import Run
+from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.verdict.run import Run
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -6,9 +6,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator
 
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import ModelVerdict, Result, Verdict
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
@@ -20,6 +18,8 @@ from pytest_scratchverify.report.wording import (
     strongest,
     would_decide,
 )
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.verdict import ModelVerdict, Result, Verdict
 
 Line = tuple[str, dict[str, bool]]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Finding, Level, Outcome, Source
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Source
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
 
 MEANING: Mapping[Verdict, Text] = {
     Verdict.REUSED_VERBATIM: Text(

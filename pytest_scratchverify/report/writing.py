@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pytest_scratchverify.model.run import Run
-from pytest_scratchverify.model.wire import run_to_json
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.sarif import render_sarif
+from pytest_scratchverify.verdict.run import Run
+from pytest_scratchverify.verdict.serialization import run_to_json
 
 
 def render_json(run: Run, _language: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_scratchverify.stats.rank_order import (
+from pytest_scratchverify.stats.tokenizer.rank_order import (
     NeighbourOrder,
     Offset,
     id_offset,

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pytest_scratchverify.stats.script_profile import (
+from pytest_scratchverify.stats.tokenizer.script_profile import (
     is_hangul,
     script_shares,
     tokens_per_syllable,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
 
 MAX_BYTES = 256 * 2**20
 MAX_TOKENS = 4_000_000

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.model.evidence import ArtifactRecord, Source
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord, Source
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.tokenizer.compare import Vocabulary
 from pytest_scratchverify.tokenizer.read import FILES, read_tokenizer
 from pytest_scratchverify.tokenizer.sketch import sketch_for

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.tokenizer.limits import malformed, read_bytes, read_json
 from pytest_scratchverify.tokenizer.read_gguf import MAGIC, read_gguf
 from pytest_scratchverify.tokenizer.read_json import (

@@ -11,8 +11,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.tokenizer import alphabet
 from pytest_scratchverify.tokenizer.limits import (
     MAX_HEADER,

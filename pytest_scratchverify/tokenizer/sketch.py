@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.errors import ScratchError
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.tokenizer.keys import KEY_BYTES, Keys
 from pytest_scratchverify.tokenizer.korean import korean_cost, script_profile
 from pytest_scratchverify.tokenizer.placeholders import is_placeholder

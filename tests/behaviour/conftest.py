@@ -5,8 +5,8 @@ from functools import cache
 
 import pytest
 
-from pytest_scratchverify.behaviour.answers import read_answers
-from pytest_scratchverify.methods.behaviour_words import Limits, Panel
+from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
+from pytest_scratchverify.methods.behaviour.thresholds import Limits, Panel
 from tests.running import ROOT
 
 RECORDED = ROOT / "tests" / "behaviour" / "answers"

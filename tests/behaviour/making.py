@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_scratchverify.behaviour import Kind, shipped_probes
-from pytest_scratchverify.behaviour.answers import Answer, Answers
-from pytest_scratchverify.behaviour.request import request_for
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import Answer, Answers
+from pytest_scratchverify.methods.behaviour.asking.request import request_for
 
 RIGHT = {p.id: p for p in shipped_probes() if p.kind is Kind.KNOWLEDGE}
 

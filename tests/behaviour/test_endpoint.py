@@ -9,13 +9,18 @@ import time
 
 import pytest
 
-from pytest_scratchverify.behaviour import Kind, shipped_probes
-from pytest_scratchverify.behaviour.answers import Answer, collect, from_line, read_answers
-from pytest_scratchverify.behaviour.ask import GIVE_UP_AFTER, ask_missing
-from pytest_scratchverify.behaviour.endpoint import KEY_VARIABLE, Client, Endpoint
-from pytest_scratchverify.behaviour.locate import given_answers, shown_entry
-from pytest_scratchverify.behaviour.request import request_for
-from pytest_scratchverify.errors import Reason, ScratchError, Unavailable
+from pytest_scratchverify.core.errors import Reason, ScratchError, Unavailable
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import (
+    Answer,
+    collect,
+    from_line,
+    read_answers,
+)
+from pytest_scratchverify.methods.behaviour.asking.ask import GIVE_UP_AFTER, ask_missing
+from pytest_scratchverify.methods.behaviour.asking.endpoint import KEY_VARIABLE, Client, Endpoint
+from pytest_scratchverify.methods.behaviour.asking.locate import given_answers, shown_entry
+from pytest_scratchverify.methods.behaviour.asking.request import request_for
 from tests.behaviour.server import BadServer
 
 PROBES = tuple(p for p in shipped_probes() if p.kind is Kind.CONTINUATION)[:40]
@@ -244,7 +249,7 @@ def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, limits):
 
 
 def test_answers_are_kept_by_address_and_model_where_no_file_is_named():
-    from pytest_scratchverify._answers import kept_path
+    from pytest_scratchverify.plugin.answers import kept_path
 
     paths = {
         kept_path(Endpoint(url=url, model=model, api=api))

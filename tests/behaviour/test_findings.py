@@ -7,14 +7,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pytest_scratchverify.behaviour import Kind, shipped_probes
-from pytest_scratchverify.behaviour.answers import Answers
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import behaviour as methods
-from pytest_scratchverify.methods.behaviour_words import Panel
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Direction, Level, Outcome
-from pytest_scratchverify.model.fold import Plan, fold
-from pytest_scratchverify.model.verdict import Verdict
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import Answers
+from pytest_scratchverify.methods.behaviour.thresholds import Panel
+from pytest_scratchverify.verdict.fold import Plan, fold
+from pytest_scratchverify.verdict.verdict import Verdict
 from tests.behaviour import making
 from tests.behaviour.conftest import STRANGERS, panel, recorded
 

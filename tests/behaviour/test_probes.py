@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
-from pytest_scratchverify.behaviour import Kind, shipped_probes
-from pytest_scratchverify.behaviour.answers import Answer
-from pytest_scratchverify.behaviour.claims import claimed, own_vendors, vendors
-from pytest_scratchverify.behaviour.features import letter_groups, manner, opening
-from pytest_scratchverify.behaviour.grading import first_sentence, is_refusal, is_right
-from pytest_scratchverify.behaviour.probes import FOLDER, read_probes
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import Answer
+from pytest_scratchverify.methods.behaviour.asking.probes import FOLDER, read_probes
+from pytest_scratchverify.methods.behaviour.claims import claimed, own_vendors, vendors
+from pytest_scratchverify.methods.behaviour.features import letter_groups, manner, opening
+from pytest_scratchverify.methods.behaviour.grading import first_sentence, is_refusal, is_right
 from tests.behaviour.making import right_answer
 
 PROBES = shipped_probes()

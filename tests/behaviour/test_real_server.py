@@ -13,8 +13,8 @@ import sys
 
 import pytest
 
-from pytest_scratchverify.behaviour import Kind, shipped_probes
-from pytest_scratchverify.behaviour.answers import read_answers
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from tests.behaviour.conftest import RECORDED, recorded
 from tests.running import CLOSED_PORT, ROOT
 
@@ -92,8 +92,8 @@ def test_a_fine_tune_is_told_from_an_independent_model(server, tmp_path):
 
 
 def test_the_chat_interface_answers_too(server, tmp_path):
-    from pytest_scratchverify.behaviour.ask import ask_missing
-    from pytest_scratchverify.behaviour.endpoint import Endpoint
+    from pytest_scratchverify.methods.behaviour.asking.ask import ask_missing
+    from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
 
     where = Endpoint(url=server, model=str(serve_zoo.SERVED / "s1"), api="chat")
     probes = [p for p in shipped_probes() if p.kind is Kind.CONTINUATION][:20]
@@ -101,9 +101,9 @@ def test_the_chat_interface_answers_too(server, tmp_path):
 
 
 def test_a_model_that_is_not_served_is_unavailable(server, tmp_path):
-    from pytest_scratchverify.behaviour.ask import ask_missing
-    from pytest_scratchverify.behaviour.endpoint import Endpoint
-    from pytest_scratchverify.errors import Unavailable
+    from pytest_scratchverify.core.errors import Unavailable
+    from pytest_scratchverify.methods.behaviour.asking.ask import ask_missing
+    from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
 
     where = Endpoint(url=server, model="nobody/nothing", api="completions", retries=0)
     with pytest.raises(Unavailable, match="answered nothing"):

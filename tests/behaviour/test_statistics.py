@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_scratchverify.behaviour import Kind, features, shipped_probes
-from pytest_scratchverify.methods.behaviour_agreement import _openings
-from pytest_scratchverify.methods.behaviour_words import chosen
-from pytest_scratchverify.stats import neighbour_joining as joining
-from pytest_scratchverify.stats.binomial_rate import above, exact_rate
-from pytest_scratchverify.stats.change_point import change_point
-from pytest_scratchverify.stats.probe_dependence import concentration, probe_dependence
-from pytest_scratchverify.stats.round_robin import diluted, excess, share_equal, sign_test
+from pytest_scratchverify.methods.behaviour import features
+from pytest_scratchverify.methods.behaviour.agreement import _openings
+from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.thresholds import chosen
+from pytest_scratchverify.stats.behaviour import neighbour_joining as joining
+from pytest_scratchverify.stats.behaviour.binomial_rate import above, exact_rate
+from pytest_scratchverify.stats.behaviour.change_point import change_point
+from pytest_scratchverify.stats.behaviour.probe_dependence import concentration, probe_dependence
+from pytest_scratchverify.stats.behaviour.round_robin import diluted, excess, share_equal, sign_test
 from tests.behaviour.conftest import STRANGERS, recorded
 from tests.running import ROOT
 

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from pytest_scratchverify.behaviour import Answer, shipped_probes
-from pytest_scratchverify.behaviour.request import request_for
 from pytest_scratchverify.methods import behaviour as methods
+from pytest_scratchverify.methods.behaviour.asking import Answer, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.request import request_for
 from tests.behaviour.conftest import RECORDED, STRANGERS
 from tests.behaviour.server import BadServer
 from tests.running import ROOT, run_suites

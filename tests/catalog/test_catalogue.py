@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest_scratchverify.catalog.entries import shipped_catalogue
 from pytest_scratchverify.catalog.nearest import compare, nearest
 from pytest_scratchverify.checkpoint.design import ABSENT, Tower
-from pytest_scratchverify.stats.gower import gower_distance
+from pytest_scratchverify.stats.architecture.gower import gower_distance
 
 CATALOGUE = shipped_catalogue()
 STATUSES = {"hub", "hub-page", "package", "published", "class-default", "unverified"}

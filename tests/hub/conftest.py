@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 
-from pytest_scratchverify.hub.access import HubAccess
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.store import ArtifactStore
 from tests.hub import checkpoints
 from tests.hub.server import LoopbackHub
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_scratchverify.errors import Reason, ScratchError, Unavailable
-from pytest_scratchverify.hub.budget import ByteBudget, parse_size
+from pytest_scratchverify.core.errors import Reason, ScratchError, Unavailable
+from pytest_scratchverify.stores.budget import ByteBudget, parse_size
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.hub.ranges import ByteRange
-from pytest_scratchverify.hub.store import Artifact, ArtifactStore
-from pytest_scratchverify.model.evidence import Source
+from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 from tests.hub import checkpoints
 from tests.hub.conftest import Open
 from tests.hub.server import LoopbackHub

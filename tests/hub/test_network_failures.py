@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.access import HubAccess
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.ranges import ByteRange
-from pytest_scratchverify.model.evidence import Source
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.opening import open_store
 from tests.hub.server import Generated, LoopbackHub
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -328,7 +328,7 @@ def test_portal_that_answers_everything_with_404_is_no_hub(hub, model, opened) -
 def test_hub_is_the_source_also_when_the_bytes_came_from_the_cache(
     hub, model, opened, tmp_path
 ) -> None:
-    from pytest_scratchverify.hub.run_directory import RunDirectory
+    from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 
     first = opened(model).config()
     before = len(hub.requests("config.json"))

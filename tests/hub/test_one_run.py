@@ -14,11 +14,11 @@ from typing import Never
 
 import pytest
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.accounting import traffic
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.model.builtins import Json
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.http.accounting import traffic
 from tests.hub.server import Generated
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[2]
 WORKER = """
 import json, sys
 from pathlib import Path
-from pytest_scratchverify.errors import Unavailable
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 lines = []
 for target in sys.argv[2:]:
     try:

@@ -6,8 +6,8 @@ import gguf
 import numpy as np
 import pytest
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.ranges import ByteRange
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.http.ranges import ByteRange
 from tests.hub import checkpoints
 from tests.weights.test_torch_archives import archive
 

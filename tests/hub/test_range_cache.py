@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_scratchverify.errors import Unavailable
-from pytest_scratchverify.hub.range_cache import RangeCache
-from pytest_scratchverify.hub.range_reader import RangeReader
-from pytest_scratchverify.hub.ranges import ByteRange
-from pytest_scratchverify.hub.run_directory import RunDirectory
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.stores.disk.range_cache import RangeCache
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.http.range_reader import RangeReader
+from pytest_scratchverify.stores.http.ranges import ByteRange
 
 SHARD = "model-00001-of-00002.safetensors"
 

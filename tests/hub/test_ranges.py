@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.ranges import ByteRange, coalesce, cut
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce, cut
 
 RANGES = st.lists(
     st.tuples(st.integers(0, 400), st.integers(0, 60)).map(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.bounds import MAX_CONFIG_BYTES, is_safe_name, parse_object
-from pytest_scratchverify.hub.store import ArtifactStore
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, is_safe_name, parse_object
+from pytest_scratchverify.stores.store import ArtifactStore
 from tests.hub.server import Generated
 
 DEEP = b'{"a":' * 100 + b"1" + b"}" * 100

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.access import HubAccess
-from pytest_scratchverify.hub.fallback import NoStore
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.hub.store import Artifact, ModelCard
-from pytest_scratchverify.model.builtins import Json
-from pytest_scratchverify.model.evidence import ArtifactRecord, Source
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord, Source
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fallback import NoStore
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.store import Artifact, ModelCard
 from tests.hub.test_one_run import ROOT, answers, start_worker
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -140,8 +140,8 @@ def test_offline_by_environment(hub, independent, run, tmp_path) -> None:
     environment = {**os.environ, **hub.environment(tmp_path), "HF_HUB_OFFLINE": "1"}
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from pytest_scratchverify.hub.opening import open_store\n"
-        "from pytest_scratchverify.hub.run_directory import RunDirectory\n"
+        "from pytest_scratchverify.stores.opening import open_store\n"
+        "from pytest_scratchverify.stores.disk.run_directory import RunDirectory\n"
         "open_store('org/model', run_dir=RunDirectory(Path(sys.argv[1])))\n"
     )
     done = subprocess.run(
@@ -242,7 +242,7 @@ def test_catalogue_does_not_stand_in_for_a_revision_that_does_not_exist(
 
 def test_importing_the_package_loads_no_http_stack() -> None:
     code = (
-        "import sys, pytest_scratchverify.hub.opening\n"
+        "import sys, pytest_scratchverify.stores.opening\n"
         "heavy = {'httpx', 'httpx2', 'numpy', 'filelock', 'pytest', 'huggingface_hub.constants'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -11,17 +11,20 @@ from pytest_scratchverify.catalog.claims import shipped_claims
 from pytest_scratchverify.catalog.entries import shipped_catalogue
 from pytest_scratchverify.catalog.store import catalogue_store
 from pytest_scratchverify.checkpoint.design import Tower
-from pytest_scratchverify.methods.architecture import (
+from pytest_scratchverify.core.evidence import Level, Outcome
+from pytest_scratchverify.core.matrix_file import read_matrix
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.architecture.claims import claim_holds
+from pytest_scratchverify.methods.architecture.design import (
     Calibration,
     Config,
     core_fields,
     nearest_design,
 )
-from pytest_scratchverify.methods.design_claims import claim_holds
-from pytest_scratchverify.methods.parameter_totals import declared_parameters, parameter_count
-from pytest_scratchverify.model.evidence import Level, Outcome
-from pytest_scratchverify.model.matrix_file import read_matrix
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.architecture.parameters import (
+    declared_parameters,
+    parameter_count,
+)
 
 SUITES = Path(__file__).parents[2] / "suites"
 MATRIX = read_matrix(SUITES / "matrix.toml")

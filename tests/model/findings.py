@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import (
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import (
     Control,
     Coverage,
     Direction,
@@ -16,7 +16,7 @@ from pytest_scratchverify.model.evidence import (
     Power,
     Statistic,
 )
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.text import Text
 
 MODEL = "org/suspect"
 CONTROLS = (

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Control, Coverage, Finding, Level, Outcome
-from pytest_scratchverify.model.fold import Plan, fold
-from pytest_scratchverify.model.policy import judge, shipped_policies
-from pytest_scratchverify.model.verdict import Result, Verdict
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Control, Coverage, Finding, Level, Outcome
+from pytest_scratchverify.verdict.fold import Plan, fold
+from pytest_scratchverify.verdict.policy import judge, shipped_policies
+from pytest_scratchverify.verdict.verdict import Result, Verdict
 from tests.model.findings import CONTROLS, MODEL, finding, intent_of
 
 DECODER = Component.TEXT_DECODER

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.errors import ScratchError
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.matrix_file import parse_matrix, read_matrix
-from pytest_scratchverify.model.spec import Role
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.core.matrix_file import parse_matrix, read_matrix
+from pytest_scratchverify.core.spec import Role
 
 SUITES = Path(__file__).parents[2] / "suites"
 

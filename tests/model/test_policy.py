@@ -7,11 +7,11 @@ import json
 import pytest
 
 from pytest_scratchverify.catalog.entries import DATA
-from pytest_scratchverify.model import korea_2026
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.policy import POLICY_NAMES, judge, shipped_policies
-from pytest_scratchverify.model.verdict import ComponentVerdict, Result, Verdict
-from pytest_scratchverify.options import POLICIES
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.plugin.options import POLICIES
+from pytest_scratchverify.verdict import korea_2026
+from pytest_scratchverify.verdict.policy import POLICY_NAMES, judge, shipped_policies
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, Result, Verdict
 
 
 def components(**verdicts: Verdict):

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_scratchverify.model.builtins import to_builtin
-from pytest_scratchverify.model.evidence import ArtifactRecord, Finding, Outcome, Source, Statistic
-from pytest_scratchverify.model.multiplicity import holm
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.wire import dumps, finding_from_json
+from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Outcome, Source, Statistic
+from pytest_scratchverify.core.json_values import to_builtin
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.holm import holm
+from pytest_scratchverify.verdict.serialization import dumps, finding_from_json
 from tests.model.findings import finding
 
 VALUES = st.recursive(

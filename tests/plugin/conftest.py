@@ -17,10 +17,10 @@ MATRIX = """
 SUITE = """
 import os, signal, time
 import pytest
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import *
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import *
+from pytest_scratchverify.core.text import Text
 
 OUTCOMES = {outcomes}
 CONTROLS = (Control(kind="positive", pair=("a", "b"), passed=True),

@@ -15,7 +15,7 @@ def test_a_foreign_project_sees_nothing_of_us(pytester):
 
         def test_modules():
             mine = [name for name in sys.modules if name.startswith("pytest_scratchverify")]
-            assert sorted(mine) == ["pytest_scratchverify", "pytest_scratchverify.options", "pytest_scratchverify.plugin"]
+            assert sorted(mine) == ["pytest_scratchverify", "pytest_scratchverify.plugin.options", "pytest_scratchverify.plugin"]
             for heavy in ("numpy", "scipy", "huggingface_hub", "cattrs", "jinja2"):
                 assert heavy not in sys.modules, heavy
         """
@@ -67,7 +67,7 @@ def test_the_help_has_one_group_with_every_option():
         cwd="/",
     )
     group = done.stdout.split("was this model trained from scratch?")[1].split("\n\n")[0]
-    from pytest_scratchverify.options import OPTIONS
+    from pytest_scratchverify.plugin.options import OPTIONS
 
     for option in OPTIONS:
         assert f"--scratch-{option.name}" in group

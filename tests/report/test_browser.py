@@ -16,8 +16,8 @@ import subprocess
 
 import pytest
 
-from pytest_scratchverify.model.wire import run_from_json
 from pytest_scratchverify.report.html import render_html
+from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.running import ROOT, run_suites
 
 FOLDER = ROOT / "tests" / "browser"

@@ -14,26 +14,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.folder import FolderStore
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.hub.snapshots import in_folders
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods import behaviour
 from pytest_scratchverify.methods import training_log as methods
-from pytest_scratchverify.methods.behaviour_words import Limits, Panel
-from pytest_scratchverify.methods.checkpoint_reading import read_walk
-from pytest_scratchverify.methods.checkpoint_trajectory import checkpoint_path
-from pytest_scratchverify.methods.tokenizer_order import rank_order
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_layernorm import norm_control
-from pytest_scratchverify.methods.weights_merge import weights_merge
-from pytest_scratchverify.methods.weights_published import published_norms
-from pytest_scratchverify.methods.weights_words import _thousandths
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
-from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.methods.behaviour.thresholds import Limits, Panel
+from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
+from pytest_scratchverify.methods.tokenizer.relation import load_calibration
+from pytest_scratchverify.methods.training_log.checkpoint_reading import read_walk
+from pytest_scratchverify.methods.training_log.checkpoints import checkpoint_path
+from pytest_scratchverify.methods.weights.finding import _thousandths
+from pytest_scratchverify.methods.weights.merge import weights_merge
+from pytest_scratchverify.methods.weights.norm_gains import norm_control
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.figures import figures_of, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
@@ -41,8 +36,13 @@ from pytest_scratchverify.report.figures.lineage import Lineage, _plane, lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.rendering import NUMBERS, _count, kept
 from pytest_scratchverify.report.writing import render_json
-from pytest_scratchverify.tokenizer.relation import load_calibration
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.snapshots import in_folders
 from pytest_scratchverify.tokenizer.sketch import load_sketches
+from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.behaviour.conftest import CALIBRATION as BEHAVIOUR
 from tests.behaviour.conftest import recorded
 from tests.hub import checkpoints
@@ -223,7 +223,7 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process(measured, tmp_p
     (tmp_path / "run.json").write_text(render_json(run, "en"), "utf-8")
     code = (
         "import sys; from pathlib import Path;"
-        "from pytest_scratchverify.model.wire import run_from_json;"
+        "from pytest_scratchverify.verdict.serialization import run_from_json;"
         "from pytest_scratchverify.report.html import render_html;"
         "run = run_from_json(Path(sys.argv[1]).read_text('utf-8'));"
         "Path(sys.argv[2]).write_text(render_html(run, 'ko'), 'utf-8')"

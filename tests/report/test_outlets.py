@@ -11,10 +11,9 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from pytest_scratchverify.cli_reading import suite_tests
-from pytest_scratchverify.model.evidence import Level, Outcome, Statistic
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.cli.saved_runs import suite_tests
+from pytest_scratchverify.core.evidence import Level, Outcome, Statistic
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.actions import append_summary, workflow_commands
 from pytest_scratchverify.report.badge import COLOURS, badge, render_badge_json, render_badge_svg
 from pytest_scratchverify.report.difference import differences
@@ -23,6 +22,7 @@ from pytest_scratchverify.report.headline import evidence, groups, kind_texts, k
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.sarif import KINDS, render_sarif
+from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.model.findings import finding
 from tests.report.test_reports import HOSTILE, hostile_run, run_of
 from tests.running import ROOT, run_suites

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.language import catalogue, translate
 from pytest_scratchverify.report.particles import particles
 

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Intent, Outcome
-from pytest_scratchverify.model.run import Collected, Run, Subject, fold_models
-from pytest_scratchverify.model.spec import ModelSpec
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.model.wire import run_from_json
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Intent, Outcome
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.headline import verdict_rank
 from pytest_scratchverify.report.html import render_html, verdict_fragment
@@ -27,6 +25,8 @@ from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.terminal import summary_lines
 from pytest_scratchverify.report.wording import MEANING, OUTCOME_WORDS, RESULT_MEANING, size
 from pytest_scratchverify.report.writing import render_json
+from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models
+from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.model.findings import finding, intent_of
 from tests.running import ROOT
 
@@ -241,7 +241,7 @@ def test_no_message_claims_more_than_was_measured():
 
 
 def test_every_verdict_outcome_and_result_has_words():
-    from pytest_scratchverify.model.verdict import Result, Verdict
+    from pytest_scratchverify.verdict.verdict import Result, Verdict
 
     assert set(MEANING) == set(Verdict)
     assert set(OUTCOME_WORDS) == set(Outcome)

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.methods.weights_controls import _whole_blocks
-from pytest_scratchverify.stats.anchored_matching import invariants
-from pytest_scratchverify.stats.anchored_search import (
+from pytest_scratchverify.methods.weights.controls import _whole_blocks
+from pytest_scratchverify.stats.weights.anchored_matching import invariants
+from pytest_scratchverify.stats.weights.anchored_search import (
     DISPERSION,
     anchored_match,
     matched_channels,
 )
-from pytest_scratchverify.stats.gram_numbering import binomial_tail, gram_numbering
-from pytest_scratchverify.stats.merge_shares import Products, merge_shares
-from pytest_scratchverify.stats.unbiased_cka import unbiased_cka
+from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_numbering
+from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
+from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
 
 TRAINED = {"parent": "zoo-s0", "child": "zoo-s0-cpt-long", "stranger": "zoo-s1"}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.stats.merge_shares import Products, merge_shares
+from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
 
 
 def fitted(model, parents):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.stats.rows_left_alone import rows_left_alone
+from pytest_scratchverify.stats.weights.untouched_rows import rows_left_alone
 
 ROWS, COLUMNS, DRIFT = 200, 64, 1.1
 

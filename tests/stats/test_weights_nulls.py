@@ -11,21 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_scratchverify.stats.centring import centred_cosine, is_degenerate
-from pytest_scratchverify.stats.channel_permutation import (
-    ChannelSums,
-    channel_similarity,
-    permutation_pvalue,
-)
-from pytest_scratchverify.stats.label_matching import (
+from pytest_scratchverify.stats.weights.assignment import (
     match_labels,
     matching_pvalue,
     row_similarity,
 )
-from pytest_scratchverify.stats.layer_map import layer_map, runs
-from pytest_scratchverify.stats.match_agreement import match_agreement, poisson_tail
-from pytest_scratchverify.stats.norm_gains import gain_similarity, moment_null, series_mean
-from pytest_scratchverify.stats.tensor_identity import is_rounding_of, tensor_identity
+from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
+from pytest_scratchverify.stats.weights.channel_permutation import (
+    ChannelSums,
+    channel_similarity,
+    permutation_pvalue,
+)
+from pytest_scratchverify.stats.weights.cross_view_matching import match_agreement, poisson_tail
+from pytest_scratchverify.stats.weights.layer_map import layer_map, runs
+from pytest_scratchverify.stats.weights.norm_gains import gain_similarity, moment_null, series_mean
+from pytest_scratchverify.stats.weights.tensor_identity import is_rounding_of, tensor_identity
 
 NULL_PAIRS = 2000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_scratchverify.methods.tokenizer.relation import Calibration, load_calibration
 from pytest_scratchverify.tokenizer.read import read_tokenizer
-from pytest_scratchverify.tokenizer.relation import Calibration, load_calibration
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
 from tests.artifacts.registry import ROOT, tokenizer_path
 

@@ -8,16 +8,16 @@ from itertools import combinations
 
 import pytest
 
-from pytest_scratchverify.errors import ScratchError
-from pytest_scratchverify.methods.tokenizer_order import decide
-from pytest_scratchverify.tokenizer.compare import compare
-from pytest_scratchverify.tokenizer.relation import (
+from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.methods.tokenizer.rank_order import decide
+from pytest_scratchverify.methods.tokenizer.relation import (
     Calibration,
     Figures,
     Relation,
     load_calibration,
     relation_of_figures,
 )
+from pytest_scratchverify.tokenizer.compare import compare
 from tests.artifacts.registry import TOKENIZERS
 from tests.tokenizer.conftest import real
 from tools import calibrate_tokenizer as tool

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import tokenizer as method
-from pytest_scratchverify.methods import tokenizer_order
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Direction, Level, Outcome
 from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.tokenizer.vocabulary import Sizes
 from tests.artifacts.registry import TOKENIZERS
@@ -92,6 +92,8 @@ def test_grey_is_indeterminate(calibration):
 
 
 def test_a_failed_control_voids_the_finding(calibration, monkeypatch):
+    # the package's attribute of that name is the function
+    tokenizer_order = import_module("pytest_scratchverify.methods.tokenizer.rank_order")
     monkeypatch.setattr(tokenizer_order, "_control_pairs", tokenizer_order._control_pairs)
     swapped = tuple(reversed(tokenizer_order._control_pairs()))
     monkeypatch.setattr(tokenizer_order, "_control_pairs", lambda: swapped)

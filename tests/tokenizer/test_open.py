@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.errors import Reason, Unavailable
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord, Source
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods import tokenizer as method
-from pytest_scratchverify.model.evidence import ArtifactRecord, Source
-from pytest_scratchverify.model.text import Text
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 from tests.artifacts.registry import tokenizer_path
 from tests.tokenizer import toy

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_scratchverify.core.evidence import Level, Outcome
 from pytest_scratchverify.methods.tokenizer import published_figures, published_findings
-from pytest_scratchverify.model.evidence import Level, Outcome
-from pytest_scratchverify.tokenizer.published import PublishedFigures, published_for, repositories
+from pytest_scratchverify.methods.tokenizer.published import (
+    PublishedFigures,
+    published_for,
+    repositories,
+)
 
 SOLAR = "upstage/Solar-Open-100B"
 HYPERCLOVAX = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_scratchverify.stats.rank_order import (
+from pytest_scratchverify.stats.tokenizer.rank_order import (
     concordance_pvalue,
     detectable_share,
     id_offset,
@@ -17,7 +17,7 @@ from pytest_scratchverify.stats.rank_order import (
     rank_correlation,
     wilson_interval,
 )
-from pytest_scratchverify.stats.script_profile import script_shares, tokens_per_syllable
+from pytest_scratchverify.stats.tokenizer.script_profile import script_shares, tokens_per_syllable
 
 
 def _noisy_frequency_orders(rng: np.random.Generator, n: int, noise: float):

@@ -12,7 +12,7 @@ import tokenizers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.tokenizer.alphabet import from_byte_level, to_byte_level
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.vocabulary import Kind

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pytest_scratchverify.errors import ScratchError
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.tokenizer.compare import SAMPLE, compare
 from pytest_scratchverify.tokenizer.sketch import (
     KEEP,

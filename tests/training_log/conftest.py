@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.methods.training_log import Limits
-from pytest_scratchverify.training_log import read_training_log
+from pytest_scratchverify.methods.training_log.loss_curve import Limits
+from pytest_scratchverify.methods.training_log.readers import read_training_log
 from tests.running import ROOT
 
 LOGS = Path(__file__).parent / "logs"

@@ -14,7 +14,7 @@ CODE = """
 import json, sys, time
 from pathlib import Path
 from pytest_scratchverify.methods import training_log as m
-from pytest_scratchverify.training_log import read_training_log
+from pytest_scratchverify.methods.training_log.readers import read_training_log
 from tests.peak_memory import peak_kilobytes
 limits = m.Limits.from_json(json.loads(Path("suites/calibration/training_log.json").read_text()))
 began = time.perf_counter()

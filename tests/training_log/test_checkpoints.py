@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_scratchverify.checkpoint.step_names import StepName, longest_series, read_step
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.hub.access import HubAccess
-from pytest_scratchverify.hub.folder import FolderStore
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.hub.snapshots import in_folders, list_refs
-from pytest_scratchverify.methods import checkpoint_trajectory as methods
-from pytest_scratchverify.methods.checkpoint_reading import choose, read_walk
-from pytest_scratchverify.model.evidence import Direction, Level, Outcome
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import Direction, Level, Outcome
+from pytest_scratchverify.methods.training_log import checkpoints as methods
+from pytest_scratchverify.methods.training_log.checkpoint_reading import choose, read_walk
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.snapshots import in_folders, list_refs
 from tests.hub.server import LoopbackHub
 from tests.running import ROOT, run_suites
 

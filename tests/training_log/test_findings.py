@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pytest_scratchverify.errors import Unavailable
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import training_log as methods
-from pytest_scratchverify.methods.training_log_compute import compute_facts
-from pytest_scratchverify.model.evidence import Direction, Level, Outcome
+from pytest_scratchverify.methods.training_log.compute import compute_facts
 from tests.training_log.conftest import CALIBRATION
 
 STARTS = ["nanogpt-2024-06-06_AdamW", "pythia-14m-1", "pythia-14m-2", "pythia-160m-0",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.training_log import read_training_log
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.methods.training_log.readers import read_training_log
 from tests.training_log import writing
 from tests.training_log.conftest import LOGS
 from tests.training_log.writing import ROWS

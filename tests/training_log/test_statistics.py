@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.stats.checkpoint_trajectory import (
+from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
     marchenko_pastur_excess,
     random_edge,
     trajectory,
 )
-from pytest_scratchverify.stats.loss_curve import continuity, power_law, spikes
-from pytest_scratchverify.stats.rate_schedule import rate_schedule
-from pytest_scratchverify.stats.repeated_stretch import repeated_stretch
-from pytest_scratchverify.stats.training_compute import compute_budget, training_flops
-from pytest_scratchverify.stats.trend_residuals import (
+from pytest_scratchverify.stats.training_log.loss_curve import continuity, power_law, spikes
+from pytest_scratchverify.stats.training_log.rate_schedule import rate_schedule
+from pytest_scratchverify.stats.training_log.repeated_stretch import repeated_stretch
+from pytest_scratchverify.stats.training_log.training_compute import compute_budget, training_flops
+from pytest_scratchverify.stats.training_log.trend_residuals import (
     detrended,
     noise_change,
     noise_level,

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from pytest_scratchverify.core.evidence import Direction, Outcome
 from pytest_scratchverify.methods import training_log as methods
-from pytest_scratchverify.model.evidence import Direction, Outcome
-from pytest_scratchverify.training_log import read_training_log
+from pytest_scratchverify.methods.training_log.readers import read_training_log
 from tests.training_log.conftest import LOGS
 
 ZOO = LOGS.parent / "zoo"

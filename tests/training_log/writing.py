@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 
-from pytest_scratchverify.training_log.tensorboard import masked_crc
+from pytest_scratchverify.methods.training_log.readers.tensorboard import masked_crc
 
 ROWS = [
     {"step": i * 10, "loss": round(11 - i * 0.05 + 0.01 * (i % 7), 4), "lr": (i + 1) * 1e-6,

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pytest_scratchverify.methods.weights_controls import shipped
-from pytest_scratchverify.methods.weights_measure import Measured, measure
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.methods.weights.controls import shipped
+from pytest_scratchverify.methods.weights.measure import Measured, measure
 
 STRANGERS = {
     Component.TEXT_DECODER: [("zoo-s0", "zoo-s1"), ("zoo-s0-cpt-long", "zoo-s1")],

@@ -12,14 +12,14 @@ import json
 import numpy as np
 import pytest
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_merge import weights_merge
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.merge import weights_merge
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
 from tests.hub import checkpoints
 from tests.running import run_suites
 from tests.weights.test_ready_zoo import CALIBRATION, READY, _read_bf16

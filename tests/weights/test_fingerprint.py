@@ -8,16 +8,16 @@ import zipfile
 import pytest
 
 from pytest_scratchverify.cli import main
-from pytest_scratchverify.errors import Unavailable
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.fingerprint import CONTENTS, FingerprintStore
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.ranges import ByteRange
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.fingerprint import save_fingerprint
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fingerprint import CONTENTS, FingerprintStore
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.opening import open_store
 from tests.running import run_suites
 from tests.weights.test_ready_zoo import CALIBRATION, READY
 

@@ -12,8 +12,8 @@ from pytest_scratchverify.checkpoint.formats.gguf_file import MAX_HEADER, read_g
 from pytest_scratchverify.checkpoint.formats.gguf_names import restore_names
 from pytest_scratchverify.checkpoint.header import HeaderError, TensorInfo
 from pytest_scratchverify.checkpoint.roles import role_of
-from pytest_scratchverify.hub.store import FileEntry
-from pytest_scratchverify.hub.weight_files import other_weights
+from pytest_scratchverify.stores.store import FileEntry
+from pytest_scratchverify.stores.weight_files import other_weights
 
 
 def opened(raw, size=None):

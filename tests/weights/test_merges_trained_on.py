@@ -11,12 +11,12 @@ import json
 
 import pytest
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights_merge import weights_merge
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.methods.weights.merge import weights_merge
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
 from tests.running import ROOT
 from tests.weights.test_ready_zoo import CALIBRATION, READY
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
-from pytest_scratchverify.methods.weights_judge import Evidence, judge
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights.judge import Evidence, judge
 from tests.running import ROOT
 from tests.weights.null_pairs import STRANGERS, null_pairs
 

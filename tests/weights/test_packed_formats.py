@@ -24,10 +24,10 @@ from pytest_scratchverify.checkpoint.formats.codec import RotaryCodec, RowCodec,
 from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, decode_rows
 from pytest_scratchverify.checkpoint.formats.recognise import questions, unpack
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo, parse_header
-from pytest_scratchverify.checkpoint.slices import Block, plan_component, take_inventory
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.methods.weights_reading import _decoded, spans_of
-from pytest_scratchverify.model.component import Component
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.tensors.reading import _decoded, spans_of
+from pytest_scratchverify.tensors.slices import Block, plan_component, take_inventory
 from tests.zoo import packing
 
 RAW = (Path(__file__).parent / "packed" / "references.safetensors").read_bytes()

@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pytest_scratchverify.checkpoint.slices import Block
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.fingerprint import FingerprintStore
-from pytest_scratchverify.hub.folder import FolderStore
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.fingerprint import save_fingerprint
-from pytest_scratchverify.methods.parameter_totals import stored_parameters
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_reading import Checkpoint, Ledger
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.architecture.parameters import stored_parameters
+from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fingerprint import FingerprintStore
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.tensors.reading import Checkpoint, Ledger
+from pytest_scratchverify.tensors.slices import Block
 from tests.running import ROOT, run_suites
 from tests.weights.test_torch_archives import archive
 from tests.zoo import packing

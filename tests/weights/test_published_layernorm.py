@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from pytest_scratchverify.catalog.layernorm import GLM, SOLAR, published_series, series_of
-from pytest_scratchverify.methods import weights_published
-from pytest_scratchverify.methods.weights_published import published_norms
-from pytest_scratchverify.model.evidence import Control
-from pytest_scratchverify.model.multiplicity import holm
-from pytest_scratchverify.model.spec import ModelSpec, Pair
-from pytest_scratchverify.stats.norm_gains import series_mean
+from pytest_scratchverify.core.evidence import Control
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights import published_norm_gains
+from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
+from pytest_scratchverify.stats.weights.norm_gains import series_mean
+from pytest_scratchverify.verdict.holm import holm
 from tests.running import ROOT
 
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
@@ -130,5 +130,5 @@ def test_the_suite_reads_published_pairs_as_their_truth_is(model, reference, out
 def test_gains_without_their_controls_are_a_lead_at_most(monkeypatch):
     pair = Pair(ModelSpec(name="PrimeIntellect/INTELLECT-3"), ModelSpec(name="zai-org/GLM-4.5-Air"))
     silent = Control(kind="positive", pair=("a", "b"), passed=None)
-    monkeypatch.setattr(weights_published, "known_gains", lambda _numbers: (silent, silent))
+    monkeypatch.setattr(published_norm_gains, "known_gains", lambda _numbers: (silent, silent))
     assert published_norms(pair, CALIBRATION).outcome.value == "indeterminate"

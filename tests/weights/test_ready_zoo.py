@@ -8,15 +8,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pytest_scratchverify.hub.budget import ByteBudget
-from pytest_scratchverify.hub.folder import FolderStore
-from pytest_scratchverify.hub.opening import open_store
-from pytest_scratchverify.hub.run_directory import RunDirectory
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_layernorm import norm_control
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.norm_gains import norm_control
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.opening import open_store
 from tests.hub import checkpoints
 from tests.running import ROOT, run_suites
 
@@ -179,8 +179,8 @@ def test_other_shapes_are_not_comparable_and_never_support(ask, tmp_path):
 
 
 def test_why_tables_cannot_be_compared_is_said(tmp_path):
-    from pytest_scratchverify.methods.weights_reading import Checkpoint, Sides
-    from pytest_scratchverify.methods.weights_words import incomparable
+    from pytest_scratchverify.methods.weights.finding import incomparable
+    from pytest_scratchverify.tensors.reading import Checkpoint, Sides
 
     run = RunDirectory(tmp_path / "run")
     small = checkpoints.independent(tmp_path / "small")

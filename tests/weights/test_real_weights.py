@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from pytest_scratchverify.hub.folder import FolderStore
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stores.folder import FolderStore
 from tests.hub import checkpoints
 from tests.running import ROOT
 

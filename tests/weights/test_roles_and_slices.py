@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scratchverify.checkpoint.control_slices import load_control_slices, save_control_slices
 from pytest_scratchverify.checkpoint.dtypes import Scale, canonical, decode
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import read_roles, role_of
-from pytest_scratchverify.checkpoint.slices import (
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.tensors.control_slices import load_control_slices, save_control_slices
+from pytest_scratchverify.tensors.slices import (
     Slot,
     block_of,
     plan_component,
     take_inventory,
 )
-from pytest_scratchverify.errors import Unavailable
-from pytest_scratchverify.model.component import Component
 from tests.weights.giant import shapes
 
 T, E, V, P = (

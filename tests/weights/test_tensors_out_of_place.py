@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pytest_scratchverify.checkpoint.slices import Slot
-from pytest_scratchverify.hub.folder import FolderStore
-from pytest_scratchverify.methods.weights import Question, weights_origin
-from pytest_scratchverify.methods.weights_calibration import WeightsCalibration
-from pytest_scratchverify.methods.weights_direction import REFERENCE, direction_of
-from pytest_scratchverify.methods.weights_measure import measure
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Outcome
-from pytest_scratchverify.model.spec import ModelSpec, Pair
-from pytest_scratchverify.stats.anchored_search import anchored_match
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights.direction import REFERENCE, direction_of
+from pytest_scratchverify.methods.weights.measure import measure
+from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.tensors.slices import Slot
 from tests.running import ROOT
 
 READY = ROOT / "tests/zoo/ready"

@@ -241,7 +241,7 @@ def test_no_pickle_raises_anything_else(raw):
 
 
 def test_bfloat16_and_two_shards_in_one_folder(tmp_path):
-    from pytest_scratchverify.hub.folder import FolderStore
+    from pytest_scratchverify.stores.folder import FolderStore
 
     one = archive({"model.norm.weight": np.ones(4, ml_dtypes.bfloat16)})
     two = archive({"lm_head.weight": np.ones((3, 4), np.float32)})

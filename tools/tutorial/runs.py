@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.run import Run
+from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.report.figures.rendering import kept
+from pytest_scratchverify.verdict.run import Run
 
 SOLAR, GLM, PHI = "upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air", "microsoft/Phi-3.5-MoE-instruct"
 HYPERCLOVA = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"

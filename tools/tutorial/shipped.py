@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.catalog.entries import DATA, shipped_catalogue
 from pytest_scratchverify.catalog.layernorm import GLM, published_series
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Finding, Outcome
-from pytest_scratchverify.model.text import Text
-from pytest_scratchverify.stats.neighbour_joining import neighbour_joining
-from pytest_scratchverify.stats.probe_dependence import Dependence, probe_dependence
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Finding, Outcome
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stats.behaviour.neighbour_joining import neighbour_joining
+from pytest_scratchverify.stats.behaviour.probe_dependence import Dependence, probe_dependence
 from tutorial.runs import Values, decimal, percent
 
 ROOT = Path(__file__).resolve().parents[2]

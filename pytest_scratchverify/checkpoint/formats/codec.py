@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.header import TensorInfo
-from pytest_scratchverify.errors import Reason, Unavailable
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, INK, SOFT
 

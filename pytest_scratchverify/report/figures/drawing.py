@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.text import Text
 
 Data = Mapping[str, Any]
 

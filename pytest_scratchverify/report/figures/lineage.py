@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.figures.ancestry import draw_branches
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, INK, SOFT
@@ -105,7 +105,7 @@ def _newick(names: list[str], cosines: tuple[tuple[float, ...], ...]) -> str | N
     """Join neighbours by one minus the cosine; None without Biopython."""
     import numpy as np  # noqa: PLC0415 - only where there is a tree
 
-    from pytest_scratchverify.stats.neighbour_joining import neighbour_joining  # noqa: PLC0415
+    from pytest_scratchverify.stats.behaviour.neighbour_joining import neighbour_joining  # noqa: PLC0415
 
     try:
         return neighbour_joining(names, 1 - np.array(cosines)).newick

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
-from pytest_scratchverify.model.component import Component
-from pytest_scratchverify.model.evidence import Finding
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
 from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS

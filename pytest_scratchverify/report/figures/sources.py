@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pytest_scratchverify.model.evidence import Finding, Outcome
+from pytest_scratchverify.core.evidence import Finding, Outcome
 
 Data = dict[str, Any]
 DECIDED = (Outcome.DERIVED, Outcome.DECLARED)

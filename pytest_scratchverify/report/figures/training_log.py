@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from pytest_scratchverify.model.text import Text
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, GOOD, INK, LINE, SECOND, SOFT
 

@@ -1,0 +1,138 @@
+"""Maintain and search the catalogue from the command line.
+
+python -m pytest_scratchverify.catalog add org/name [--revision REV]
+python -m pytest_scratchverify.catalog nearest org/name
+python -m pytest_scratchverify.catalog list
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pytest_scratchverify.catalog.entries import DATA, shipped_catalogue
+from pytest_scratchverify.catalog.nearest import nearest
+from pytest_scratchverify.core.errors import ScratchError, Unavailable
+from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
+
+HUB_FILE = DATA / "hub.json"
+
+
+def add(repo: str, revision: str | None, target: Path) -> str:
+    """Read a repository's config.json on the hub and write it as an entry of `target`.
+
+    Returns the commit that it was read at. Raises `Unavailable` where the hub does not give the
+    file: an entry that claims to be the hub's is never made of a cache or of other entries.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(repo, revision, run_dir=RunDirectory(Path(folder)))
+        config = store.config()
+        if config.record.source is not Source.HUB:
+            raise SystemExit(f"{repo}: not read from the hub but from {config.record.source.value}")
+        entries = json.loads(target.read_text("utf-8")) if target.exists() else {}
+        commit = store.revision or "unknown"
+        entries[store.repo] = entry(config.value, store.repo, commit)
+    write(target, entries)
+    return commit
+
+
+def add_tokenizer(repo: str, revision: str | None, name: str, folder: Path | None) -> str:
+    """Sketch a repository's tokenizer, read on the hub, into the catalogue's vocabularies.
+
+    Returns a line that says what was added. Raises `Unavailable` and `ScratchError`.
+    """
+    from pytest_scratchverify.tokenizer.open import fullest_file  # noqa: PLC0415 - numpy
+    from pytest_scratchverify.tokenizer.sketch import add_sketch  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as scratch:
+        store = open_store(repo, revision, run_dir=RunDirectory(Path(scratch)))
+        file = fullest_file(store.tokenizer_files())
+        if file is None or file.record.source is not Source.HUB:
+            raise SystemExit(f"{repo}: no tokenizer file was read from the hub")
+        source = f"hub {store.repo} {file.value.name} @{store.revision}"
+        sketch = add_sketch(file.value, name, folder=folder, repos=(store.repo,), source=source)
+    return f"{repo}: {sketch.sizes.ranks} ranks, sketched as {sketch.name}"
+
+
+def entry(config: dict[str, Json], repo: str, commit: str) -> dict[str, Json]:
+    """Return the catalogue entry of a config that was read from the hub."""
+    dropped = {"auto_map", "transformers_version", "torch_dtype", "dtype", "use_cache"}
+    kept: dict[str, Json] = {key: value for key, value in config.items() if key not in dropped}
+    return {"status": "hub", "sources": [f"hub {repo} config.json @{commit}"], "config": kept}
+
+
+def write(target: Path, entries: dict[str, Json]) -> None:
+    """Write entries one a line, in a stable order, so that a diff shows one addition."""
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(entries[key], ensure_ascii=False, sort_keys=True)}"
+        for key in sorted(entries)
+    ]
+    target.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def show_nearest(repo: str, count: int) -> list[str]:
+    """Return lines that name the designs nearest to a catalogued model's, tower by tower."""
+    catalogue = shipped_catalogue()
+    if repo not in catalogue:
+        raise SystemExit(f"{repo}: not in the catalogue; add it, or run the suites on it")
+    lines = []
+    for tower, design in catalogue[repo].designs.items():
+        for row in nearest(design, catalogue, exclude=[repo], k=count):
+            different = ", ".join(row.result.differing) or "nothing"
+            lines.append(
+                f"{tower.value:<7} {row.distance:.3f}  {row.entry.repo}  core "
+                f"{row.core_equal}/{row.core_compared}  different: {different}"
+            )
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 1 where the hub does not give what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m pytest_scratchverify.catalog")
+    commands = parser.add_subparsers(dest="command", required=True)
+    adding = commands.add_parser("add", help="add a model's config from the hub")
+    adding.add_argument("repo")
+    adding.add_argument("--revision")
+    adding.add_argument("--file", type=Path, default=HUB_FILE, help="default: the shipped file")
+    vocabulary = commands.add_parser("add-tokenizer", help="sketch a tokenizer from the hub")
+    vocabulary.add_argument("repo")
+    vocabulary.add_argument("--revision")
+    vocabulary.add_argument("--name", required=True, help="short name of the sketch")
+    vocabulary.add_argument("--folder", type=Path, help="default: the shipped vocabularies")
+    near = commands.add_parser("nearest", help="name the nearest designs of a catalogued model")
+    near.add_argument("repo")
+    near.add_argument("-k", type=int, default=5)
+    commands.add_parser("list", help="list all entries with their status")
+    given = parser.parse_args(arguments)
+    if given.command == "add":
+        return _said(lambda: f"{add(given.repo, given.revision, given.file)} in {given.file}")
+    if given.command == "add-tokenizer":
+        return _said(lambda: add_tokenizer(given.repo, given.revision, given.name, given.folder))
+    lines = (
+        show_nearest(given.repo, given.k)
+        if given.command == "nearest"
+        else [f"{entry.status:<13} {repo}" for repo, entry in sorted(shipped_catalogue().items())]
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _said(command: Callable[[], str]) -> int:
+    """Print what a command returns, or the one line that says why it could not."""
+    try:
+        sys.stdout.write(f"{command()}\n")
+    except (Unavailable, ScratchError) as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

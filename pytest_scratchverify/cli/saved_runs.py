@@ -1,0 +1,174 @@
+"""The commands that read stored runs: render, diff, explain. None of them measures anything."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.plugin.options import LANGUAGES
+from pytest_scratchverify.verdict.run import Run
+
+UNREADABLE = 2
+
+
+class _UnreadableError(Exception):
+    """A file that is no run."""
+
+
+def render(arguments: list[str]) -> int:
+    """Render reports from a run.json."""
+    from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="scratchverify render")
+    parser.add_argument("run", type=Path)
+    for name in ("html", "md", "sarif"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--badge", type=Path, help="FILE.svg, or FILE.json for shields.io")
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
+    given = parser.parse_args(arguments)
+    badge: Path | None = given.badge
+    if badge is not None and badge.suffix not in (".svg", ".json"):
+        parser.error("--badge must end in .svg or .json")
+    try:
+        run = _read(given.run)
+    except _UnreadableError as failure:
+        return _refused(failure)
+    paths = {"html": given.html, "md": given.md, "sarif": given.sarif}
+    if badge is not None:
+        paths[f"badge{badge.suffix}"] = badge
+    write_reports(run, paths, given.report_lang)
+    return 0
+
+
+def diff(arguments: list[str]) -> int:
+    """Say what changed between two runs: exit code 0 if nothing, 1 if something, 2 unreadable."""
+    from pytest_scratchverify.core.text import Text  # noqa: PLC0415
+    from pytest_scratchverify.report.difference import differences, settings  # noqa: PLC0415
+    from pytest_scratchverify.report.language import translate  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="scratchverify diff", description=diff.__doc__)
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
+    given = parser.parse_args(arguments)
+    try:
+        old, new = _read(given.old), _read(given.new)
+    except _UnreadableError as failure:
+        return _refused(failure)
+    found = list(differences(old, new))
+    lines = found or [Text("the same verdicts, findings and numbers")]
+    aside = list(settings(old, new))
+    if aside:
+        lines += [Text(""), Text("The runs themselves differ in:"), *aside]
+    for line in lines:
+        sys.stdout.write(f"{translate(line, given.report_lang) if line.template else ''}\n")
+    return 1 if found else 0
+
+
+def explain(arguments: list[str]) -> int:
+    """Explain a test by its method, node id or finding id; with a run, what it found there."""
+    from pytest_scratchverify.report.explanation import explained  # noqa: PLC0415
+    from pytest_scratchverify.report.language import translate  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="scratchverify explain", description=explain.__doc__)
+    parser.add_argument("test", help="weights.origin, a node id of pytest, or a finding's id")
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
+    given = parser.parse_args(arguments)
+    try:
+        run = _read(given.run) if given.run else None
+    except _UnreadableError as failure:
+        return _refused(failure)
+    known = suite_tests()
+    findings = run.findings if run is not None else ()
+    method = _method_of(given.test, known, findings)
+    if method is None:
+        names = sorted({name for name, _ in known.values()} | {f.method for f in findings})
+        near = ", ".join(get_close_matches(given.test, names, 3, 0.3)) or ", ".join(names)
+        sys.stderr.write(f"{given.test}: no such test; known are {near}\n")
+        return UNREADABLE
+    says = next((doc for name, doc in known.values() if name == method), None)
+    for line in explained(method, says, _asked(given.test, method, findings)):
+        sys.stdout.write(f"{translate(line, given.report_lang) if line.template else ''}\n")
+    return 0
+
+
+def suite_tests() -> dict[str, tuple[str, str | None]]:
+    """Return method and docstring of every test of the shipped suites, by its function's name."""
+    from pytest_scratchverify.plugin.session import suites_path  # noqa: PLC0415 - brings pytest
+
+    found: dict[str, tuple[str, str | None]] = {}
+    for path in sorted(suites_path().glob("test_*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                method = next(filter(None, map(_marked, node.decorator_list)), None)
+                if method:
+                    found[node.name] = (method, ast.get_docstring(node))
+    return found
+
+
+def _marked(decorator: ast.expr) -> str | None:
+    """Return the method that ``@pytest.mark.scratch("area.statistic", ...)`` names."""
+    if not (isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith(".scratch")):
+        return None
+    first = decorator.args[0] if decorator.args else None
+    return str(first.value) if isinstance(first, ast.Constant) else None
+
+
+def _method_of(
+    asked: str, known: Mapping[str, tuple[str, str | None]], findings: tuple[Finding, ...]
+) -> str | None:
+    for finding in findings:
+        if asked in (finding.id, finding.method):
+            return finding.method
+    name = asked.rpartition("::")[2].partition("[")[0]
+    if name in known:
+        return known[name][0]
+    method = asked.partition(":")[0]
+    return method if method in {name for name, _ in known.values()} else None
+
+
+def _asked(test: str, method: str, findings: tuple[Finding, ...]) -> list[Finding]:
+    """Return the findings that were asked for: one by its id, or those of a node id's values."""
+    exact = [finding for finding in findings if finding.id == test]
+    if exact:
+        return exact
+    found = [finding for finding in findings if finding.method == method]
+    values = test.partition("[")[2].removesuffix("]")
+    return [f for f in found if _is_for(f, values)] if values else found
+
+
+def _is_for(finding: Finding, values: str) -> bool:
+    """Whether a node id's values, joined by colons, name the finding's parts."""
+    parts = [finding.model, finding.reference, finding.component.value]
+    full = ":".join(part for part in parts if part)
+    pair = ":".join(part for part in parts[:2] if part)
+    return values in (full, pair, finding.model) or values.startswith(f"{full}:")
+
+
+def _read(path: Path) -> Run:
+    from pytest_scratchverify.verdict.serialization import run_from_json  # noqa: PLC0415
+
+    try:
+        return run_from_json(path.read_text("utf-8"))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise _UnreadableError(f"{path}: {error}") from None
+    except ExceptionGroup as errors:  # cattrs': what is wrong, where
+        raise _UnreadableError(f"{path}: not a run of this version: {errors}") from None
+
+
+def _refused(failure: _UnreadableError) -> int:
+    sys.stderr.write(f"{failure}\n")
+    return UNREADABLE
+
+
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
+    "render": render,
+    "diff": diff,
+    "explain": explain,
+}

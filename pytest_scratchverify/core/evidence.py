@@ -1,0 +1,209 @@
+"""One measurement and what it may support: intents, findings and their parts.
+
+A finding is immutable, holds JSON builtins only, and names the null hypothesis that it
+tested. It never decides a verdict; `model.fold` does, over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.json_values import Json, to_builtin
+from pytest_scratchverify.core.text import Text
+
+
+class Outcome(StrEnum):
+    """What became of one hypothesis (DESIGN.md section 1)."""
+
+    CONSISTENT = "consistent"
+    DERIVED = "derived"
+    DECLARED = "declared"
+    INDETERMINATE = "indeterminate"
+    UNAVAILABLE = "unavailable"
+    NOT_APPLICABLE = "not-applicable"
+    MISSING = "missing"
+    HARNESS_ERROR = "harness-error"
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this outcome keeps its component from a clean verdict."""
+        return self in _BLOCKING
+
+
+_BLOCKING = frozenset(
+    {Outcome.INDETERMINATE, Outcome.UNAVAILABLE, Outcome.MISSING, Outcome.HARNESS_ERROR}
+)
+
+
+class Level(StrEnum):
+    """How strong a kind of evidence can be at most, whatever its number says."""
+
+    E0 = "E0"  # none: not run, not comparable, control failed
+    E1 = "E1"  # declared: card, press release, self-published log
+    E2 = "E2"  # circumstantial: shapes, sizes, style
+    E3 = "E3"  # calibrated: a null that holds, both controls passed, coverage
+    E4 = "E4"  # decisive: byte-identical tensors, near-unit residual correlation
+
+
+class Direction(StrEnum):
+    """Which way a finding points."""
+
+    TOWARD_REUSE = "toward_reuse"
+    TOWARD_INDEPENDENCE = "toward_independence"
+    NONE = "none"
+
+
+class Source(StrEnum):
+    """Where an artifact was read from in this run."""
+
+    HUB = "hub"
+    FOLDER = "folder"
+    CACHE = "cache"
+    FINGERPRINT = "fingerprint"
+    CATALOGUE = "catalogue"
+    ENDPOINT = "endpoint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactRecord:
+    """What was read of one file: identity, source, bytes. Equal reads compare equal.
+
+    `ranges` are the bytes (first, one past the last) where parts of a file were read: sorted
+    and disjoint.
+    """
+
+    repo: str
+    file: str
+    source: Source
+    revision: str | None = None
+    bytes_read: int = 0
+    bytes_total: int | None = None
+    digest: str | None = None
+    note: Text | None = None
+    ranges: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """A named number with the sample size and, where there is one, its interval."""
+
+    name: str
+    value: float | None
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        _plain(self, "value", "n", "low", "high")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Null:
+    """The null under which a p-value was computed: its kind, its size, its words."""
+
+    kind: str  # permutation, exact, reference_population, moment, block
+    description: Text
+    draws: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The same statistic on a pair whose truth is known, in the same run."""
+
+    kind: str  # positive, negative, self_permuted
+    pair: tuple[str, str]
+    passed: bool | None  # None: the control returned nothing, which voids the finding
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        _plain(self, "value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What the test would have found: the smallest effect seen with probability `power`."""
+
+    minimum_detectable_effect: float | None
+    power: float | None
+    description: Text | None = None
+
+    def __post_init__(self) -> None:
+        _plain(self, "minimum_detectable_effect", "power")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of the component the finding speaks of."""
+
+    tensors: int | None = None
+    parameters: float | None = None  # share of the component's parameters, 0 to 1
+
+    def __post_init__(self) -> None:
+        _plain(self, "parameters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One planned hypothesis. The verdict is folded against these, not against arrivals."""
+
+    nodeid: str
+    method: str
+    component: Component
+    model: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The outcome of one hypothesis about one component of one model.
+
+    `method` is ``area.statistic``; `dependence_group` names findings that rest on the same
+    observation and count once; `replications` counts disjoint sets of tensors or ranks on
+    which it was found; `details` holds what a report shows beside the numbers.
+    """
+
+    method: str
+    component: Component
+    model: str
+    outcome: Outcome
+    headline: Text
+    hypothesis: Text
+    reference: str | None = None
+    level: Level = Level.E0
+    direction: Direction = Direction.NONE
+    relation: str | None = None
+    kind: str | None = None
+    statistic: Statistic | None = None
+    effect: Statistic | None = None
+    pvalue: float | None = None
+    null: Null | None = None
+    power: Power | None = None
+    controls: tuple[Control, ...] = ()
+    coverage: Coverage | None = None
+    dependence_group: str | None = None
+    replications: int = 1
+    artifacts: tuple[ArtifactRecord, ...] = ()
+    remedy: Text | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _plain(self, "pvalue", "details")
+
+    @property
+    def id(self) -> str:
+        """Stable across runs, processes and languages."""
+        parts = [self.method, self.component.value, self.model]
+        return ":".join([*parts, self.reference] if self.reference else parts)
+
+    @property
+    def derived(self) -> bool:
+        """What a suite asserts against: ``assert not finding.derived, finding.headline``."""
+        return self.outcome is Outcome.DERIVED
+
+
+def _plain(owner: object, *names: str) -> None:
+    for name in names:
+        object.__setattr__(owner, name, to_builtin(getattr(owner, name)))

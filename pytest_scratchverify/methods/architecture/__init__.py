@@ -1,0 +1,1 @@
+"""Architecture: designs, parameter counts and published claims."""

@@ -1,0 +1,227 @@
+"""Recorded answers: one JSON line per request, with the request beside its answer.
+
+    {"api": "chat", "request": {...}, "model": "org/name", "answer": "...",
+     "finish_reason": "stop", "usage": {"prompt_tokens": 9, "completion_tokens": 4},
+     "seconds": .41, "time": "2026-11-24T10:00:00Z", "dropped": [], "error": null}
+
+A file may hold a request twice, after a failure and a resumed run: an answer outdoes an error,
+a later answer an earlier one. Files may be gzipped. They come from outside and are bounded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, cast
+
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.asking.probes import Probe, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.request import APIS, key_of, request_for
+
+LONGEST_LINE = 256 * 1024
+LARGEST_FILE = 256 * 2**20
+LONGEST_ANSWER = 20_000  # characters kept of one answer
+MODEL_NAME = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back for one request. `text` is None after an error."""
+
+    api: str
+    body: Mapping[str, Any]
+    model: str
+    text: str | None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    dropped: tuple[str, ...] = ()
+    error: str | None = None
+    seconds: float | None = None
+    time: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the request, computed from what was asked."""
+        return key_of(self.api, self.body)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether an answer came that says nothing."""
+        return self.text is not None and not self.text.strip()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the answer ends because of its length, not because it was complete."""
+        return self.finish_reason == "length"
+
+    def to_line(self) -> str:
+        """Return the JSON line of the answer."""
+        row = {
+            "api": self.api,
+            "request": dict(self.body),
+            "model": self.model,
+            "answer": self.text,
+            "finish_reason": self.finish_reason,
+            "usage": {
+                "prompt_tokens": self.prompt_tokens,
+                "completion_tokens": self.completion_tokens,
+            },
+            "seconds": self.seconds,
+            "time": self.time,
+            "dropped": list(self.dropped),
+            "error": self.error,
+        }
+        return json.dumps(row, ensure_ascii=False)
+
+
+def from_line(line: str) -> Answer:
+    """Read one line. Raises ValueError for anything that is not an answer."""
+    row = json.loads(line)
+    if not isinstance(row, dict) or row.get("api") not in APIS:
+        raise ValueError("no answer")
+    body, text, usage = row.get("request"), row.get("answer"), row.get("usage")
+    if not isinstance(body, dict) or not isinstance(text, str | None):
+        raise ValueError("no request, or an answer that is no text")  # noqa: TRY004
+    counts = usage if isinstance(usage, dict) else {}
+    dropped = row.get("dropped")
+    return Answer(
+        api=str(row["api"]),
+        body=body,
+        model=str(row.get("model"))[:MODEL_NAME],
+        text=None if text is None else text[:LONGEST_ANSWER],
+        finish_reason=_short(row.get("finish_reason")),
+        prompt_tokens=_count(counts.get("prompt_tokens")),
+        completion_tokens=_count(counts.get("completion_tokens")),
+        dropped=tuple(str(d)[:40] for d in dropped) if isinstance(dropped, list) else (),
+        error=_short(row.get("error")),
+        seconds=None,
+        time=_short(row.get("time")),
+    )
+
+
+def _short(value: object) -> str | None:
+    return None if value is None else str(value)[:MODEL_NAME]
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 10**9 else None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Every answer of one model to the shipped probes, by probe id.
+
+    `foreign` counts lines that answer no shipped probe, `broken` lines that could not be read;
+    `notes` say why nothing may be concluded from answers that look whole.
+    """
+
+    model: str
+    by_probe: Mapping[str, Answer]
+    source: str
+    foreign: int = 0
+    broken: int = 0
+    notes: tuple[Text, ...] = field(default=())
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of what was asked and answered, without times: equal runs have equal ones."""
+        rows = [[p, a.key, a.text, a.finish_reason] for p, a in sorted(self.by_probe.items())]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    @cached_property
+    def bytes(self) -> int:
+        """The size of all answer texts in UTF-8."""
+        return sum(len((a.text or "").encode()) for a in self.by_probe.values())
+
+
+def collect(
+    model: str, answers: Iterable[Answer], source: str, probes: Iterable[Probe] | None = None
+) -> Answers:
+    """Sort answers to their probes; the interface with more answers is kept, never a mixture."""
+    wanted = {
+        request_for(probe, api).key: (probe.id, api)
+        for probe in (shipped_probes() if probes is None else probes)
+        for api in APIS
+    }
+    found: dict[str, dict[str, Answer]] = {api: {} for api in APIS}
+    foreign = 0
+    for answer in answers:
+        place = wanted.get(answer.key)
+        if place is None:
+            foreign += 1
+            continue
+        probe, api = place
+        rival = found[api].get(probe)
+        if rival is None or rival.text is None or answer.text is not None:
+            found[api][probe] = answer
+    best = max(APIS, key=lambda api: sum(a.text is not None for a in found[api].values()))
+    return Answers(model, found[best], source, foreign)
+
+
+def read_answers(path: Path, model: str) -> Answers:
+    """Read a recorded file.
+
+    Raises
+    ------
+    Unavailable
+        If the file is absent, too large, of several models, or has no line that can be read.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError:
+        raise Unavailable(
+            Reason.ABSENT,
+            Text("{path} with answers of {model} does not exist.", path=str(path), model=model),
+            Text("Check the path after --answers."),
+        ) from None
+    if size > LARGEST_FILE:
+        raise _malformed(path, Text("larger than {n} bytes", n=LARGEST_FILE))
+    kept: list[Answer] = []
+    broken = 0
+    try:
+        for line in _lines(path):
+            try:
+                kept.append(from_line(line))
+            except (ValueError, RecursionError):
+                broken += 1
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise _malformed(path, Text("{error}", error=str(error)[:200])) from None
+    names = {answer.model for answer in kept}
+    if len(names) > 1:
+        raise _malformed(path, Text("answers of several models: {names}", names=sorted(names)[:4]))
+    if not kept:
+        raise _malformed(path, Text("no line of it is a recorded answer"))
+    found = collect(model, kept, path.name)
+    return Answers(found.model, found.by_probe, found.source, found.foreign, broken)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with _open(path) as stream:
+        read = 0
+        while raw := stream.readline(LONGEST_LINE):
+            read += len(raw)
+            if read > LARGEST_FILE:
+                raise OSError(f"more than {LARGEST_FILE} bytes when unpacked")
+            if text := raw.decode("utf-8", "replace").strip():
+                yield text
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _malformed(path: Path, why: Text) -> Unavailable:
+    return Unavailable(
+        Reason.MALFORMED,
+        Text("{path} holds no usable answers: {why}.", path=str(path), why=why),
+        Text("Record answers with --endpoint, one file for each model."),
+    )

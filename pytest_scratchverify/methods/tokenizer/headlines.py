@@ -1,0 +1,136 @@
+"""The sentences of the tokenizer method, and how a relation becomes an outcome.
+
+Each headline ends with what it does not mean.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_scratchverify.core.evidence import Direction, Null, Outcome, Statistic
+from pytest_scratchverify.core.text import Text
+
+if TYPE_CHECKING:
+    from pytest_scratchverify.methods.tokenizer.relation import Judgement
+    from pytest_scratchverify.tokenizer.compare import Comparison
+
+HYPOTHESIS = Text("The vocabulary was learnt apart from the reference's.")
+TINY = 1e-300  # below it a float is 0, and no test has a p-value of 0
+
+HEADLINES = {
+    "same": "The vocabulary is the one of {reference}, token for token and in its order."
+    " A shared tokenizer says nothing about the weights.",
+    "same.nearly": "The vocabulary is the one of {reference}, in its order, but for {own} tokens of"
+    " its own and {others} of the reference's. A shared tokenizer says nothing about the weights.",
+    "extends.suspect_holds_reference": "The vocabulary holds all of {reference} in its order and"
+    " adds {own} tokens. A shared tokenizer says nothing about the weights.",
+    "extends.reference_holds_suspect": "{reference} holds all of this vocabulary in its order and"
+    " adds {others} tokens; the release dates say which came first."
+    " A shared tokenizer says nothing about the weights.",
+    "derived": "{percent} % of the smaller vocabulary is shared with {reference} in a common"
+    " order, so one was made from the other or both from a third; the release dates say which"
+    " came first. A shared tokenizer says nothing about the weights.",
+    "shared_ancestry": "{percent} % of the smaller vocabulary is shared with {reference}, partly"
+    " in a common order, and no catalogued ancestor explains it."
+    " A shared tokenizer says nothing about the weights.",
+    "shared_ancestry.via": "What is shared with {reference} in a common order is the vocabulary"
+    " of {ancestor}, and nothing beyond it."
+    " A shared tokenizer says nothing about the weights.",
+    "independent": "Shared tokens ({percent} % of the smaller vocabulary) stand in an order of"
+    " their own: no inheritance from {reference} was found. An independent tokenizer says nothing"
+    " about the weights.",
+    "inconclusive": "The order of {n} tokens shared with {reference} does not decide whether the"
+    " vocabularies have a common origin. Either way it says nothing about the weights.",
+}
+
+
+def headline(pair: Comparison, verdict: Judgement) -> Text:
+    """Say the relation of one pair."""
+    key = verdict.relation.value
+    if key == "same" and not pair.identical:
+        key += ".nearly"
+    if key == "extends":
+        key += f".{verdict.way.value}"
+    if verdict.via is not None:
+        key += ".via"
+    values: dict[str, object] = {
+        "reference": pair.b,
+        "ancestor": verdict.via,
+        "percent": round(100 * pair.containment, 1),
+        "own": max(0, round(pair.size_a - pair.shared)),
+        "others": max(0, round(pair.size_b - pair.shared)),
+        "n": pair.order.n,
+    }
+    template = HEADLINES[key]
+    return Text(template, **{k: v for k, v in values.items() if "{" + k + "}" in template})
+
+
+def outcome(
+    verdict: Judgement, *, declared: bool, reference_is_older: bool | None = None
+) -> Outcome:
+    """Turn a relation into what the verdict is folded from.
+
+    A reference that holds the whole suspect and more may be the suspect's own descendant:
+    without dates that accuses nobody, and a younger reference is nobody's ancestor. A part
+    shared through a known ancestor is no inheritance from *this* reference: the ancestor
+    itself is accused by the comparison with it, and by the nearest-ancestor search.
+    """
+    if verdict.relation.inherits:
+        if declared:
+            return Outcome.DECLARED
+        if reference_is_older is False:
+            return Outcome.CONSISTENT
+        held = verdict.way.value == "reference_holds_suspect"
+        undated = held and reference_is_older is None
+        return Outcome.INDETERMINATE if undated else Outcome.DERIVED
+    if verdict.relation.value == "independent" or verdict.via is not None:
+        return Outcome.CONSISTENT
+    return Outcome.INDETERMINATE
+
+
+def direction(found: Outcome, verdict: Judgement) -> Direction:
+    """Which way a pair points; a grey pair and a shared ancestor point nowhere."""
+    if found in (Outcome.DERIVED, Outcome.DECLARED):
+        return Direction.TOWARD_REUSE
+    independent = verdict.relation.value == "independent"
+    return Direction.TOWARD_INDEPENDENCE if independent else Direction.NONE
+
+
+def null(chance: float) -> Null:
+    """The null of `concordance_pvalue` in words."""
+    return Null(
+        kind="exact",
+        description=Text(
+            "Neighbouring tokens of vocabularies learnt apart stand in the same order with a"
+            " chance of at most {chance}, the highest of all pairs known to be independent"
+            " (binomial test on disjoint pairs, conservative)",
+            chance=chance,
+        ),
+    )
+
+
+def concordance(pair: Comparison) -> Statistic | None:
+    """The neighbours' concordance as a statistic with its interval."""
+    order = pair.order.neighbours
+    if order is None:
+        return None
+    return Statistic(
+        name="neighbour_concordance", value=order.concordance, n=order.n,
+        low=order.low, high=order.high,
+    )  # fmt: skip
+
+
+def inherited(pair: Comparison) -> Statistic | None:
+    """The share of shared tokens whose order is common, as the effect."""
+    order = pair.order.neighbours
+    if order is None:
+        return None
+    low, high = (max(0.0, 2 * bound - 1) for bound in (order.low, order.high))
+    return Statistic(
+        name="inherited_order_share", value=order.inherited, n=order.n, low=low, high=high
+    )
+
+
+def floor(pvalue: float | None) -> float | None:
+    """Keep a p-value off zero, which no finite sample can give."""
+    return None if pvalue is None else max(pvalue, TINY)

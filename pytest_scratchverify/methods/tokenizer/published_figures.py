@@ -1,0 +1,208 @@
+"""What published figures about a tokenizer support, and what they do not.
+
+Nothing is measured here. The figures are held against the calibration's populations and
+against each other, and every one of them gets a sentence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.tokenizer.config_sizes import Stated, contradiction_between
+
+if TYPE_CHECKING:
+    from pytest_scratchverify.methods.tokenizer.published import PublishedFigures
+    from pytest_scratchverify.methods.tokenizer.relation import Calibration, Relation
+    from pytest_scratchverify.tokenizer.sketch import Sketch
+
+METHOD = "tokenizer.published_figures"
+ROUNDING = 0.0001  # shares are published with two digits of per cent
+ANY_EXTENSION = 0.03  # overlap this little above an ancestor's size is explained by it
+
+
+def published_figures(model: str, figures: PublishedFigures, calibration: Calibration) -> Finding:
+    """Published tokenizer figures show what their author says they show.
+
+    Sizes support nothing, overlap supports nothing without an order, positional merge match
+    is an artefact of exporters, and figures of another model's file are no figures of this
+    one. A published Kendall tau supports independence if it is one that unrelated pairs have.
+    """
+    from pytest_scratchverify.methods.tokenizer.relation import Relation  # noqa: PLC0415
+
+    void = misattribution(model, figures)
+    relation = Relation.INCONCLUSIVE if void else _relation(figures, calibration)
+    apart = relation is Relation.INDEPENDENT
+    supports = _supports(figures, relation)
+    short = [] if void is None else [void]
+    doubts = [*short, *_doubts(figures)]
+    return Finding(
+        method=METHOD,
+        component=Component.TOKENIZER,
+        model=model,
+        reference=figures.reference,
+        outcome=Outcome.CONSISTENT if apart else Outcome.INDETERMINATE,
+        headline=_headline(figures, void, independent=apart),
+        hypothesis=Text("The vocabulary was learnt apart from the reference's."),
+        level=Level.E2 if apart else Level.E0,
+        direction=Direction.TOWARD_INDEPENDENCE if apart else Direction.NONE,
+        relation=relation.value,
+        kind="published figures",
+        statistic=None
+        if figures.kendall is None
+        else Statistic(name="published_kendall", value=figures.kendall, n=figures.kendall_tokens),
+        dependence_group="tokenizer.published",
+        remedy=Text("Fetch the model's own tokenizer file and run `tokenizer.rank_order`."),
+        details={
+            "source": figures.source,
+            "supports": [str(line) for line in supports],
+            "does_not_support": [str(line) for line in doubts],
+            "denominators": [*denominators(figures)],
+        },
+    )
+
+
+def published_findings(model: str, calibration: Calibration) -> tuple[Finding, ...]:
+    """Judge every published comparison of a model; one "not applicable" where there is none."""
+    from pytest_scratchverify.methods.tokenizer.published import published_for  # noqa: PLC0415
+
+    known = published_for(model)
+    if known:
+        return tuple(published_figures(model, figures, calibration) for figures in known)
+    return (
+        Finding(
+            method=METHOD,
+            component=Component.TOKENIZER,
+            model=model,
+            outcome=Outcome.NOT_APPLICABLE,
+            headline=Text("Nothing was published about this tokenizer that we know of."),
+            hypothesis=Text("The vocabulary was learnt apart from the reference's."),
+        ),
+    )
+
+
+def misattribution(model: str, figures: PublishedFigures) -> Text | None:
+    """Why the figures cannot be about this model, if they cannot."""
+    if figures.measured_on not in (None, model):
+        return Text(
+            "The tokenizer that was measured is that of {other}.", other=figures.measured_on
+        )
+    if figures.tokenizer_rows is None:
+        return None
+    stated = Stated(figures.config_rows, figures.highest_id_in_use, "published")
+    return contradiction_between(figures.tokenizer_rows, stated)
+
+
+def denominators(figures: PublishedFigures) -> list[str]:
+    """Which denominators turn the published count into the published share."""
+    shared, target, reference = figures.shared, figures.target_size, figures.reference_size
+    if shared is None or target is None or reference is None or figures.stated_share is None:
+        return []
+    shares = {
+        "target": shared / target,
+        "reference": shared / reference,
+        "union": shared / (target + reference - shared),
+    }
+    return [n for n, share in shares.items() if abs(share - figures.stated_share) < ROUNDING]
+
+
+def _relation(figures: PublishedFigures, calibration: Calibration) -> Relation:
+    from pytest_scratchverify.methods.tokenizer.relation import (  # noqa: PLC0415
+        Figures,
+        relation_of_figures,
+    )
+
+    order = Figures(kendall=figures.kendall, shared=figures.kendall_tokens)
+    return relation_of_figures(order, calibration)
+
+
+def _supports(figures: PublishedFigures, relation: Relation) -> list[Text]:
+    lines: list[Text] = []
+    if relation.value == "independent":
+        lines.append(
+            Text(
+                "Kendall's tau {tau} on {n} tokens is one that unrelated vocabularies have.",
+                tau=figures.kendall,
+                n=figures.kendall_tokens or "?",
+            )
+        )
+    base = _explaining_base(figures)
+    if base is not None:
+        lines.append(
+            Text(
+                "{shared} shared tokens are what any extension of {base} shares with {reference}:"
+                " a lead to {base}, to be tested on the file.",
+                shared=figures.shared,
+                base=base.name,
+                reference=figures.reference,
+            )
+        )
+    return lines
+
+
+def _explaining_base(figures: PublishedFigures) -> Sketch | None:
+    """A catalogued vocabulary inside the reference whose size nearly is the overlap."""
+    from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.sketch import load_sketches, sketch_for  # noqa: PLC0415
+
+    reference = sketch_for(figures.reference) if figures.reference else None
+    if reference is None or figures.shared is None:
+        return None
+    for base in load_sketches():
+        if base.learned >= reference.learned:
+            continue
+        pair = compare(reference, base)
+        inherited = pair.order.neighbours.inherited if pair.order.neighbours else 0.0
+        # The overlap counts the alphabet too.
+        inside = pair.shared + base.sizes.ranks - base.learned
+        excess = figures.shared / inside - 1
+        if inherited > 0.9 and pair.containment_b > 0.9 and 0 <= excess <= ANY_EXTENSION:
+            return base
+    return None
+
+
+def _doubts(figures: PublishedFigures) -> list[Text]:
+    lines: list[Text] = []
+    sizes = {s for s in (figures.config_rows, figures.tokenizer_rows, *figures.other_sizes) if s}
+    if len(sizes) > 1:
+        lines.append(Text("Sources disagree on the vocabulary size: {sizes}.", sizes=sorted(sizes)))
+    if sizes:
+        lines.append(Text("A vocabulary size, equal or different, supports nothing."))
+    if figures.stated_share is not None:
+        lines.append(
+            Text(
+                "The published share is shared tokens over the {which} vocabulary; overlap without"
+                " an order supports nothing.",
+                which=denominators(figures) or ["?"],
+            )
+        )
+    if figures.positional_merge_match is not None:
+        lines.append(
+            Text(
+                "A positional merge match of {share} % depends on the exporter: derived pairs"
+                " have from .0004 % to all.",
+                share=round(100 * figures.positional_merge_match, 4),
+            )
+        )
+    return lines
+
+
+def _headline(figures: PublishedFigures, void: Text | None, *, independent: bool) -> Text:
+    if void is not None:
+        return Text(
+            "The published figures are not this model's: {why}"
+            " They say nothing about its tokenizer or its weights.",
+            why=str(void),
+        )
+    if independent:
+        return Text(
+            "The published rank correlation with {reference} is one that unrelated vocabularies"
+            " have; the other figures support nothing. This says nothing about the weights.",
+            reference=figures.reference,
+        )
+    return Text(
+        "Only sizes or overlaps of the vocabulary are published, which decide nothing"
+        " about the tokenizer and say nothing about the weights."
+    )

@@ -1,0 +1,254 @@
+"""Order and overlap of two vocabularies, as findings.
+
+The order of neighbouring tokens decides; the overlap never does, because independent
+vocabularies of different size overlap by up to 97.9 %.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import (
+    Control,
+    Direction,
+    Finding,
+    Level,
+    Null,
+    Outcome,
+    Power,
+    Statistic,
+)
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.tokenizer import headlines as words
+
+# numpy comes with the tokenizer package: import it when a test runs, not when one is collected.
+if TYPE_CHECKING:
+    from pytest_scratchverify.core.json_values import Json
+    from pytest_scratchverify.methods.tokenizer.relation import Calibration, Judgement
+    from pytest_scratchverify.tokenizer.compare import Comparison, Residual, Vocabulary
+
+METHOD = "tokenizer.rank_order"
+ENOUGH_PAIRS = 10
+SCATTER = 400  # points of a figure
+
+# Two shipped sketches whose relation is known for certain, and two that were learnt apart.
+POSITIVE = ("llama3", "cl100k")
+NEGATIVE = ("deepseek-v3", "llama3")
+
+
+def rank_order(
+    suspect: Vocabulary,
+    reference: Vocabulary,
+    calibration: Calibration,
+    *,
+    declared: bool = False,
+    reference_is_older: bool | None = None,
+) -> Finding:
+    """Merges learnt from scratch come in an order of their own.
+
+    Neighbours in the reference's order are looked up in the suspect's. Both vocabularies may
+    be files or sketches. `declared` says that the model's card states this very reuse;
+    `reference_is_older` says what the release dates say, since no order of tokens does.
+    """
+    from pytest_scratchverify.methods.tokenizer.relation import replications  # noqa: PLC0415 - numpy
+
+    pair, verdict = decide(suspect, reference, calibration)
+    checks = controls(calibration)
+    sound = all(control.passed for control in checks)
+    found = words.outcome(verdict, declared=declared, reference_is_older=reference_is_older)
+    found = found if sound else Outcome.INDETERMINATE
+    return Finding(
+        method=METHOD,
+        component=Component.TOKENIZER,
+        model=suspect.name,
+        reference=reference.name,
+        outcome=found,
+        headline=words.headline(pair, verdict) if sound else _VOID,
+        hypothesis=words.HYPOTHESIS,
+        level=level_of(found, pair, sound=sound),
+        direction=words.direction(found, verdict),
+        relation=verdict.relation.value,
+        kind="vocabulary order",
+        statistic=words.concordance(pair),
+        effect=words.inherited(pair),
+        pvalue=words.floor(verdict.pvalue),
+        null=words.null(calibration.thresholds.chance),
+        power=_power(verdict),
+        controls=checks,
+        dependence_group="tokenizer.vocabulary",
+        replications=replications(pair.order, calibration),
+        details={
+            **order_details(pair, verdict, calibration),
+            "figures": {"rank_scatter": _ranks(suspect, reference, pair)},
+        },
+    )
+
+
+def _ranks(suspect: Vocabulary, reference: Vocabulary, pair: Comparison) -> dict[str, Json]:
+    """Ranks of a random sample of shared tokens, for the figure; the keys are random."""
+    from pytest_scratchverify.tokenizer.keys import common  # noqa: PLC0415 - numpy
+
+    sample = common(suspect.keys, reference.keys).ranked.first(SCATTER)
+    concordance = words.concordance(pair)
+    return {
+        "ours": sample.ranks_a.tolist(),
+        "theirs": sample.ranks_b.tolist(),
+        "in_order": concordance.value if concordance else None,
+    }
+
+
+_VOID = Text(
+    "A control of known truth failed, so the order of this vocabulary was not judged."
+    " It would say nothing about the weights either."
+)
+
+
+def decide(
+    suspect: Vocabulary, reference: Vocabulary, calibration: Calibration
+) -> tuple[Comparison, Judgement]:
+    """Compare two vocabularies and judge them, known common ancestors considered."""
+    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
+
+    pair = compare(suspect, reference)
+    verdict = judge(pair, calibration)
+    if verdict.relation in (Relation.DERIVED, Relation.SHARED_ANCESTRY):
+        verdict = judge(pair, calibration, residuals(suspect, reference, calibration))
+    return pair, verdict
+
+
+def residuals(
+    suspect: Vocabulary, reference: Vocabulary, calibration: Calibration
+) -> list[Residual]:
+    """What two vocabularies share beyond each shipped vocabulary that both hold in its order."""
+    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.compare import compare, residual  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.sketch import load_sketches  # noqa: PLC0415
+
+    def holds(larger: Vocabulary, ancestor: Vocabulary) -> bool:
+        if ancestor.keys.size >= larger.keys.size:
+            return False
+        relation = judge(compare(larger, ancestor), calibration).relation
+        return relation in (Relation.EXTENDS, Relation.DERIVED)
+
+    ancestors = (s for s in load_sketches() if holds(suspect, s) and holds(reference, s))
+    return [residual(suspect, reference, ancestor) for ancestor in ancestors]
+
+
+def controls(calibration: Calibration) -> tuple[Control, ...]:
+    """Run the same statistic on two shipped pairs of known truth."""
+    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+
+    positive, negative = _control_pairs()
+    kin = judge(positive, calibration)
+    apart = judge(negative, calibration)
+    return (
+        Control(kind="positive", pair=POSITIVE, passed=kin.relation.inherits, value=kin.inherited),
+        Control(
+            kind="negative",
+            pair=NEGATIVE,
+            passed=apart.relation is Relation.INDEPENDENT,
+            value=apart.inherited,
+        ),
+    )
+
+
+@cache
+def _control_pairs() -> tuple[Comparison, Comparison]:
+    from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.sketch import load_sketches  # noqa: PLC0415
+
+    by_name = {sketch.name: sketch for sketch in load_sketches()}
+    kin, apart = (compare(by_name[a], by_name[b]) for a, b in (POSITIVE, NEGATIVE))
+    return kin, apart
+
+
+def containment(suspect: Vocabulary, reference: Vocabulary, calibration: Calibration) -> Finding:
+    """How many tokens two vocabularies share, next to unrelated pairs of such sizes.
+
+    The share of the smaller vocabulary is read against every independent pair whose sizes
+    have a similar ratio. It never accuses and never clears: the order does.
+    """
+    from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
+
+    pair = compare(suspect, reference)
+    ratio = max(pair.size_a, pair.size_b) / max(1, min(pair.size_a, pair.size_b))
+    as_many, population = calibration.containment_share(ratio, pair.containment)
+    pvalue = (1 + as_many) / (1 + population)
+    unusual = population >= ENOUGH_PAIRS and as_many == 0
+    return Finding(
+        method="tokenizer.containment",
+        component=Component.TOKENIZER,
+        model=suspect.name,
+        reference=reference.name,
+        outcome=Outcome.INDETERMINATE if unusual else Outcome.CONSISTENT,
+        headline=Text(
+            "{share_a} % of this vocabulary is in {reference}'s and {share_b} % the other way;"
+            " {as_many} of {population} unrelated pairs of such sizes share as much."
+            " Overlap says nothing about the weights.",
+            share_a=round(100 * pair.containment_a, 2), share_b=round(100 * pair.containment_b, 2),
+            reference=reference.name, as_many=as_many, population=population,
+        ),
+        hypothesis=Text("The overlap is one that unrelated vocabularies of such sizes reach."),
+        level=Level.E2,
+        direction=Direction.TOWARD_REUSE if unusual else Direction.NONE,
+        kind="vocabulary overlap",
+        statistic=Statistic(
+            name="containment_of_smaller", value=pair.containment, n=round(pair.shared)
+        ),
+        effect=Statistic(name="jaccard", value=pair.jaccard, n=round(pair.shared)),
+        pvalue=pvalue,
+        null=Null(
+            kind="reference_population",
+            description=Text(
+                "Independent pairs of real vocabularies with a similar ratio of sizes"
+            ),
+            draws=population,
+        ),
+        dependence_group="tokenizer.vocabulary",
+        details={"rate": pair.rate, "size_a": pair.size_a, "size_b": pair.size_b},
+    )  # fmt: skip
+
+
+def order_details(
+    pair: Comparison, verdict: Judgement, calibration: Calibration
+) -> dict[str, Json]:
+    """The other numbers of a pair, each beside the population it is read against."""
+    limits, order = calibration.thresholds, pair.order
+    return {
+        "kendall": order.kendall,
+        "kendall_highest_independent": limits.kendall_independent,
+        "spearman": order.spearman,
+        "ordered_share": order.ordered_share,
+        "containment_a": round(pair.containment_a, 5),
+        "containment_b": round(pair.containment_b, 5),
+        "jaccard": round(pair.jaccard, 5),
+        "shared": round(pair.shared),
+        "id_offset": pair.offset.offset if pair.offset else None,
+        "same_id_share": pair.offset.same_id_share if pair.offset else None,
+        "offset_id_share": pair.offset.share if pair.offset else None,
+        "holds": verdict.way.value,
+        "via": verdict.via,
+        "sampling_rate": pair.rate,
+        "independent_pairs_known": len(calibration.independent),
+    }
+
+
+def level_of(found: Outcome, pair: Comparison, *, sound: bool) -> Level:
+    """Return how strong the finding is: equal token for token and in order is decisive."""
+    if not sound or found is Outcome.INDETERMINATE:
+        return Level.E0
+    return Level.E4 if pair.identical else Level.E3
+
+
+def _power(verdict: Judgement) -> Power:
+    return Power(
+        minimum_detectable_effect=verdict.detectable,
+        power=0.9 if verdict.detectable is not None else None,
+        description=Text(
+            "The smallest share of shared tokens in inherited order that would have been found"
+            " nine times in ten"
+        ),
+    )

@@ -1,0 +1,28 @@
+"""Training log: whether a training record is plausible, and whether it is the model's own."""
+
+from pytest_scratchverify.methods.training_log.compute import compute, tokens
+from pytest_scratchverify.methods.training_log.gradients import gradient_norms
+from pytest_scratchverify.methods.training_log.loss_curve import (
+    continuity,
+    duplicates,
+    first_loss,
+    power_law,
+    schedule,
+    smoothness,
+)
+from pytest_scratchverify.methods.training_log.thresholds import Limits
+from pytest_scratchverify.methods.training_log.two_logs import same_order
+
+__all__ = [
+    "Limits",
+    "compute",
+    "continuity",
+    "duplicates",
+    "first_loss",
+    "gradient_norms",
+    "power_law",
+    "same_order",
+    "schedule",
+    "smoothness",
+    "tokens",
+]

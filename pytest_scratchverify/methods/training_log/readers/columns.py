@@ -1,0 +1,104 @@
+"""Guess what the columns of a log are; an explicit choice always wins.
+
+Names come as ``train/lm_loss``, ``run-7 - train/loss`` (W&B), ``lm loss`` (Megatron) or
+``eval/pile-validation/CrossEntropyLoss`` (OLMo). A training loss is preferred; a held-out
+loss is taken only where there is no other, and the log says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.training_log.readers.log import GIVE_COLUMNS, QUANTITIES, no_loss
+
+_EXACT = {
+    "step": ("step", "_step", "global_step", "iteration", "iter", "steps", "update", "it", "s"),
+    "loss": ("loss", "lm_loss", "train_loss", "training_loss", "ce_loss", "crossentropyloss",
+             "cross_entropy_loss", "cross_entropy", "trl", "loss_train"),
+    "lr": ("lr", "learning_rate", "learning_rate_group0", "lr_group0"),
+    "grad_norm": ("grad_norm", "gradient_norm", "global_grad_norm", "gnorm", "total_grad_norm"),
+    "tokens": ("tokens", "total_tokens", "num_input_tokens_seen", "tokens_seen",
+               "consumed_tokens", "num_tokens"),
+    "batch": ("batch_size_in_tokens", "tokens_per_step", "batch_tokens"),
+}  # fmt: skip
+_HELD_OUT = re.compile(r"\b(eval|val|valid|validation|test|dev)\b|eval_|val_|test_|validation")
+_EXTREMES = re.compile(r"__(min|max)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which column holds which quantity, and whether the loss is of held-out text."""
+
+    names: Mapping[str, str]
+    evaluation: bool
+
+
+def choose_columns(names: Sequence[str], given: Mapping[str, str] | None, file: str) -> Chosen:
+    """Map quantities to column names. Raises `Unavailable` where a loss cannot be told."""
+    given = given or {}
+    unknown = [q for q in given if q not in QUANTITIES]
+    missing = [name for name in given.values() if name not in names]
+    if unknown or missing:
+        raise Unavailable(
+            Reason.ABSENT,
+            Text("{file} has no column {name}; it has {columns}.", file=file,
+                 name=(missing or unknown)[0], columns=[*names[:12]]),
+            GIVE_COLUMNS,
+        )  # fmt: skip
+    found = dict(given)
+    for quantity in QUANTITIES:
+        if quantity not in found:
+            best = _best(quantity, [n for n in names if not _EXTREMES.search(n)], file)
+            if best is not None:
+                found[quantity] = best
+    if "loss" not in found:
+        raise no_loss(file)
+    return Chosen(found, bool(_HELD_OUT.search(_plain(found["loss"]))))
+
+
+def _best(quantity: str, names: Sequence[str], file: str) -> str | None:
+    ranked = sorted(
+        (rank, at, name)
+        for at, name in enumerate(names)
+        if (rank := _rank(quantity, name)) is not None
+    )
+    if not ranked:
+        return None
+    if quantity == "loss" and ranked[0][0] < HELD_OUT_RANK:
+        runs = {_run(name) for rank, _, name in ranked if rank == ranked[0][0]}
+        if len(runs) > 1:
+            raise Unavailable(
+                Reason.MALFORMED,
+                Text("{file} holds the losses of several runs: {runs}.", file=file,
+                     runs=sorted(runs)[:6]),
+                GIVE_COLUMNS,
+            )  # fmt: skip
+    return ranked[0][2]
+
+
+HELD_OUT_RANK = 100
+
+
+def _rank(quantity: str, name: str) -> int | None:
+    """Return how well a name fits a quantity: 0 best, None not at all."""
+    plain = _plain(name)
+    last = plain.rsplit("/", 1)[-1]
+    held_out = HELD_OUT_RANK if _HELD_OUT.search(plain) else 0
+    if last in _EXACT[quantity]:
+        rank = 2 * _EXACT[quantity].index(last) + (0 if "/" not in plain or "train" in plain else 1)
+        return rank + held_out if quantity == "loss" else rank
+    if quantity == "loss" and last.endswith("loss") and not re.search("aux|z_loss|balanc", last):
+        return 50 + held_out
+    return None
+
+
+def _run(name: str) -> str:
+    return name.rsplit(" - ", 1)[0] if " - " in name else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.rsplit(" - ", 1)[-1].strip().lower())

@@ -1,0 +1,88 @@
+"""Tell which format a log has, by its content, and read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.training_log.readers.log import TrainingLog, malformed
+from pytest_scratchverify.methods.training_log.readers.plain_text import read_text
+from pytest_scratchverify.methods.training_log.readers.table import (
+    read_csv,
+    read_jsonl,
+    read_trainer_state,
+)
+from pytest_scratchverify.methods.training_log.readers.tensorboard import (
+    absent,
+    is_event_file,
+    read_tensorboard,
+)
+
+HEAD = 1 << 16
+
+
+def read_training_log(
+    path: Path, columns: Mapping[str, str] | None = None, *, name: str | None = None
+) -> TrainingLog:
+    """Read a training log of any known format.
+
+    Parameters
+    ----------
+    path : Path
+        CSV, JSON lines, trainer_state.json, a TensorBoard event file, a W&B export, or the
+        printed lines of a common trainer.
+    columns : mapping, optional
+        Which column is ``step``, ``loss``, ``lr``, ``grad_norm``, ``tokens``: replaces guesses.
+    name : str, optional
+        What messages call the file; its own name by default.
+
+    Raises `Unavailable`, in one sentence with its remedy, for whatever cannot be read.
+    """
+    shown = name or path.name
+    if not path.is_file():
+        raise absent(shown)
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+        if is_event_file(head[:12]):
+            stream.seek(0)
+            return read_tensorboard(stream, shown, columns)
+    if b"\0" in head:
+        raise malformed(shown, Text("it is binary and no TensorBoard event file"))
+    if not head.strip():
+        raise malformed(shown, Text("it is empty"))
+    with path.open(encoding="utf-8", errors="replace", newline=None) as text:
+        kind = sniff(head.decode("utf-8", "replace").lstrip("\ufeff"))
+        if kind == "jsonl":
+            return read_jsonl(text, shown, columns)
+        if kind == "trainer_state":
+            return read_trainer_state(text, shown, columns)
+        if kind == "csv":
+            return read_csv(text, shown, columns)
+        return read_text(text, shown)
+
+
+def sniff(head: str) -> str:
+    """Return ``csv``, ``jsonl``, ``trainer_state`` or ``text`` for the beginning of a file."""
+    first = head.lstrip().split("\n", 1)[0].strip()
+    if first.startswith("{"):
+        try:
+            row = json.loads(first)
+        except (ValueError, RecursionError):
+            return "text" if first.startswith("{'") else "trainer_state"
+        return "trainer_state" if "log_history" in row else "jsonl"
+    cells = [
+        cell.strip().strip('"') for cell in first.replace(";", ",").replace("\t", ",").split(",")
+    ]
+    words = [cell for cell in cells if cell and not _is_number(cell)]
+    table = len(cells) > 1 and len(words) == len([c for c in cells if c])
+    return "csv" if table and ":" not in first and " | " not in first else "text"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

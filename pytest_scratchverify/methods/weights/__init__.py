@@ -1,0 +1,1 @@
+"""Weights: whether a component of a model comes from a reference's."""

@@ -1,0 +1,70 @@
+"""The frozen thresholds of the weights method, as data with the population they came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pytest_scratchverify.core.component import Component
+
+
+@dataclass(frozen=True)
+class WeightsCalibration:
+    """Read from suites/calibration/weights.json, which tools/calibrate_weights.py writes.
+
+    `shared` and `derived` are aligned cosines by component: below the first a relation is
+    not called one, from the second on it is called descent, and what lies between is as
+    alike as twins from one seed are.
+    """
+
+    alpha: float
+    undecided: float
+    tests: int
+    shared: Mapping[str, float]
+    derived: Mapping[str, float]
+    gains_learned: float
+    gains_pvalue: float
+    agreement_none: float
+    agreement_inherited: float
+    aligned_agreement: float
+    aligned_table: float
+    aligned_attention: float
+    growth: float
+    channels_alike: float
+    table_in_basis: float
+    angles_shared: float
+    angles_derived: float
+    merge_kin: float
+    merge_share: float
+    merge_mixture: float
+    merge_explained: float
+    layer_share: float
+    fine_tune: float
+    pruned_zeros: float
+    dilution: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the file's thresholds; the population is for readers."""
+        given = dict(data["thresholds"])
+        return cls(**{**given, "dilution": tuple(given["dilution"])})
+
+    @property
+    def merge_drift(self) -> float:
+        """How far training goes along two models' difference, in parts of how far across it.
+
+        A model trained on what another was trained on, in its order, and a checkpoint on the way
+        to another, explain drift^2 / (1 + drift^2) of their distance by it: `merge_explained`
+        lies above what was measured of such.
+        """
+        return math.sqrt(self.merge_explained / (1 - self.merge_explained))
+
+    def shared_from(self, component: Component) -> float:
+        """Return the aligned cosine from which a relation counts."""
+        return self.shared[component.value]
+
+    def derived_from(self, component: Component) -> float:
+        """Return the aligned cosine from which a relation is descent."""
+        return self.derived[component.value]

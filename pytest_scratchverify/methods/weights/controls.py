@@ -1,0 +1,180 @@
+"""Pairs whose truth is known, measured in every run by the code that measures the suspect.
+
+A verdict stands on the test having found a descendant and spared a stranger a moment before.
+The pairs are slices of small models that were trained for this (`tools/build_zoo.py`); the
+suspect's own slices, renumbered, show whether the test follows numbers or contents.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Control
+from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights.measure import Batch, Measured, measure
+from pytest_scratchverify.stats.weights.anchored_matching import disguised
+from pytest_scratchverify.stats.weights.anchored_search import Key, anchored_match
+from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
+from pytest_scratchverify.tensors.control_slices import ControlSlices, load_control_slices
+from pytest_scratchverify.tensors.slices import Slot
+
+Array = NDArray[np.float32]
+
+FOLDER = Path(__file__).parents[2] / "catalog" / "fingerprints"
+# Parent, descendant (continued pretraining at full rate), stranger; by the kind of component.
+DENSE = ("zoo-s0", "zoo-s0-cpt-long", "zoo-s1")
+MIXTURE = ("zoo-moe0", "zoo-moe0-cpt-long", "zoo-moe1")
+COMPOSITE = ("zoo-vl0", "zoo-vl0-finetune", "zoo-vl1")
+TRIOS = {
+    Component.ROUTER_EXPERTS: MIXTURE,
+    Component.VISION_ENCODER: COMPOSITE,
+    Component.PROJECTOR: COMPOSITE,
+    # No audio tower was trained for this; a vision tower is made of the same blocks.
+    Component.AUDIO_ENCODER: COMPOSITE,
+}
+GAIN_DRAWS = 999
+STAND_INS = {Component.AUDIO_ENCODER: Component.VISION_ENCODER}
+
+
+@cache
+def shipped(name: str) -> ControlSlices | None:
+    """Load a shipped fingerprint; None if the installation lacks it, which voids the run."""
+    path = FOLDER / f"{name}.safetensors"
+    return load_control_slices(path) if path.exists() else None
+
+
+@cache
+def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
+    """Measure the known descendant and the known stranger of the component's kind."""
+    parent, child, stranger = TRIOS.get(component, DENSE)
+    stand_in = STAND_INS.get(component, component)
+    positive = _measure_shipped(stand_in, parent, child)
+    negative = _measure_shipped(stand_in, parent, stranger)
+    return (
+        Control(
+            kind="positive",
+            pair=(parent, child),
+            passed=None if positive is None else positive.pvalue <= alpha,
+            value=None if positive is None else positive.similarity,
+        ),
+        Control(
+            kind="negative",
+            pair=(parent, stranger),
+            passed=None if negative is None else negative.pvalue > alpha,
+            value=None if negative is None else negative.similarity,
+        ),
+    )
+
+
+@cache
+def _shipped_gains(one: str, two: str) -> GainSimilarity | None:
+    measured = _measure_shipped(Component.TEXT_DECODER, one, two)
+    if measured is None:
+        return None
+    return gain_similarity(measured.gains, np.random.default_rng(2026), GAIN_DRAWS)
+
+
+def known_gains(numbers: WeightsCalibration) -> tuple[Control, Control]:
+    """Compare the norm gains of a known descendant, and of a known stranger, with the parent's."""
+    parent, child, stranger = DENSE
+    found = []
+    for name, kind in ((child, "positive"), (stranger, "negative")):
+        gains = _shipped_gains(parent, name)
+        passed = None
+        if gains is not None:
+            alike = gains.effect >= numbers.gains_learned and gains.pvalue <= numbers.gains_pvalue
+            passed = alike is (kind == "positive")
+        value = None if gains is None else gains.effect
+        found.append(Control(kind=kind, pair=(parent, name), passed=passed, value=value))
+    return found[0], found[1]
+
+
+def _measure_shipped(component: Component, one: str, two: str) -> Measured | None:
+    left, right = shipped(one), shipped(two)
+    batch = left.beside(right, component.value) if left and right else {}
+    return measure(component, [batch], matching=False) if batch else None
+
+
+@cache
+def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
+    """Disguise a known descendant, which must be recognised, and a known stranger, which must not.
+
+    Rotated, with neurons renumbered and rescaled, in the same way; `share` of a layer's neurons
+    is what recognition asks for.
+    """
+    parent, child, stranger = DENSE
+    found = []
+    for name, kind in ((child, "positive"), (stranger, "negative")):
+        ours, theirs = _whole_blocks(name), _whole_blocks(parent)
+        rng = np.random.default_rng(20260109)
+        match = anchored_match(disguised(ours, rng), theirs) if ours and theirs else None
+        passed = None
+        if match is not None:
+            recognised = match.pvalue <= alpha and match.effect >= share
+            passed = recognised is (kind == "positive")
+        value = None if match is None else match.effect
+        found.append(
+            Control(kind=kind, pair=(parent, f"{name}, disguised"), passed=passed, value=value)
+        )
+    return found[0], found[1]
+
+
+def _whole_blocks(name: str) -> dict[Key, list[Array]]:
+    kept = shipped(f"{name}.blocks")
+    if kept is None:
+        return {}
+    found: dict[Key, list[Array]] = {}
+    for slot, _ in kept.slices:
+        if slot.kind != "gate":
+            continue
+        parts = {s.kind: values for (s, _), values in kept.slices.items() if s.layer == slot.layer}
+        gains = parts["norm_post"][0]
+        views = [parts["gate"] * gains, parts["up"] * gains, parts["down"].T.copy()]
+        found[slot.layer, slot.expert] = views
+    return found
+
+
+def self_permuted(
+    component: Component, name: str, probe: Batch, calibration: WeightsCalibration
+) -> Control:
+    """Renumber the suspect's own slices: tests that follow numbers must find nothing.
+
+    Where gate and up matrices are at hand whole, matching must find the neurons again.
+    """
+    rng = np.random.default_rng(20260108)
+    renumbered, rows_only = _renumbered(probe, rng)
+    blind = measure(component, [renumbered], matching=False)
+    seeing = measure(component, [rows_only])
+    passed = blind.pvalue > calibration.alpha
+    if seeing.agreement is not None and seeing.agreement.n >= 16:
+        passed &= seeing.agreement.effect >= calibration.agreement_inherited
+    return Control(
+        kind="self_permuted", pair=(name, "renumbered"), passed=passed, value=blind.similarity
+    )
+
+
+def _renumbered(
+    probe: Batch, rng: np.random.Generator
+) -> tuple[
+    dict[tuple[Slot, int], tuple[Array, Array]], dict[tuple[Slot, int], tuple[Array, Array]]
+]:
+    columns: dict[int, NDArray[np.intp]] = {}
+    rows: dict[tuple[int, str, int, int], NDArray[np.intp]] = {}
+    both, only = {}, {}
+    for piece, (ours, _) in sorted(probe.items()):
+        slot, start = piece
+        height, width = ours.shape
+        if width not in columns:
+            columns[width] = rng.permutation(width)
+        key = (slot.layer, slot.expert, start, height)
+        if key not in rows:
+            rows[key] = rng.permutation(height)
+        moved = ours[rows[key]]
+        only[piece] = (ours, moved)
+        both[piece] = (ours, moved[:, columns[width]])
+    return both, only

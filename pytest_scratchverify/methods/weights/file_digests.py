@@ -1,0 +1,103 @@
+"""Method zero: whether files of weights are byte for byte another model's.
+
+The hub publishes the sha256 of every weight file, so whole shards are compared without
+reading one weight. A hit needs no statistics: 2^-256 is the chance of a coincidence. A miss
+means little: one changed bit in every file hides the rest, so this never clears a model.
+"""
+
+from __future__ import annotations
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import (
+    Coverage,
+    Direction,
+    Finding,
+    Level,
+    Null,
+    Outcome,
+    Statistic,
+)
+from pytest_scratchverify.core.spec import Pair
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.store import Artifact, FileEntry
+
+# Smaller files hold headers, scalars or initialisation constants that two models may share.
+MINIMUM_BYTES = 16 * 2**10
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
+
+Listing = Artifact[tuple[FileEntry, ...]]
+
+
+def shard_digests(pair: Pair, files: Listing, reference: Listing, *, declared: bool) -> Finding:
+    """Compare the sha256 digests of all weight files of two models.
+
+    Raises `Unavailable` where either side publishes no digest of any weight file.
+    """
+    mine, theirs = _weights(pair.model.name, files), _weights(pair.reference.name, reference)
+    same = sorted(path for path, entry in mine.items() if entry.sha256 in _digests(theirs))
+    total = sum(entry.size or 0 for entry in mine.values())
+    equal = sum(mine[path].size or 0 for path in same)
+    outcome = Outcome.CONSISTENT
+    if same:
+        outcome = Outcome.DECLARED if declared else Outcome.DERIVED
+    return Finding(
+        method="weights.shard_digests",
+        component=Component.TEXT_DECODER,
+        model=pair.model.name,
+        reference=pair.reference.name,
+        outcome=outcome,
+        headline=_headline(pair, same, len(mine), equal / total if total else 0.0),
+        hypothesis=Text("no weight file is byte for byte the reference's"),
+        level=Level.E4 if same else Level.E0,
+        direction=Direction.TOWARD_REUSE if same else Direction.NONE,
+        relation="verbatim" if same else None,
+        kind="identical" if same and len(same) == len(mine) else None,
+        statistic=Statistic(name="identical_files", value=len(same), n=len(mine)),
+        effect=Statistic(name="identical_share_of_bytes", value=equal / total if total else None),
+        null=Null(
+            kind="exact",
+            description=Text("equal sha256 digests of different files: chance 2^-256"),
+        ),
+        coverage=Coverage(parameters=equal / total if total and same else None),
+        dependence_group="bytes",
+        artifacts=(files.record, reference.record),
+        details={"identical": [*same], "weight_files": len(mine)},
+    )
+
+
+def _weights(repo: str, listing: Listing) -> dict[str, FileEntry]:
+    found = {
+        entry.path: entry
+        for entry in listing.value
+        if entry.path.endswith(WEIGHT_SUFFIXES)
+        and entry.sha256 is not None
+        and (entry.size or 0) >= MINIMUM_BYTES
+    }
+    if not found:
+        raise Unavailable(
+            Reason.ABSENT,
+            Text("{repo} publishes no digest of any weight file.", repo=repo),
+            Text("Give a folder with the weights, or a repository that stores them."),
+        )
+    return found
+
+
+def _digests(entries: dict[str, FileEntry]) -> set[str | None]:
+    return {entry.sha256 for entry in entries.values()}
+
+
+def _headline(pair: Pair, same: list[str], n: int, share: float) -> Text:
+    if not same:
+        return Text(
+            "none of {n} weight files is byte for byte {reference}'s; this finds copies only",
+            n=n,
+            reference=pair.reference.name,
+        )
+    return Text(
+        "{same} of {n} weight files ({share} of the bytes) are byte for byte {reference}'s",
+        same=len(same),
+        n=n,
+        share=f"{share:.1%}",
+        reference=pair.reference.name,
+    )

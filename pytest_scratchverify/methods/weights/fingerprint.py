@@ -1,0 +1,107 @@
+"""Makes a fingerprint: reads of a model what comparisons will want to read, and keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_scratchverify.checkpoint.header import PREFIX_BYTES
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.methods.weights.layers import mapped_blocks
+from pytest_scratchverify.methods.weights.token_rows import KIND, TOKENS
+from pytest_scratchverify.stores.fingerprint import Kept, write_fingerprint
+from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
+from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.stores.weight_files import BIN_INDEX, INDEX
+from pytest_scratchverify.tensors.packed import OLD_CONFIG
+from pytest_scratchverify.tensors.reading import Checkpoint, spans_of
+from pytest_scratchverify.tensors.slices import (
+    BUDGETS,
+    Block,
+    Slot,
+    block_of,
+    component_budget,
+    plan_component,
+)
+from pytest_scratchverify.tokenizer.open import open_tokenizer
+
+MARGIN = 1.25  # over the depth's budget: the other model's headers may be smaller
+TOKENS_KEPT = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
+GAP = 4096  # bytes between two kept ranges that are not worth a part of their own
+SMALL = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX, OLD_CONFIG)
+
+
+def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> Kept:
+    """Read what a comparison at `depth` may want of a model, and write it to `path`.
+
+    Raises `Unavailable` where the weights cannot be read; what else is absent is left out.
+    """
+    checkpoint = Checkpoint(store)
+    kept = Kept(store.repo, store.revision, depth, store.files().value)
+    for name in _small_files(store):
+        try:
+            kept.whole[name] = store.file(name).value.read_bytes()
+        except Unavailable:
+            continue
+    spans: dict[str, list[ByteRange]] = {}
+    for file, head in _heads(checkpoint):
+        spans.setdefault(file, []).append(head)
+    for info in checkpoint.questions:
+        spans.setdefault(info.file, []).append(ByteRange(info.start, info.stop))
+    for block in _blocks(checkpoint, depth):
+        for info, span in spans_of(block):
+            spans.setdefault(info.file, []).append(span)
+    for file, wanted in sorted(spans.items()):
+        joined = coalesce(wanted, gap=GAP)
+        bodies = store.read_ranges(file, joined).value
+        kept.parts += [(file, span, body) for span, body in zip(joined, bodies, strict=True)]
+    write_fingerprint(path, kept)
+    return kept
+
+
+def _small_files(store: ArtifactStore) -> Iterator[str]:
+    yield from SMALL
+    try:
+        yield from (artifact.record.file for artifact in store.tokenizer_files())
+    except Unavailable:
+        return
+
+
+def _heads(checkpoint: Checkpoint) -> Iterator[tuple[str, ByteRange]]:
+    """Yield the header of every file: what lies before its first tensor, or where it says."""
+    first: dict[str, int] = {}
+    index = checkpoint.store.tensor_index().value
+    if index.heads:
+        yield from ((file, ByteRange(start, stop)) for file, start, stop in index.heads)
+        return
+    for info in index.tensors.values():
+        first[info.file] = min(info.start, first.get(info.file, info.start))
+    for file, start in sorted(first.items()):
+        yield file, ByteRange(0, max(PREFIX_BYTES, start))
+
+
+def _blocks(checkpoint: Checkpoint, depth: str) -> Iterator[Block]:
+    total = BUDGETS[depth]
+    header = checkpoint.index_record.bytes_read
+    for component in checkpoint.components:
+        matrices = checkpoint.inventory.of(component)
+        part = component_budget(total, checkpoint.components, component, header)
+        budget = None if part is None else int(MARGIN * part)
+        whole = budget // 2 if budget is not None and depth == "robust" else 0
+        yield from plan_component(matrices, budget, whole_budget=whole).blocks
+        yield from mapped_blocks(checkpoint, component)
+    yield from _token_rows(checkpoint)
+
+
+def _token_rows(checkpoint: Checkpoint) -> Iterator[Block]:
+    """Yield the rows of the tokens of smallest key, and the block that one tokenizer reads."""
+    try:
+        keys = open_tokenizer(checkpoint.store)[0].keys
+    except Unavailable:
+        return
+    known = [int(row) for row in keys.ids[:TOKENS_KEPT] if row >= 0]
+    for component, kind in KIND.items():
+        matrix = checkpoint.inventory.matrices.get(Slot(component.value, kind))
+        if matrix is not None:
+            yield block_of(matrix)
+            yield from (Block(matrix, row, row + 1) for row in known if row < matrix.rows)

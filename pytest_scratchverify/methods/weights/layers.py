@@ -1,0 +1,110 @@
+"""The map of layers: the same rows of every layer of one model against every layer of the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.stats.weights.assignment import match_labels, row_similarity
+from pytest_scratchverify.stats.weights.centring import is_degenerate
+from pytest_scratchverify.stats.weights.layer_map import LayerMap, layer_map
+from pytest_scratchverify.tensors.reading import Checkpoint, Ledger, Sides
+from pytest_scratchverify.tensors.slices import Block, Matrix, block_of
+
+Array = NDArray[np.float32]
+
+KINDS = ("gate", "fc1", "up", "kv_a", "q_a")
+ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """The same rows of one kind in every layer that fits the budget."""
+
+    layers: tuple[int, ...]
+    values: tuple[Array, ...]
+
+
+def map_layers(
+    sides: Sides, component: Component, *, budget: int | None, threshold: float
+) -> LayerMap | None:
+    """Compare all layers with all; None where no kind of matrix has the same shape."""
+    for kind in KINDS:
+        ours, theirs, ledgers = sides.ours, sides.theirs, sides.ledgers
+        mine, partners = _of_kind(ours, component, kind), _of_kind(theirs, component, kind)
+        shapes = {(m.rows, m.cols) for m in mine} & {(m.rows, m.cols) for m in partners}
+        if len(shapes) == 1 and len(mine) > 1 and len(partners) > 1:
+            shape = next(iter(shapes))
+            left = _read(ours, mine, shape, budget, ledgers[0])
+            right = _read(theirs, partners, shape, budget, ledgers[1])
+            if len(left.layers) > 1 and len(right.layers) > 1:
+                return _mapped(left, right, threshold)
+    return None
+
+
+def mapped_blocks(checkpoint: Checkpoint, component: Component) -> list[Block]:
+    """Return the rows that a map of layers reads, of the first kind that there is."""
+    for kind in KINDS:
+        found = _of_kind(checkpoint, component, kind)
+        if len(found) > 1:
+            return [_first_rows(matrix, ROWS) for matrix in found]
+    return []
+
+
+def _first_rows(matrix: Matrix, limit: int) -> Block:
+    block = block_of(matrix)
+    return Block(matrix, block.start, block.start + min(block.stop - block.start, limit))
+
+
+def _of_kind(checkpoint: Checkpoint, component: Component, kind: str) -> list[Matrix]:
+    found: dict[int, Matrix] = {}
+    for slot, matrix in sorted(checkpoint.inventory.of(component).items()):
+        if slot.kind == kind and slot.layer >= 0 and slot.expert in ("", "0"):
+            found.setdefault(slot.layer, matrix)
+    return [found[layer] for layer in sorted(found)]
+
+
+def _read(
+    checkpoint: Checkpoint,
+    matrices: list[Matrix],
+    shape: tuple[int, int],
+    budget: int | None,
+    ledger: Ledger,
+) -> _Stack:
+    blocks: list[Block] = []
+    left = budget
+    for matrix in matrices:
+        if (matrix.rows, matrix.cols) != shape:
+            continue
+        block = _first_rows(matrix, ROWS if budget is not None else 4 * ROWS)
+        if not checkpoint.holds(block):
+            continue
+        if left is not None and block.nbytes > left:
+            break
+        blocks.append(block)
+        left = None if left is None else left - block.nbytes
+    values = checkpoint.read(blocks, ledger)
+    kept = [(b, v) for b, v in zip(blocks, values, strict=True) if not is_degenerate(v)]
+    return _Stack(tuple(b.matrix.slot.layer for b, _ in kept), tuple(v for _, v in kept))
+
+
+def _mapped(left: _Stack, right: _Stack, threshold: float) -> LayerMap:
+    similarity = np.zeros((max(left.layers) + 1, max(right.layers) + 1))
+    pvalues = np.ones_like(similarity)
+    for a, ours in zip(left.layers, left.values, strict=True):
+        for b, theirs in zip(right.layers, right.values, strict=True):
+            cosines = row_similarity(ours, theirs)
+            match = match_labels([cosines])
+            similarity[a, b] = float(np.diag(cosines).mean())
+            pvalues[a, b] = match.pvalue
+    found = layer_map(np.where(pvalues < 1e-3, similarity, 0.0), threshold, pvalues)
+    read = np.zeros(similarity.shape, bool)
+    read[np.ix_(left.layers, right.layers)] = True
+    table = tuple(
+        tuple(float(value) if known else None for value, known in zip(*row, strict=True))
+        for row in zip(similarity, read, strict=True)
+    )
+    return replace(found, similarity=table)

@@ -1,0 +1,384 @@
+"""Measures one component of two models over batches of slices: numbers, and no judgement.
+
+A `Measure` takes batches as they are read and keeps sums, so that a terabyte needs no more
+memory than a megabyte. The same code measures the pair under test and the controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.stats.weights.assignment import (
+    LabelMatch,
+    match_labels,
+    matching_pvalue,
+    row_similarity,
+)
+from pytest_scratchverify.stats.weights.centring import (
+    centred_cosine,
+    is_degenerate,
+    is_fixed_basis,
+)
+from pytest_scratchverify.stats.weights.channel_permutation import ChannelSimilarity, ChannelSums
+from pytest_scratchverify.stats.weights.cross_view_matching import (
+    DISPERSION,
+    MatchAgreement,
+    match_agreement,
+    poisson_tail,
+)
+from pytest_scratchverify.stats.weights.tensor_identity import (
+    TensorIdentity,
+    is_rounding_of,
+    tensor_identity,
+)
+from pytest_scratchverify.tensors.slices import RESIDUAL_COLUMNS, Slot
+
+Array = NDArray[np.float32]
+Piece = tuple[Slot, int]
+Batch = Mapping[Piece, tuple[Array, Array]]
+
+# Rows that carry arbitrary numbers and share them: matched together.
+NEURON_GROUPS: Mapping[str, str] = {
+    "gate": "mlp",
+    "up": "mlp",
+    "fc1": "mlp",
+    "router": "router",
+    "q_a": "q_a",
+    "kv_a": "kv_a",
+    "proj_in": "proj_in",
+}
+CHANNELS = 768  # at most so many channels take part in an assignment
+ROWS = 512  # and so many rows of one piece
+AGREEMENT_BLOCKS = 4
+AGREEMENT_ROWS = 1024
+TOKEN_ROWS = frozenset({Component.EMBEDDINGS, Component.LM_HEAD})
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """The aligned centred cosine of one piece."""
+
+    slot: Slot
+    value: float
+    elements: int
+    spreads: tuple[float, float] = (0.0, 0.0)  # standard deviations of either model's numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What one of two disjoint sets of layers (or of rows) says by itself."""
+
+    neurons: LabelMatch | None
+    channels: ChannelSimilarity | None
+
+    @property
+    def pvalue(self) -> float:
+        """The p-value of the half's own test."""
+        return combined_pvalue(self.neurons, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All statistics of one component of one pair."""
+
+    component: Component
+    neurons: LabelMatch | None
+    channels: ChannelSimilarity | None
+    agreement: MatchAgreement | None
+    identity: TensorIdentity
+    halves: tuple[Half, ...]
+    similar: tuple[Similar, ...]
+    gains: tuple[tuple[Array, Array], ...]
+    elements: int
+    zeros: tuple[float, float]
+    rounded: tuple[int, int] = (0, 0)  # matrices that are the other model's, in fewer bits
+
+    @property
+    def cast(self) -> bool:
+        """Whether all that differs between the two is the precision in which it is stored."""
+        same = self.identity.statistic + max(self.rounded)
+        return min(self.rounded) == 0 < max(self.rounded) and same == self.identity.n
+
+    @property
+    def pvalue(self) -> float:
+        """The aligned tests' p-value, for the independence of the initialisations."""
+        return combined_pvalue(self.neurons, self.channels)
+
+    @property
+    def similarity(self) -> float | None:
+        """The mean aligned centred cosine over all matrices: the effect size."""
+        return float(np.mean([s.value for s in self.similar])) if self.similar else None
+
+    def spread_profile(self) -> float | None:
+        """Correlate the standard deviations of all matrices: of independent models .7 to .9 too.
+
+        Published as evidence of descent once, and shown here for what it is: never thresholded.
+        """
+        spreads = np.log([s.spreads for s in self.similar if min(s.spreads) > 0])
+        if len(spreads) < 4 or min(spreads.std(axis=0)) == 0:
+            return None
+        return float(np.corrcoef(spreads.T)[0, 1])
+
+    def by_layer(self) -> dict[int, float]:
+        """Return the mean aligned centred cosine of every layer that was read."""
+        found: dict[int, list[float]] = {}
+        for item in self.similar:
+            found.setdefault(item.slot.layer, []).append(item.value)
+        return {layer: float(np.mean(found[layer])) for layer in sorted(found)}
+
+    @property
+    def replications(self) -> int:
+        """In how many of the disjoint halves the null falls by itself."""
+        return sum(half.pvalue <= 1e-3 for half in self.halves)
+
+
+def channel_pvalue(channels: ChannelSimilarity) -> float:
+    """Trust the normal tail to four standard deviations, and beyond only the exact test."""
+    if channels.pvalue > 1e-4:
+        return channels.pvalue
+    return max(channels.pvalue, min(1e-4, channels.exact_pvalue))
+
+
+def combined_pvalue(neurons: LabelMatch | None, channels: ChannelSimilarity | None) -> float:
+    """Bonferroni over the aligned tests that could be made; 1 if none could."""
+    found = [neurons.pvalue] if neurons else []
+    if channels:
+        found.append(channel_pvalue(channels))
+    return min(1.0, len(found) * min(found)) if found else 1.0
+
+
+@dataclass(slots=True)
+class _Group:
+    kept: int = 0
+    sizes: list[int] = field(default_factory=list)
+    sums: ChannelSums | None = None
+
+    def neurons(self) -> LabelMatch | None:
+        if not self.sizes:
+            return None
+        return LabelMatch(
+            self.kept, sum(self.sizes), matching_pvalue(self.kept, self.sizes), tuple(self.sizes)
+        )
+
+    def channels(self) -> ChannelSimilarity | None:
+        return self.sums.result() if self.sums else None
+
+
+@dataclass(slots=True)
+class Measure:
+    """Accumulates batches of one component; `result` evaluates them."""
+
+    component: Component
+    whole_rows: Mapping[Slot, int] = field(default_factory=dict)
+    matching: bool = True
+    _halves: tuple[_Group, _Group] = field(default_factory=lambda: (_Group(), _Group()))
+    _similar: list[Similar] = field(default_factory=list)
+    _gains: list[tuple[Array, Array]] = field(default_factory=list)
+    _identities: list[TensorIdentity] = field(default_factory=list)
+    _agreements: list[MatchAgreement] = field(default_factory=list)
+    _layers: dict[int, int] = field(default_factory=dict)
+    _elements: int = 0
+    _zeros: list[int] = field(default_factory=lambda: [0, 0])
+    _rounded: list[int] = field(default_factory=lambda: [0, 0])
+
+    def add(self, batch: Batch) -> None:
+        """Take in one batch; pieces of one layer must come together."""
+        usable = {
+            piece: pair
+            for piece, pair in batch.items()
+            if not (is_degenerate(pair[0]) or is_degenerate(pair[1]))
+            and not (piece[0].kind == "position" and is_fixed_basis(pair[0]))
+        }
+        matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
+        self._gains += [
+            (a[0], b[0]) for (slot, _), (a, b) in usable.items() if slot.kind.startswith("norm")
+        ]
+        self._identify(matrices)
+        for (slot, _), (ours, theirs) in matrices.items():
+            self._elements += ours.size
+            self._zeros[0] += int(np.count_nonzero(ours == 0))
+            self._zeros[1] += int(np.count_nonzero(theirs == 0))
+            spreads = float(ours.std()), float(theirs.std())
+            self._similar.append(Similar(slot, centred_cosine(ours, theirs), ours.size, spreads))
+        self._add_neurons(matrices)
+        self._add_channels(matrices)
+        self._add_agreement(matrices)
+
+    def result(self, *, halves: bool = True) -> Measured:
+        """Evaluate what was added; without `halves`, replication is not looked at."""
+        found = tuple(
+            Half(group.neurons(), group.channels())
+            for group in self._halves
+            if halves and (group.sizes or (group.sums and group.sums.matrices))
+        )
+        identity = _joined(self._identities)
+        return Measured(
+            component=self.component,
+            neurons=_together(self._halves),
+            channels=_channels_together(self._halves),
+            agreement=_agreed(self._agreements),
+            identity=identity,
+            halves=found,
+            similar=tuple(self._similar),
+            gains=tuple(self._gains),
+            elements=self._elements,
+            zeros=(
+                self._zeros[0] / max(1, self._elements),
+                self._zeros[1] / max(1, self._elements),
+            ),
+            rounded=(self._rounded[0], self._rounded[1]),
+        )
+
+    def _half(self, slot: Slot, start: int) -> _Group:
+        """Return the half of a layer, or of rows where there are no layers."""
+        if slot.layer < 0:
+            return self._halves[start // 16 % 2]
+        # In turn as layers come, and they come in the order of the plan.
+        turn = self._layers.setdefault(slot.layer, len(self._layers))
+        return self._halves[turn % 2]
+
+    def _identify(self, matrices: Batch) -> None:
+        ours = {piece: pair[0] for piece, pair in matrices.items()}
+        theirs = {piece: pair[1] for piece, pair in matrices.items()}
+        self._identities.append(tensor_identity(ours, theirs))
+        for left, right in matrices.values():
+            self._rounded[0] += is_rounding_of(left, right)
+            self._rounded[1] += is_rounding_of(right, left)
+
+    def _add_neurons(self, matrices: Batch) -> None:
+        if self.component in TOKEN_ROWS:
+            return
+        similarities: dict[tuple[str, int, str, int], Array] = {}
+        for (slot, start), (ours, theirs) in matrices.items():
+            group = NEURON_GROUPS.get(slot.kind)
+            if group is None or len(ours) < 2:
+                continue
+            size = min(ROWS, self._arbitrary_rows(slot, start, len(ours)))
+            if size < 2:
+                continue
+            key = (group, slot.layer, slot.expert, start)
+            found = row_similarity(ours[:size], theirs[:size])
+            similarities[key] = similarities[key] + found if key in similarities else found
+        for (_, layer, expert, start), similarity in similarities.items():
+            slot = Slot(self.component.value, "", layer, expert)
+            for part, offset in _parts(similarity, split=layer < 0):
+                group_sums = self._half(slot, start + offset)
+                match = match_labels([part])
+                group_sums.kept += match.statistic
+                group_sums.sizes += match.sizes
+
+    def _arbitrary_rows(self, slot: Slot, start: int, size: int) -> int:
+        """Return how many rows of a piece carry arbitrary numbers.
+
+        The last 64 rows of kv_a are rotary: their number is a frequency.
+        """
+        if slot.kind != "kv_a":
+            return size
+        return min(size, self.whole_rows.get(slot, 0) - 64 - start)
+
+    def _add_channels(self, matrices: Batch) -> None:
+        for (slot, start), (ours, theirs) in matrices.items():
+            if slot.kind not in RESIDUAL_COLUMNS or len(ours) < 4:
+                continue
+            if self.component is Component.PROJECTOR:
+                continue
+            half = len(ours) // 2 if slot.layer < 0 else len(ours)
+            for first, last in ((0, half), (half, len(ours))):
+                if last - first < 2:
+                    continue
+                offset = 16 if first else 0
+                group = self._half(slot, (start // 32 * 32) + offset)
+                if group.sums is None:
+                    group.sums = ChannelSums(chosen_channels(ours.shape[1]))
+                if ours.shape[1] > group.sums.channels.max():
+                    group.sums.add(ours[first:last], theirs[first:last])
+
+    def _add_agreement(self, matrices: Batch) -> None:
+        if not self.matching or len(self._agreements) >= AGREEMENT_BLOCKS:
+            return
+        for (slot, start), gates in matrices.items():
+            partner = (Slot(slot.component, "up", slot.layer, slot.expert), start)
+            ups = matrices.get(partner)
+            whole = start == 0 and len(gates[0]) >= self.whole_rows.get(slot, len(gates[0]))
+            if slot.kind != "gate" or ups is None or not whole:
+                continue
+            if len(self._agreements) < AGREEMENT_BLOCKS:
+                found = match_agreement([(gates, ups)], largest=AGREEMENT_ROWS)
+                self._agreements.append(found)
+
+
+def measure(component: Component, batches: Iterable[Batch], *, matching: bool = True) -> Measured:
+    """Measure batches that are at hand."""
+    taken = Measure(component, matching=matching)
+    for batch in batches:
+        taken.add(batch)
+    return taken.result()
+
+
+def chosen_channels(width: int) -> NDArray[np.intp]:
+    """Return which channels take part in assignments: a draw that depends on the width only."""
+    if width <= CHANNELS:
+        return np.arange(width)
+    return np.sort(np.random.default_rng(width).permutation(width)[:CHANNELS])
+
+
+def _parts(similarity: Array, *, split: bool) -> list[tuple[Array, int]]:
+    """Cut a group without layers into two halves of parts, to replicate one on the other."""
+    size = min(similarity.shape)
+    square = similarity[:size, :size]
+    if not split or size < 8:
+        return [(square, 0)]
+    half = size // 2
+    return [(square[:half, :half], 0), (square[half:, half:], 16)]
+
+
+def _together(halves: tuple[_Group, _Group]) -> LabelMatch | None:
+    both = _Group(halves[0].kept + halves[1].kept, halves[0].sizes + halves[1].sizes)
+    return both.neurons()
+
+
+def _channels_together(halves: tuple[_Group, _Group]) -> ChannelSimilarity | None:
+    sums = [group.sums for group in halves if group.sums and group.sums.matrices]
+    if not sums:
+        return None
+    joined = ChannelSums(sums[0].channels)
+    for item in sums:
+        joined.total += item.total
+        joined.matrices += item.matrices
+    return joined.result()
+
+
+def _agreed(found: list[MatchAgreement]) -> MatchAgreement | None:
+    if not found:
+        return None
+    count = sum(item.statistic for item in found)
+    expected = sum(item.expected for item in found)
+    kept = sum(item.identity * item.statistic for item in found)
+    return MatchAgreement(
+        count,
+        sum(item.n for item in found),
+        poisson_tail(count, DISPERSION * expected),
+        tuple(share for item in found for share in item.shares),
+        kept / count if count else 0.0,
+        expected,
+    )
+
+
+def _joined(found: list[TensorIdentity]) -> TensorIdentity:
+    count = sum(item.n for item in found)
+    hits = sum(item.statistic for item in found)
+    weights = [item.n for item in found]
+    effect = float(np.average([i.effect for i in found], weights=weights)) if count else 0.0
+    return TensorIdentity(
+        statistic=hits,
+        n=count,
+        effect=effect,
+        names=tuple(name for item in found for name in item.names),
+        pvalue=2.0**-256 if hits else 1.0,
+        minimum_detectable_effect=1 / count if count else 1.0,
+    )

@@ -1,0 +1,160 @@
+"""The norm control: what a cosine of 0.99 between norm gains is worth, shown beside its null.
+
+Norm gains are some millionths of a model. All of them start at one, so what two models share
+in them was learnt, and a relation as close as descendants' is called derived; but the verdict
+on a decoder never rests on gains (level E2): the weights must confirm it. Their difference
+clears nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import (
+    Control,
+    Coverage,
+    Direction,
+    Finding,
+    Level,
+    Null,
+    Outcome,
+    Statistic,
+)
+from pytest_scratchverify.core.spec import Pair
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
+from pytest_scratchverify.methods.weights.controls import known_gains
+from pytest_scratchverify.methods.weights.finding import gains_table
+from pytest_scratchverify.stats.weights.centring import is_degenerate
+from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
+from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+from pytest_scratchverify.tensors.slices import Block, common, in_order
+
+VECTORS = 24
+FIRES_AT = 0.30  # centred cosine, with p <= 0.001: STATISTICS E3
+DRAWS = 999
+
+
+def norm_control(
+    pair: Pair,
+    ours: ArtifactStore,
+    theirs: ArtifactStore,
+    calibration: Mapping[str, Any],
+    *,
+    declared: bool = False,
+) -> Finding:
+    """Compare the norm gains of two text decoders, raw and centred, each with its null.
+
+    `declared` says that the developer names the reference as the origin.
+
+    Raises `Unavailable` where the weights of either cannot be read, or no gains compare.
+    """
+    sides = Sides(Checkpoint(ours), Checkpoint(theirs))
+    found = _measure(sides)
+    if found is None:
+        raise Unavailable(
+            Reason.UNSUPPORTED,
+            Text("{model} and {reference} have no norm gains of one size that vary.",
+                 model=pair.model.name, reference=pair.reference.name),
+            Text("Gains that were folded away or never trained say nothing: compare matrices."),
+        )  # fmt: skip
+    numbers = WeightsCalibration.from_json(calibration)
+    controls = known_gains(numbers)
+    outcome = norms_outcome(found.effect, found.pvalue, controls, numbers, declared=declared)
+    fires = outcome is not Outcome.CONSISTENT
+    parameters = sides.ours.inventory.parameters[Component.TEXT_DECODER.value]
+    return Finding(
+        method="weights.layernorm",
+        component=Component.TEXT_DECODER,
+        model=pair.model.name,
+        reference=pair.reference.name,
+        outcome=outcome,
+        headline=_headline(pair, found, fires=fires),
+        hypothesis=Text("the norm gains are no more alike than renumbered ones"),
+        level=Level.E2,
+        direction=Direction.TOWARD_REUSE if fires else Direction.NONE,
+        statistic=Statistic(name="centred_cosine", value=found.effect, n=found.vectors),
+        effect=Statistic(name="centred_cosine", value=found.effect, n=found.vectors),
+        pvalue=found.pvalue,
+        null=Null(
+            kind="permutation",
+            description=Text("joint renumbering of the channels of all layers"),
+            draws=found.draws,
+        ),
+        coverage=Coverage(tensors=found.vectors, parameters=found.elements / parameters),
+        controls=controls,
+        relation=RELATIONS.get(outcome),
+        dependence_group="norm gains",
+        artifacts=(
+            sides.ours.index_record,
+            *sides.ledgers[0].as_records(),
+            sides.theirs.index_record,
+            *sides.ledgers[1].as_records(),
+        ),
+        remedy=Text("Gains alone decide nothing: see the matrices of the same run.")
+        if outcome is Outcome.INDETERMINATE
+        else None,
+        details={"norm_gains": gains_table(found)},
+    )
+
+
+RELATIONS = {Outcome.DERIVED: "derived", Outcome.DECLARED: "derived"}
+
+
+def norms_outcome(
+    effect: float,
+    pvalue: float | None,
+    controls: tuple[Control, ...],
+    numbers: WeightsCalibration,
+    *,
+    declared: bool,
+) -> Outcome:
+    """Judge a centred cosine of norm gains, measured here or published by others.
+
+    From `gains_learned` on, above every twin from one seed, it is derived; from `FIRES_AT`
+    on a lead; both only with a p-value, and the first only beside controls that passed.
+    """
+    significant = pvalue is None or pvalue <= numbers.gains_pvalue
+    if effect < FIRES_AT or not significant:
+        return Outcome.CONSISTENT
+    sound = pvalue is not None and all(control.passed is True for control in controls)
+    if effect < numbers.gains_learned or not sound:
+        return Outcome.INDETERMINATE
+    return Outcome.DECLARED if declared else Outcome.DERIVED
+
+
+def _measure(sides: Sides) -> GainSimilarity | None:
+    mine = sides.ours.inventory.of(Component.TEXT_DECODER)
+    slots = common(mine, sides.theirs.inventory.of(Component.TEXT_DECODER))
+    norms = [mine[s] for s in slots if s.kind.startswith("norm") and mine[s].rows == 1]
+    blocks = [Block(matrix, 0, 1) for matrix in in_order(norms)[:VECTORS]]
+    read = [pair for batch in sides.batches(blocks) for pair in batch.values()]
+    gains = [(a[0], b[0]) for a, b in read if not (is_degenerate(a) or is_degenerate(b))]
+    return gain_similarity(gains, np.random.default_rng(2026), DRAWS)
+
+
+def _headline(pair: Pair, found: GainSimilarity, *, fires: bool) -> Text:
+    words = {
+        "reference": pair.reference.name,
+        "raw": found.raw,
+        "null": found.raw_null,
+        "centred": found.effect,
+        "p": found.pvalue,
+    }
+    if fires:
+        return Text(
+            "norm gains follow {reference}'s: centred cosine {centred}, p {p} (raw cosine {raw},"
+            " {null} for renumbered channels)",
+            **words,
+        )
+    return Text(
+        "norm gains say nothing against {reference}: raw cosine {raw}, and {null} for renumbered"
+        " channels; centred cosine {centred}, p {p}",
+        **words,
+    )

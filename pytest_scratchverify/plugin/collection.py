@@ -1,0 +1,181 @@
+"""Turn suite functions into planned hypotheses, offline and in a fixed order.
+
+A test says with its marker which hypothesis it is and with its arguments what it is over::
+
+    @pytest.mark.scratch("architecture.core_fields", component="architecture")
+    def test_core_fields_are_its_own(pair, record): ...
+
+`model`, `pair`, `tower`, `claim` and `declared` are given values here, and `component` beside
+`pair`: every trained component. The marker's method and component may name parameters:
+``"architecture.{tower}_design"``, ``component="{component}"``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Intent
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.plugin.options import DEPTHS
+from pytest_scratchverify.plugin.selection import declared_components, readable_id
+from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.verdict.serialization import to_json
+
+INTENT = pytest.StashKey[Intent]()
+PLAN_PREFIX = "plan-"
+MARKER_KEYWORDS = {"component", "depth"}
+
+
+class Parametrizer:
+    """The collection side of the plugin."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.intents: list[Intent] = []
+        self.selected: set[str] = set()
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Give values to the arguments of suite functions."""
+        if metafunc.definition.get_closest_marker("scratch") is None:
+            return
+        names = metafunc.fixturenames
+        if "pair" in names and "component" in names:
+            trained = [component for component in Component if component.is_trained]
+            parts = [(pair, component) for pair in self.session.pairs for component in trained]
+            ids = [readable_id(p.model.name, p.reference.name, c.value) for p, c in parts]
+            metafunc.parametrize(("pair", "component"), parts, ids=ids)
+            return
+        if "pair" in names:
+            pairs = self.session.pairs
+            ids = [readable_id(pair.model.name, pair.reference.name) for pair in pairs]
+            metafunc.parametrize("pair", pairs, ids=ids)
+            return
+        for name, cases in (
+            ("tower", self._towers),
+            ("claim", self._claims),
+            ("declared", self._declared),
+        ):
+            if name in names:
+                rows = [(model, case) for model in self.session.models for case in cases(model)]
+                ids = [readable_id(model.name, _label(case)) for model, case in rows]
+                metafunc.parametrize(("model", name), rows, ids=ids)
+                return
+        if "model" in names:
+            models = self.session.models
+            ids = [readable_id(model.name) for model in models]
+            metafunc.parametrize("model", models, ids=ids)
+
+    @staticmethod
+    def _towers(_model: ModelSpec) -> Sequence[Any]:
+        from pytest_scratchverify.checkpoint.design import Tower  # noqa: PLC0415
+
+        return tuple(Tower)
+
+    @staticmethod
+    def _claims(model: ModelSpec) -> Sequence[Any]:
+        from pytest_scratchverify.catalog.claims import shipped_claims  # noqa: PLC0415
+
+        return shipped_claims().get(model.name, ())
+
+    @staticmethod
+    def _declared(model: ModelSpec) -> Sequence[Any]:
+        return declared_components(model)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Note every hypothesis before `-k`, `-m` and `--lf` narrow the selection."""
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
+        for item in items:
+            if _asks_nothing(item):
+                continue
+            intent = _intent(item)
+            if intent is None:
+                kept.append(item)
+                continue
+            item.stash[INTENT] = intent
+            wanted = self._is_wanted(item, intent)
+            (kept if wanted else dropped).append(item)
+            if wanted:
+                self.intents.append(intent)
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+    def _is_wanted(self, item: pytest.Item, intent: Intent) -> bool:
+        chosen = self.session.settings.components
+        depth = _marker(item).kwargs.get("depth", "metadata")
+        deep_enough = DEPTHS.index(self.session.settings.depth) >= DEPTHS.index(depth)
+        return (not chosen or intent.component in chosen) and deep_enough
+
+    @pytest.hookimpl(tryfirst=True)  # before xdist tells the controller to start
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Leave the plan where the controller finds it even if this worker dies."""
+        self.selected = {item.nodeid for item in session.items}
+        if self.session.is_worker:
+            worker = str(getattr(session.config, "workerinput", {})["workerid"])
+            write_plan(self.session.run_path, worker, self.intents, self.selected)
+
+
+def write_plan(folder: Path, worker: str, intents: list[Intent], selected: set[str]) -> None:
+    """Write a worker's plan: all hypotheses, and which of them were selected."""
+    lines = [
+        json.dumps({"selected": intent.nodeid in selected, "intent": to_json(intent)})
+        for intent in intents
+    ]
+    (folder / f"{PLAN_PREFIX}{worker}.jsonl").write_text("\n".join(lines), "utf-8")
+
+
+def _asks_nothing(item: pytest.Item) -> bool:
+    """Whether pytest made this item of an empty parameter set: no claim, no declaration."""
+    callspec = getattr(item, "callspec", None)
+    if item.get_closest_marker("scratch") is None or callspec is None:
+        return False
+    return not any(isinstance(value, (ModelSpec, Pair)) for value in callspec.params.values())
+
+
+def _marker(item: pytest.Item) -> pytest.Mark:
+    marker = item.get_closest_marker("scratch")
+    assert marker is not None  # noqa: S101 - only called on items that have one
+    return marker
+
+
+def _intent(item: pytest.Item) -> Intent | None:
+    if item.get_closest_marker("scratch") is None:
+        return None
+    marker = _marker(item)
+    unknown = set(marker.kwargs) - MARKER_KEYWORDS
+    if unknown or len(marker.args) != 1:
+        raise pytest.UsageError(f"{item.nodeid}: scratch(method, component=...): got {marker}")
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return None
+    params = callspec.params
+    names = {name: _label(value) for name, value in params.items()}
+    pair, declared = params.get("pair"), params.get("declared")
+    model = pair.model if pair is not None else params["model"]
+    reference = pair.reference.name if pair is not None else getattr(declared, "reference", None)
+    return Intent(
+        nodeid=item.nodeid,
+        method=marker.args[0].format(**names),
+        component=Component(str(marker.kwargs["component"]).format(**names)),
+        model=model.name,
+        reference=reference,
+    )
+
+
+def _label(value: Any) -> str:
+    """Return the word by which ids and method names know a parameter."""
+    for attribute in ("id", "value", "name"):
+        label = getattr(value, attribute, None)
+        if isinstance(label, str):
+            return label
+    return str(value)

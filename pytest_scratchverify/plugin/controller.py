@@ -1,0 +1,355 @@
+"""Gather intents and findings, fold them against the plan, write the reports, set the exit code.
+
+Runs in the controller only. Exit codes: 0 nothing refuted and nothing left open; 1 at least
+one hypothesis rejected; 10 nothing refuted, but undetermined or partial; 2 to 6 are pytest's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Generator, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from pytest_scratchverify.core.component import TRAINED, Component
+from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.asking.locate import shown_address, shown_entry
+from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
+from pytest_scratchverify.plugin.execution import TRAFFIC_PREFIX
+from pytest_scratchverify.plugin.selection import planned_components
+from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.verdict.fold import unique_findings
+from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models, missing_intents
+from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
+from pytest_scratchverify.verdict.verdict import PolicyResult
+
+EXIT_UNDETERMINED = 10
+SHORT_LETTERS = {
+    Outcome.INDETERMINATE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
+    Outcome.UNAVAILABLE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
+    Outcome.DECLARED: ("declared", "d", ("DECLARED", {"cyan": True})),
+    Outcome.HARNESS_ERROR: ("error", "E", ("ERROR", {"red": True})),
+}
+
+
+class Controller:
+    """The reporting side of the plugin."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.intents: dict[str, Intent] = {}
+        self.findings: list[Finding] = []
+        self.selected: set[str] = set()
+        self.failed: set[str] = set()
+        self.lost_workers: list[str] = []
+        self.distributed = False
+        self.run: Run | None = None
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is tested, by which matrix, and where bytes may come from."""
+        settings, matrix = self.session.settings, self.session.matrix
+        models = ", ".join(spec.name for spec in self.session.models)
+        where = "offline: folders, cache, catalogue" if settings.offline else "hub if reachable"
+        budget = settings.byte_budget or "unlimited"
+        return [
+            f"scratchverify: {models or 'no model'}",
+            (
+                f"matrix: {matrix.path} ({matrix.digest[:12]}); depth {settings.depth}, "
+                f"budget {budget}, {where}"
+            ),
+        ]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take intent and findings from a report; fail and crash count by node id."""
+        intent = getattr(report, "scratch_intent", None)
+        if intent is not None:
+            self.intents.setdefault(report.nodeid, intent_from_json(intent))
+        for text in getattr(report, "scratch_findings", ()):
+            self.findings.append(finding_from_json(text))
+        if report.failed:
+            self.failed.add(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+        """Show `?` for what is open, `d` for what is declared, `E` for our own failures."""
+        outcome = getattr(report, "scratch_outcome", None)
+        if outcome is None:
+            return None
+        return SHORT_LETTERS.get(Outcome(outcome))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, None, None]:
+        """Fold and write before any guest reports; set the exit code after all of them."""
+        self._read_plan()
+        if self.intents and not session.config.option.collectonly:
+            self.run = self._fold(session, exitstatus)
+            self._write(self.run)
+            if self.session.settings.junit:
+                add_junit_properties(session.config, self.run)
+        yield
+        if self.run is not None:  # last, since plugins exist that mix theirs into the code
+            session.exitstatus = self._exit_status(exitstatus, self.run)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Remove the run's shared directory."""
+        self.session.close()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the verdict."""
+        if self.run is None:
+            return
+        from pytest_scratchverify.report.language import translate  # noqa: PLC0415
+        from pytest_scratchverify.report.terminal import summary_lines  # noqa: PLC0415
+        from pytest_scratchverify.report.wording import size  # noqa: PLC0415
+
+        terminalreporter.section("verdict", sep="=")
+        width = max(60, getattr(terminalreporter._tw, "fullwidth", 80))  # noqa: SLF001 - no public width
+        for line, markup in summary_lines(self.run, self.session.settings.language, width):
+            terminalreporter.write_line(line, **markup)
+        self._annotate(terminalreporter)
+        requests, received = self._traffic()
+        if requests:
+            text = Text("Network: {n} requests, {size} received", n=requests, size=size(received))
+            terminalreporter.write_line(translate(text, self.session.settings.language))
+
+    def _annotate(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from pytest_scratchverify.report.actions import in_actions, workflow_commands  # noqa: PLC0415
+
+        if self.run is not None and in_actions(os.environ):
+            for line in workflow_commands(self.run, self.session.settings.language):
+                terminalreporter.write_line(line)
+
+    def _traffic(self) -> tuple[int, int]:
+        """Add up what all processes sent for and received; no part of the run's JSON."""
+        counts = [
+            json.loads(path.read_text("utf-8"))
+            for path in self.session.run_path.glob(f"{TRAFFIC_PREFIX}*.json")
+        ]
+        return sum(requests for requests, _ in counts), sum(received for _, received in counts)
+
+    def _read_plan(self) -> None:
+        """Read the plan: this process's own collection, or what the workers left."""
+        parametrizer = self.session.config.pluginmanager.get_plugin("scratchverify-parametrize")
+        assert isinstance(parametrizer, Parametrizer)  # noqa: S101 - registered beside this object
+        for intent in parametrizer.intents:
+            self.intents.setdefault(intent.nodeid, intent)
+        self.selected |= parametrizer.selected
+        for path in sorted(self.session.run_path.glob(f"{PLAN_PREFIX}*.jsonl")):
+            for line in path.read_text("utf-8").splitlines():
+                row = json.loads(line)
+                intent = intent_from_json(json.dumps(row["intent"]))
+                self.intents.setdefault(intent.nodeid, intent)
+                if row["selected"]:
+                    self.selected.add(intent.nodeid)
+
+    def _fold(self, session: pytest.Session, exitstatus: int) -> Run:
+        settings = self.session.settings
+        intents = tuple(self.intents[key] for key in sorted(self.intents))
+        findings = tuple(unique_findings(self.findings))
+        missing = missing_intents(intents, findings)
+        reasons = tuple(self._partial_because(session, exitstatus, intents, missing, findings))
+        collected = Collected(intents=intents, findings=findings, partial_because=reasons)
+        return Run(
+            models=fold_models(self._subjects(findings), collected, settings.policies),
+            findings=findings,
+            partial=bool(reasons),
+            partial_because=reasons,
+            planned=len(intents),
+            arrived=len(intents) - len(missing),
+            missing=tuple(intent.nodeid for intent in missing),
+            reproduce=reproduce_command(self.session),
+            matrix=_shown_path(Path(self.session.matrix.path), self.session.config.rootpath),
+            matrix_digest=self.session.matrix.digest,
+            version=_version("pytest-scratchverify"),
+            environment={
+                "python": platform.python_version(),
+                **{name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
+            },
+            options={
+                "depth": settings.depth,
+                "policy": [*settings.policies],
+                "against": [*settings.against],
+                "component": [*sorted(component.value for component in settings.components)],
+                "byte_budget": settings.byte_budget,
+                "offline": settings.offline,
+            },
+        )
+
+    def _partial_because(
+        self,
+        session: pytest.Session,
+        exitstatus: int,
+        intents: tuple[Intent, ...],
+        missing: list[Intent],
+        findings: tuple[Finding, ...],
+    ) -> Iterable[Text]:
+        selected = sum(intent.nodeid in self.selected for intent in intents)
+        if selected < len(intents):
+            yield Text("{n} of {total} hypotheses were selected", n=selected, total=len(intents))
+        if narrowed := _narrowed_by(session.config, self.session):
+            yield Text("only part of the suites was run ({how})", how=narrowed)
+        if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
+            yield Text("the run was stopped before its end")
+        if self.lost_workers:
+            yield Text("{n} worker processes were lost", n=len(self.lost_workers))
+        lost = sum(intent.nodeid in self.selected for intent in missing)
+        if lost:
+            yield Text("{n} planned hypotheses never reported", n=lost)
+        broken = sum(finding.outcome is Outcome.HARNESS_ERROR for finding in findings)
+        if broken:
+            yield Text("{n} tests broke in the harness", n=broken)
+
+    def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
+        subjects = []
+        for spec in self.session.models:
+            found = _components_of(spec, findings)
+            components = planned_components(spec, found)
+            subjects.append(
+                Subject(
+                    spec=spec,
+                    components=components,
+                    asked=self.session.settings.components,
+                    known=bool(found) or _all_looked_for(spec, findings),
+                    korea_2026=self._korea(spec.name),
+                )
+            )
+        return subjects
+
+    @staticmethod
+    def _korea(model: str) -> PolicyResult | None:
+        from pytest_scratchverify.catalog.entries import DATA  # noqa: PLC0415
+        from pytest_scratchverify.verdict import korea_2026  # noqa: PLC0415
+
+        data = json.loads((DATA / "korea_2026.json").read_text("utf-8"))
+        inputs = korea_2026.inputs_of(model, data)
+        return korea_2026.judge(inputs) if inputs is not None else None
+
+    def _write(self, run: Run) -> None:
+        from pytest_scratchverify.report.actions import (  # noqa: PLC0415
+            append_summary,
+            summary_path,
+        )
+        from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
+
+        write_reports(
+            run,
+            {
+                name: options.as_path(self.session.config, f"verdict-{name}")
+                for name in ("json", "md", "html", "sarif")
+            },
+            self.session.settings.language,
+        )
+        summary = summary_path(os.environ)
+        if summary is not None:
+            append_summary(run, summary, self.session.settings.language)
+
+    def _exit_status(self, exitstatus: int, run: Run) -> int:
+        if exitstatus == pytest.ExitCode.TESTS_FAILED and not run.refuted:
+            # Only the harness failed, or a worker died: that refutes nobody.
+            ours = self.failed <= self.intents.keys()
+            return EXIT_UNDETERMINED if ours else exitstatus
+        if exitstatus == pytest.ExitCode.OK and run.undetermined:
+            return EXIT_UNDETERMINED if self.session.settings.undetermined == "exit" else exitstatus
+        return exitstatus
+
+
+def _components_of(spec: ModelSpec, findings: Iterable[Finding]) -> set[Component]:
+    """Return the components that the model's own config showed, as findings carry them."""
+    return {
+        Component(str(name))
+        for finding in findings
+        if finding.model == spec.name
+        for name in cast("list[str]", finding.details.get("components", []))
+    }
+
+
+def _all_looked_for(spec: ModelSpec, findings: Iterable[Finding]) -> bool:
+    """Whether tensors showed of every trained component that it is there, or is not."""
+    silent = (Outcome.UNAVAILABLE, Outcome.MISSING, Outcome.HARNESS_ERROR)
+    seen = {f.component for f in findings if f.model == spec.name and f.outcome not in silent}
+    return seen >= TRAINED
+
+
+def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
+    """Say how the command line left out tests before they could be planned, if it did.
+
+    What `-k` and `-m` drop is in the plan; what is never collected is not.
+    """
+    for option in ("lf", "stepwise", "deselect", "ignore", "ignore_glob"):
+        if config.getoption(option, default=None):
+            return f"--{option.replace('_', '-')}"
+    if any("::" in argument for argument in config.args):
+        return "node ids"
+    named = {Path(argument).resolve() for argument in config.args}
+    suites = Path(session.matrix.path).resolve().parent
+    left_out = [path for path in suites.glob("test_*.py") if not ({path, *path.parents} & named)]
+    some = any(suites in path.parents for path in named)
+    return "named files" if some and left_out else None
+
+
+def add_junit_properties(config: pytest.Config, run: Run) -> None:
+    """Add the verdicts to a JUnit file's suite, if one is being written.
+
+    pytest's own fixture for this does not reach the controller under xdist (pytest#7767), and
+    there is no public way to its writer; without that way the file merely lacks them.
+    """
+    try:
+        from _pytest.junitxml import xml_key  # noqa: PLC0415
+    except ImportError:
+        return
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    for model in run.models:
+        for name, result in model.policies.items():
+            xml.add_global_property(f"scratch_policy:{model.model}:{name}", result.result.value)
+        for component, verdict in model.components.items():
+            key = f"scratch_verdict:{model.model}:{component}"
+            xml.add_global_property(key, verdict.verdict.value)
+
+
+def reproduce_command(session: Session) -> str:
+    """Return the canonical command of a run: its options, not its argv."""
+    settings = session.settings
+    parts = ["pytest suites/"]
+    parts += [f"--model {spec.name}" for spec in session.models] if settings.models else []
+    parts += [f"--against {name}" for name in settings.against]
+    parts += [f"--revision {settings.revision}"] if settings.revision else []
+    parts += [f"--component {component}" for component in sorted(settings.components)]
+    parts += [f"--depth {settings.depth}"]
+    logs = options.value(session.config, "training-log")
+    parts += [f"--training-log {name}" for name in logs]
+    answers = options.value(session.config, "answers")
+    parts += [f"--answers {shown_entry(entry)}" for entry in answers]
+    endpoint = options.value(session.config, "endpoint")
+    parts += [f"--endpoint {shown_address(endpoint)}"] if endpoint else []
+    for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
+        given = options.value(session.config, name)
+        parts += [f"--{name} {given}"] if endpoint and given else []
+    parts += ["--offline"] if settings.offline else []
+    parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
+    return " ".join(parts)
+
+
+def _shown_path(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "checkout"

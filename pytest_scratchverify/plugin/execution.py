@@ -1,0 +1,141 @@
+"""Turn what happens in a test into findings that travel with its reports.
+
+Runs in the process that runs the tests: the only one, or every worker of xdist. Findings leave
+as JSON strings in attributes of the report; xdist carries these and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Generator
+
+import pytest
+
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.plugin.collection import INTENT
+from pytest_scratchverify.plugin.fixtures import FINDINGS
+from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.verdict.serialization import dumps
+
+TRAFFIC_PREFIX = "traffic-"
+SHOWN_AS_QUESTION = (Outcome.INDETERMINATE, Outcome.UNAVAILABLE)
+
+
+class Worker:
+    """The execution side of the plugin."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach intent and findings, and give each outcome its pytest form."""
+        report = yield
+        intent = item.stash.get(INTENT, None)
+        if intent is None:
+            return report
+        if report.when == "setup":
+            report.scratch_intent = dumps(intent)  # type: ignore[attr-defined]
+        findings = self._findings(item, intent, report, call)
+        if findings:
+            report.scratch_findings = [dumps(f) for f in findings]  # type: ignore[attr-defined]
+            self._shape(report, findings[0], item)
+            if self.session.settings.junit:
+                item.user_properties += scalars(findings[0])  # leave with the teardown report
+        return report
+
+    def _findings(
+        self,
+        item: pytest.Item,
+        intent: Intent,
+        report: pytest.TestReport,
+        call: pytest.CallInfo[None],
+    ) -> list[Finding]:
+        error = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(error, Unavailable):
+            return [unavailable(intent, error)]
+        recorded = item.stash.get(FINDINGS, [])
+        if report.when == "call" and not report.failed and report.outcome != "skipped":
+            return recorded or [broken(intent, Text("the test ended without a finding"))]
+        if report.when == "call" and report.failed:
+            if any(f.derived for f in recorded) and isinstance(error, AssertionError):
+                return recorded
+            return [broken(intent, _error_text(error))]
+        if report.failed and report.when == "setup":
+            return [broken(intent, _error_text(error))]
+        return []
+
+    def pytest_sessionfinish(self) -> None:
+        """Leave this process's network traffic for the controller to add up."""
+        accounting = sys.modules.get("pytest_scratchverify.stores.http.accounting")
+        if accounting is None:
+            return
+        traffic = accounting.traffic()
+        path = self.session.run_path / f"{TRAFFIC_PREFIX}{os.getpid()}.json"
+        path.write_text(json.dumps([traffic.requests, traffic.received]), "utf-8")
+
+    @staticmethod
+    def _shape(report: pytest.TestReport, finding: Finding, item: pytest.Item) -> None:
+        """Set pytest's outcome: there is no fifth one, so `?` is a skip with a finding."""
+        report.scratch_outcome = finding.outcome.value  # type: ignore[attr-defined]
+        skips = (*SHOWN_AS_QUESTION, Outcome.NOT_APPLICABLE)
+        if finding.outcome in skips:
+            path, line, _ = item.location
+            report.outcome = "skipped"
+            report.longrepr = (path, line or 0, f"Skipped: {_reason(finding)}")
+
+
+def scalars(finding: Finding) -> list[tuple[str, object]]:
+    """Return what JUnit's properties can hold of a finding: scalars, never structures."""
+    measured: list[tuple[str, object]] = [
+        ("scratch_outcome", finding.outcome.value),
+        ("scratch_statistic", finding.statistic.value if finding.statistic else None),
+        ("scratch_pvalue", finding.pvalue),
+        ("scratch_effect", finding.effect.value if finding.effect else None),
+    ]
+    return [(name, value) for name, value in measured if value is not None]
+
+
+def _reason(finding: Finding) -> str:
+    return f"{finding.headline} {finding.remedy}" if finding.remedy else str(finding.headline)
+
+
+def _error_text(error: BaseException | None) -> Text:
+    if error is None:
+        return Text("the test failed without an exception")
+    return Text("{kind}: {error}", kind=type(error).__name__, error=str(error)[:500])
+
+
+def unavailable(intent: Intent, failure: Unavailable) -> Finding:
+    """Return the finding for a hypothesis whose artifacts could not be read."""
+    return Finding(
+        method=intent.method,
+        component=intent.component,
+        model=intent.model,
+        reference=intent.reference,
+        outcome=Outcome.UNAVAILABLE,
+        headline=failure.what,
+        hypothesis=Text("not tested: {reason}", reason=failure.reason),
+        remedy=failure.remedy,
+        details={"reason": failure.reason.value},
+    )
+
+
+def broken(intent: Intent, what: Text) -> Finding:
+    """Return the finding for a hypothesis whose test broke: our fault, never evidence."""
+    return Finding(
+        method=intent.method,
+        component=intent.component,
+        model=intent.model,
+        reference=intent.reference,
+        outcome=Outcome.HARNESS_ERROR,
+        headline=what,
+        hypothesis=Text("not tested: the harness failed"),
+        remedy=Text("report this as a bug of pytest-scratchverify, with the traceback"),
+    )

@@ -1,0 +1,115 @@
+"""Fixtures of the suites; registered only in sessions that use the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from pytest_scratchverify.core.evidence import ArtifactRecord, Finding
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.plugin.collection import INTENT
+from pytest_scratchverify.plugin.session import SESSION, Session
+
+FINDINGS = pytest.StashKey[list[Finding]]()
+
+
+@pytest.fixture(scope="session")
+def scratch_session(pytestconfig: pytest.Config) -> Session:
+    """The plugin's session: options, matrix, models."""
+    return pytestconfig.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def artifacts(scratch_session: Session) -> Callable[[ModelSpec], Any]:
+    """Open a model's store: folder, hub, cache or catalogue, one commit per run."""
+    from pytest_scratchverify.plugin.model_stores import open_model  # noqa: PLC0415 - brings the hub client
+
+    return lambda spec: open_model(scratch_session, spec)
+
+
+@pytest.fixture(scope="session")
+def references(
+    scratch_session: Session, artifacts: Callable[[ModelSpec], Any]
+) -> Callable[[ModelSpec], dict[str, Any]]:
+    """Open everything that a model is compared with, by name; what does not open is left out."""
+    from pytest_scratchverify.core.errors import Unavailable  # noqa: PLC0415
+
+    def of(model: ModelSpec) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for pair in scratch_session.pairs:
+            if pair.model == model:
+                with suppress(Unavailable):
+                    found[pair.reference.name] = artifacts(pair.reference)
+        return found
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def snapshots(scratch_session: Session) -> Callable[[ModelSpec], Any]:
+    """Find a model's intermediate checkpoints: its folders, branches or tags that name a step."""
+    from pytest_scratchverify.plugin.model_stores import snapshots_of  # noqa: PLC0415 - the hub client
+
+    return lambda spec: snapshots_of(scratch_session, spec)
+
+
+@pytest.fixture(scope="session")
+def config(artifacts: Callable[[ModelSpec], Any]) -> Callable[[ModelSpec], Any]:
+    """Read a model's config.json, as `methods.architecture.Config`."""
+    from pytest_scratchverify.methods.architecture.design import Config  # noqa: PLC0415
+
+    def read(spec: ModelSpec) -> Config:
+        artifact = artifacts(spec).config()
+        return Config(artifact.value, artifact.record)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Any:
+    """The shipped catalogue of reference designs."""
+    from pytest_scratchverify.catalog.entries import shipped_catalogue  # noqa: PLC0415
+
+    return shipped_catalogue()
+
+
+@pytest.fixture(scope="session")
+def calibration(scratch_session: Session) -> Callable[[str], Mapping[str, Any]]:
+    """Read a frozen calibration file by the name of its method, once a process."""
+    return cache(scratch_session.calibration)
+
+
+@pytest.fixture(scope="session")
+def reading(scratch_session: Session) -> dict[str, Any]:
+    """How much may be read: the depth's name and the limit of bytes per model."""
+    from pytest_scratchverify.stores.budget import parse_size  # noqa: PLC0415
+
+    settings = scratch_session.settings
+    limit = parse_size(settings.byte_budget) if settings.byte_budget else None
+    return {"depth": settings.depth, "limit": limit}
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[..., Finding]:
+    """Keep a finding for the verdict and return it, for the test to assert on.
+
+    Further arguments are records of what was read for it, where the method did not see them.
+    """
+    intent = request.node.stash.get(INTENT, None)
+    kept: list[Finding] = request.node.stash.setdefault(FINDINGS, [])
+
+    def keep(finding: Finding, *records: ArtifactRecord) -> Finding:
+        if intent is not None:
+            expected = (intent.method, intent.component, intent.model)
+            if (finding.method, finding.component, finding.model) != expected:
+                raise ValueError(f"planned {expected}, got {finding.id}")
+        finding = replace(finding, artifacts=(*finding.artifacts, *records))
+        kept.append(finding)
+        return finding
+
+    return keep

@@ -1,0 +1,89 @@
+"""Open stores for the suites, once per process and model."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+from pytest_scratchverify.catalog.store import catalogue_store
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.http.access import HubAccess, OnFetch
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.snapshots import Snapshots, in_folders, in_refs, list_refs
+from pytest_scratchverify.stores.store import ArtifactStore
+
+SLOW_BYTES = 8 * 2**20  # a fetch of this size gets a line of its own
+
+
+def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
+    """Return the store of a model; a failure to open is remembered and raised again."""
+    key = f"{spec.name}@{spec.revision}"
+    if key not in session.stores:
+        session.stores[key] = _open(session, spec)
+    found: ArtifactStore | Unavailable = session.stores[key]
+    if isinstance(found, Unavailable):
+        raise Unavailable(found.reason, found.what, found.remedy)
+    return found
+
+
+def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
+    """Find a model's intermediate checkpoints: folders in its repository, else branches or tags.
+
+    All branches of one model are read on one budget. Raises `Unavailable` where neither the
+    files nor the branches can be listed.
+    """
+    store = open_model(session, spec)
+    found = in_folders(store)
+    if found.found or store.files().record.source is Source.FOLDER:
+        return found
+    budget = ByteBudget.parse(session.settings.byte_budget)
+    run, access = RunDirectory(session.run_path / "hub"), HubAccess(on_fetch=_announce(session))
+    offline = session.settings.offline
+    names = list_refs(store.repo, run=run, access=access, offline=offline)
+
+    def opened(revision: str) -> ArtifactStore:
+        return open_store(
+            store.repo, revision, run_dir=run, offline=offline, budget=budget, access=access
+        )
+
+    return in_refs(names, opened)
+
+
+def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
+    try:
+        return open_store(
+            spec.name,
+            spec.revision,
+            run_dir=RunDirectory(session.run_path / "hub"),
+            offline=session.settings.offline,
+            budget=ByteBudget.parse(session.settings.byte_budget),
+            catalogue=catalogue_store,
+            access=HubAccess(on_fetch=_announce(session)),
+        )
+    except Unavailable as failure:
+        return failure
+
+
+def _announce(session: Session) -> OnFetch:
+    """Return a callback that names slow fetches: a line, never a bar, above pytest's dots."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    capture: Any = session.config.pluginmanager.get_plugin("capturemanager")
+
+    def announce(repo: str, file: str, size: int | None) -> None:
+        if size is None or size < SLOW_BYTES:
+            return
+        line = f"fetching {repo} {file} ({size / 2**20:.0f} MiB)"
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            if session.is_worker or reporter is None:  # its standard error is the controller's
+                print(line, file=sys.stderr, flush=True)  # noqa: T201
+            else:
+                reporter.ensure_newline()
+                reporter.write_line(line)
+
+    return announce

@@ -1,0 +1,27 @@
+"""Register the working parts of the plugin: only called in runs that use it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_scratchverify.plugin import collection, execution, pytest_html, xdist
+from pytest_scratchverify.plugin.controller import Controller
+from pytest_scratchverify.plugin.session import SESSION, open_session
+
+
+def register(config: pytest.Config) -> None:
+    """Open the session and register hooks. Raises `ScratchError` on a user's mistake."""
+    session = open_session(config)
+    config.stash[SESSION] = session
+    manager = config.pluginmanager
+    manager.register(collection.Parametrizer(session), "scratchverify-parametrize")
+    manager.register(execution.Worker(session), "scratchverify-worker")
+    from pytest_scratchverify.plugin import fixtures  # noqa: PLC0415 - fixtures exist only when used
+
+    manager.register(fixtures, "scratchverify-fixtures")
+    if not session.is_worker:
+        controller = Controller(session)
+        manager.register(controller, "scratchverify-controller")
+        manager.register(xdist.ControllerSide(session, controller), "scratchverify-xdist")
+        pytest_html.in_one_file(config)
+        manager.register(pytest_html.HtmlGuest(controller), "scratchverify-html")

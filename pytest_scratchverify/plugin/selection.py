@@ -1,0 +1,173 @@
+"""What the user asked for, turned into models, references and tests to plan.
+
+Everything here works offline: collection never touches the network.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, Role
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_GLOB = re.compile(r"[*?\[]")
+ALIKE = 0.93
+EXACT_PREFIX = "hf:"  # --model hf:org/name means this very id, however near a listed one it is
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredComponent:
+    """A component whose reuse is declared, or disputed, with its origin."""
+
+    component: Component
+    reference: str | None
+
+    def __str__(self) -> str:
+        return self.component.value
+
+
+def select_models(names: Sequence[str], matrix: Matrix, revision: str | None) -> list[ModelSpec]:
+    """Return the models that `--model` names; without names, what the matrix tests.
+
+    Raises `ScratchError` with near matches for a glob without hits or a name that is no
+    repository id, no folder, or one letter away from a listed model.
+    """
+    chosen: dict[str, ModelSpec] = {}
+    for name in names:
+        for spec in _match(name, matrix):
+            chosen.setdefault(spec.name, spec)
+    specs = list(chosen.values()) if names else matrix.tested()
+    return [replace(spec, revision=revision) if revision else spec for spec in specs]
+
+
+def _match(name: str, matrix: Matrix) -> list[ModelSpec]:
+    if _GLOB.search(name):
+        found = [spec for spec in matrix if fnmatchcase(spec.name.lower(), name.lower())]
+        if not found:
+            raise ScratchError(f"--model {name}: no model of the matrix matches; {_known(matrix)}")
+        return found
+    return [resolve_name(name, matrix)]
+
+
+def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> ModelSpec:
+    """Return the spec of one name: listed, folder, or an unlisted repository id."""
+    exact = name.startswith(EXACT_PREFIX)
+    name = name.removeprefix(EXACT_PREFIX)
+    listed = {key.lower(): spec for key, spec in matrix.models.items()}
+    if name.lower() in listed:
+        return listed[name.lower()]
+    path = Path(name).expanduser()
+    if path.is_dir() or (path.suffix == ".fingerprint" and path.is_file()):
+        return ModelSpec(name=name, role=role, folder=True)
+    if name.startswith((".", "/", "~")):
+        raise ScratchError(f"--model {name}: there is no such folder or fingerprint")
+    if not _REPOSITORY.fullmatch(name):
+        raise ScratchError(
+            f"--model {name}: neither a repository id (org/name), nor a folder, nor a glob over "
+            f"the matrix.{_did_you_mean(name, matrix)}"
+        )
+    typo = None if exact else _typo_of(name, matrix)
+    if typo:
+        raise ScratchError(
+            f"--model {name}: not in the matrix; did you mean {typo}? To test exactly this id, "
+            f"write --model {EXACT_PREFIX}{name}"
+        )
+    return ModelSpec(name=name, role=role)
+
+
+def _typo_of(name: str, matrix: Matrix) -> str | None:
+    """Return a listed name from which `name` differs by a slip of letters, not by version."""
+    for known in matrix.models:
+        same_numbers = re.findall(r"\d+", known) == re.findall(r"\d+", name)
+        alike = difflib.SequenceMatcher(None, known.lower(), name.lower()).ratio() > ALIKE
+        cut_short = known.lower().startswith(name.lower()) and len(known) - len(name) <= 2
+        if (same_numbers and alike) or cut_short:
+            return known
+    return None
+
+
+def _did_you_mean(name: str, matrix: Matrix) -> str:
+    short = {known.split("/")[-1].lower(): known for known in matrix.models}
+    full = {known.lower(): known for known in matrix.models}
+    near = difflib.get_close_matches(name.lower(), [*full, *short], n=3, cutoff=0.5)
+    names = dict.fromkeys({**short, **full}[key] for key in near)
+    return f" Did you mean {' or '.join(names)}?" if names else f" {_known(matrix)}"
+
+
+def _known(matrix: Matrix) -> str:
+    return f"known: {', '.join(sorted(matrix.models))}"
+
+
+def select_components(names: Iterable[str]) -> frozenset[Component]:
+    """Return the components that `--component` names. Raises `ScratchError` on unknown ones."""
+    known = [component.value for component in Component]
+    chosen = set()
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+            raise ScratchError(f"--component {name}: no such component; {hint}")
+        chosen.add(Component(name))
+    return frozenset(chosen)
+
+
+def pairs(models: Iterable[ModelSpec], matrix: Matrix, against: Sequence[str]) -> list[Pair]:
+    """Return every pair to test, in a fixed order and without self-comparison."""
+    found = []
+    for model in models:
+        names = against or model.against or matrix.default_against
+        for name in names:
+            reference = _reference(name, matrix)
+            if reference.name != model.name:
+                found.append(Pair(model, reference))
+    return found
+
+
+def _reference(name: str, matrix: Matrix) -> ModelSpec:
+    listed = matrix.models.get(name)
+    return listed or resolve_name(f"{EXACT_PREFIX}{name}", matrix, role=Role.REFERENCE)
+
+
+def declared_components(model: ModelSpec) -> list[DeclaredComponent]:
+    """Return the trained components that a matrix line declares or disputes."""
+    declared = [
+        DeclaredComponent(component, model.declares[component].origin)
+        for component in Component
+        if component in model.declares and component is not Component.ARCHITECTURE
+    ]
+    disputed = [
+        DeclaredComponent(component, None) for component in Component if component in model.disputed
+    ]
+    return declared + disputed
+
+
+def planned_components(model: ModelSpec, found: Iterable[Component]) -> tuple[Component, ...]:
+    """Return the components that a verdict has to speak of.
+
+    `found` are those that the model's config shows; where no config was read, a text model's
+    usual ones stand in. What the matrix names, declares or disputes is always spoken of.
+    """
+    usual = {Component.EMBEDDINGS, Component.TEXT_DECODER, Component.LM_HEAD}
+    named = set(found) or usual
+    named |= set(model.components) | set(model.declares) | set(model.disputed)
+    return tuple(component for component in Component if component in named)
+
+
+def readable_id(*parts: str) -> str:
+    """Join parts into an id that `-k`, `--lf` and node ids accept; readable, never parsed.
+
+    Anything outside ``[A-Za-z0-9_:+./-]`` becomes ``_``, and a digest keeps the id distinct.
+    """
+    raw = ":".join(parts)
+    clean = re.sub(r"[^A-Za-z0-9_:+./-]", "_", raw).replace("::", ":_")
+    if clean == raw:
+        return clean
+    return f"{clean}+{hashlib.sha256(raw.encode()).hexdigest()[:8]}"

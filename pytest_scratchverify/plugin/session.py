@@ -1,0 +1,156 @@
+"""What one pytest session knows: options, matrix, models, and the directory the run shares."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.core.matrix_file import read_matrix
+from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
+from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
+from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.selection import pairs, select_components, select_models
+
+SESSION = pytest.StashKey["Session"]()
+RUN_DIRECTORY = "scratch_run_directory"  # the key in xdist's workerinput
+DEPTH_BUDGETS = {"metadata": "64MiB", "quick": "80MiB", "robust": "320MiB", "full": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of one run, read once."""
+
+    models: tuple[str, ...]
+    against: tuple[str, ...]
+    revision: str | None
+    components: frozenset[Component]
+    depth: str
+    byte_budget: str | None
+    offline: bool
+    policies: tuple[str, ...]
+    language: str
+    undetermined: str
+    junit: bool
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read all options. Raises `ScratchError` on values that argparse cannot judge."""
+
+    def get(name: str) -> Any:
+        return options.value(config, name)
+
+    policies = tuple(dict.fromkeys(get("policy"))) or ("strict",)
+    unknown = [name for name in policies if name not in options.POLICIES]
+    if unknown:
+        known = ", ".join(options.POLICIES)
+        raise ScratchError(f"--policy {unknown[0]}: no such policy; known: {known}")
+    return Settings(
+        models=tuple(get("model")),
+        against=tuple(get("against")),
+        revision=get("revision"),
+        components=select_components(get("component")),
+        depth=get("depth"),
+        byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
+        offline=bool(get("offline")),
+        policies=policies,
+        language=get("report-lang"),
+        undetermined=get("undetermined"),
+        junit=get("junit") == "yes",
+    )
+
+
+@dataclass
+class Session:
+    """The shared state of the plugin's parts in one process."""
+
+    config: pytest.Config
+    settings: Settings
+    matrix: Matrix
+    models: tuple[ModelSpec, ...]
+    is_worker: bool
+    run_path: Path
+    owns_run_path: bool
+    stores: dict[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, Given] = field(default_factory=dict)
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return every pair of the run."""
+        return tuple(pairs(self.models, self.matrix, self.settings.against))
+
+    def calibration(self, name: str) -> Mapping[str, Any]:
+        """Return a frozen calibration file of the suites, which lie beside the matrix."""
+        path = Path(self.matrix.path).parent / "calibration" / f"{name}.json"
+        data: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+        return data
+
+    def close(self) -> None:
+        """Remove the run's shared directory, in the process that made it."""
+        if self.owns_run_path:
+            shutil.rmtree(self.run_path, ignore_errors=True)
+
+
+def open_session(config: pytest.Config) -> Session:
+    """Read options and matrix. Raises `ScratchError` that the plugin turns into exit code 4."""
+    settings = read_settings(config)
+    matrix = read_matrix(matrix_path(config))
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        share_threads(int(worker_input.get("workercount", 1)))
+    given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
+    models = tuple(select_models(settings.models, matrix, settings.revision))
+    return Session(
+        config=config,
+        settings=settings,
+        matrix=matrix,
+        models=models,
+        is_worker=worker_input is not None,
+        run_path=Path(given) if given else Path(tempfile.mkdtemp(prefix="scratchverify-")),
+        owns_run_path=given is None,
+        answers=given_answers(
+            options.value(config, "answers"),
+            [model.name for model in models],
+            options.value(config, "endpoint"),
+            options.value(config, "endpoint-model"),
+        ),
+    )
+
+
+def share_threads(workers: int) -> None:
+    """Give every worker its share of threads, before numpy is imported.
+
+    BLAS starts a thread per core in each process, and n workers with n threads each spin against
+    one another: 721 s became 38 s in a project that capped them (ross#1389).
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // max(1, workers)))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, threads)
+
+
+def matrix_path(config: pytest.Config) -> Path:
+    """Return the matrix file: the option, the ini value, or the one beside the suites."""
+    given = config.getoption("scratch_matrix", default=None)
+    if given is not None:
+        return Path(config.invocation_params.dir) / str(given)
+    from_ini = config.getini("scratch_matrix")
+    if from_ini:
+        return config.rootpath / str(from_ini)
+    return suites_path() / "matrix.toml"
+
+
+def suites_path() -> Path:
+    """Return the folder of the shipped suites: in the checkout, or inside the wheel."""
+    package = Path(__file__).parents[1]
+    packaged = package / "_suites"
+    return packaged if packaged.is_dir() else package.parent / "suites"

@@ -1,0 +1,1 @@
+"""Statistics of designs: distances between configurations."""

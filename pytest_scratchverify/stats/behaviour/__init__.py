@@ -1,0 +1,1 @@
+"""Statistics of answers: agreement, dependence of probes, trees."""

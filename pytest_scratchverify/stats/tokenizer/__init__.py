@@ -1,0 +1,1 @@
+"""Statistics of vocabularies: rank order and script profiles."""

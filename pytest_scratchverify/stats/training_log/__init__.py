@@ -1,0 +1,1 @@
+"""Statistics of training records: loss curves, schedules, trajectories."""

@@ -1,0 +1,1 @@
+"""Statistics of weights: permutations, matchings, recognition, merges."""

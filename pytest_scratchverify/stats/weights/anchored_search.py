@@ -1,0 +1,240 @@
+"""Search two networks for layers that are the same in another basis, and cross-fit the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.stats.weights.anchored_matching import (
+    Anchors,
+    Matched,
+    Views,
+    agreement,
+    anchors_of,
+    invariants,
+    match_by_invariants,
+    refine,
+)
+from pytest_scratchverify.stats.weights.assignment import best_renumbering
+from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
+from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
+
+Array = NDArray[np.float32]
+Key = tuple[int, str]  # layer, and expert or what else tells groups of one layer apart
+
+DISPERSION = 2.5  # times the one agreement that chance gives a layer: see the calibration
+TRIED = 2  # layers of B that a layer of A is tried against in earnest
+EVERY_PAIR = 4e9  # cubed neurons times pairs of layers, up to which all pairs are described
+REPEATED = 0.2  # cosine in place from which two layers of one network share their neurons
+TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
+WIDEST = 4096  # channels that an assignment is asked about
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One layer of A, recognised by anchors from other layers."""
+
+    ours: Key
+    theirs: Key
+    agreed: int
+    kept: int  # of the agreed neurons, how many have the same number
+    n: int
+    pvalue: float
+
+    @property
+    def share(self) -> float:
+        """The share of neurons on which both matchings agree."""
+        return self.agreed / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredMatch:
+    """What was recognised of one network in another, in any basis.
+
+    `statistic` counts agreed neurons over all held-out layers of `n` neurons, `effect` is the
+    share in the layers that were recognised best, `halves` are the p-values of the two fits.
+    """
+
+    statistic: int
+    n: int
+    pvalue: float
+    effect: float
+    layers: tuple[HeldOut, ...]
+    halves: tuple[float, float]
+    anchors: Anchors = field(repr=False)
+    null: str = "Poisson, 2.5 agreements per layer (approximate; cross-fitted between layers)"
+
+    @property
+    def kept(self) -> float:
+        """The share of agreed neurons that kept their number."""
+        agreed = sum(layer.agreed for layer in self.layers)
+        return sum(layer.kept for layer in self.layers) / agreed if agreed else 0.0
+
+    @property
+    def minimum_detectable_effect(self) -> float:
+        """The smallest share of one layer whose p is below one in a million."""
+        size = max(layer.n for layer in self.layers)
+        tests = 2 * len(self.layers) * max(1, len({layer.theirs for layer in self.layers}))
+        agreed = 1
+        while agreed < size and tests * poisson_tail(agreed, DISPERSION) > 1e-6:
+            agreed += 1
+        return agreed / size
+
+    def inherited(self, share: float) -> tuple[HeldOut, ...]:
+        """Return the layers of A that were recognised with at least `share`."""
+        return tuple(layer for layer in self.layers if layer.share >= share)
+
+
+def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> AnchoredMatch | None:
+    """Look for the layers of B in A, whatever was done to basis, order, scale and width.
+
+    Parameters
+    ----------
+    ours, theirs : mapping from (layer, expert) to views
+        The views of one layer are matrices (n, d) with its neurons as rows: gate, up and, where
+        at hand, the transpose of down, each with the gains of the norm before it folded in.
+        All layers of a network have one d; n and d may differ between the networks.
+
+    Returns
+    -------
+    AnchoredMatch or None
+        None if either network has fewer than two layers at hand, or A has one again and again.
+
+    Notes
+    -----
+    Layers of A are dealt into two halves, repeats of one layer into the same. Each half is matched
+    with the layers of B by what no disguise changes, and its neurons become anchors for the other
+    half, where gate and up matrices are matched apart and agreements are counted: so the count is
+    of weights that the anchors were not fitted to. By chance one neuron in a layer agrees. p is
+    Bonferroni over layers and over the layers of B that were tried, of a Poisson tail with mean
+    2.5: it is approximate, since gate and up of a neuron were trained together, and controls
+    decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and
+    without a basis.
+    """
+    if len(ours) < 2 or len(theirs) < 2:
+        return None
+    halves = _halves(ours, sorted(ours))
+    if not all(halves):
+        return None
+    pairs = _candidates(ours, theirs)
+    matched = _matched(ours, theirs, pairs)
+    found: list[HeldOut] = []
+    pvalues: list[float] = []
+    for fitted, held in (halves, halves[::-1]):
+        anchors = anchors_of(_trusted([matched[key] for key in fitted]))
+        layers = [_recognised(key, ours, theirs, pairs[key], anchors) for key in held]
+        found += layers
+        pvalues.append(min(1.0, len(layers) * min(layer.pvalue for layer in layers)))
+    best = sorted((layer.share for layer in found), reverse=True)
+    return AnchoredMatch(
+        statistic=sum(layer.agreed for layer in found),
+        n=sum(layer.n for layer in found),
+        pvalue=min(1.0, 2 * min(pvalues)),
+        effect=float(np.mean(best[: max(1, len(best) // 2)])),
+        layers=tuple(sorted(found, key=lambda layer: layer.ours)),
+        halves=(pvalues[0], pvalues[1]),
+        anchors=anchors_of(_trusted([*matched.values()])),
+    )
+
+
+def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:
+    """Deal layers in turn, but repeats of one layer into one half: they hold nothing out."""
+    kin: list[list[Key]] = []
+    for key in keys:
+        known = next((group for group in kin if _repeated(ours[group[0]], ours[key])), None)
+        if known is None:
+            kin.append([key])
+        else:
+            known.append(key)
+    return (
+        [key for group in kin[::2] for key in group],
+        [key for group in kin[1::2] for key in group],
+    )
+
+
+def _repeated(one: Views, two: Views) -> bool:
+    return any(
+        a.shape == b.shape and abs(cosine(a, b)) >= REPEATED for a, b in zip(one, two, strict=False)
+    )
+
+
+def _candidates(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> dict[Key, Sequence[Key]]:
+    """Say which layers of B a layer of A may be: all, or where that is too much its namesake."""
+    size = max(len(views[0]) for views in (*ours.values(), *theirs.values()))
+    if size**3 * len(ours) * len(theirs) <= EVERY_PAIR:
+        return {key: sorted(theirs) for key in ours}
+    last = max(key[0] for key in ours), max(key[0] for key in theirs)
+
+    def near(key: Key) -> list[Key]:
+        place = key[0] * last[1] / max(1, last[0])
+        ranked = sorted(theirs, key=lambda other: (other != key, abs(other[0] - place), other))
+        return ranked[: 2 * TRIED]
+
+    return {key: near(key) for key in ours}
+
+
+def _matched(
+    ours: Mapping[Key, Views], theirs: Mapping[Key, Views], pairs: Mapping[Key, Sequence[Key]]
+) -> dict[Key, Matched]:
+    mine = {key: invariants(views) for key, views in ours.items()}
+    used = sorted({key for keys in pairs.values() for key in keys})
+    other = {key: invariants(theirs[key]) for key in used}
+    found: dict[Key, Matched] = {}
+    for key, keys in pairs.items():
+        tried = [(match_by_invariants(mine[key], other[k]), k) for k in keys]
+        tried.sort(key=lambda item: item[0][1])
+        refined = [refine(ours[key], theirs[k], order) for (order, _), k in tried[:TRIED]]
+        found[key] = max(refined, key=lambda item: item.score)
+    return found
+
+
+def _trusted(matched: Sequence[Matched]) -> list[Matched]:
+    bar = TRUSTED * max(item.score for item in matched)
+    return [item for item in matched if item.score >= bar]
+
+
+def _recognised(
+    key: Key,
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    keys: Sequence[Key],
+    anchors: Anchors,
+) -> HeldOut:
+    def count(other: Key) -> tuple[int, NDArray[np.intp]]:
+        order = agreement(ours[key], theirs[other], anchors)
+        return int(np.count_nonzero(order >= 0)), order
+
+    (agreed, order), other = max(((count(k), k) for k in keys), key=lambda item: item[0][0])
+    kept = int(np.count_nonzero(order == np.arange(len(order))))
+    sizes = len(ours[key][0]), len(theirs[other][0])
+    tail = poisson_tail(agreed, DISPERSION * min(sizes) / max(sizes))
+    return HeldOut(key, other, agreed, kept, min(sizes), min(1.0, len(keys) * tail))
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """How the channels of two residual streams correspond, by anchors.
+
+    `alike` is the mean cosine of matched channels over the anchors, `kept` the share of
+    channels that are matched to their own number.
+    """
+
+    alike: float
+    kept: float
+
+
+def matched_channels(anchors: Anchors) -> Channels | None:
+    """Match channels one to one: near 1 if they were renumbered at most, low if rotated.
+
+    None where the widths differ or are more than an assignment can take.
+    """
+    width = anchors.ours.shape[1]
+    if width != anchors.theirs.shape[1] or width > WIDEST:
+        return None
+    cosines = np.abs(unit_rows(anchors.ours.T.copy()) @ unit_rows(anchors.theirs.T.copy()).T)
+    order = best_renumbering(cosines)
+    own = np.arange(width)
+    return Channels(float(cosines[own, order].mean()), float(np.mean(order == own)))

@@ -1,0 +1,295 @@
+"""Answers every question about a model from three abilities: list, fetch, read ranges.
+
+Folder, hub and cache differ in those three only, which is why they cannot differ in what
+they answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+from typing import Any, TypeVar
+
+from pytest_scratchverify.checkpoint.header import (
+    PREFIX_BYTES,
+    HeaderError,
+    TensorIndex,
+    header_length,
+    join_headers,
+    parse_header,
+)
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord, Source
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.bounds import (
+    MAX_CARD_BYTES,
+    MAX_CONFIG_BYTES,
+    MAX_FILE_BYTES,
+    MAX_INDEX_BYTES,
+    absent,
+    is_safe_name,
+    malformed,
+    parse_object,
+    too_large,
+)
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.card import read_card
+from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
+from pytest_scratchverify.stores.other_formats import OtherIndex
+from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
+from pytest_scratchverify.stores.weight_files import (
+    OtherWeights,
+    index_name,
+    other_weights,
+    shards_of_index,
+    shards_without_index,
+    tokenizer_names,
+)
+
+T = TypeVar("T")
+LISTING = "*"  # the record's file name where the list of files itself was read
+
+
+class ReadingStore(ABC):
+    """An `ArtifactStore` over files; see there for the methods.
+
+    Every answer, also a refusal, is remembered: a test that asks again neither reads nor
+    pays again, and a rate-limited hub is not asked twice.
+    """
+
+    def __init__(
+        self,
+        repo: str,
+        revision: str | None,
+        source: Source,
+        *,
+        budget: ByteBudget,
+        note: Text | None = None,
+    ) -> None:
+        self._repo = repo
+        self._revision = revision
+        self._source = source
+        self._budget = budget
+        self._note = note
+        self._answers: dict[tuple[str, ...], Any] = {}
+        self._lock = RLock()
+
+    @property
+    def repo(self) -> str:
+        """The repository's name, after renaming, or the folder's path."""
+        return self._repo
+
+    @property
+    def revision(self) -> str | None:
+        """The commit that everything is read from; None for a folder."""
+        return self._revision
+
+    def config(self) -> Artifact[dict[str, Json]]:
+        """Read config.json, up to 4 MiB. Code that it points to (auto_map) is never run."""
+        return self._object("config.json", MAX_CONFIG_BYTES)
+
+    def generation_config(self) -> Artifact[dict[str, Json]]:
+        """Read generation_config.json, up to 4 MiB."""
+        return self._object("generation_config.json", MAX_CONFIG_BYTES)
+
+    def card(self) -> Artifact[ModelCard]:
+        """Read README.md, up to 8 MiB."""
+        return self._once(self._read_card, "card")
+
+    def file(self, name: str, *, max_bytes: int = MAX_FILE_BYTES) -> Artifact[Path]:
+        """Fetch one whole file of at most `max_bytes` bytes."""
+        return self._once(lambda: self._whole(name, max_bytes), "file", name, str(max_bytes))
+
+    def tokenizer_files(self) -> tuple[Artifact[Path], ...]:
+        """Fetch every file that defines the tokenizer, sorted by name."""
+        names = tokenizer_names(self._listing())
+        if not names:
+            raise absent(self.repo, "tokenizer.json")
+        return tuple(self.file(name) for name in names)
+
+    def tensor_index(self) -> Artifact[TensorIndex]:
+        """Read the headers of all shards, and no weights."""
+        return self._once(self._read_tensor_index, "tensor_index")
+
+    def files(self) -> Artifact[tuple[FileEntry, ...]]:
+        """List the files, sorted by path."""
+        return self._once(self._read_files, "files")
+
+    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:  # noqa: ARG002
+        """Whether ranges of a file can be read at all; a fingerprint holds some only."""
+        return True
+
+    def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
+        """Read bytes `start` to `stop` (exclusive) of a file."""
+        several = self.read_ranges(file, [ByteRange(start, stop)])
+        return Artifact(several.value[0], several.record)
+
+    def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
+        """Read several ranges of one file; the record counts each needed byte once."""
+        entry = self._entry(file)
+        needed = sum(map(len, coalesce(ranges, gap=0)))
+        if entry.size is not None and any(item.stop > entry.size for item in ranges):
+            raise malformed(self.repo, file, "it is shorter than its header says")
+        self._budget.charge(needed, file)
+        bodies = tuple(self._read(file, ranges))
+        return Artifact(bodies, self._record(file, needed, entry.size))
+
+    @abstractmethod
+    def _entries(self) -> tuple[FileEntry, ...]:
+        """List the files, sorted by path."""
+
+    @abstractmethod
+    def _fetch(self, name: str) -> Path:
+        """Bring a listed file to disk."""
+
+    @abstractmethod
+    def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
+        """Read ranges of a listed file, in the order of the request."""
+
+    def _missing(self, name: str) -> Unavailable:
+        return absent(self.repo, name)
+
+    def _head(self, entry: FileEntry) -> bytes:
+        [prefix] = self._read(entry.path, [ByteRange(0, PREFIX_BYTES)])
+        stop = PREFIX_BYTES + header_length(prefix, file=entry.path, size=entry.size)
+        self._budget.charge(stop, entry.path)
+        [rest] = self._read(entry.path, [ByteRange(PREFIX_BYTES, stop)])
+        return prefix + rest
+
+    def _heads(self, entries: Sequence[FileEntry]) -> list[bytes]:
+        return [self._head(entry) for entry in entries]
+
+    def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
+        entries = self._entries()
+        return Artifact(entries, self._record(LISTING, 0, total_size(entries)))
+
+    def _read_card(self) -> Artifact[ModelCard]:
+        whole = self._whole("README.md", MAX_CARD_BYTES)
+        return Artifact(read_card(whole.value, repo=self.repo), whole.record)
+
+    def _read_tensor_index(self) -> Artifact[TensorIndex]:
+        listing = self._listing()
+        other = other_weights(listing)
+        if other is not None:
+            return self._read_other_index(other, listing)
+        index = index_name(listing)
+        weight_map: dict[str, str] = {}
+        index_bytes = 0
+        if index is not None:
+            content = self._object(index, MAX_INDEX_BYTES)
+            weight_map = shards_of_index(content.value, listing, repo=self.repo, file=index)
+            index_bytes = content.record.bytes_read
+        names = sorted(set(weight_map.values())) or shards_without_index(listing, repo=self.repo)
+        shards = [listing[name] for name in names]
+        tensors, heads = self._tensors(shards, weight_map)
+        record = self._record(index or names[0], index_bytes + len(heads), total_size(shards))
+        return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
+
+    def _read_other_index(
+        self, other: OtherWeights, listing: dict[str, FileEntry]
+    ) -> Artifact[TensorIndex]:
+        weight_map: dict[str, str] = {}
+        index_bytes = 0
+        if other.index is not None:
+            content = self._object(other.index, MAX_INDEX_BYTES)
+            weight_map = shards_of_index(content.value, listing, repo=self.repo, file=other.index)
+            index_bytes = content.record.bytes_read
+        names = sorted(set(weight_map.values())) or list(other.names)
+        shards = [listing[name] for name in names]
+
+        def read(file: str, spans: Sequence[ByteRange]) -> list[bytes]:
+            self._budget.charge(sum(map(len, spans)), file)
+            return self._read(file, spans)
+
+        found = OtherIndex(self.repo, read)
+        tensors = found.tensors(other.kind, shards, weight_map)
+        heads = b"".join(found.bodies)
+        record = self._record(other.index or names[0], index_bytes + len(heads), total_size(shards))
+        return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
+
+    def _tensors(
+        self, shards: Sequence[FileEntry], weight_map: dict[str, str]
+    ) -> tuple[TensorIndex, bytes]:
+        try:
+            heads = self._heads(shards)
+            headers = [
+                parse_header(head, file=entry.path, size=entry.size)
+                for entry, head in zip(shards, heads, strict=True)
+            ]
+            index = join_headers(headers, weight_map)
+        except HeaderError as error:
+            raise malformed(self.repo, shards[0].path, f"{error!s:.300}") from error
+        absent_names = sorted(weight_map.keys() - index.tensors.keys())
+        if absent_names:
+            raise malformed(
+                self.repo, weight_map[absent_names[0]], f"it lacks {absent_names[0]!r:.100}"
+            )
+        return index, b"".join(heads)
+
+    def _object(self, name: str, limit: int) -> Artifact[dict[str, Json]]:
+        def read() -> Artifact[dict[str, Json]]:
+            whole = self._whole(name, limit)
+            content = parse_object(whole.value.read_bytes(), repo=self.repo, file=name)
+            return Artifact(content, whole.record)
+
+        return self._once(read, "object", name)
+
+    def _whole(self, name: str, limit: int) -> Artifact[Path]:
+        entry = self._entry(name)
+        if entry.size is not None and entry.size > limit:
+            raise too_large(self.repo, name, entry.size, limit)
+        self._budget.charge(entry.size or 0, name)
+        path = self._fetch(name)
+        size = path.stat().st_size
+        if size > limit:  # the list of files may be wrong, or silent about sizes
+            raise too_large(self.repo, name, size, limit)
+        if entry.size is None:
+            self._budget.charge(size, name)
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Artifact(path, replace(self._record(name, size, size), digest=digest))
+
+    def _entry(self, name: str) -> FileEntry:
+        entry = self._listing().get(name) if is_safe_name(name) else None
+        if entry is None:
+            raise self._missing(name)
+        return entry
+
+    def _listing(self) -> dict[str, FileEntry]:
+        return self._once(lambda: {entry.path: entry for entry in self._entries()}, "listing")
+
+    def _record(self, file: str, bytes_read: int, bytes_total: int | None) -> ArtifactRecord:
+        return ArtifactRecord(
+            repo=self.repo,
+            file=file,
+            source=self._source,
+            revision=self.revision,
+            bytes_read=bytes_read,
+            bytes_total=bytes_total,
+            note=self._note,
+        )
+
+    def _once(self, answer: Callable[[], T], *key: str) -> T:
+        with self._lock:
+            if key not in self._answers:
+                try:
+                    self._answers[key] = answer()
+                except Unavailable as failure:
+                    self._answers[key] = failure
+            found = self._answers[key]
+        if isinstance(found, Unavailable):
+            # A new object each time: a raised exception grows its traceback with every raise.
+            raise Unavailable(found.reason, found.what, found.remedy) from found
+        result: T = found
+        return result
+
+
+def total_size(entries: Sequence[FileEntry]) -> int | None:
+    """Add up the sizes of files in bytes; None if one is unknown."""
+    sizes = [entry.size for entry in entries]
+    return None if None in sizes else sum(size for size in sizes if size is not None)

@@ -1,0 +1,147 @@
+"""What an earlier run left behind, read when the hub cannot be asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_scratchverify.checkpoint.header import TensorIndex
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.base import ReadingStore
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.metadata_cache import DEFAULT_REVISION, Kept
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.http.resolution import Resolution
+from pytest_scratchverify.stores.hub import cached_path, range_key
+from pytest_scratchverify.stores.store import Artifact, FileEntry
+from pytest_scratchverify.stores.weight_files import INDEX, SINGLE
+
+# Any of these in the cache tells which commit a branch last pointed to.
+_TELLTALES = ("config.json", "README.md", "tokenizer.json", "model.safetensors.index.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class CacheStore(ReadingStore):
+    """The cached artifacts of one commit; what is not cached stays unavailable, not absent.
+
+    Parameters
+    ----------
+    resolution : Resolution
+        What the hub said when it was last asked, or what the cache allows to guess.
+    failure : Unavailable
+        Why the hub is not asked now; its reason and remedy are given for every gap.
+    """
+
+    def __init__(
+        self,
+        resolution: Resolution,
+        failure: Unavailable,
+        *,
+        budget: ByteBudget | None = None,
+        access: HubAccess | None = None,
+    ) -> None:
+        super().__init__(
+            resolution.repo,
+            resolution.commit,
+            Source.CACHE,
+            budget=budget or ByteBudget(),
+            note=Text("hub not reachable; cached copy of commit {sha}", sha=resolution.commit),
+        )
+        self._resolution = resolution
+        self._failure = failure
+        self._access = access or HubAccess()
+
+    def _entries(self) -> tuple[FileEntry, ...]:
+        return self._resolution.files
+
+    def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
+        found = super()._read_files()
+        if self._resolution.complete:
+            return found
+        note = Text("hub not reachable; only the cached files of commit {sha}", sha=self.revision)
+        record = replace(found.record, bytes_total=None, note=note)
+        return Artifact(found.value, record)
+
+    def _read_tensor_index(self) -> Artifact[TensorIndex]:
+        # Two shards of three in a cache must not pass for a model of two shards.
+        known = {entry.path for entry in self._entries()}
+        if not self._resolution.complete and not known & {INDEX, SINGLE}:
+            raise self._missing(INDEX)
+        return super()._read_tensor_index()
+
+    def _missing(self, name: str) -> Unavailable:
+        return Unavailable(
+            self._failure.reason,
+            Text(
+                "{file} of {repo} is not in the local cache, and the hub was not reachable.",
+                file=name,
+                repo=self.repo,
+            ),
+            self._failure.remedy,
+        )
+
+    def _fetch(self, name: str) -> Path:
+        found = cached_path(self.repo, name, self._resolution.commit, self._access)
+        if found is None:
+            raise self._missing(name)
+        return found
+
+    def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
+        kept = Kept(self.repo, self._access).ranges()
+        found = kept.find(range_key(self._resolution, name), ranges)
+        if all(wanted in found for wanted in ranges):
+            return [found[wanted] for wanted in ranges]
+        whole = self._fetch(name)
+        return FolderStore(whole.parent)._read(whole.name, ranges)  # noqa: SLF001 - same family
+
+    def _head(self, entry: FileEntry) -> bytes:
+        kept = Kept(self.repo, self._access).header(self._resolution.commit, entry.path)
+        if kept is None:
+            return super()._head(entry)
+        self._budget.charge(len(kept), entry.path)
+        return kept
+
+
+def find_cached(repo: str, revision: str | None, access: HubAccess) -> Resolution | None:
+    """Say what the local caches know of a model, or None if that is nothing.
+
+    Returns
+    -------
+    Resolution or None
+        The kept answer of the hub; else the files of the cached commit that the revision
+        last pointed to.
+    """
+    kept = Kept(repo, access).resolution(revision)
+    if kept is not None:
+        return kept
+    for name in _TELLTALES:
+        path = cached_path(repo, name, revision or DEFAULT_REVISION, access)
+        if path is not None:
+            return Resolution(
+                asked=repo,
+                repo=repo,
+                commit=path.parent.name,
+                files=tuple(sorted(_snapshot(path.parent), key=lambda entry: entry.path)),
+                complete=False,
+            )
+    return None
+
+
+def _snapshot(folder: Path) -> Iterator[FileEntry]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            # Large files are stored under their sha256, small ones under a git hash.
+            blob = path.resolve().name
+            yield FileEntry(
+                path=path.relative_to(folder).as_posix(),
+                size=path.stat().st_size,
+                sha256=blob if _SHA256.fullmatch(blob) else None,
+            )

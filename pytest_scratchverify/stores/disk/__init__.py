@@ -1,0 +1,1 @@
+"""What runs keep on disk: ranges, metadata, the run's shared directory."""

@@ -1,0 +1,1 @@
+"""Reading ranges over HTTP: access, accounting, failures, resolution."""

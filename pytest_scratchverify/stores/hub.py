@@ -1,0 +1,326 @@
+"""A model on the hub, read through huggingface_hub at one commit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
+    disable_progress_bars,
+)
+
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.base import ReadingStore
+from pytest_scratchverify.stores.bounds import MAX_FILES, is_safe_name, malformed
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.card import card_from_metadata
+from pytest_scratchverify.stores.disk.metadata_cache import Kept
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.http.accounting import METER
+from pytest_scratchverify.stores.http.failures import (
+    Subject,
+    impossible_name,
+    lost_connection,
+    offline,
+    translated,
+)
+from pytest_scratchverify.stores.http.range_reader import RangeReader
+from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce, cut
+from pytest_scratchverify.stores.http.resolution import Resolution
+from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
+
+LIBRARY = "pytest-scratchverify"
+REACHABILITY = "reachability"
+PROBE_TIMEOUT = 5.0
+_CONCURRENT_SHARDS = 8
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def endpoint_of(access: HubAccess) -> str:
+    """Name the hub: the override, or what huggingface_hub took from HF_ENDPOINT."""
+    return (access.endpoint or constants.ENDPOINT).rstrip("/")
+
+
+def probe(access: HubAccess) -> None:
+    """Ask once whether anybody answers at the endpoint; any answer at all will do.
+
+    Raises
+    ------
+    Unavailable
+        Offline or unreachable.
+    """
+    endpoint = endpoint_of(access)
+    with translated(Subject(repo=endpoint, endpoint=endpoint)):
+        client = huggingface_hub.get_session()
+        METER.attach(client)
+        client.head(endpoint, timeout=access.timeout or PROBE_TIMEOUT, follow_redirects=False)
+
+
+def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
+    """Ask the hub what a name means now: commit, files, card. One request.
+
+    Parameters
+    ----------
+    repo : str
+        ``organisation/name``; old names of renamed repositories work.
+    revision : str, optional
+        A branch, a tag or a commit; by default the main branch.
+    access : HubAccess
+        How the hub is reached.
+
+    Raises
+    ------
+    Unavailable
+        Absent, rate-limited, unreachable, offline or malformed. Gated models resolve.
+    """
+    api = huggingface_hub.HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
+    subject = Subject(repo=repo, endpoint=endpoint_of(access), revision=revision)
+    METER.attach(huggingface_hub.get_session())
+    timeout = access.timeout or constants.HF_HUB_ETAG_TIMEOUT
+    with translated(subject):
+        try:
+            info = api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout)
+            return _resolution(repo, info)
+        except huggingface_hub.errors.HFValidationError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, OSError):
+                raise  # huggingface_hub.errors.BadRequestError is both
+            raise malformed(repo, "the hub's answer", type(error).__name__) from error
+
+
+def refs(repo: str, access: HubAccess) -> list[str]:
+    """Ask the hub for the names of all branches and tags. One request.
+
+    Raises
+    ------
+    Unavailable
+        As `resolve` does.
+    """
+    api = huggingface_hub.HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
+    METER.attach(huggingface_hub.get_session())
+    with translated(Subject(repo=repo, endpoint=endpoint_of(access))):
+        try:
+            found = api.list_repo_refs(repo)
+            return [str(ref.name) for ref in (*found.branches, *found.tags)]
+        except huggingface_hub.errors.HFValidationError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, OSError):
+                raise
+            raise malformed(repo, "the hub's list of branches", type(error).__name__) from error
+
+
+def _resolution(asked: str, info: Any) -> Resolution:
+    # Both become parts of paths in caches, so they must be what they claim to be.
+    if not isinstance(info.sha, str) or _COMMIT.fullmatch(info.sha) is None:
+        raise TypeError("the answer names no commit")
+    if not isinstance(info.id, str) or impossible_name(info.id) is not None:
+        raise TypeError("the answer names no repository")
+    if info.siblings is None:
+        raise TypeError("the answer lists no files")
+    files = [
+        FileEntry(path=item.rfilename, size=item.size, sha256=item.lfs.sha256 if item.lfs else None)
+        for item in info.siblings[:MAX_FILES]
+        if is_safe_name(item.rfilename)
+    ]
+    metadata = info.card_data.to_dict() if info.card_data is not None else {}
+    return Resolution(
+        asked=asked,
+        repo=info.id,
+        commit=info.sha,
+        gated=bool(info.gated),
+        files=tuple(sorted(files, key=lambda entry: entry.path)),
+        card=card_from_metadata(metadata),
+    )
+
+
+def resolve_once(
+    repo: str, revision: str | None, *, run: RunDirectory, access: HubAccess
+) -> Resolution:
+    """Resolve a name once for all processes of a run, whether or not it succeeds.
+
+    Raises
+    ------
+    Unavailable
+        As `resolve` does; in every process the same.
+    """
+    endpoint = endpoint_of(access)
+
+    def compute() -> Any:
+        run.once(REACHABILITY, endpoint, lambda: probe(access))
+        resolution = resolve(repo, revision, access)
+        Kept(repo, access).keep_resolution(revision, resolution)
+        return resolution.to_json()
+
+    return Resolution.from_json(
+        run.once("resolutions", f"{endpoint} {repo} {revision or 'main'}", compute)
+    )
+
+
+class HubStore(ReadingStore):
+    """The artifacts of a resolved model on the hub.
+
+    Whole files go through the cache of huggingface_hub, which is shared with every other
+    program; ranges and headers do not fit in there and are read directly.
+    """
+
+    def __init__(
+        self,
+        resolution: Resolution,
+        *,
+        run: RunDirectory,
+        budget: ByteBudget | None = None,
+        access: HubAccess | None = None,
+    ) -> None:
+        note = Text("renamed from {name}", name=resolution.asked) if resolution.renamed else None
+        super().__init__(
+            resolution.repo,
+            resolution.commit,
+            Source.HUB,
+            budget=budget or ByteBudget(),
+            note=note,
+        )
+        self._resolution = resolution
+        self._run = run
+        self._access = access or HubAccess()
+        self._endpoint = endpoint_of(self._access)
+        self._kept = Kept(resolution.repo, self._access)
+        self._ranges = self._kept.ranges()
+        self._reader = RangeReader(
+            build_hf_headers(token=self._access.token, library_name=LIBRARY),
+            self._access.timeout or constants.HF_HUB_DOWNLOAD_TIMEOUT,
+        )
+
+    def _entries(self) -> tuple[FileEntry, ...]:
+        return self._resolution.files
+
+    def _fetch(self, name: str) -> Path:
+        cached = cached_path(self.repo, name, self._resolution.commit, self._access)
+        if cached is not None:
+            return cached
+        self._announce(name, self._entry(name).size)
+        with self._network(name):
+            return Path(self._download(name))
+
+    def _download(self, name: str) -> str:
+        return huggingface_hub.hf_hub_download(
+            self.repo,
+            name,
+            revision=self._resolution.commit,
+            cache_dir=self._access.cache_dir,
+            endpoint=self._access.endpoint,
+            token=self._access.token,
+            library_name=LIBRARY,
+            etag_timeout=self._access.timeout or constants.HF_HUB_ETAG_TIMEOUT,
+        )
+
+    def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
+        key = range_key(self._resolution, name)
+        # One process fetches, the others find it kept.
+        with self._run.lock(f"ranges {self.repo} {key}"):
+            kept = self._ranges.find(key, ranges)
+            plan = coalesce([r for r in ranges if r not in kept], budget=self._budget.limit)
+            if plan:
+                self._announce(name, sum(map(len, plan)))
+                with self._network(name):
+                    fetched = self._reader.read_all(
+                        self._url(name), plan, lambda *part: self._ranges.keep(key, *part)
+                    )
+            else:
+                fetched = []
+        return cut(ranges, [*fetched, *kept.items()])
+
+    def _url(self, name: str) -> str:
+        return huggingface_hub.hf_hub_url(
+            self.repo, name, revision=self._resolution.commit, endpoint=self._access.endpoint
+        )
+
+    def _head(self, entry: FileEntry) -> bytes:
+        kept = self._kept.header(self._resolution.commit, entry.path)
+        if kept is not None:
+            self._budget.charge(len(kept), entry.path)
+            return kept
+        head = super()._head(entry)
+        self._kept.keep_header(self._resolution.commit, entry.path, head)
+        return head
+
+    def _heads(self, entries: Sequence[FileEntry]) -> list[bytes]:
+        # One worker reads the headers of a model, the others find them kept.
+        with (
+            self._run.lock(f"headers {self.repo} {self._resolution.commit}"),
+            ThreadPoolExecutor(_CONCURRENT_SHARDS) as pool,
+        ):
+            return list(pool.map(self._head, entries))
+
+    def _read_card(self) -> Artifact[ModelCard]:
+        try:
+            return super()._read_card()
+        except Unavailable as failure:
+            # The hub publishes the metadata of gated models, only not the file.
+            if failure.reason is not Reason.GATED:
+                raise
+            record = replace(self._record("README.md", 0, None), note=failure.what)
+            return Artifact(self._resolution.card, record)
+
+    def _announce(self, name: str, size: int | None) -> None:
+        if self._access.on_fetch is not None:
+            self._access.on_fetch(self.repo, name, size)
+
+    @contextmanager
+    def _network(self, name: str) -> Iterator[None]:
+        subject = Subject(repo=self.repo, endpoint=self._endpoint, file=name)
+        self._run.once(REACHABILITY, self._endpoint, lambda: probe(self._access))
+        METER.attach(huggingface_hub.get_session())
+        try:
+            with translated(subject):
+                yield
+        except Unavailable as failure:
+            # huggingface_hub has already tried for half a minute; once a run is enough.
+            if lost_connection(failure.__cause__):
+                self._run.settle(REACHABILITY, self._endpoint, failure)
+            raise
+
+
+def range_key(resolution: Resolution, name: str) -> str:
+    """Name what the kept ranges of a file belong to: its commit, its path, its digest."""
+    digests = (entry.sha256 for entry in resolution.files if entry.path == name)
+    return f"{resolution.commit} {name} {next(digests, None) or ''}"
+
+
+def cached_path(repo: str, name: str, commit: str, access: HubAccess) -> Path | None:
+    """Find a file in the cache of huggingface_hub, without a network."""
+    found = huggingface_hub.try_to_load_from_cache(
+        repo, name, revision=commit, cache_dir=access.cache_dir
+    )
+    return Path(found) if isinstance(found, str) else None
+
+
+def is_offline() -> bool:
+    """Whether huggingface_hub was told to stay offline (HF_HUB_OFFLINE)."""
+    return huggingface_hub.is_offline_mode()
+
+
+def quiet_progress_bars() -> None:
+    """Draw no download bars: inside pytest they are lost or shred its progress line.
+
+    A user who set HF_HUB_DISABLE_PROGRESS_BARS has decided otherwise and is obeyed.
+    """
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
+        disable_progress_bars()
+
+
+def failure_offline(repo: str, access: HubAccess) -> Unavailable:
+    """Say that nothing was asked because the user wants no network."""
+    return offline(Subject(repo=repo, endpoint=endpoint_of(access)))

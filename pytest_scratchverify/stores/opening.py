@@ -1,0 +1,138 @@
+"""Decides where a model is read from: a folder, the hub, the cache, or the catalogue.
+
+The catalogue holds printed facts of known models and belongs to another package; it is given
+as a function and answers for `config` and `card` only, with a note that says why it was
+needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue, FallbackStore, NoStore
+from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.store import ArtifactStore
+
+FINGERPRINT = ".fingerprint"
+
+__all__ = ["Catalogue", "FallbackStore", "NoStore", "open_store"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    target: str
+    revision: str | None
+    budget: ByteBudget | None
+    catalogue: Catalogue | None
+    access: HubAccess
+
+
+def open_store(  # noqa: PLR0913 - one argument per thing that can differ between runs
+    target: str,
+    revision: str | None = None,
+    *,
+    run_dir: RunDirectory,
+    offline: bool = False,
+    budget: ByteBudget | None = None,
+    catalogue: Catalogue | None = None,
+    access: HubAccess | None = None,
+) -> ArtifactStore:
+    """Open a model wherever it can be read.
+
+    Parameters
+    ----------
+    target : str
+        A folder (an existing directory wins, as in every tool of this kind; the record says
+        so), a saved ``.fingerprint``, or ``organisation/name`` on the hub.
+    revision : str, optional
+        A branch, tag or commit on the hub; a folder has none.
+    run_dir : RunDirectory
+        Shared by all processes of the run.
+    offline : bool
+        Use no network; HF_HUB_OFFLINE has the same effect.
+    budget : ByteBudget, optional
+        The bytes that may be read of this model.
+    catalogue : callable, optional
+        From a repository's name to a store of last resort, or None.
+    access : HubAccess, optional
+        Where the hub is, if not where huggingface_hub thinks.
+
+    Raises
+    ------
+    Unavailable
+        If no place knows the model; the sentence is the hub's.
+    """
+    if target.endswith(FINGERPRINT) and Path(target).expanduser().is_file():
+        from pytest_scratchverify.stores.fingerprint import FingerprintStore  # noqa: PLC0415
+
+        return FingerprintStore(Path(target).expanduser(), run=run_dir, budget=budget)
+    folder = _folder(target)
+    if folder is not None:
+        from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
+
+        return FolderStore(folder, budget=budget)
+    wish = _Wish(
+        target=target,
+        revision=revision,
+        budget=budget,
+        catalogue=catalogue,
+        access=access or HubAccess(),
+    )
+    try:
+        return _on_hub(wish, run_dir, offline=offline)
+    except Unavailable as failure:
+        cached = _in_cache(wish, failure)
+        if cached is not None:
+            return cached
+        # The catalogue's facts are of no revision in particular; they may fill in for one that
+        # cannot be read now, and not for one that the hub says does not exist.
+        refuted = revision is not None and failure.reason is Reason.ABSENT
+        if refuted or wish.catalogue is None or wish.catalogue(target) is None:
+            raise
+        return FallbackStore(NoStore(target, failure), wish.catalogue)
+
+
+def _folder(target: str) -> Path | None:
+    path = Path(target).expanduser()
+    if path.is_dir():
+        return path
+    if target.startswith((".", "/", "~")):
+        raise Unavailable(
+            Reason.ABSENT,
+            Text("There is no folder {path}.", path=target),
+            Text("Check the path; a model on the hub is written organisation/name."),
+        )
+    return None
+
+
+def _on_hub(wish: _Wish, run_dir: RunDirectory, *, offline: bool) -> ArtifactStore:
+    # Here and not above: this import loads the HTTP stack.
+    from pytest_scratchverify.stores import hub  # noqa: PLC0415
+    from pytest_scratchverify.stores.http.failures import impossible_name  # noqa: PLC0415
+
+    impossible = impossible_name(wish.target)
+    if impossible is not None:
+        raise impossible
+    hub.quiet_progress_bars()
+    if offline or hub.is_offline():
+        raise hub.failure_offline(wish.target, wish.access)
+    resolution = hub.resolve_once(wish.target, wish.revision, run=run_dir, access=wish.access)
+    store = hub.HubStore(resolution, run=run_dir, budget=wish.budget, access=wish.access)
+    return FallbackStore(store, wish.catalogue)
+
+
+def _in_cache(wish: _Wish, failure: Unavailable) -> ArtifactStore | None:
+    from pytest_scratchverify.stores.cache import CacheStore, find_cached  # noqa: PLC0415
+
+    if failure.reason not in NO_ANSWER:
+        return None
+    known = find_cached(wish.target, wish.revision, wish.access)
+    if known is None:
+        return None
+    store = CacheStore(known, failure, budget=wish.budget, access=wish.access)
+    return FallbackStore(store, wish.catalogue)

@@ -1,0 +1,107 @@
+"""What a model looks like to everything above: artifacts of one repository at one commit.
+
+A folder, the hub, the local cache and the catalogue all answer these questions, and a test
+cannot tell them apart except by the record of what was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from pytest_scratchverify.checkpoint.header import TensorIndex
+from pytest_scratchverify.core.evidence import ArtifactRecord
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.stores.http.ranges import ByteRange
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact(Generic[T_co]):
+    """A value and the record of what was read to get it.
+
+    Records are deterministic: `bytes_read` counts the content that was needed, not the
+    traffic, so that two workers that share a cache hand in equal records.
+    """
+
+    value: T_co
+    record: ArtifactRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One file of a repository: its path, its size in bytes and, if known, its sha256."""
+
+    path: str
+    size: int | None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What the publisher says in README.md: claims, not evidence."""
+
+    base_model: tuple[str, ...] = ()
+    base_model_relation: str | None = None
+    license: str | None = None
+    license_name: str | None = None
+    language: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+
+
+class ArtifactStore(Protocol):
+    """The artifacts of one model at one commit; every method may raise `Unavailable`."""
+
+    @property
+    def repo(self) -> str:
+        """The repository's name, after renaming, or the folder's path."""
+        ...
+
+    @property
+    def revision(self) -> str | None:
+        """The commit that everything is read from; None for a folder."""
+        ...
+
+    def config(self) -> Artifact[dict[str, Json]]:
+        """Read the model's config.json."""
+        ...
+
+    def generation_config(self) -> Artifact[dict[str, Json]]:
+        """Read the model's generation_config.json."""
+        ...
+
+    def card(self) -> Artifact[ModelCard]:
+        """Read the model card: the metadata and the text of README.md."""
+        ...
+
+    def file(self, name: str) -> Artifact[Path]:
+        """One whole small file, on disk."""
+        ...
+
+    def tokenizer_files(self) -> tuple[Artifact[Path], ...]:
+        """Every file that defines the tokenizer, sorted by name."""
+        ...
+
+    def tensor_index(self) -> Artifact[TensorIndex]:
+        """Names, shapes, dtypes and places of all tensors, without their weights."""
+        ...
+
+    def files(self) -> Artifact[tuple[FileEntry, ...]]:
+        """List the files, sorted by path, with sizes and known digests."""
+        ...
+
+    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:
+        """Whether ranges of a file can be read at all; False in parts of a fingerprint only."""
+        ...
+
+    def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
+        """Bytes `start` to `stop` (exclusive) of a file."""
+        ...
+
+    def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
+        """Several ranges of one file, in the order in which they were asked for."""
+        ...

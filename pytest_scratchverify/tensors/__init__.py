@@ -1,0 +1,1 @@
+"""The same rows of two checkpoints: inventory, reading plan, reading, packed tensors."""

@@ -1,0 +1,68 @@
+"""Reads the few small things that say how a packed checkpoint is to be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_scratchverify.checkpoint.formats.recognise import Unpacked, questions, unpack
+from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, parse_object
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.store import ArtifactStore
+
+OLD_CONFIG = "quantize_config.json"  # of AutoGPTQ, before transformers took it in
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A checkpoint as it decodes, and what was read to know it beyond its headers."""
+
+    unpacked: Unpacked
+    questions: tuple[TensorInfo, ...]
+    bytes_read: int
+
+
+def open_packed(store: ArtifactStore, index: TensorIndex) -> Opened:
+    """Find the packed matrices of a checkpoint; ask its files for the shapes they state."""
+    asked = questions(index)
+    answers: dict[str, bytes] = {}
+    for file in sorted({info.file for info in asked}):
+        here = [info for info in asked if info.file == file]
+        spans = [ByteRange(info.start, info.stop) for info in here]
+        bodies = store.read_ranges(file, spans).value
+        answers |= {info.name: body for info, body in zip(here, bodies, strict=True)}
+    second = _is_second_gptq(store) if _holds_gptq(index) else False
+    unpacked = unpack(index, answers, second_gptq=second)
+    return Opened(unpacked, tuple(asked), sum(map(len, answers.values())))
+
+
+def _holds_gptq(index: TensorIndex) -> bool:
+    return any(name.endswith(".qweight") for name in index.tensors)
+
+
+def _is_second_gptq(store: ArtifactStore) -> bool:
+    """Whether zeros are stored as they are: only the configuration says so."""
+    return any(
+        found.get("checkpoint_format") == "gptq_v2"
+        for found in (_config(store), _old_config(store))
+    )
+
+
+def _config(store: ArtifactStore) -> Mapping[str, Json]:
+    try:
+        found = store.config().value.get("quantization_config")
+    except Unavailable:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _old_config(store: ArtifactStore) -> Mapping[str, Json]:
+    try:
+        path = store.file(OLD_CONFIG).value
+        raw = path.read_bytes()[: MAX_CONFIG_BYTES + 1]
+        return parse_object(raw, repo=store.repo, file=OLD_CONFIG)
+    except (Unavailable, OSError):
+        return {}

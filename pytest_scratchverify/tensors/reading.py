@@ -1,0 +1,239 @@
+"""Reads the same places of two checkpoints, batch by batch, within a budget of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.checkpoint.dtypes import Scale, decode
+from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import ArtifactRecord
+from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
+from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.packed import open_packed
+from pytest_scratchverify.tensors.slices import Block, Inventory, Slot, pieces, take_inventory
+
+Array = NDArray[np.float32]
+Piece = tuple[Slot, int]  # a place and the first row
+Batch = Mapping[Piece, tuple[Array, Array]]
+
+BATCH_BYTES = 48 * 2**20
+KEPT_BYTES = 96 * 2**20  # raw bytes kept per model, for its next reference or component
+
+_kept: WeakKeyDictionary[ArtifactStore, dict[tuple[str, int, int], bytes]] = WeakKeyDictionary()
+_taken: WeakKeyDictionary[ArtifactStore, _Taken] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a checkpoint's headers say, sorted once: a second for the tensors of A.X-K1."""
+
+    index_record: ArtifactRecord
+    inventory: Inventory
+    questions: tuple[TensorInfo, ...]
+    total_bytes: int
+
+
+def _take(store: ArtifactStore) -> _Taken:
+    index = store.tensor_index()
+    opened = open_packed(store, index.value)
+    found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
+    unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
+    return _Taken(
+        replace(index.record, bytes_read=index.record.bytes_read + opened.bytes_read),
+        replace(found, unsupported=tuple(unsupported)),
+        opened.questions,
+        # Whole files, because their headers are read too.
+        index.record.bytes_total or index.value.total_bytes,
+    )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was needed of each file, whoever fetched it first: records do not depend on that."""
+
+    store: ArtifactStore
+    spent: dict[str, list[ByteRange]] = field(default_factory=dict)
+    records: dict[str, ArtifactRecord] = field(default_factory=dict)
+
+    def note(self, record: ArtifactRecord, spans: Iterable[ByteRange]) -> None:
+        """Remember which bytes of one file were needed; those needed twice count once."""
+        known = self.spent.get(record.file, [])
+        self.spent[record.file] = [*coalesce([*known, *spans], gap=0)]
+        self.records[record.file] = record
+
+    def as_records(self) -> tuple[ArtifactRecord, ...]:
+        """Return one record per file, sorted by its name."""
+        return tuple(
+            replace(
+                self.records[name],
+                bytes_read=sum(map(len, self.spent[name])),
+                ranges=tuple((span.start, span.stop) for span in self.spent[name]),
+                digest=None,
+            )
+            for name in sorted(self.records)
+        )
+
+
+class Checkpoint:
+    """The weights of one model: an inventory by slot, and rows on demand."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.store = store
+        taken = _taken.get(store) or _taken.setdefault(store, _take(store))
+        self.index_record, self.inventory = taken.index_record, taken.inventory
+        self.questions, self.total_bytes = taken.questions, taken.total_bytes
+
+    @cached_property
+    def components(self) -> tuple[Component, ...]:
+        """The trained components that the tensors show."""
+        names = self.inventory.parameters
+        return tuple(c for c in Component if c.is_trained and names.get(c.value))
+
+    def holds(self, block: Block) -> bool:
+        """Whether the rows of a block can be read at all."""
+        return all(self.store.holds(info.file, [span]) for info, span in spans_of(block))
+
+    def read(self, blocks: Sequence[Block], ledger: Ledger) -> list[Array]:
+        """Decode the rows of several blocks, fetched with as few requests as possible."""
+        wanted: dict[str, list[ByteRange]] = {}
+        for block in blocks:
+            for info, span in spans_of(block):
+                wanted.setdefault(info.file, []).append(span)
+        raw: dict[tuple[str, int, int], bytes] = {}
+        for file, spans in wanted.items():
+            raw |= self._fetch(file, spans, ledger)
+        return [_decoded(block, raw) for block in blocks]
+
+    def _fetch(
+        self, file: str, spans: Sequence[ByteRange], ledger: Ledger
+    ) -> dict[tuple[str, int, int], bytes]:
+        kept = _kept.setdefault(self.store, {})
+        keys = {(file, span.start, span.stop): span for span in spans}
+        missing = [span for key, span in keys.items() if key not in kept]
+        found = {key: kept[key] for key in keys if key in kept}
+        if missing:
+            answer = self.store.read_ranges(file, missing)
+            bodies = zip(missing, answer.value, strict=True)
+            fresh = {(file, span.start, span.stop): body for span, body in bodies}
+            found |= fresh
+            if sum(map(len, kept.values())) + sum(map(len, fresh.values())) <= KEPT_BYTES:
+                kept.update(fresh)
+            record = answer.record
+        else:
+            record = ledger.records.get(file) or self._record(file)
+        ledger.note(record, keys.values())
+        return found
+
+    def _record(self, file: str) -> ArtifactRecord:
+        total = next((e.size for e in self.store.files().value if e.path == file), None)
+        return replace(self.index_record, file=file, bytes_total=total, digest=None)
+
+
+def spans_of(block: Block) -> list[tuple[TensorInfo, ByteRange]]:
+    """Return the bytes of a block, and of what decodes it: scales, zeros, tables."""
+    matrix = block.matrix
+    if matrix.codec is not None:
+        parts = matrix.codec.parts(*_stored_rows(block))
+        return [(part.info, ByteRange(part.start, part.stop)) for part in parts]
+    first = matrix.info.start + (matrix.first_row + block.start) * matrix.row_bytes
+    span = ByteRange(first, first + (block.stop - block.start) * matrix.row_bytes)
+    found = [(matrix.info, span)]
+    if matrix.scale is not None:
+        found.append((matrix.scale, ByteRange(matrix.scale.start, matrix.scale.stop)))
+    return found
+
+
+def _stored_rows(block: Block) -> tuple[int, int]:
+    """Return the rows of the packed tensor that hold the rows of a block."""
+    matrix = block.matrix
+    first = matrix.first_row + block.start * matrix.step
+    return first, max(first, matrix.first_row + (block.stop - 1) * matrix.step + 1)
+
+
+def _decoded(block: Block, raw: Mapping[tuple[str, int, int], bytes]) -> Array:
+    matrix = block.matrix
+    bodies = [raw[info.file, span.start, span.stop] for info, span in spans_of(block)]
+    if matrix.codec is not None:
+        return matrix.codec.decode(*_stored_rows(block), bodies)[:: matrix.step]
+    factors = None
+    if matrix.scale is not None:
+        shape = matrix.scale.shape or (1,)
+        table = decode(bodies[1], matrix.scale.dtype, shape)
+        rows = matrix.info.shape[0]
+        first = matrix.first_row
+        factors = Scale(table, (rows, matrix.cols)).rows(first + block.start, first + block.stop)
+    shape = (block.stop - block.start, matrix.cols)
+    return decode(bodies[0], matrix.info.dtype, shape, factors)
+
+
+class Sides:
+    """Two checkpoints side by side, and what was needed of each."""
+
+    def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
+        self.ours, self.theirs = _charged(ours, theirs), theirs
+        self.ledgers = (Ledger(ours.store), Ledger(theirs.store))
+
+    def batches(self, blocks: Sequence[Block]) -> Iterator[Batch]:
+        """Read the same rows of both; gate and up of one layer come together.
+
+        What one of them cannot give at all, because a fingerprint does not hold it, is left out.
+        """
+        blocks = [block for block in blocks if self._readable(block)]
+        group: list[Block] = []
+        size = 0
+        for together in _grouped(blocks):
+            cost = sum(2 * 4 * (b.stop - b.start) * b.matrix.cols for b in together)
+            if group and size + cost > BATCH_BYTES:
+                yield self._batch(group)
+                group, size = [], 0
+            group += together
+            size += cost
+        if group:
+            yield self._batch(group)
+
+    def _readable(self, block: Block) -> bool:
+        other = replace(block, matrix=self.theirs.inventory.matrices[block.matrix.slot])
+        return self.ours.holds(block) and self.theirs.holds(other)
+
+    def _batch(self, group: Sequence[Block]) -> Batch:
+        partner = self.theirs.inventory.matrices
+        others = [replace(block, matrix=partner[block.matrix.slot]) for block in group]
+        left = self.ours.read(group, self.ledgers[0])
+        right = self.theirs.read(others, self.ledgers[1])
+        return {
+            (block.matrix.slot, block.start): (a, b)
+            for block, a, b in zip(group, left, right, strict=True)
+        }
+
+
+def _grouped(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """Put pieces of one layer or expert and of the same rows together."""
+    groups: dict[tuple[int, str, int], list[Block]] = {}
+    for block in blocks:
+        slot = block.matrix.slot
+        for piece in pieces(block):
+            groups.setdefault((slot.layer, slot.expert, piece.start), []).append(piece)
+    yield from groups.values()
+
+
+def _charged(ours: Checkpoint, theirs: Checkpoint) -> Checkpoint:
+    """Let the plan, which is made of our blocks, know what the same block costs over there."""
+    other = theirs.inventory.matrices
+    dearer = {
+        slot: replace(matrix, fixed=other[slot].fixed)
+        for slot, matrix in ours.inventory.matrices.items()
+        if slot in other and other[slot].fixed > matrix.fixed
+    }
+    if not dearer:
+        return ours
+    charged = copy(ours)
+    charged.inventory = replace(ours.inventory, matrices={**ours.inventory.matrices, **dearer})
+    return charged

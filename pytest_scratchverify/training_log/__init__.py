@@ -1,8 +1,0 @@
-"""Read training logs: what somebody wrote down while a model was trained, from any trainer."""
-
-from __future__ import annotations
-
-from pytest_scratchverify.training_log.log import TrainingLog
-from pytest_scratchverify.training_log.read import read_training_log
-
-__all__ = ["TrainingLog", "read_training_log"]

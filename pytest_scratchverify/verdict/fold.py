@@ -1,0 +1,313 @@
+"""Fold a plan and what arrived into one verdict per component.
+
+Pure: no clock, no order of arrival, no averages. Three laws, tested as properties:
+
+* order-free and idempotent: shuffled or repeated findings change nothing;
+* adding a derived finding never improves a verdict;
+* removing any finding never turns a verdict clean, nor a policy into PASS: what was
+  planned and did not arrive is missing, and missing blocks (a killed worker acquits nobody).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.holm import holm_by_id
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, Verdict
+
+ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more
+CALIBRATED_AREAS = frozenset({"weights", "tokenizer", "behaviour", "training_log"})
+IDENTITIES = frozenset({"verbatim", "same"})
+MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
+
+_DUPLICATE_ORDER = (
+    Outcome.DERIVED,
+    Outcome.DECLARED,
+    Outcome.CONSISTENT,
+    Outcome.INDETERMINATE,
+    Outcome.NOT_APPLICABLE,
+    Outcome.UNAVAILABLE,
+    Outcome.HARNESS_ERROR,
+    Outcome.MISSING,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that was to be tested of one model, whatever then happened to it."""
+
+    model: str
+    intents: tuple[Intent, ...]
+    components: tuple[Component, ...] = ()
+    complete: bool = True  # False: stopped, deselected or crashed; stamps the run partial
+
+
+@dataclass(slots=True)
+class _Case:
+    """One component's evidence, sorted."""
+
+    component: Component
+    findings: list[Finding] = field(default_factory=list)
+    absent: list[Intent] = field(default_factory=list)
+    adjusted: Mapping[str, float] = field(default_factory=dict)
+
+    def having(self, *outcomes: Outcome) -> list[Finding]:
+        return [finding for finding in self.findings if finding.outcome in outcomes]
+
+
+def unique_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Keep one finding per id, sorted by id.
+
+    A rerun may repeat an id. An accusation outlives its reruns; else the best-informed
+    outcome stands, so that a network fault that a rerun overcame is forgotten.
+    """
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        rival = kept.get(finding.id)
+        if rival is None or _precedence(finding) < _precedence(rival):
+            kept[finding.id] = finding
+    return [kept[key] for key in sorted(kept)]
+
+
+def _precedence(finding: Finding) -> tuple[int, str]:
+    return _DUPLICATE_ORDER.index(finding.outcome), repr(finding)
+
+
+def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVerdict]:
+    """Return a verdict for every planned component and every one that findings speak of."""
+    mine = unique_findings(finding for finding in findings if finding.model == plan.model)
+    adjusted = _adjust(mine, plan)
+    cases: dict[Component, _Case] = {
+        component: _Case(component, adjusted=adjusted) for component in plan.components
+    }
+    arrived = {(f.method, f.component, f.reference) for f in mine}
+    arrived |= {(f.method, f.component, None) for f in mine}
+    for finding in mine:
+        case = cases.setdefault(finding.component, _Case(finding.component, adjusted=adjusted))
+        case.findings.append(finding)
+    for intent in plan.intents:
+        if (intent.method, intent.component, intent.reference) not in arrived:
+            case = cases.setdefault(intent.component, _Case(intent.component, adjusted=adjusted))
+            case.absent.append(intent)
+    return {
+        component: _judge(cases[component], complete=plan.complete)
+        for component in Component
+        if component in cases and _exists(cases[component], plan)
+    }
+
+
+def _exists(case: _Case, plan: Plan) -> bool:
+    """Whether the model has the component: by its config, or because something was found of it.
+
+    Suites plan every trained component of every pair, since collection cannot know which there
+    are; that one of them could not be read does not show that it is there.
+    """
+    if case.component in plan.components:
+        return True
+    silent = {Outcome.NOT_APPLICABLE}
+    if case.component.is_trained:
+        silent.add(Outcome.UNAVAILABLE)
+    elif case.absent:
+        return True
+    return any(finding.outcome not in silent for finding in case.findings)
+
+
+def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
+    """Adjust p-values over all planned hypotheses that may give one, arrived or not.
+
+    What did not arrive counts as p = 1, so that one accusation more never softens another.
+    """
+    pvalues = {f.id: f.pvalue for f in findings if f.pvalue is not None}
+    planned = {
+        f"planned:{i.nodeid}:{i.component}": 1.0
+        for i in plan.intents
+        if i.method.split(".")[0] in CALIBRATED_AREAS
+    }
+    padding = list(planned.items())[: max(0, len(planned) - len(pvalues))]
+    return holm_by_id({**pvalues, **dict(padding)})
+
+
+def _judge(case: _Case, *, complete: bool) -> ComponentVerdict:
+    """Apply the rules in the order of their force; the first that holds decides."""
+    for rule in (_accused, _declared, _shared, _conflicting, _not_testable, _suspected):
+        verdict = rule(case)
+        if verdict is not None:
+            return verdict
+    return _cleared(case, complete=complete)
+
+
+def _verdict(
+    case: _Case,
+    verdict: Verdict,
+    finding: Finding | None = None,
+    *,
+    because: Sequence[Text] = (),
+    missing: Sequence[Text] = (),
+) -> ComponentVerdict:
+    reasons = list(because) or ([finding.headline] if finding else [])
+    return ComponentVerdict(
+        component=case.component,
+        verdict=verdict,
+        because=tuple(reasons),
+        missing=tuple(missing),
+        reference=finding.reference if finding else None,
+        kind=finding.kind if finding else None,
+        p_adjusted=case.adjusted.get(finding.id) if finding else None,
+        effect=finding.effect.value if finding and finding.effect else None,
+        findings=tuple(sorted(f.id for f in case.findings)),
+    )
+
+
+def _merge(case: _Case) -> Finding | None:
+    """Return the finding that several parents were mixed: it says more than any one of them."""
+    return next((f for f in case.findings if f.relation == "merge"), None)
+
+
+def _accused(case: _Case) -> ComponentVerdict | None:
+    """Pronounce REUSED_VERBATIM or DERIVED, if an accusation meets every demand made of one."""
+    sustained = [f for f in case.having(Outcome.DERIVED) if is_sustained(f, case)]
+    if not sustained:
+        return None
+    strongest = min(sustained, key=_strength(case))
+    if is_identity(strongest):
+        return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
+    if strongest.relation in {"shared_ancestry", "shared_initialisation"}:
+        return None
+    merge = _merge(case)
+    verdict = _verdict(case, Verdict.DERIVED, strongest)
+    if merge is None:
+        return verdict
+    return replace(verdict, because=(merge.headline, *verdict.because), kind=merge.kind)
+
+
+def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float, str]]:
+    def key(finding: Finding) -> tuple[bool, bool, float, float, str]:
+        effect = finding.effect.value if finding.effect and finding.effect.value else 0.0
+        return (
+            finding.relation in {"shared_ancestry", "shared_initialisation"},
+            finding.level is not Level.E4,
+            case.adjusted.get(finding.id, 0.0 if finding.level is Level.E4 else 1.0),
+            -abs(effect),
+            finding.id,
+        )
+
+    return key
+
+
+def is_sustained(finding: Finding, case: _Case) -> bool:
+    """Whether one accusation carries all that DESIGN.md section 3 demands.
+
+    Identity (E4, of bytes or of a whole vocabulary) stands on its own. Everything else needs an
+    adjusted p below `ALPHA`, an effect size, a positive and a negative control that passed, and
+    either a second, independent kind of evidence against the same reference or a replication.
+    """
+    if is_identity(finding):
+        return True
+    adjusted = case.adjusted.get(finding.id)
+    if finding.level not in (Level.E3, Level.E4) or adjusted is None or adjusted > ALPHA:
+        return False
+    if finding.effect is None or finding.effect.value is None or not controls_passed(finding):
+        return False
+    groups = {
+        other.dependence_group or other.method
+        for other in case.having(Outcome.DERIVED)
+        if other.reference == finding.reference and other.level in (Level.E3, Level.E4)
+    }
+    return finding.replications >= 2 or len(groups) >= 2
+
+
+def is_identity(finding: Finding) -> bool:
+    """Whether a finding states equality itself: of bytes, or of a vocabulary and its order."""
+    return finding.level is Level.E4 and finding.relation in IDENTITIES
+
+
+def controls_passed(finding: Finding) -> bool:
+    """Whether both kinds of control ran with the finding and none failed or stayed silent."""
+    kinds = {control.kind for control in finding.controls}
+    return {"positive", "negative"} <= kinds and all(c.passed is True for c in finding.controls)
+
+
+def _shared(case: _Case) -> ComponentVerdict | None:
+    sustained = [f for f in case.having(Outcome.DERIVED) if is_sustained(f, case)]
+    if not sustained:
+        return None
+    return _verdict(case, Verdict.SHARED_ANCESTRY, min(sustained, key=_strength(case)))
+
+
+def _conflicting(case: _Case) -> ComponentVerdict | None:
+    disputed = [f for f in case.findings if f.relation == "conflicting" and not f.derived]
+    return _verdict(case, Verdict.CONFLICTING, disputed[0]) if disputed else None
+
+
+def _declared(case: _Case) -> ComponentVerdict | None:
+    declared = case.having(Outcome.DECLARED)
+    return _verdict(case, Verdict.DECLARED_REUSE, declared[0]) if declared else None
+
+
+def _not_testable(case: _Case) -> ComponentVerdict | None:
+    withheld = [f for f in case.findings if f.relation == "not_published" and not f.derived]
+    return _verdict(case, Verdict.NOT_TESTABLE, withheld[0]) if withheld else None
+
+
+def _suspected(case: _Case) -> ComponentVerdict | None:
+    """Call it a lead: an accusation that is not sustained, or circumstantial evidence."""
+    leads = [
+        *case.having(Outcome.DERIVED),
+        *(f for f in case.having(Outcome.INDETERMINATE) if f.direction is Direction.TOWARD_REUSE),
+    ]
+    if not leads:
+        return None
+    return _verdict(case, Verdict.SUSPECTED, min(leads, key=_strength(case)))
+
+
+def _cleared(case: _Case, *, complete: bool) -> ComponentVerdict:
+    """Grant a clean verdict only where every demand on a clearance is met."""
+    missing = list(_missing(case, complete=complete))
+    audits = [f for f in case.findings if f.relation == "audited" and f.level is Level.E4]
+    if audits and not missing:
+        return _verdict(case, Verdict.INDEPENDENCE_AUDITED, audits[0])
+    clearing = [f for f in case.having(Outcome.CONSISTENT) if clears(f)]
+    if clearing and not missing:
+        references = sorted({f.reference for f in clearing if f.reference})
+        reason = Text(
+            "no relation to {references} was found; {power}",
+            references=references,
+            power=clearing[0].power.description if clearing[0].power else "-",
+        )
+        return _verdict(case, Verdict.NO_EVIDENCE_OF_REUSE, because=[reason])
+    if not clearing:
+        missing.insert(0, _nothing_measured(case.component))
+    return _verdict(case, Verdict.INSUFFICIENT_EVIDENCE, missing=missing)
+
+
+def clears(finding: Finding) -> bool:
+    """Whether a negative counts: calibrated, powered, its controls passed, enough covered."""
+    covered = finding.coverage.parameters if finding.coverage else None
+    return (
+        finding.level in (Level.E3, Level.E4)
+        and finding.power is not None
+        and finding.power.power is not None
+        and controls_passed(finding)
+        and covered is not None
+        and covered >= MINIMUM_COVERAGE
+    )
+
+
+def _missing(case: _Case, *, complete: bool) -> Iterable[Text]:
+    if not complete:
+        yield Text("the run is partial: it was stopped, narrowed or lost a worker")
+    for finding in case.findings:
+        if finding.outcome.blocks:
+            yield finding.remedy or finding.headline
+    for intent in case.absent:
+        yield Text("planned and never reported: {method}", method=intent.method)
+
+
+def _nothing_measured(component: Component) -> Text:
+    if component.is_trained:
+        return Text("no weight of this component was compared with any reference")
+    return Text("no calibrated evidence was gathered on this component")

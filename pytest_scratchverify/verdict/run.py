@@ -1,0 +1,246 @@
+"""A whole run: what was planned, what was found, what is said of each model.
+
+`run.json` holds no clock, no host and no order of arrival: a serial run and one under
+pytest-xdist write the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Intent, Outcome
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
+from pytest_scratchverify.verdict.policy import KOREA_2026, judge, shipped_policies
+from pytest_scratchverify.verdict.verdict import ModelVerdict, PolicyResult, Result, Verdict
+
+SCHEMA = "scratchverify/run/1"
+# The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
+# is hashed for them. Neither is content that a method looked at.
+LISTING = "*"
+# Their headers and index come as a record of their own, slices as ranges behind the headers.
+WEIGHT_FILES = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".bin",
+    ".bin.index.json",
+    ".gguf",
+    ".pt",
+    ".pth",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that the renderers need and that `run.json` holds."""
+
+    models: tuple[ModelVerdict, ...]
+    findings: tuple[Finding, ...]
+    partial: bool
+    partial_because: tuple[Text, ...] = ()
+    planned: int = 0
+    arrived: int = 0
+    missing: tuple[str, ...] = ()
+    reproduce: str = ""
+    matrix: str = ""
+    matrix_digest: str = ""
+    version: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    def findings_of(self, model: str) -> list[Finding]:
+        """Return the findings on one model, in the order of their ids."""
+        return [finding for finding in self.findings if finding.model == model]
+
+    @property
+    def refuted(self) -> bool:
+        """Whether any hypothesis was rejected without a declaration."""
+        return any(finding.derived for finding in self.findings)
+
+    @property
+    def undetermined(self) -> bool:
+        """Whether anything that was asked is left open: the run exits with 10, not 0."""
+        judged = [
+            result.result
+            for model in self.models
+            for name, result in model.policies.items()
+            if name in self.judged_by
+        ]
+        return self.partial or Result.UNDETERMINED in judged or not judged
+
+    @property
+    def judged_by(self) -> list[str]:
+        """Return the policies that the user chose to be judged by."""
+        chosen = self.options.get("policy")
+        return [str(name) for name in chosen] if isinstance(chosen, list) else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One tested model with its components and outside judgements.
+
+    `asked` are the components that the user asked about, empty for all: the others are not
+    shown, and still stand between the model and a policy's PASS. `known` is False where nothing
+    showed which components there are.
+    """
+
+    spec: ModelSpec
+    components: tuple[Component, ...]
+    asked: frozenset[Component] = frozenset()
+    known: bool = True
+    korea_2026: PolicyResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What the controller gathered: the plan, the arrivals, and why they may not match."""
+
+    intents: tuple[Intent, ...]
+    findings: tuple[Finding, ...]
+    partial_because: tuple[Text, ...] = ()
+
+
+def fold_models(
+    subjects: Iterable[Subject], collected: Collected, policies: Iterable[str]
+) -> tuple[ModelVerdict, ...]:
+    """Return the verdict on every subject, in the order given.
+
+    `policies` are those that the user chose; korea-2026 is shown beside them wherever the
+    public project published a judgement.
+    """
+    findings = unique_findings(collected.findings)
+    partial = bool(collected.partial_because)
+    chosen = list(policies)
+    return tuple(
+        _fold_model(subject, collected.intents, findings, chosen, run_partial=partial)
+        for subject in subjects
+    )
+
+
+def missing_intents(intents: Iterable[Intent], findings: Iterable[Finding]) -> list[Intent]:
+    """Return the planned hypotheses on which nothing arrived."""
+    arrived = [(f.model, f.method, f.component, f.reference) for f in findings]
+    exact, loose = set(arrived), {key[:3] for key in arrived}
+    return [
+        intent
+        for intent in intents
+        if (intent.model, intent.method, intent.component, intent.reference) not in exact
+        and (
+            intent.reference is not None
+            or (intent.model, intent.method, intent.component) not in loose
+        )
+    ]
+
+
+def _fold_model(
+    subject: Subject,
+    intents: Iterable[Intent],
+    findings: list[Finding],
+    chosen: list[str],
+    *,
+    run_partial: bool,
+) -> ModelVerdict:
+    mine = tuple(intent for intent in intents if intent.model == subject.spec.name)
+    found = [finding for finding in findings if finding.model == subject.spec.name]
+    lost = missing_intents(mine, found)
+    broken = [f for f in found if f.outcome in (Outcome.MISSING, Outcome.HARNESS_ERROR)]
+    partial = run_partial or bool(lost) or bool(broken)
+    components = fold(
+        Plan(
+            model=subject.spec.name,
+            intents=mine,
+            components=subject.components,
+            complete=not partial,
+        ),
+        found,
+    )
+    states = {name: declared.state for name, declared in subject.spec.declares.items()}
+    results: dict[str, PolicyResult] = {}
+    for name in dict.fromkeys([*chosen, KOREA_2026]):
+        if name != KOREA_2026:
+            policy = shipped_policies()[name]
+            results[name] = judge(
+                policy, components, partial=partial, known=subject.known, states=states
+            )
+        elif subject.korea_2026 is not None:
+            results[name] = subject.korea_2026
+        elif name in chosen:
+            results[name] = PolicyResult(
+                result=Result.UNDETERMINED,
+                because=(Text("the public project published nothing on this model"),),
+            )
+    shown = {c: v for c, v in components.items() if not subject.asked or c in subject.asked}
+    return ModelVerdict(
+        model=subject.spec.name,
+        revision=_revision(subject.spec, found),
+        components=shown,
+        policies=results,
+        bytes_read=_bytes_of(found, weights=True),
+        bytes_total=_bytes_total(found),
+        other_bytes=_bytes_of(found, weights=False),
+        sources=tuple(sorted({record.source.value for record in records_of(found)})),
+        planned=len(mine),
+        arrived=len(mine) - len(lost),
+        partial=partial,
+        outcomes=_counts(found),
+    )
+
+
+def records_of(findings: Iterable[Finding]) -> list[ArtifactRecord]:
+    """Return the distinct reads of the tested model's own files, sorted."""
+    seen = {
+        (record.file, record.revision or "", record.source.value, record.ranges): record
+        for finding in findings
+        for record in finding.artifacts
+        if record.repo != finding.reference
+    }
+    return [seen[key] for key in sorted(seen)]
+
+
+def _bytes_of(findings: Iterable[Finding], *, weights: bool) -> int:
+    """Count the bytes that were looked at, once however many findings looked at them."""
+    whole: dict[str, int] = {}
+    parts: dict[str, list[tuple[int, int]]] = {}
+    for record in records_of(findings):
+        if record.file == LISTING or record.file.endswith(WEIGHT_FILES) is not weights:
+            continue
+        if record.ranges:
+            parts.setdefault(record.file, []).extend(record.ranges)
+        else:
+            whole[record.file] = max(whole.get(record.file, 0), record.bytes_read)
+    return sum(whole.values()) + sum(map(_covered, parts.values()))
+
+
+def _covered(ranges: Iterable[tuple[int, int]]) -> int:
+    total = reached = 0
+    for start, stop in sorted(ranges):
+        total += max(0, stop - max(start, reached))
+        reached = max(reached, stop)
+    return total
+
+
+def _revision(spec: ModelSpec, findings: Iterable[Finding]) -> str | None:
+    known = sorted({record.revision for record in records_of(findings) if record.revision})
+    return known[0] if known else spec.revision
+
+
+def _bytes_total(findings: Iterable[Finding]) -> int | None:
+    totals = [f.details["weight_bytes"] for f in findings if "weight_bytes" in f.details]
+    return max((int(total) for total in totals if isinstance(total, int)), default=None)
+
+
+def _counts(findings: Iterable[Finding]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for finding in findings:
+        counts[finding.outcome.value] = counts.get(finding.outcome.value, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def headline_verdict(verdict: ModelVerdict) -> Verdict:
+    """Return the verdict that a one-line summary leads with: the text decoder's."""
+    decoder = verdict.components.get(Component.TEXT_DECODER)
+    return decoder.verdict if decoder else Verdict.INSUFFICIENT_EVIDENCE

@@ -1,0 +1,90 @@
+"""The verdict grammar: what may be said of a component, of a policy, of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.text import Text
+
+
+class Verdict(StrEnum):
+    """One component's verdict; none of them says "from scratch"."""
+
+    REUSED_VERBATIM = "REUSED_VERBATIM"
+    DERIVED = "DERIVED"
+    SHARED_ANCESTRY = "SHARED_ANCESTRY"
+    DECLARED_REUSE = "DECLARED_REUSE"
+    SUSPECTED = "SUSPECTED"
+    NO_EVIDENCE_OF_REUSE = "NO_EVIDENCE_OF_REUSE"
+    INDEPENDENCE_AUDITED = "INDEPENDENCE_AUDITED"
+    CONFLICTING = "CONFLICTING"
+    NOT_TESTABLE = "NOT_TESTABLE"
+    INSUFFICIENT_EVIDENCE = "INSUFFICIENT_EVIDENCE"
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the verdict speaks for the developer's claim."""
+        return self in (Verdict.NO_EVIDENCE_OF_REUSE, Verdict.INDEPENDENCE_AUDITED)
+
+    @property
+    def is_reuse(self) -> bool:
+        """Whether the verdict states reuse as a fact, proven or declared."""
+        return self in (Verdict.REUSED_VERBATIM, Verdict.DERIVED, Verdict.DECLARED_REUSE)
+
+
+class Result(StrEnum):
+    """What a policy makes of a model's component verdicts."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    UNDETERMINED = "UNDETERMINED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentVerdict:
+    """The verdict on one component and everything that it rests on."""
+
+    component: Component
+    verdict: Verdict
+    because: tuple[Text, ...] = ()
+    missing: tuple[Text, ...] = ()
+    reference: str | None = None
+    kind: str | None = None
+    p_adjusted: float | None = None
+    effect: float | None = None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyResult:
+    """A policy's judgement with its reasons; `rows` holds method grades where it has any."""
+
+    result: Result
+    because: tuple[Text, ...] = ()
+    judgement: Text | None = None
+    rows: tuple[tuple[str, Text], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVerdict:
+    """Everything that a run says of one model: a vector, never an average.
+
+    `bytes_read` of `bytes_total` are weights, headers included; `other_bytes` were read of
+    other files.
+    """
+
+    model: str
+    revision: str | None
+    components: Mapping[Component, ComponentVerdict]
+    policies: Mapping[str, PolicyResult]
+    bytes_read: int = 0
+    bytes_total: int | None = None
+    other_bytes: int = 0
+    sources: tuple[str, ...] = ()
+    planned: int = 0
+    arrived: int = 0
+    partial: bool = False
+    outcomes: Mapping[str, int] = field(default_factory=dict)
