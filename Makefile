@@ -17,9 +17,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
 	touch $(STAMP)
 
-$(ARTIFACTS): $(STAMP) tools/fetch_artifacts.py tools/fetch_real_weights.py
-	$(BIN)/python tools/fetch_artifacts.py
-	$(BIN)/python tools/fetch_real_weights.py
+$(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py
+	$(BIN)/python -m tools.facts.fetch_artifacts
+	$(BIN)/python -m tools.facts.fetch_real_weights
 	touch $(ARTIFACTS)
 
 browser:
@@ -43,32 +43,32 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 messages: $(STAMP)
-	$(BIN)/python tools/messages.py
+	$(BIN)/python -m tools.messages
 
 # -W: a dead link or a docstring that does not parse is an error.
 docs: $(STAMP)
 	$(BIN)/sphinx-build -b html -W --keep-going -q -d build/docs-doctrees docs build/docs
 
 model-pages: $(STAMP)
-	$(BIN)/python tools/build_model_pages.py
+	$(BIN)/python -m tools.site.build_model_pages
 
 tutorial: $(ARTIFACTS)
-	$(BIN)/python tools/build_tutorial.py
+	$(BIN)/python -m tools.site.build_tutorial
 
 # make tutorial-question Q="Why ...?"
 tutorial-question: $(STAMP)
-	@$(BIN)/python tools/build_tutorial.py --ask "$$Q"
+	@$(BIN)/python -m tools.site.build_tutorial --ask "$$Q"
 
 calibrate: $(STAMP)
-	$(BIN)/python tools/calibrate_architecture.py
-	$(BIN)/python tools/calibrate_behaviour.py
+	$(BIN)/python -m tools.calibrate.architecture
+	$(BIN)/python -m tools.calibrate.behaviour
 
 serve-zoo: $(STAMP)
-	$(BIN)/python tools/serve_zoo.py
+	$(BIN)/python -m tools.zoo.serve
 
 catalog: $(STAMP)
-	$(BIN)/python tools/build_catalog.py --facts ../shared/facts
-	$(BIN)/python tools/build_claims.py --facts ../shared/facts
+	$(BIN)/python -m tools.facts.build_catalog --facts ../shared/facts
+	$(BIN)/python -m tools.facts.build_claims --facts ../shared/facts
 
 clean:
 	rm -rf $(VENV) .artifacts build dist *.egg-info

@@ -1,21 +1,16 @@
 """How well the null of output agreement holds, and what it finds, on recorded answers of the zoo.
 
-    python benchmarks/behaviour.py          # about half a minute
+    python -m benchmarks.behaviour          # about half a minute
 
 Every figure of docs/methods/behaviour.md on the zoo comes from here.
 """
 
 from __future__ import annotations
 
-import sys
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from pytest_scratchverify.methods.behaviour import features
 from pytest_scratchverify.methods.behaviour.agreement import _openings
@@ -23,6 +18,7 @@ from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.thresholds import chosen
 from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal, sign_test
+from tools import ROOT
 
 STRANGERS = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
 KIN = (("s0-lora", "s0"), ("s0-int4", "s0"), ("s0-finetune", "s0"), ("w0-finetune", "w0"),

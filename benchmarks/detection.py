@@ -1,12 +1,12 @@
 """What is found through every disguise, beside the peers that install from PyPI, in one run.
 
-    python tools/build_zoo.py && python tools/build_disguises.py      # with torch, once
+    python -m tools.zoo.train && python -m tools.zoo.build_disguises      # with torch, once
     python -m venv /tmp/peers && /tmp/peers/bin/pip install modeldna==0.1.0
-    python benchmarks/detection.py --peer /tmp/peers/bin/modeldna
+    python -m benchmarks.detection --peer /tmp/peers/bin/modeldna
 
 Prints Markdown: a row for every disguised checkpoint, and the sums. The suspects are s0's, w0's and
 moe0's descendants in disguise, and s1, w1 and moe1, which have nothing of them, in the same
-disguises; some are packed here as GPTQ and AWQ pack (`tests/zoo/packing.py`). Both tools see the
+disguises; some are packed here as GPTQ and AWQ pack (`tools/zoo/packing.py`). Both tools see the
 same folders; seconds are wall time, with the peer's start.
 `--dilution` prints instead from which cosine on a disguised copy is recognised.
 `cisco-ai-provenance-kit` wants Python 3.12 or later and is left out where it does not install.
@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -27,9 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
@@ -44,7 +40,8 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.tensors.reading import Checkpoint, Sides
-from tests.zoo import packing
+from tools import ROOT
+from tools.zoo import packing
 
 STRANGERS = ("s1", "w1", "moe1")
 PARENTS = {"s": "s0", "w": "w0", "m": "moe0"}

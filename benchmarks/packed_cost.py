@@ -1,4 +1,4 @@
-"""Say what a plan reads of an 8 B Llama in each packed format: `python benchmarks/packed_cost.py`.
+"""Say what a plan reads of an 8 B Llama in each packed format: `python -m benchmarks.packed_cost`.
 
 Computed from an index of real shapes without data; nothing is fetched. The figures stand in
 docs/methods/weights.md.
@@ -7,13 +7,9 @@ docs/methods/weights.md.
 from __future__ import annotations
 
 import json
-import sys
 from math import prod
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, PREFIX
 from pytest_scratchverify.checkpoint.formats.recognise import questions, unpack

@@ -1,7 +1,7 @@
 """How long the tokenizer method takes, beside a plain unit of work on the same machine.
 
-    python tools/fetch_artifacts.py
-    OMP_NUM_THREADS=1 python benchmarks/tokenizer.py
+    python -m tools.facts.fetch_artifacts
+    OMP_NUM_THREADS=1 python -m benchmarks.tokenizer
 
 The limits of issue 3 are in seconds; the ratio column divides by the time that `json.loads`
 takes for Qwen3's tokenizer.json, so that machines can be compared. Nothing is asserted in
@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import gc
 import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from pytest_scratchverify.methods.tokenizer import nearest_ancestor, rank_order
 from pytest_scratchverify.methods.tokenizer.relation import load_calibration
@@ -27,7 +23,8 @@ from pytest_scratchverify.tokenizer.compare import compare
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
-from tests.artifacts.registry import tokenizer_path
+from tools import ROOT
+from tools.facts.artifact_registry import tokenizer_path
 
 REPEATS = 5
 READ = {  # name -> limit in seconds

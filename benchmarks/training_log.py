@@ -1,6 +1,6 @@
 """What the training-log tests miss and what they cost, on the shipped real logs.
 
-    python benchmarks/training_log.py
+    python -m benchmarks.training_log
 
 Prints false alarms over all genuine logs, how often forged and copied segments are caught
 (SIMULATED forgeries in real logs), and rows read per second.
@@ -9,20 +9,16 @@ Prints false alarms over all genuine logs, how often forged and copied segments 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
 
 from pytest_scratchverify.core.evidence import Direction
 from pytest_scratchverify.methods import training_log as methods
 from pytest_scratchverify.methods.training_log.readers import TrainingLog, read_training_log
 from pytest_scratchverify.stats.training_log.trend_residuals import noise_level
+from tools import ROOT
 
 LOGS = ROOT / "tests" / "training_log" / "logs"
 LIMITS = methods.Limits.from_json(

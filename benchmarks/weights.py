@@ -1,7 +1,7 @@
 """Tables of the weights method: what it costs by size and depth, what it finds in the zoo.
 
-    python benchmarks/weights.py scale [--sizes 0.1 1 8 70 519] [--depths quick robust]
-    python benchmarks/weights.py zoo --zoo .artifacts/zoo [--figure docs/methods/weights-null.svg]
+    python -m benchmarks.weights scale [--sizes 0.1 1 8 70 519] [--depths quick robust]
+    python -m benchmarks.weights zoo --zoo .artifacts/zoo [--figure docs/methods/weights-null.svg]
 
 Both print Markdown, as docs/methods/weights.md shows it. `scale` serves checkpoints of real
 shapes and generated weights over HTTP and runs the suites on them in a process of their own.
@@ -22,9 +22,6 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.spec import ModelSpec, Pair
@@ -34,9 +31,10 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.tensors.reading import Checkpoint, Sides
-from tests.hub.server import LoopbackHub
-from tests.weights.giant import dense, giant
-from tools.calibrate_weights import relation
+from tools import ROOT
+from tools.calibrate.weights import relation
+from tools.zoo.giant import dense, giant
+from tools.zoo.hub_server import LoopbackHub
 
 TOKENIZERS = [ROOT / "tests" / "zoo" / "ready" / name / "tokenizer.json" for name in ("s0", "t0")]
 DENSE = {
@@ -167,7 +165,7 @@ def _draw(strangers: list[float], figure: Path) -> None:
     mpl.rcParams.update({"svg.hashsalt": "weights", "svg.fonttype": "none"})
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    from tests.weights.null_pairs import STRANGERS, null_pairs  # noqa: PLC0415
+    from tools.zoo.null_pairs import STRANGERS, null_pairs  # noqa: PLC0415
 
     drawing, axes = plt.subplots(figsize=(5, 4))
     for number, component in enumerate(STRANGERS):

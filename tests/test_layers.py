@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT
+from tools.running import ROOT
 
 PACKAGE = ROOT / "pytest_scratchverify"
 # From the bottom to the top; a layer may import itself and what stands before it.

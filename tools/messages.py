@@ -1,7 +1,7 @@
 """Collect the messages of the package and compile their translations.
 
-    python tools/messages.py            # update report/locale/*.po, compile *.mo
-    python tools/messages.py --missing  # list templates without translation
+    python -m tools.messages            # update report/locale/*.po, compile *.mo
+    python -m tools.messages --missing  # list templates without translation
 
 A message is the literal first argument of ``Text(...)``, or of ``say(...)`` in reports and
 templates, or a value of a table named ``HEADLINES``. gettext's own extractor reads neither jinja2 nor our keyword, hence these 60 lines.
@@ -21,7 +21,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-PACKAGE = Path(__file__).parent.parent / "pytest_scratchverify"
+from tools import ROOT
+
+PACKAGE = ROOT / "pytest_scratchverify"
 LOCALES = PACKAGE / "report" / "locale"
 LANGUAGES = ("ko",)
 TABLE = "HEADLINES"  # a module's table of templates, chosen from by key

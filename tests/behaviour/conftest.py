@@ -7,7 +7,7 @@ import pytest
 
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.thresholds import Limits, Panel
-from tests.running import ROOT
+from tools.running import ROOT
 
 RECORDED = ROOT / "tests" / "behaviour" / "answers"
 STRANGERS = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")

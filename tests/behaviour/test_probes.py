@@ -106,7 +106,7 @@ def test_claims_by_hand(text, keys):
 
 
 def test_vendors_of_the_matrix_are_in_the_table():
-    from tests.running import ROOT
+    from tools.running import ROOT
 
     matrix = (ROOT / "suites" / "matrix.toml").read_text()
     names = re.findall(r'^"([\w.-]+/[\w.-]+)" = ', matrix, re.MULTILINE)

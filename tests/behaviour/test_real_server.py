@@ -16,18 +16,14 @@ import pytest
 from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from tests.behaviour.conftest import RECORDED, recorded
-from tests.running import CLOSED_PORT, ROOT
-
-sys.path.insert(0, str(ROOT / "tools"))
-import record_answers
-import serve_zoo
+from tools.running import CLOSED_PORT, ROOT
+from tools.zoo import record_answers
+from tools.zoo import serve as serve_zoo
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(
-        not (ROOT / ".artifacts/zoo/s3").exists(), reason="tools/build_zoo.py first"
-    ),
+    pytest.mark.skipif(not (ROOT / ".artifacts/zoo/s3").exists(), reason="tools/zoo/train first"),
 ]
 STRANGERS = ("s2", "s3", "w0", "w1", "moe0", "moe1", "t0", "t1")
 

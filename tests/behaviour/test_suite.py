@@ -12,7 +12,7 @@ from pytest_scratchverify.methods.behaviour.asking import Answer, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.request import request_for
 from tests.behaviour.conftest import RECORDED, STRANGERS
 from tests.behaviour.server import BadServer
-from tests.running import ROOT, run_suites
+from tools.running import ROOT, run_suites
 
 SUITE = "suites/test_behaviour.py"
 OTHERS = ("s2", "s3", "w0", "moe0", "t0")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import CLOSED_PORT, ROOT
+from tools.running import CLOSED_PORT, ROOT
 
 PROGRAMS = r"(?:\./verify|make|pytest|scratchverify|python|pre-commit)"
 COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*{PROGRAMS} \S")
@@ -41,7 +41,7 @@ EXECUTED: dict[str, tuple[int, str | None]] = {
     "make format": (0, None),
     "make messages": (0, None),
 }
-HUB = "reads the hub; tests/catalog/test_adding.py runs it against one on the loopback"
+HUB = "reads the hub; tests/cli/test_catalog.py runs it against one on the loopback"
 ANSWERS = "needs a server or recorded answers; tests/behaviour/test_suite.py runs it with both"
 CALIBRATION = "minutes of work on the zoo; rewrites a calibration file"
 BENCHMARK = "minutes of work on the zoo"
@@ -69,13 +69,13 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify explain": "a template: tests/report/test_outlets.py runs it on real findings",
     "scratchverify render run.json --html page.html": "tests/report/test_outlets.py renders them all",
     "scratchverify render": "a template: see the renderings above",
-    "scratchverify run": "the same as pytest suites/: tests/test_cli.py runs it",
+    "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
     "scratchverify fingerprint": "reads the hub; tests/weights run it on folders",
-    "python tools/calibrate_": CALIBRATION,
-    "python tools/fetch_artifacts.py": "downloads from PyPI and npm; `make test` runs it",
-    "python tools/build_zoo.py": "trains models, needs torch",
-    "python tools/record_answers.py": "needs torch and a running server",
-    "python tools/serve_zoo.py": "needs torch and transformers",
+    "python -m tools.calibrate_": CALIBRATION,
+    "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
+    "python -m tools.zoo.train": "trains models, needs torch",
+    "python -m tools.zoo.record_answers": "needs torch and a running server",
+    "python -m tools.zoo.serve": "needs torch and transformers",
     "python benchmarks/": BENCHMARK,
 }
 

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from tests.running import ROOT
+from tools.running import ROOT
 
 
 @pytest.fixture(scope="module")
 def check():
     return subprocess.run(
-        [sys.executable, "tools/build_model_pages.py", "--check"],
+        [sys.executable, "tools/site/build_model_pages.py", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -47,11 +47,8 @@ def test_every_contradicted_claim_is_on_its_page():
 
 
 def test_a_changed_number_is_noticed(tmp_path):
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        from build_model_pages import stale
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
+    from tools.site.build_model_pages import stale
+
     page = ROOT / "docs" / "models" / "ax-k1.md"
     edited = tmp_path / "ax-k1.md"
     edited.write_text(page.read_text("utf-8").replace("32.78B", "22B"), "utf-8")

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.running import ROOT
+from tools.running import ROOT
 
 DOCS = ROOT / "docs"
 METHODS = [

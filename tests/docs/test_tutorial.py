@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from tests.docs.test_commands import COMMAND, EXECUTED, reason
-from tests.running import ROOT
+from tools.running import ROOT
 
 TOOLS = ROOT / "tools"
 HOME = ROOT / "docs" / "tutorial"
@@ -23,16 +23,12 @@ MEASURED = json.loads((HOME / "measured.json").read_text("utf-8"))
 @pytest.fixture(scope="module")
 def tool():
     """The tool as a module, with its package beside it."""
-    sys.path.insert(0, str(TOOLS))
-    try:
-        import build_tutorial
-        from tutorial import asking, pages, questions, runs
+    from tools.site import build_tutorial
+    from tools.site.tutorial import asking, pages, questions, runs
 
-        build_tutorial.asking, build_tutorial.pages = asking, pages
-        build_tutorial.questions, build_tutorial.runs = questions, runs
-        return build_tutorial
-    finally:
-        sys.path.remove(str(TOOLS))
+    build_tutorial.asking, build_tutorial.pages = asking, pages
+    build_tutorial.questions, build_tutorial.runs = questions, runs
+    return build_tutorial
 
 
 @pytest.mark.timeout(300)
@@ -43,7 +39,7 @@ def test_measured_anew_nothing_has_changed():
     stands there, so a second run writes nothing.
     """
     done = subprocess.run(
-        [sys.executable, "tools/build_tutorial.py", "--check"],
+        [sys.executable, "-m", "tools.site.build_tutorial", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,

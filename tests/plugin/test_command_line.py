@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.running import ROOT, run_suites
+from tools.running import ROOT, run_suites
 
 
 def collected(*arguments, home):

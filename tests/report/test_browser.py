@@ -18,10 +18,10 @@ import pytest
 
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tests.running import ROOT, run_suites
+from tools.running import ROOT, run_suites
 
 FOLDER = ROOT / "tests" / "browser"
-READY = "tests/zoo/ready"
+READY = "tools/zoo/ready"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 VIEWS = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}
 

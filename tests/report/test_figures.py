@@ -45,15 +45,15 @@ from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.behaviour.conftest import CALIBRATION as BEHAVIOUR
 from tests.behaviour.conftest import recorded
-from tests.hub import checkpoints
-from tests.model.findings import finding
 from tests.report.test_reports import HOSTILE, run_of, tags_of
-from tests.running import ROOT
 from tests.training_log.conftest import limits, logs
 from tests.training_log.test_checkpoints import TRAJECTORIES
+from tests.verdict.findings import finding
 from tests.weights.test_disguises import MERGES, load
 from tests.weights.test_ready_zoo import CALIBRATION as WEIGHTS
-from tests.zoo import disguises as d
+from tools.running import ROOT
+from tools.zoo import disguises as d
+from tools.zoo import small_checkpoints as checkpoints
 
 __all__ = ["limits", "logs"]  # fixtures
 TOKENIZERS = ROOT / "suites" / "calibration" / "tokenizer.json"

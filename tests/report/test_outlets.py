@@ -23,12 +23,12 @@ from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.sarif import KINDS, render_sarif
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tests.model.findings import finding
+from tests.cli.test_commands import scratchverify
 from tests.report.test_reports import HOSTILE, hostile_run, run_of
-from tests.running import ROOT, run_suites
-from tests.test_cli import scratchverify
+from tests.verdict.findings import finding
+from tools.running import ROOT, run_suites
 
-READY = "tests/zoo/ready"
+READY = "tools/zoo/ready"
 PAIR = ("--model", f"{READY}/s0-cpt-long", "--against", f"{READY}/s0")
 
 
@@ -193,7 +193,7 @@ def test_diff_names_what_changed_and_exits_with_1(ran, run, home):
     lines = done.stdout.splitlines()
     assert len(lines) == 4
     assert "text decoder: DERIVED" in lines[0]
-    assert lines[0].endswith("-> SUSPECTED (tests/zoo/ready/s0, continued pretraining)")
+    assert lines[0].endswith("-> SUSPECTED (tools/zoo/ready/s0, continued pretraining)")
     assert any(line.startswith("lost finding disclosure.licence") for line in lines)
     assert any("p: 0.001 -> 0.5" in line for line in lines)
     assert any("indeterminate -> consistent" in line for line in lines)

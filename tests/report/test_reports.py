@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
@@ -27,11 +26,9 @@ from pytest_scratchverify.report.wording import MEANING, OUTCOME_WORDS, RESULT_M
 from pytest_scratchverify.report.writing import render_json
 from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tests.model.findings import finding, intent_of
-from tests.running import ROOT
-
-sys.path.insert(0, str(ROOT / "tools"))
-import messages
+from tests.verdict.findings import finding, intent_of
+from tools import messages
+from tools.running import ROOT
 
 HOSTILE = '<script>alert("x")</script>|[a](javascript:b)\n"\'&'
 

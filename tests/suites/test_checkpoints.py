@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from tests.hub import checkpoints
-from tests.hub.server import LoopbackHub
-from tests.running import run_suites
+from tools.running import run_suites
+from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.hub_server import LoopbackHub
 
 
 @pytest.fixture(scope="module")

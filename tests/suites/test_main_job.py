@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.running import ROOT, run_suites
+from tools.running import ROOT, run_suites
 
 AXK1 = "skt/A.X-K1"
 

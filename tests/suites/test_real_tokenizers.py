@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.artifacts.registry import tokenizer_path
-from tests.hub.server import LoopbackHub
-from tests.running import run_suites
+from tools.facts.artifact_registry import tokenizer_path
+from tools.running import run_suites
+from tools.zoo.hub_server import LoopbackHub
 
 
 def repository(tokenizer: str, rows: int) -> dict[str, bytes]:

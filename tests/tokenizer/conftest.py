@@ -11,7 +11,7 @@ import pytest
 from pytest_scratchverify.methods.tokenizer.relation import Calibration, load_calibration
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
-from tests.artifacts.registry import ROOT, tokenizer_path
+from tools.facts.artifact_registry import ROOT, tokenizer_path
 
 
 @cache

@@ -18,9 +18,9 @@ from pytest_scratchverify.methods.tokenizer.relation import (
     relation_of_figures,
 )
 from pytest_scratchverify.tokenizer.compare import compare
-from tests.artifacts.registry import TOKENIZERS
 from tests.tokenizer.conftest import real
-from tools import calibrate_tokenizer as tool
+from tools.calibrate import tokenizer as tool
+from tools.facts.artifact_registry import TOKENIZERS
 
 
 @pytest.fixture(scope="module")

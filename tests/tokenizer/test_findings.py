@@ -14,8 +14,8 @@ from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import tokenizer as method
 from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.tokenizer.vocabulary import Sizes
-from tests.artifacts.registry import TOKENIZERS
 from tests.tokenizer.conftest import real
+from tools.facts.artifact_registry import TOKENIZERS
 
 DISTILLED = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"
 

@@ -12,9 +12,9 @@ from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods import tokenizer as method
 from pytest_scratchverify.tokenizer.open import open_tokenizer
-from tests.artifacts.registry import tokenizer_path
 from tests.tokenizer import toy
 from tests.tokenizer.conftest import real
+from tools.facts.artifact_registry import tokenizer_path
 
 
 @dataclass

@@ -16,9 +16,9 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.tokenizer.alphabet import from_byte_level, to_byte_level
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.vocabulary import Kind
-from tests.artifacts.registry import TOKENIZERS, tokenizer_path
 from tests.tokenizer import toy
 from tests.tokenizer.conftest import real
+from tools.facts.artifact_registry import TOKENIZERS, tokenizer_path
 
 EXPORTS = [
     ("llama3", "llama3-tiktoken", "llama3-gguf", "llama3.1"),

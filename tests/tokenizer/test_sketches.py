@@ -18,9 +18,9 @@ from pytest_scratchverify.tokenizer.sketch import (
     rate_for,
     sketch_for,
 )
-from tests.artifacts.registry import TOKENIZERS, tokenizer_path
 from tests.tokenizer import toy
 from tests.tokenizer.conftest import real
+from tools.facts.artifact_registry import TOKENIZERS, tokenizer_path
 
 
 def test_every_registered_tokenizer_is_sketched():

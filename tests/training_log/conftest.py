@@ -7,7 +7,7 @@ import pytest
 
 from pytest_scratchverify.methods.training_log.loss_curve import Limits
 from pytest_scratchverify.methods.training_log.readers import read_training_log
-from tests.running import ROOT
+from tools.running import ROOT
 
 LOGS = Path(__file__).parent / "logs"
 CALIBRATION = ROOT / "suites" / "calibration" / "training_log.json"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.running import ROOT
+from tools.running import ROOT
 
 CODE = """
 import json, sys, time

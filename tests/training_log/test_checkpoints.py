@@ -21,8 +21,8 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.snapshots import in_folders, list_refs
-from tests.hub.server import LoopbackHub
-from tests.running import ROOT, run_suites
+from tools.running import ROOT, run_suites
+from tools.zoo.hub_server import LoopbackHub
 
 TRAJECTORIES = Path(__file__).parent / "trajectories"
 READY = ROOT / "tests" / "zoo" / "ready"

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from tests.running import run_suites
 from tests.training_log import writing
 from tests.training_log.conftest import LOGS
+from tools.running import run_suites
 
 SUITE = "suites/test_training_log.py"
 CONFIG = {"model_type": "gpt_neox", "vocab_size": 50304}

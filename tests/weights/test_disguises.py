@@ -1,6 +1,6 @@
 """A forger's disguises, each applied to a descendant and to a stranger: found, named, spared.
 
-The arithmetic is `tests/zoo/disguises.py`. It is applied here to models of the ready zoo that
+The arithmetic is `tools/zoo/disguises.py`. It is applied here to models of the ready zoo that
 were really trained: to s0-cpt-long, as many steps from s0 as s0 had itself, and to s1, which has
 nothing of it. What is trained on *after* the disguise is in `benchmarks/detection.py`.
 """
@@ -20,10 +20,10 @@ from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from tests.hub import checkpoints
-from tests.running import run_suites
 from tests.weights.test_ready_zoo import CALIBRATION, READY, _read_bf16
-from tests.zoo import disguises as d
+from tools.running import run_suites
+from tools.zoo import disguises as d
+from tools.zoo import small_checkpoints as checkpoints
 
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 

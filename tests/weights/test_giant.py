@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from tests.hub.server import LoopbackHub
-from tests.running import ROOT, run_suites
-from tests.weights.giant import giant, shapes
-from tests.weights.giant_disguises import disguised, merged
+from tools.running import ROOT, run_suites
+from tools.zoo.giant import giant, shapes
+from tools.zoo.giant_disguises import disguised, merged
+from tools.zoo.hub_server import LoopbackHub
 
 READY = ROOT / "tests" / "zoo" / "ready"
 QUICK = 16_000_000

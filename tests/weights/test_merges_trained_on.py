@@ -1,7 +1,7 @@
 """Merges that were really trained on afterwards: their shares come back, or an interval does.
 
-The models of `merges` are those of `tools/build_disguises.py`, cut to the embedding table and one
-layer (`tools/ship_zoo_records.py`). After the merge came 200 steps at the pretraining's own rate:
+The models of `merges` are those of `tools/zoo/build_disguises.py`, cut to the embedding table and one
+layer (`tools/zoo/ship_records.py`). After the merge came 200 steps at the pretraining's own rate:
 ``-cpt`` on the text that made the parents differ, ``-prose`` on a text that neither knew.
 """
 
@@ -17,8 +17,8 @@ from pytest_scratchverify.methods.weights.merge import weights_merge
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from tests.running import ROOT
 from tests.weights.test_ready_zoo import CALIBRATION, READY
+from tools.running import ROOT
 
 MERGES = ROOT / "tests" / "weights" / "merges"
 TRUTH = json.loads((MERGES / "MANIFEST.json").read_text())

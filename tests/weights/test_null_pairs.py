@@ -11,8 +11,8 @@ from scipy import stats
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.judge import Evidence, judge
-from tests.running import ROOT
-from tests.weights.null_pairs import STRANGERS, null_pairs
+from tools.running import ROOT
+from tools.zoo.null_pairs import STRANGERS, null_pairs
 
 NUMBERS = WeightsCalibration.from_json(
     json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())

@@ -1,6 +1,6 @@
 """Packed copies of zoo models are found as what they are, and packed strangers stay strangers.
 
-Rounding is to nearest (`tests/zoo/packing.py`). s0 is 64 wide: its matrices fill blocks of 32,
+Rounding is to nearest (`tools/zoo/packing.py`). s0 is 64 wide: its matrices fill blocks of 32,
 its feed-forward inputs (176) fill neither those nor the 256 of K-quants, and stay in F16 or BF16
 there, as quantisers leave them. Q4_K is tested on a model widened to 256 by repetition of columns.
 """
@@ -27,9 +27,9 @@ from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.tensors.reading import Checkpoint, Ledger
 from pytest_scratchverify.tensors.slices import Block
-from tests.running import ROOT, run_suites
-from tests.weights.test_torch_archives import archive
-from tests.zoo import packing
+from tests.checkpoint.test_torch_archives import archive
+from tools.running import ROOT, run_suites
+from tools.zoo import packing
 
 READY = ROOT / "tests" / "zoo" / "ready"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())

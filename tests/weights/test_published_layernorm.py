@@ -15,7 +15,7 @@ from pytest_scratchverify.methods.weights import published_norm_gains
 from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 from pytest_scratchverify.stats.weights.norm_gains import series_mean
 from pytest_scratchverify.verdict.holm import holm
-from tests.running import ROOT
+from tools.running import ROOT
 
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 

@@ -17,8 +17,8 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.opening import open_store
-from tests.hub import checkpoints
-from tests.running import ROOT, run_suites
+from tools.running import ROOT, run_suites
+from tools.zoo import small_checkpoints as checkpoints
 
 READY = ROOT / "tests" / "zoo" / "ready"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())

@@ -19,8 +19,8 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
-from tests.hub import checkpoints
-from tests.running import ROOT
+from tools.running import ROOT
+from tools.zoo import small_checkpoints as checkpoints
 
 REAL = ROOT / ".artifacts" / "real"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text("utf-8"))
@@ -28,7 +28,7 @@ CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read
 
 def folder(name: str):
     path = REAL / name
-    assert (path / "model.safetensors").exists(), "run: python tools/fetch_real_weights.py"
+    assert (path / "model.safetensors").exists(), "run: python -m tools.facts.fetch_real_weights"
     return path
 
 

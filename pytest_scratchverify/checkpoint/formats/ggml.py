@@ -1,8 +1,8 @@
 """Decodes the blocks of ggml, the formats that GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
 
 Written from the structures in ggml-common.h, and equal bit for bit to the `gguf` package, the
-reference, on random blocks of every kind (tests/weights/test_packed_formats.py). Kinds below four
-bits with code books (IQ1 to IQ3) and the ternary ones are not decoded.
+reference, on random blocks of every kind (tests/checkpoint/test_packed_formats.py). Kinds below
+four bits with code books (IQ1 to IQ3) and the ternary ones are not decoded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From numbers to one of six words, by thresholds that come from a frozen file.
 
-The file is built by ``python tools/calibrate_tokenizer.py`` from real pairs of known truth
+The file is built by ``python -m tools.calibrate.tokenizer`` from real pairs of known truth
 (suites/calibration/tokenizer.json). No threshold is written here.
 """
 
@@ -92,7 +92,7 @@ class Calibration:
         except (ValueError, KeyError, TypeError) as error:
             raise ScratchError(
                 f"This is no tokenizer calibration ({error!r}); "
-                "build one with tools/calibrate_tokenizer.py."
+                "build one with tools/calibrate/tokenizer.py."
             ) from error
 
     def containment_share(self, ratio: float, containment: float) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from pytest_scratchverify.core.component import Component
 
 @dataclass(frozen=True)
 class WeightsCalibration:
-    """Read from suites/calibration/weights.json, which tools/calibrate_weights.py writes.
+    """Read from suites/calibration/weights.json, which tools/calibrate/weights.py writes.
 
     `shared` and `derived` are aligned cosines by component: below the first a relation is
     not called one, from the second on it is called descent, and what lies between is as

@@ -1,7 +1,7 @@
 """Pairs whose truth is known, measured in every run by the code that measures the suspect.
 
 A verdict stands on the test having found a descendant and spared a stranger a moment before.
-The pairs are slices of small models that were trained for this (`tools/build_zoo.py`); the
+The pairs are slices of small models that were trained for this (`tools/zoo/train`); the
 suspect's own slices, renumbered, show whether the test follows numbers or contents.
 """
 

@@ -1,0 +1,1 @@
+"""Measurements that take minutes: one command a table of the docs."""

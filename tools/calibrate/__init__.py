@@ -1,0 +1,1 @@
+"""Calibrations: one module a method, each writes suites/calibration/METHOD.json."""

@@ -1,0 +1,1 @@
+"""Fetchers of real artifacts and builders of the shipped facts."""

@@ -1,0 +1,64 @@
+"""Run the real suites as a user does: in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools import ROOT
+
+CLOSED_PORT = "http://127.0.0.1:9"  # nothing listens there: an unreachable hub, without delay
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the suites left behind."""
+
+    code: int
+    output: str
+    run: dict[str, Any] | None
+    json_bytes: bytes | None
+
+    def model(self, name: str) -> dict[str, Any]:
+        return next(model for model in self.run["models"] if model["model"] == name)
+
+    def verdicts(self, name: str) -> dict[str, str]:
+        return {key: value["verdict"] for key, value in self.model(name)["components"].items()}
+
+    def finding(self, method: str, model: str | None = None) -> dict[str, Any]:
+        return next(
+            f for f in self.run["findings"] if f["method"] == method and model in (None, f["model"])
+        )
+
+
+def run_suites(
+    *arguments: str,
+    home: Path,
+    env: dict[str, str] | None = None,
+    cwd: Path = ROOT,
+    suites: str = "suites",
+) -> Ran:
+    """Run ``pytest suites/`` with an empty cache under `home`; without `env`, without a hub."""
+    target = home / "run.json"
+    target.unlink(missing_ok=True)
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("HF_", "GITHUB_"))
+    }
+    environment |= {"HF_HOME": str(home / "hf"), "HF_ENDPOINT": CLOSED_PORT, "COLUMNS": "100"}
+    environment |= {"NO_COLOR": "1", "OMP_NUM_THREADS": "1", **(env or {})}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", suites, "--verdict-json", str(target), *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    raw = target.read_bytes() if target.exists() else None
+    return Ran(done.returncode, done.stdout + done.stderr, json.loads(raw) if raw else None, raw)

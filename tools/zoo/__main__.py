@@ -1,5 +1,0 @@
-"""Run as `python -m zoo` from within tools/."""
-
-from .build import main
-
-main()
