@@ -7,11 +7,11 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.stores.opening import NoStore
 from pytest_scratchverify.stores.store import Artifact
+from pytest_scratchverify.stores.unavailable import UnavailableStore
 
 
-class CatalogueStore(NoStore):
+class CatalogueStore(UnavailableStore):
     """Answers `config` from an entry; everything else is not in a catalogue."""
 
     def __init__(self, entry: Entry) -> None:

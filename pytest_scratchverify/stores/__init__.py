@@ -1,4 +1,4 @@
-"""Where bytes come from: the hub, a folder, the local cache, and what is read of them.
+"""Stores: read-only access to the files of a model on the hub, in a folder or in a cache.
 
 Nothing here imports pytest or numpy, and importing the package loads no HTTP stack.
 """

@@ -1,4 +1,4 @@
-"""Answers every question about a model from three abilities: list, fetch, read ranges.
+"""Abstract base class of all stores: everything follows from listing, fetching, reading ranges.
 
 Folder, hub and cache differ in those three only, which is why they cannot differ in what
 they answer.
@@ -39,6 +39,7 @@ from pytest_scratchverify.stores.bounds import (
 )
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.card import read_card
+from pytest_scratchverify.stores.fallback import Fallback
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.other_formats import OtherIndex
 from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
@@ -52,17 +53,18 @@ from pytest_scratchverify.stores.weight_files import (
 )
 
 T = TypeVar("T")
+NO_FALLBACK = Fallback()
 LISTING = "*"  # the record's file name where the list of files itself was read
 
 
-class ReadingStore(ABC):
-    """An `ArtifactStore` over files; see there for the methods.
+class BaseStore(ABC):
+    """An `ArtifactStore` over the files of one repository; see there for the methods.
 
     Every answer, also a refusal, is remembered: a test that asks again neither reads nor
     pays again, and a rate-limited hub is not asked twice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per thing in which stores differ
         self,
         repo: str,
         revision: str | None,
@@ -70,12 +72,14 @@ class ReadingStore(ABC):
         *,
         budget: ByteBudget,
         note: Text | None = None,
+        fallback: Fallback = NO_FALLBACK,
     ) -> None:
         self._repo = repo
         self._revision = revision
         self._source = source
         self._budget = budget
         self._note = note
+        self._fallback = fallback
         self._answers: dict[tuple[str, ...], Any] = {}
         self._lock = RLock()
 
@@ -91,7 +95,11 @@ class ReadingStore(ABC):
 
     def config(self) -> Artifact[dict[str, Json]]:
         """Read config.json, up to 4 MiB. Code that it points to (auto_map) is never run."""
-        return self._object("config.json", MAX_CONFIG_BYTES)
+        return self._fallback.answer(
+            self.repo,
+            lambda: self._object("config.json", MAX_CONFIG_BYTES),
+            lambda entry: entry.config(),
+        )
 
     def generation_config(self) -> Artifact[dict[str, Json]]:
         """Read generation_config.json, up to 4 MiB."""
@@ -99,7 +107,11 @@ class ReadingStore(ABC):
 
     def card(self) -> Artifact[ModelCard]:
         """Read README.md, up to 8 MiB."""
-        return self._once(self._read_card, "card")
+        return self._fallback.answer(
+            self.repo,
+            lambda: self._once(self._read_card, "card"),
+            lambda entry: entry.card(),
+        )
 
     def file(self, name: str, *, max_bytes: int = MAX_FILE_BYTES) -> Artifact[Path]:
         """Fetch one whole file of at most `max_bytes` bytes."""
@@ -123,11 +135,6 @@ class ReadingStore(ABC):
     def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:  # noqa: ARG002
         """Whether ranges of a file can be read at all; a fingerprint holds some only."""
         return True
-
-    def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
-        """Read bytes `start` to `stop` (exclusive) of a file."""
-        several = self.read_ranges(file, [ByteRange(start, stop)])
-        return Artifact(several.value[0], several.record)
 
     def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
         """Read several ranges of one file; the record counts each needed byte once."""

@@ -1,4 +1,4 @@
-"""Limits for files that strangers wrote, and a JSON reader that keeps to them."""
+"""Size and depth limits for untrusted files, and a JSON parser that enforces them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bytes of one model may be read, checked before the first of them is."""
+"""Byte budget of one model, checked before anything is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an earlier run left behind, read when the hub cannot be asked."""
+"""A store over the local caches, used when the hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.stores.base import ReadingStore
+from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.budget import ByteBudget
-from pytest_scratchverify.stores.disk.metadata_cache import DEFAULT_REVISION, Kept
+from pytest_scratchverify.stores.disk.metadata_cache import DEFAULT_REVISION, MetadataCache
+from pytest_scratchverify.stores.fallback import Catalogue, Fallback
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.ranges import ByteRange
@@ -28,7 +29,7 @@ _TELLTALES = ("config.json", "README.md", "tokenizer.json", "model.safetensors.i
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class CacheStore(ReadingStore):
+class CacheStore(BaseStore):
     """The cached artifacts of one commit; what is not cached stays unavailable, not absent.
 
     Parameters
@@ -46,6 +47,7 @@ class CacheStore(ReadingStore):
         *,
         budget: ByteBudget | None = None,
         access: HubAccess | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         super().__init__(
             resolution.repo,
@@ -53,10 +55,12 @@ class CacheStore(ReadingStore):
             Source.CACHE,
             budget=budget or ByteBudget(),
             note=Text("hub not reachable; cached copy of commit {sha}", sha=resolution.commit),
+            fallback=Fallback(catalogue),
         )
         self._resolution = resolution
         self._failure = failure
         self._access = access or HubAccess()
+        self._metadata = MetadataCache(self.repo, self._access)
 
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._resolution.files
@@ -94,19 +98,19 @@ class CacheStore(ReadingStore):
         return found
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
-        kept = Kept(self.repo, self._access).ranges()
-        found = kept.find(range_key(self._resolution, name), ranges)
+        cached = self._metadata.ranges()
+        found = cached.find(range_key(self._resolution, name), ranges)
         if all(wanted in found for wanted in ranges):
             return [found[wanted] for wanted in ranges]
         whole = self._fetch(name)
         return FolderStore(whole.parent)._read(whole.name, ranges)  # noqa: SLF001 - same family
 
     def _head(self, entry: FileEntry) -> bytes:
-        kept = Kept(self.repo, self._access).header(self._resolution.commit, entry.path)
-        if kept is None:
+        cached = self._metadata.header(self._resolution.commit, entry.path)
+        if cached is None:
             return super()._head(entry)
-        self._budget.charge(len(kept), entry.path)
-        return kept
+        self._budget.charge(len(cached), entry.path)
+        return cached
 
 
 def find_cached(repo: str, revision: str | None, access: HubAccess) -> Resolution | None:
@@ -115,12 +119,12 @@ def find_cached(repo: str, revision: str | None, access: HubAccess) -> Resolutio
     Returns
     -------
     Resolution or None
-        The kept answer of the hub; else the files of the cached commit that the revision
+        The cached answer of the hub; else the files of the cached commit that the revision
         last pointed to.
     """
-    kept = Kept(repo, access).resolution(revision)
-    if kept is not None:
-        return kept
+    cached = MetadataCache(repo, access).resolution(revision)
+    if cached is not None:
+        return cached
     for name in _TELLTALES:
         path = cached_path(repo, name, revision or DEFAULT_REVISION, access)
         if path is not None:

@@ -1,4 +1,4 @@
-"""Reads the model card, a README with a block of YAML, as claims of its author."""
+"""Parse a model card (README.md with YAML metadata) into claims of its author."""
 
 from __future__ import annotations
 

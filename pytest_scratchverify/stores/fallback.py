@@ -1,17 +1,13 @@
-"""A model that is partly, or not at all, where it should be."""
+"""The catalogue as a fallback for metadata that a store cannot deliver."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.core.errors import Reason, Unavailable
-from pytest_scratchverify.core.json_values import Json
-from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import Artifact, ArtifactStore, FileEntry, ModelCard
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 
 T = TypeVar("T")
 Catalogue: TypeAlias = Callable[[str], ArtifactStore | None]
@@ -22,135 +18,42 @@ NO_ANSWER = frozenset({Reason.OFFLINE, Reason.UNREACHABLE})
 WORTH_A_FALLBACK = NO_ANSWER | {Reason.GATED, Reason.RATE_LIMITED, Reason.CUT_OFF}
 
 
-class FallbackStore:
-    """A store, and a catalogue for the configuration and the card that it cannot give."""
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A catalogue, and the reasons of failure for which it may answer in a store's place."""
 
-    def __init__(self, first: ArtifactStore, catalogue: Catalogue | None) -> None:
-        self._first = first
-        self._catalogue = catalogue
+    catalogue: Catalogue | None = None
+    reasons: frozenset[Reason] = WORTH_A_FALLBACK
 
-    @property
-    def repo(self) -> str:
-        """The repository's name, after renaming."""
-        return self._first.repo
+    def answer(
+        self,
+        repo: str,
+        read: Callable[[], Artifact[T]],
+        ask: Callable[[ArtifactStore], Artifact[T]],
+    ) -> Artifact[T]:
+        """Return what `read` gives, else what the catalogue's store gives when asked.
 
-    @property
-    def revision(self) -> str | None:
-        """The commit that everything is read from, where there is one."""
-        return self._first.revision
+        The record of a catalogue's answer notes why the store gave none.
 
-    def config(self) -> Artifact[dict[str, Json]]:
-        """Read the model's config.json, or the catalogue's."""
-        return self._or_catalogue(lambda store: store.config())
-
-    def generation_config(self) -> Artifact[dict[str, Json]]:
-        """Read the model's generation_config.json."""
-        return self._first.generation_config()
-
-    def card(self) -> Artifact[ModelCard]:
-        """Read the model card, or the catalogue's."""
-        return self._or_catalogue(lambda store: store.card())
-
-    def file(self, name: str) -> Artifact[Path]:
-        """One whole small file, on disk."""
-        return self._first.file(name)
-
-    def tokenizer_files(self) -> tuple[Artifact[Path], ...]:
-        """Every file that defines the tokenizer."""
-        return self._first.tokenizer_files()
-
-    def tensor_index(self) -> Artifact[TensorIndex]:
-        """Names, shapes, dtypes and places of all tensors."""
-        return self._first.tensor_index()
-
-    def files(self) -> Artifact[tuple[FileEntry, ...]]:
-        """List the files."""
-        return self._first.files()
-
-    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:
-        """Whether ranges of a file can be read at all."""
-        return self._first.holds(file, spans)
-
-    def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
-        """Bytes `start` to `stop` (exclusive) of a file."""
-        return self._first.read_range(file, start, stop)
-
-    def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
-        """Several ranges of one file."""
-        return self._first.read_ranges(file, ranges)
-
-    def _or_catalogue(self, ask: Callable[[ArtifactStore], Artifact[T]]) -> Artifact[T]:
+        Raises
+        ------
+        Unavailable
+            That of `read`, if the catalogue may not answer or has no answer either: the first
+            obstacle is the one that can be removed.
+        """
         try:
-            return ask(self._first)
+            return read()
         except Unavailable as failure:
-            printed = self._printed(failure)
-            if printed is None:
+            entry = self._entry(repo, failure)
+            if entry is None:
                 raise
             try:
-                artifact = ask(printed)
+                artifact = ask(entry)
             except Unavailable:
-                raise failure from None  # the first obstacle is the one that can be removed
+                raise failure from None
             return Artifact(artifact.value, replace(artifact.record, note=failure.what))
 
-    def _printed(self, failure: Unavailable) -> ArtifactStore | None:
-        if self._catalogue is None:
+    def _entry(self, repo: str, failure: Unavailable) -> ArtifactStore | None:
+        if self.catalogue is None or failure.reason not in self.reasons:
             return None
-        if failure.reason in WORTH_A_FALLBACK or isinstance(self._first, NoStore):
-            return self._catalogue(self.repo)
-        return None
-
-
-class NoStore:
-    """A model that no place can give: every question gets the same sentence."""
-
-    def __init__(self, repo: str, failure: Unavailable) -> None:
-        self.repo = repo
-        self.revision: str | None = None
-        self._failure = failure
-
-    def _refuse(self) -> Unavailable:
-        return Unavailable(self._failure.reason, self._failure.what, self._failure.remedy)
-
-    def config(self) -> Artifact[dict[str, Json]]:
-        """Raise the failure."""
-        raise self._refuse()
-
-    def generation_config(self) -> Artifact[dict[str, Json]]:
-        """Raise the failure."""
-        raise self._refuse()
-
-    def card(self) -> Artifact[ModelCard]:
-        """Raise the failure."""
-        raise self._refuse()
-
-    def file(self, name: str) -> Artifact[Path]:  # noqa: ARG002
-        """Raise the failure."""
-        raise self._refuse()
-
-    def tokenizer_files(self) -> tuple[Artifact[Path], ...]:
-        """Raise the failure."""
-        raise self._refuse()
-
-    def tensor_index(self) -> Artifact[TensorIndex]:
-        """Raise the failure."""
-        raise self._refuse()
-
-    def files(self) -> Artifact[tuple[FileEntry, ...]]:
-        """Raise the failure."""
-        raise self._refuse()
-
-    def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:  # noqa: ARG002
-        """Hold nothing."""
-        return False
-
-    def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:  # noqa: ARG002
-        """Raise the failure."""
-        raise self._refuse()
-
-    def read_ranges(
-        self,
-        file: str,  # noqa: ARG002
-        ranges: Sequence[ByteRange],  # noqa: ARG002
-    ) -> Artifact[tuple[bytes, ...]]:
-        """Raise the failure."""
-        raise self._refuse()
+        return self.catalogue(repo)

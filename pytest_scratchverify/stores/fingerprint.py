@@ -1,10 +1,10 @@
-"""A model's fingerprint: what comparisons read of it, in one file, without the original.
+"""Fingerprint files: the byte ranges that comparisons read of a model, without the original.
 
 A zip archive: ``fingerprint.json`` (whose, which commit, the listing of its files, which bytes
 of which file are kept), the small files whole, and the kept ranges. As the places that are read
 depend on roles and shapes and never on the model, a fingerprint made today answers the
 comparisons of tomorrow: against models that do not exist yet, by people who cannot reach the
-original. `methods.fingerprint` makes them; a path ending in ``.fingerprint`` opens them.
+original. `methods.weights.fingerprint` makes them; a path ending in ``.fingerprint`` opens them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.stores.base import ReadingStore
+from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.bounds import MAX_FILE_BYTES, MAX_FILES, is_safe_name, malformed
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.atomic import write_atomically
@@ -42,8 +42,8 @@ EPOCH = (2026, 1, 1, 0, 0, 0)  # zip wants a time, and equal models make equal b
 
 
 @dataclass(slots=True)
-class Kept:
-    """What goes into a fingerprint."""
+class FingerprintContents:
+    """The listing, the whole files and the byte ranges that a fingerprint is made of."""
 
     model: str
     revision: str | None
@@ -53,22 +53,22 @@ class Kept:
     parts: list[tuple[str, ByteRange, bytes]] = field(default_factory=list)
 
 
-def write_fingerprint(path: Path, kept: Kept) -> None:
+def write_fingerprint(path: Path, contents: FingerprintContents) -> None:
     """Write a fingerprint; the same content gives the same bytes."""
-    parts = sorted(kept.parts, key=lambda part: (part[0], part[1]))
-    contents = {
+    parts = sorted(contents.parts, key=lambda part: (part[0], part[1]))
+    index = {
         "schema": SCHEMA,
-        "model": kept.model,
-        "revision": kept.revision,
-        "depth": kept.depth,
+        "model": contents.model,
+        "revision": contents.revision,
+        "depth": contents.depth,
         "files": [
             {"path": entry.path, "size": entry.size, "sha256": entry.sha256}
-            for entry in kept.listing
+            for entry in contents.listing
         ],
         "parts": [[file, span.start, span.stop] for file, span, _ in parts],
     }
-    members = {CONTENTS: json.dumps(contents, ensure_ascii=False).encode()}
-    members |= {f"files/{name}": body for name, body in sorted(kept.whole.items())}
+    members = {CONTENTS: json.dumps(index, ensure_ascii=False).encode()}
+    members |= {f"files/{name}": body for name, body in sorted(contents.whole.items())}
     members |= {f"parts/{number}": body for number, (_, _, body) in enumerate(parts)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -76,7 +76,7 @@ def write_fingerprint(path: Path, kept: Kept) -> None:
             archive.writestr(zipfile.ZipInfo(name, EPOCH), body, zipfile.ZIP_DEFLATED)
 
 
-class FingerprintStore(ReadingStore):
+class FingerprintStore(BaseStore):
     """The artifacts of a model as far as its fingerprint keeps them."""
 
     def __init__(self, path: Path, *, run: RunDirectory, budget: ByteBudget | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A folder on disk that answers exactly like a hub."""
+"""A store over a local directory; it answers exactly like the hub's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.stores.base import LISTING, ReadingStore, total_size
+from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
 from pytest_scratchverify.stores.bounds import MAX_FILES, is_safe_name
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
@@ -21,7 +21,7 @@ from pytest_scratchverify.stores.store import Artifact, FileEntry
 HASH_LIMIT = 64 * 2**30  # bytes; some two minutes of reading from a fast disk
 
 
-class FolderStore(ReadingStore):
+class FolderStore(BaseStore):
     """The artifacts of a model in a folder.
 
     A folder has no commit: `revision` is None, and files are identified by their digests.

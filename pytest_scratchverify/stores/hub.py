@@ -1,4 +1,4 @@
-"""A model on the hub, read through huggingface_hub at one commit."""
+"""A store over the Hugging Face Hub, read through huggingface_hub at one commit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.stores.base import ReadingStore
+from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.bounds import MAX_FILES, is_safe_name, malformed
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.card import card_from_metadata
-from pytest_scratchverify.stores.disk.metadata_cache import Kept
+from pytest_scratchverify.stores.disk.metadata_cache import MetadataCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fallback import Catalogue, Fallback
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.accounting import METER
 from pytest_scratchverify.stores.http.failures import (
@@ -42,7 +43,7 @@ from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
 
 LIBRARY = "pytest-scratchverify"
 REACHABILITY = "reachability"
-PROBE_TIMEOUT = 5.0
+REACHABILITY_TIMEOUT = 5.0
 _CONCURRENT_SHARDS = 8
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -52,8 +53,8 @@ def endpoint_of(access: HubAccess) -> str:
     return (access.endpoint or constants.ENDPOINT).rstrip("/")
 
 
-def probe(access: HubAccess) -> None:
-    """Ask once whether anybody answers at the endpoint; any answer at all will do.
+def check_reachable(access: HubAccess) -> None:
+    """Health check of the hub's endpoint with one HEAD request; any answer at all will do.
 
     Raises
     ------
@@ -64,7 +65,9 @@ def probe(access: HubAccess) -> None:
     with translated(Subject(repo=endpoint, endpoint=endpoint)):
         client = huggingface_hub.get_session()
         METER.attach(client)
-        client.head(endpoint, timeout=access.timeout or PROBE_TIMEOUT, follow_redirects=False)
+        client.head(
+            endpoint, timeout=access.timeout or REACHABILITY_TIMEOUT, follow_redirects=False
+        )
 
 
 def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
@@ -84,20 +87,10 @@ def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
     Unavailable
         Absent, rate-limited, unreachable, offline or malformed. Gated models resolve.
     """
-    api = huggingface_hub.HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
-    subject = Subject(repo=repo, endpoint=endpoint_of(access), revision=revision)
-    METER.attach(huggingface_hub.get_session())
     timeout = access.timeout or constants.HF_HUB_ETAG_TIMEOUT
-    with translated(subject):
-        try:
-            info = api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout)
-            return _resolution(repo, info)
-        except huggingface_hub.errors.HFValidationError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, OSError):
-                raise  # huggingface_hub.errors.BadRequestError is both
-            raise malformed(repo, "the hub's answer", type(error).__name__) from error
+    with _client(repo, revision, access, answer="the hub's answer") as api:
+        info = api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout)
+        return _resolution(repo, info)
 
 
 def refs(repo: str, access: HubAccess) -> list[str]:
@@ -108,18 +101,28 @@ def refs(repo: str, access: HubAccess) -> list[str]:
     Unavailable
         As `resolve` does.
     """
-    api = huggingface_hub.HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
+    with _client(repo, None, access, answer="the hub's list of branches") as api:
+        found = api.list_repo_refs(repo)
+        return [str(ref.name) for ref in (*found.branches, *found.tags)]
+
+
+@contextmanager
+def _client(
+    repo: str, revision: str | None, access: HubAccess, *, answer: str
+) -> Iterator[huggingface_hub.HfApi]:
+    """Open a client of the hub's API; failures and malformed answers become `Unavailable`."""
     METER.attach(huggingface_hub.get_session())
-    with translated(Subject(repo=repo, endpoint=endpoint_of(access))):
+    with translated(Subject(repo=repo, endpoint=endpoint_of(access), revision=revision)):
         try:
-            found = api.list_repo_refs(repo)
-            return [str(ref.name) for ref in (*found.branches, *found.tags)]
+            yield huggingface_hub.HfApi(
+                endpoint=access.endpoint, token=access.token, library_name=LIBRARY
+            )
         except huggingface_hub.errors.HFValidationError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, OSError):
-                raise
-            raise malformed(repo, "the hub's list of branches", type(error).__name__) from error
+                raise  # huggingface_hub.errors.BadRequestError is both
+            raise malformed(repo, answer, type(error).__name__) from error
 
 
 def _resolution(asked: str, info: Any) -> Resolution:
@@ -159,9 +162,9 @@ def resolve_once(
     endpoint = endpoint_of(access)
 
     def compute() -> Any:
-        run.once(REACHABILITY, endpoint, lambda: probe(access))
+        run.once(REACHABILITY, endpoint, lambda: check_reachable(access))
         resolution = resolve(repo, revision, access)
-        Kept(repo, access).keep_resolution(revision, resolution)
+        MetadataCache(repo, access).store_resolution(revision, resolution)
         return resolution.to_json()
 
     return Resolution.from_json(
@@ -169,7 +172,7 @@ def resolve_once(
     )
 
 
-class HubStore(ReadingStore):
+class HubStore(BaseStore):
     """The artifacts of a resolved model on the hub.
 
     Whole files go through the cache of huggingface_hub, which is shared with every other
@@ -183,6 +186,7 @@ class HubStore(ReadingStore):
         run: RunDirectory,
         budget: ByteBudget | None = None,
         access: HubAccess | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         note = Text("renamed from {name}", name=resolution.asked) if resolution.renamed else None
         super().__init__(
@@ -191,13 +195,14 @@ class HubStore(ReadingStore):
             Source.HUB,
             budget=budget or ByteBudget(),
             note=note,
+            fallback=Fallback(catalogue),
         )
         self._resolution = resolution
         self._run = run
         self._access = access or HubAccess()
         self._endpoint = endpoint_of(self._access)
-        self._kept = Kept(resolution.repo, self._access)
-        self._ranges = self._kept.ranges()
+        self._metadata = MetadataCache(resolution.repo, self._access)
+        self._ranges = self._metadata.ranges()
         self._reader = RangeReader(
             build_hf_headers(token=self._access.token, library_name=LIBRARY),
             self._access.timeout or constants.HF_HUB_DOWNLOAD_TIMEOUT,
@@ -228,19 +233,19 @@ class HubStore(ReadingStore):
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
         key = range_key(self._resolution, name)
-        # One process fetches, the others find it kept.
+        # One process fetches, the others find it cached.
         with self._run.lock(f"ranges {self.repo} {key}"):
-            kept = self._ranges.find(key, ranges)
-            plan = coalesce([r for r in ranges if r not in kept], budget=self._budget.limit)
+            cached = self._ranges.find(key, ranges)
+            plan = coalesce([r for r in ranges if r not in cached], budget=self._budget.limit)
             if plan:
                 self._announce(name, sum(map(len, plan)))
                 with self._network(name):
                     fetched = self._reader.read_all(
-                        self._url(name), plan, lambda *part: self._ranges.keep(key, *part)
+                        self._url(name), plan, lambda *part: self._ranges.store(key, *part)
                     )
             else:
                 fetched = []
-        return cut(ranges, [*fetched, *kept.items()])
+        return cut(ranges, [*fetched, *cached.items()])
 
     def _url(self, name: str) -> str:
         return huggingface_hub.hf_hub_url(
@@ -248,16 +253,16 @@ class HubStore(ReadingStore):
         )
 
     def _head(self, entry: FileEntry) -> bytes:
-        kept = self._kept.header(self._resolution.commit, entry.path)
-        if kept is not None:
-            self._budget.charge(len(kept), entry.path)
-            return kept
+        cached = self._metadata.header(self._resolution.commit, entry.path)
+        if cached is not None:
+            self._budget.charge(len(cached), entry.path)
+            return cached
         head = super()._head(entry)
-        self._kept.keep_header(self._resolution.commit, entry.path, head)
+        self._metadata.store_header(self._resolution.commit, entry.path, head)
         return head
 
     def _heads(self, entries: Sequence[FileEntry]) -> list[bytes]:
-        # One worker reads the headers of a model, the others find them kept.
+        # One worker reads the headers of a model, the others find them cached.
         with (
             self._run.lock(f"headers {self.repo} {self._resolution.commit}"),
             ThreadPoolExecutor(_CONCURRENT_SHARDS) as pool,
@@ -281,7 +286,7 @@ class HubStore(ReadingStore):
     @contextmanager
     def _network(self, name: str) -> Iterator[None]:
         subject = Subject(repo=self.repo, endpoint=self._endpoint, file=name)
-        self._run.once(REACHABILITY, self._endpoint, lambda: probe(self._access))
+        self._run.once(REACHABILITY, self._endpoint, lambda: check_reachable(self._access))
         METER.attach(huggingface_hub.get_session())
         try:
             with translated(subject):
@@ -294,7 +299,7 @@ class HubStore(ReadingStore):
 
 
 def range_key(resolution: Resolution, name: str) -> str:
-    """Name what the kept ranges of a file belong to: its commit, its path, its digest."""
+    """Cache key of the ranges of a file: its commit, its path, its digest."""
     digests = (entry.sha256 for entry in resolution.files if entry.path == name)
     return f"{resolution.commit} {name} {next(digests, None) or ''}"
 

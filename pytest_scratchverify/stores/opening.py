@@ -1,4 +1,4 @@
-"""Decides where a model is read from: a folder, the hub, the cache, or the catalogue.
+"""Open the store of a model: a fingerprint, a folder, the hub, its cache, or the catalogue.
 
 The catalogue holds printed facts of known models and belongs to another package; it is given
 as a function and answers for `config` and `card` only, with a note that says why it was
@@ -7,29 +7,19 @@ needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
-from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue, FallbackStore, NoStore
+from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
 from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.http.resolution import Resolution
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.stores.unavailable import UnavailableStore
 
 FINGERPRINT = ".fingerprint"
-
-__all__ = ["Catalogue", "FallbackStore", "NoStore", "open_store"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
-    target: str
-    revision: str | None
-    budget: ByteBudget | None
-    catalogue: Catalogue | None
-    access: HubAccess
 
 
 def open_store(  # noqa: PLR0913 - one argument per thing that can differ between runs
@@ -76,25 +66,24 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
         from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
 
         return FolderStore(folder, budget=budget)
-    wish = _Wish(
-        target=target,
-        revision=revision,
-        budget=budget,
-        catalogue=catalogue,
-        access=access or HubAccess(),
-    )
+    access = access or HubAccess()
     try:
-        return _on_hub(wish, run_dir, offline=offline)
+        resolution = _resolve(target, revision, run_dir, access, offline=offline)
     except Unavailable as failure:
-        cached = _in_cache(wish, failure)
+        cached = _cached(target, revision, access, failure)
         if cached is not None:
-            return cached
+            from pytest_scratchverify.stores.cache import CacheStore  # noqa: PLC0415
+
+            return CacheStore(cached, failure, budget=budget, access=access, catalogue=catalogue)
         # The catalogue's facts are of no revision in particular; they may fill in for one that
         # cannot be read now, and not for one that the hub says does not exist.
         refuted = revision is not None and failure.reason is Reason.ABSENT
-        if refuted or wish.catalogue is None or wish.catalogue(target) is None:
+        if refuted or catalogue is None or catalogue(target) is None:
             raise
-        return FallbackStore(NoStore(target, failure), wish.catalogue)
+        return UnavailableStore(target, failure, catalogue)
+    from pytest_scratchverify.stores.hub import HubStore  # noqa: PLC0415
+
+    return HubStore(resolution, run=run_dir, budget=budget, access=access, catalogue=catalogue)
 
 
 def _folder(target: str) -> Path | None:
@@ -110,29 +99,25 @@ def _folder(target: str) -> Path | None:
     return None
 
 
-def _on_hub(wish: _Wish, run_dir: RunDirectory, *, offline: bool) -> ArtifactStore:
+def _resolve(
+    target: str, revision: str | None, run_dir: RunDirectory, access: HubAccess, *, offline: bool
+) -> Resolution:
     # Here and not above: this import loads the HTTP stack.
     from pytest_scratchverify.stores import hub  # noqa: PLC0415
     from pytest_scratchverify.stores.http.failures import impossible_name  # noqa: PLC0415
 
-    impossible = impossible_name(wish.target)
+    impossible = impossible_name(target)
     if impossible is not None:
         raise impossible
     hub.quiet_progress_bars()
     if offline or hub.is_offline():
-        raise hub.failure_offline(wish.target, wish.access)
-    resolution = hub.resolve_once(wish.target, wish.revision, run=run_dir, access=wish.access)
-    store = hub.HubStore(resolution, run=run_dir, budget=wish.budget, access=wish.access)
-    return FallbackStore(store, wish.catalogue)
+        raise hub.failure_offline(target, access)
+    return hub.resolve_once(target, revision, run=run_dir, access=access)
 
 
-def _in_cache(wish: _Wish, failure: Unavailable) -> ArtifactStore | None:
-    from pytest_scratchverify.stores.cache import CacheStore, find_cached  # noqa: PLC0415
+def _cached(
+    target: str, revision: str | None, access: HubAccess, failure: Unavailable
+) -> Resolution | None:
+    from pytest_scratchverify.stores.cache import find_cached  # noqa: PLC0415
 
-    if failure.reason not in NO_ANSWER:
-        return None
-    known = find_cached(wish.target, wish.revision, wish.access)
-    if known is None:
-        return None
-    store = CacheStore(known, failure, budget=wish.budget, access=wish.access)
-    return FallbackStore(store, wish.catalogue)
+    return find_cached(target, revision, access) if failure.reason in NO_ANSWER else None

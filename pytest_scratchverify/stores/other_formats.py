@@ -1,4 +1,4 @@
-"""Reads the tensor index of checkpoints that are no safetensors: GGUF files, PyTorch archives.
+"""Tensor index of GGUF files and PyTorch archives, the formats beside safetensors.
 
 Both are read by ranges, through a function that the store brings; nothing is unpickled.
 """

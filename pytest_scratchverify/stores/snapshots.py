@@ -1,4 +1,4 @@
-"""Finds the checkpoints that a run left on its way: in folders, in branches, in tags."""
+"""Find intermediate training checkpoints: in folders, branches and tags of a repository."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def list_refs(repo: str, *, run: RunDirectory, access: HubAccess, offline: bool)
         raise hub.failure_offline(repo, access)
 
     def compute() -> list[object]:
-        run.once(hub.REACHABILITY, hub.endpoint_of(access), lambda: hub.probe(access))
+        run.once(hub.REACHABILITY, hub.endpoint_of(access), lambda: hub.check_reachable(access))
         return [*hub.refs(repo, access)]
 
     endpoint = hub.endpoint_of(access)

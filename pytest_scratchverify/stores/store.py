@@ -1,4 +1,4 @@
-"""What a model looks like to everything above: artifacts of one repository at one commit.
+"""The interface of all stores: the artifacts of one model repository at one commit.
 
 A folder, the hub, the local cache and the catalogue all answer these questions, and a test
 cannot tell them apart except by the record of what was read.
@@ -96,10 +96,6 @@ class ArtifactStore(Protocol):
 
     def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:
         """Whether ranges of a file can be read at all; False in parts of a fingerprint only."""
-        ...
-
-    def read_range(self, file: str, start: int, stop: int) -> Artifact[bytes]:
-        """Bytes `start` to `stop` (exclusive) of a file."""
         ...
 
     def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:

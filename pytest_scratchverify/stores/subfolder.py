@@ -1,4 +1,4 @@
-"""A folder inside of a repository, read as if it were a repository: a trainer's checkpoint."""
+"""A store over one subfolder of a repository, such as a trainer's checkpoint-500."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_scratchverify.core.evidence import ArtifactRecord
-from pytest_scratchverify.stores.base import ReadingStore
+from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import ArtifactStore, FileEntry
 
 
-class SubfolderStore(ReadingStore):
+class SubfolderStore(BaseStore):
     """The files below `folder` of another store, which reads them and pays for them.
 
     Parameters

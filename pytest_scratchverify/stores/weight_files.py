@@ -1,4 +1,4 @@
-"""Finds the files that hold a model's weights, in a list of file names.
+"""Select the weight and tokenizer files of a repository from its list of files.
 
 Safetensors win; PyTorch archives and then GGUF files are read only where there is nothing else.
 """

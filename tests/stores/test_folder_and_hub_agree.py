@@ -11,6 +11,7 @@ from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 from tests.stores.conftest import Open
+from tests.stores.reading import read_range
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.hub_server import LoopbackHub
 
@@ -80,7 +81,7 @@ def test_index_places_every_tensor(pair, independent) -> None:
     tensors = hub.tensor_index().value.tensors
     assert set(tensors) == set(weights)
     for name, info in tensors.items():
-        body = hub.read_range(info.file, info.start, info.stop).value
+        body = read_range(hub, info.file, info.start, info.stop)
         assert body == weights[name].tobytes(), name
 
 

@@ -11,6 +11,7 @@ from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.opening import open_store
+from tests.stores.reading import read_range
 from tools.zoo.hub_server import Generated, LoopbackHub
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -43,7 +44,7 @@ def test_gated_opens_with_the_right_token(hub, independent, run, access) -> None
     with_token = HubAccess(**{**_fields(access), "token": "hf_good"})
     store = open_store("org/gated", run_dir=run, access=with_token)
     assert store.config().value["model_type"] == "llama"
-    assert store.read_range(SHARD, 0, 8).value
+    assert read_range(store, SHARD, 0, 8)
 
 
 def test_gated_refuses_a_token_without_permission(hub, independent, run, access) -> None:
@@ -51,7 +52,7 @@ def test_gated_refuses_a_token_without_permission(hub, independent, run, access)
     with_token = HubAccess(**{**_fields(access), "token": "hf_other"})
     store = open_store("org/gated", run_dir=run, access=with_token)
     assert refused(store.config).reason is Reason.GATED
-    assert refused(lambda: store.read_range(SHARD, 0, 8)).reason is Reason.GATED
+    assert refused(lambda: read_range(store, SHARD, 0, 8)).reason is Reason.GATED
 
 
 def test_gated_still_shows_its_file_list_and_card_metadata(hub, independent, opened) -> None:
@@ -68,7 +69,7 @@ def test_token_never_reaches_the_cdn(hub, independent, run, access) -> None:
     with_token = HubAccess(**{**_fields(access), "token": "hf_good"})
     store = open_store("org/gated", run_dir=run, access=with_token)
     store.tensor_index()
-    store.read_range(SHARD, 0, 100)
+    read_range(store, SHARD, 0, 100)
     on_cdn = [line for line in hub.log if line.origin == "cdn"]
     assert on_cdn
     assert all(line.authorization is None for line in on_cdn)
@@ -153,7 +154,7 @@ def test_rate_limit_is_waited_for_by_huggingface_hub(hub, model, opened, waits) 
 def test_rate_limit_that_stays_is_reported(hub, model, opened, waits, read) -> None:
     hub.fault(model, "*", "rate-limit", seconds=7)
     store = opened(model)
-    call = store.config if read == "config" else lambda: store.read_range(SHARD, 0, 8)
+    call = store.config if read == "config" else lambda: read_range(store, SHARD, 0, 8)
     failure = refused(call)
     assert failure.reason is Reason.RATE_LIMITED
     assert "7 seconds" in str(failure.remedy)
@@ -171,14 +172,14 @@ def test_refusal_is_remembered_and_not_asked_for_again(hub, model, opened, waits
 
 def test_server_error_that_passes_is_overcome(hub, model, opened, waits) -> None:
     hub.fault(model, SHARD, "status", code=503, times=2)
-    assert len(opened(model).read_range(SHARD, 0, 8).value) == 8
+    assert len(read_range(opened(model), SHARD, 0, 8)) == 8
 
 
 @pytest.mark.parametrize("read", ["config", "range"])
 def test_server_error_that_stays_is_unreachable(hub, model, opened, waits, read) -> None:
     hub.fault(model, "*", "status", code=503)
     store = opened(model)
-    call = store.config if read == "config" else lambda: store.read_range(SHARD, 0, 8)
+    call = store.config if read == "config" else lambda: read_range(store, SHARD, 0, 8)
     failure = refused(call)
     assert failure.reason is Reason.UNREACHABLE
     assert "503" in str(failure.what)
@@ -199,14 +200,14 @@ def test_invalid_token_is_said_to_be_refused(hub, model, opened) -> None:
 
 def test_cut_off_range(hub, model, opened) -> None:
     hub.fault(model, SHARD, "cut-off", after=100)
-    failure = refused(lambda: opened(model).read_range(SHARD, 0, 4000))
+    failure = refused(lambda: read_range(opened(model), SHARD, 0, 4000))
     assert failure.reason is Reason.CUT_OFF
     assert "500 of 4000" in str(failure.what)
 
 
 def test_range_that_breaks_off_is_continued_where_it_ended(hub, model, opened, independent) -> None:
     hub.fault(model, SHARD, "cut-off", after=1000, times=2)
-    body = opened(model).read_range(SHARD, 50, 4050).value
+    body = read_range(opened(model), SHARD, 50, 4050)
     assert body == (independent / SHARD).read_bytes()[50:4050]
     assert hub.sent(SHARD) == 4000
 
@@ -234,7 +235,7 @@ def test_server_that_ignores_range_is_read_only_as_far_as_needed(hub, opened) ->
     size = 40 * 2**20
     hub.add_repo("org/big", {"model.safetensors": Generated(size, lambda a, b: bytes(b - a))})
     hub.fault("org/big", "model.safetensors", "ignore-range")
-    body = opened("org/big").read_range("model.safetensors", 1000, 1100).value
+    body = read_range(opened("org/big"), "model.safetensors", 1000, 1100)
     assert body == bytes(100)
     assert hub.sent("model.safetensors") < size / 2
 
@@ -251,26 +252,26 @@ def test_far_end_of_a_file_is_not_read_from_a_server_without_ranges(hub, opened)
     size = 2**40
     hub.add_repo("org/big", {"model.safetensors": Generated(size, lambda a, b: bytes(b - a))})
     hub.fault("org/big", "model.safetensors", "ignore-range")
-    failure = refused(lambda: opened("org/big").read_range("model.safetensors", 2**39, 2**39 + 8))
+    failure = refused(lambda: read_range(opened("org/big"), "model.safetensors", 2**39, 2**39 + 8))
     assert failure.reason is Reason.UNSUPPORTED
 
 
 def test_another_range_than_asked_for_is_refused(hub, model, opened) -> None:
     hub.fault(model, SHARD, "wrong-range", by=16)
-    assert refused(lambda: opened(model).read_range(SHARD, 0, 8)).reason is Reason.CUT_OFF
+    assert refused(lambda: read_range(opened(model), SHARD, 0, 8)).reason is Reason.CUT_OFF
 
 
 def test_expired_signed_address_is_renewed(hub, model, opened) -> None:
     store = opened(model)
-    store.read_range(SHARD, 0, 8)
+    read_range(store, SHARD, 0, 8)
     hub.fault(model, SHARD, "expired", times=1)
-    assert len(store.read_range(SHARD, 8, 16).value) == 8
+    assert len(read_range(store, SHARD, 8, 16)) == 8
 
 
 def test_second_range_does_not_ask_the_hub_again(hub, model, opened) -> None:
     store = opened(model)
-    store.read_range(SHARD, 0, 8)
-    store.read_range(SHARD, 8, 16)
+    read_range(store, SHARD, 0, 8)
+    read_range(store, SHARD, 8, 16)
     assert len([line for line in hub.requests(SHARD) if line.origin == "hub"]) == 1
 
 
@@ -298,7 +299,7 @@ def test_too_slow_answer_times_out(hub, model, run, access, read) -> None:
     else:
         store = open_store(model, run_dir=run, access=hasty)
         hub.fault(model, SHARD, "slow", seconds=0.6)
-        failure = refused(lambda: store.read_range(SHARD, 0, 8))
+        failure = refused(lambda: read_range(store, SHARD, 0, 8))
     assert failure.reason is Reason.UNREACHABLE
     assert "in time" in str(failure.what)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, is_safe_name, parse_object
 from pytest_scratchverify.stores.store import ArtifactStore
+from tests.stores.reading import read_range
 from tools.zoo.hub_server import Generated
 
 DEEP = b'{"a":' * 100 + b"1" + b"}" * 100
@@ -126,7 +127,9 @@ def test_malformed_shard_names_itself(publish) -> None:
 
 
 def test_range_beyond_the_end(publish) -> None:
-    assert reason(lambda: publish({"a.bin": b"1234"}).read_range("a.bin", 2, 9)) is Reason.MALFORMED
+    assert (
+        reason(lambda: read_range(publish({"a.bin": b"1234"}), "a.bin", 2, 9)) is Reason.MALFORMED
+    )
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "", "c:\\x", "a\0b"])

@@ -16,16 +16,17 @@ from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
-from pytest_scratchverify.stores.fallback import NoStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.store import Artifact, ModelCard
+from pytest_scratchverify.stores.unavailable import UnavailableStore
+from tests.stores.reading import read_range
 from tests.stores.test_one_run import ROOT, answers, start_worker
 
 SHARD = "model-00001-of-00002.safetensors"
 
 
-class Printed(NoStore):
+class Printed(UnavailableStore):
     """A catalogue that knows one configuration and nothing else."""
 
     def __init__(self, repo: str) -> None:
@@ -93,7 +94,7 @@ def test_hub_that_dies_during_the_run_is_given_up_once(hub, independent, opened,
     store.config()
     hub.__exit__(None, None, None)
     hub.__dict__["_servers"] = []
-    assert refused(lambda: store.read_range(SHARD, 0, 8)).reason is Reason.UNREACHABLE
+    assert refused(lambda: read_range(store, SHARD, 0, 8)).reason is Reason.UNREACHABLE
     retries = len(waits)
     assert refused(store.card).reason is Reason.UNREACHABLE
     assert refused(lambda: opened("org/other")).reason is Reason.UNREACHABLE
@@ -115,7 +116,7 @@ def test_cache_answers_when_the_hub_does_not(
         assert str(cached.record.note) == f"hub not reachable; cached copy of commit {sha}"
     failure = refused(lambda: store.file("tokenizer.json"))
     assert failure.reason is Reason.UNREACHABLE
-    assert refused(lambda: store.read_range(SHARD, 0, 100)).reason is Reason.UNREACHABLE
+    assert refused(lambda: read_range(store, SHARD, 0, 100)).reason is Reason.UNREACHABLE
 
 
 def test_offline_switch_sends_nothing(hub, independent, opened) -> None:
@@ -168,7 +169,7 @@ def test_cache_filled_by_another_program_is_used(hub, independent, access, run) 
     weights = [entry for entry in store.files().value if entry.path.endswith(".safetensors")]
     assert all(entry.sha256 for entry in weights)
     assert store.tensor_index().value.tensors
-    assert len(store.read_range(SHARD, 0, 8).value) == 8
+    assert len(read_range(store, SHARD, 0, 8)) == 8
 
 
 def test_partly_cached_model_does_not_pass_for_a_smaller_one(hub, independent, access, run) -> None:

@@ -9,7 +9,7 @@ from pytest_scratchverify.checkpoint.header import PREFIX_BYTES
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods.weights.layers import mapped_blocks
 from pytest_scratchverify.methods.weights.token_rows import KIND, TOKENS
-from pytest_scratchverify.stores.fingerprint import Kept, write_fingerprint
+from pytest_scratchverify.stores.fingerprint import FingerprintContents, write_fingerprint
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import BIN_INDEX, INDEX
@@ -31,13 +31,13 @@ GAP = 4096  # bytes between two kept ranges that are not worth a part of their o
 SMALL = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX, OLD_CONFIG)
 
 
-def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> Kept:
+def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> FingerprintContents:
     """Read what a comparison at `depth` may want of a model, and write it to `path`.
 
     Raises `Unavailable` where the weights cannot be read; what else is absent is left out.
     """
     checkpoint = Checkpoint(store)
-    kept = Kept(store.repo, store.revision, depth, store.files().value)
+    kept = FingerprintContents(store.repo, store.revision, depth, store.files().value)
     for name in _small_files(store):
         try:
             kept.whole[name] = store.file(name).value.read_bytes()

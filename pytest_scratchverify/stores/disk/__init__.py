@@ -1,1 +1,1 @@
-"""What runs keep on disk: ranges, metadata, the run's shared directory."""
+"""On-disk caches of ranges and metadata, and the directory that a run's processes share."""

@@ -1,4 +1,4 @@
-"""Writes a file so that nobody ever reads half of it."""
+"""Atomic writes: nobody ever reads half a file."""
 
 from __future__ import annotations
 

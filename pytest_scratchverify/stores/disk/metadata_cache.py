@@ -1,4 +1,4 @@
-"""What was learnt by ranges and outlives the run: resolutions, shard headers, weights.
+"""On-disk cache of repository metadata: resolved revisions, shard headers, read ranges.
 
 The cache of huggingface_hub holds whole files only. Without this, a second run without a
 network would know a model's configuration and nothing of its tensors.
@@ -23,40 +23,40 @@ DEFAULT_REVISION = "main"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The kept knowledge of one repository. A cache that cannot be written is just empty."""
+class MetadataCache:
+    """The cached metadata of one repository. A cache that cannot be written is just empty."""
 
     repo: str
     access: HubAccess
 
     def header(self, commit: str, file: str) -> bytes | None:
-        """Return the first bytes of a shard, up to the end of its header, if kept."""
+        """Return the first bytes of a shard, up to the end of its header, if cached."""
         try:
             return self._header_path(commit, file).read_bytes()
         except OSError:
             return None
 
-    def keep_header(self, commit: str, file: str, head: bytes) -> None:
-        """Keep the first bytes of a shard."""
+    def store_header(self, commit: str, file: str, head: bytes) -> None:
+        """Cache the first bytes of a shard."""
         with suppress(OSError):
             write_atomically(self._header_path(commit, file), head)
 
     def resolution(self, revision: str | None) -> Resolution | None:
-        """Return what the hub last said about a revision, if kept and still readable."""
+        """Return what the hub last said about a revision, if cached and still readable."""
         try:
             return Resolution.from_json(json.loads(self._resolution_path(revision).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def keep_resolution(self, revision: str | None, resolution: Resolution) -> None:
-        """Keep an answer under the revision that was asked for, and under its commit."""
+    def store_resolution(self, revision: str | None, resolution: Resolution) -> None:
+        """Cache an answer under the revision that was asked for, and under its commit."""
         content = json.dumps(resolution.to_json()).encode()
         with suppress(OSError):
             write_atomically(self._resolution_path(revision), content)
             write_atomically(self._resolution_path(resolution.commit), content)
 
     def ranges(self) -> RangeCache:
-        """Return the kept ranges of all files."""
+        """Return the cache of byte ranges of all files."""
         return RangeCache(self._folder("ranges"))
 
     def _resolution_path(self, revision: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""Keeps the ranges that were read of large files, for the next run and for the other workers.
+"""On-disk cache of byte ranges of large files, shared by the workers and by later runs.
 
 The cache of huggingface_hub holds whole files only. A comparison reads a few hundred ranges of
 a checkpoint; the next reference, the next worker or a run that was broken off would fetch them
@@ -24,9 +24,9 @@ SUFFIX = ".range"
 
 @dataclass(slots=True)
 class RangeCache:
-    """The kept ranges of one repository. A folder that cannot be written is just empty.
+    """The cached ranges of one repository. A folder that cannot be written is just empty.
 
-    One run keeps `limit` bytes at most, so that a terabyte that streams by is not stored.
+    One run stores `limit` bytes at most, so that a terabyte that streams by is not stored.
     """
 
     folder: Path
@@ -34,34 +34,34 @@ class RangeCache:
     written: int = 0
 
     def find(self, key: str, ranges: Sequence[ByteRange]) -> dict[ByteRange, bytes]:
-        """Return those of `ranges` that are kept of the file called `key`."""
+        """Return those of `ranges` that are cached of the file called `key`."""
         place = self._place(key)
         have = [ByteRange(*_offsets(name)) for name in _names(place)]
         found: dict[ByteRange, bytes] = {}
         for wanted in ranges:
-            for kept in have:
-                if kept.holds(wanted):
-                    body = _part(place / _name(kept), kept, wanted)
+            for cached in have:
+                if cached.holds(wanted):
+                    body = _part(place / _name(cached), cached, wanted)
                     if body is not None:
                         found[wanted] = body
                         break
         return found
 
-    def keep(self, key: str, span: ByteRange, body: bytes) -> None:
-        """Keep one range, whole or not at all; a full disk or a read-only one keeps nothing."""
+    def store(self, key: str, span: ByteRange, body: bytes) -> None:
+        """Cache one range, whole or not at all; a full disk or a read-only one stores nothing."""
         if len(body) != len(span) or self.written + len(body) > self.limit:
             return
         if not self.written:
-            self.trim()  # once a run, and only in one that adds to what is kept
+            self.trim()  # once a run, and only in one that adds to the cache
         with suppress(OSError):
             write_atomically(self._place(key) / _name(span), body)
             self.written += len(body)
 
     def trim(self) -> None:
         """Delete what was used longest ago until the folder is within its limit."""
-        kept = sorted(self._everything(), key=lambda item: item[1])
-        excess = sum(size for _, _, size in kept) - self.limit
-        for path, _, size in kept:
+        cached = sorted(self._everything(), key=lambda item: item[1])
+        excess = sum(size for _, _, size in cached) - self.limit
+        for path, _, size in cached:
             if excess <= 0:
                 return
             with suppress(OSError):
@@ -94,10 +94,10 @@ def _offsets(name: str) -> tuple[int, int]:
     return int(start), int(stop)
 
 
-def _part(path: Path, kept: ByteRange, wanted: ByteRange) -> bytes | None:
+def _part(path: Path, cached: ByteRange, wanted: ByteRange) -> bytes | None:
     with suppress(OSError), path.open("rb") as stream:
         os.utime(path)
-        stream.seek(wanted.start - kept.start)
+        stream.seek(wanted.start - cached.start)
         body = stream.read(len(wanted))
         return body if len(body) == len(wanted) else None
     return None

@@ -1,4 +1,4 @@
-"""The directory that all processes of one run share: what one has found out, all know.
+"""Compute-once results and locks in a directory that all processes of a run share.
 
 The controller makes it and names it to the workers. A model is resolved once, to one commit,
 and a branch that moves meanwhile changes nothing; a hub that cannot be reached is asked once,

@@ -1,1 +1,1 @@
-"""Reading ranges over HTTP: access, accounting, failures, resolution."""
+"""HTTP range requests: access, traffic accounting, failures, revision resolution."""

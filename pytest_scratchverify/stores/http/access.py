@@ -1,4 +1,4 @@
-"""How the hub is reached; every default is huggingface_hub's own."""
+"""Endpoint, token, caches and timeout of the hub; every default is huggingface_hub's own."""
 
 from __future__ import annotations
 

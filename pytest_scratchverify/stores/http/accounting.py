@@ -1,4 +1,4 @@
-"""Counts what this process really sent for and received, for one line at the end of a run.
+"""Count HTTP requests and bytes received by this process, for one line at the end of a run.
 
 These numbers depend on caches and on how tests are distributed, so they are no part of any
 record or report.

@@ -1,4 +1,4 @@
-"""Turns what can go wrong with a hub into a sentence and something to do about it."""
+"""Translate HTTP and huggingface_hub exceptions into `Unavailable`: a sentence and a remedy."""
 
 from __future__ import annotations
 

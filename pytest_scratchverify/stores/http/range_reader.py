@@ -1,4 +1,4 @@
-"""Reads byte ranges over HTTP and checks that they are what was asked for.
+"""Client for HTTP range requests, which checks that the ranges asked for are those that came.
 
 Waiting and retrying are huggingface_hub's business (`http_stream_backoff`); a second layer on
 top of it once prolonged bans.

@@ -1,4 +1,4 @@
-"""Decides which byte ranges to ask for; reads nothing.
+"""Byte ranges: coalescing for few requests, cutting the answers; no I/O.
 
 A request costs as much time as some hundred kilobytes, so ranges that lie close together are
 fetched as one, as long as the bytes between them fit into the budget.

@@ -1,4 +1,4 @@
-"""What a name means in this run: one repository at one commit, and its list of files."""
+"""A resolved model name: repository, commit and list of files."""
 
 from __future__ import annotations
 
