@@ -1,7 +1,7 @@
 """One measurement and what it may support: intents, findings and their parts.
 
 A finding is immutable, holds JSON builtins only, and names the null hypothesis that it
-tested. It never decides a verdict; `model.fold` does, over all of them.
+tested. It never decides a verdict; `verdict.fold` does, over all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytest_scratchverify.core.text import Text
 
 
 class Outcome(StrEnum):
-    """What became of one hypothesis (DESIGN.md section 1)."""
+    """What became of one hypothesis (docs/adr/0005-outcomes-and-accusations.md)."""
 
     CONSISTENT = "consistent"
     DERIVED = "derived"

@@ -199,7 +199,7 @@ def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float
 
 
 def is_sustained(finding: Finding, case: _Case) -> bool:
-    """Whether one accusation carries all that DESIGN.md section 3 demands.
+    """Whether one accusation carries all that ADR 5 demands (docs/adr/).
 
     Identity (E4, of bytes or of a whole vocabulary) stands on its own. Everything else needs an
     adjusted p below `ALPHA`, an effect size, a positive and a negative control that passed, and

@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +139,38 @@ def test_every_method_has_a_korean_page_that_is_whole():
         text = page.read_text("utf-8")
         for part in ("귀무가설", "없는 것", "## 문헌"):
             assert part in text, f"{page.name}: {part}"
+
+
+def written() -> list[Path]:
+    """Return what people write in this repository: no caches, no environments, no artifacts."""
+    suffixes = {".py", ".md", ".toml", ".yml", ".yaml", ".j2", ".html", ".po"}
+    return [
+        path
+        for top in sorted(ROOT.iterdir())
+        if not top.name.startswith(".") and top.name not in {"build", "dist", "node_modules"}
+        for path in (sorted(top.rglob("*")) if top.is_dir() else [top])
+        if path.suffix in suffixes or path.name in {"Makefile", "verify"}
+    ]
+
+
+def test_no_file_cites_a_document_that_is_not_here():
+    """Rules that code and tests rest on stand in docs/adr; only the changelog speaks of the past."""
+    drafts = ["DES" + "IGN", "STAT" + "ISTICS", "PUBLIC" + "_PROJECT"]
+    cited = re.compile(rf"\b({'|'.join(drafts)})\b")
+    assert len(written()) > 300
+    assert not [
+        path
+        for path in written()
+        if path.is_file() and path.name != "CHANGELOG.md" and cited.search(path.read_text("utf-8"))
+    ]
+
+
+def test_cited_decisions_exist():
+    decisions = {page.name[:4] for page in (DOCS / "adr").glob("0*.md")}
+    for path in written():
+        if path.suffix != ".py":
+            continue
+        text = path.read_text("utf-8")
+        cited = re.findall(r"docs/adr/(\d{4})", text)
+        cited += [number.zfill(4) for number in re.findall(r"\bADR (\d+)", text)]
+        assert decisions >= set(cited), f"{path} cites {sorted(set(cited) - decisions)}"

@@ -50,7 +50,7 @@ def test_measured_anew_nothing_has_changed():
 
 
 def test_the_public_projects_questions_are_answered(tool):
-    """PUBLIC_PROJECT.md 4.1 lists twenty."""
+    """The public project answers twenty (docs/adr/0007-the-public-project.md)."""
     sections = tool.questions.read_sections(HOME / "sections.toml")
     found = tool.questions.read_questions(HOME / "questions", sections)
     assert sum(question.answered for question in found) >= 20

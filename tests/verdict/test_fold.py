@@ -46,7 +46,7 @@ def test_a_powered_negative_with_controls_clears_and_names_the_reference():
         {"controls": (CONTROLS[0], dataclasses.replace(CONTROLS[1], passed=None))},
         {"controls": (dataclasses.replace(CONTROLS[0], passed=False), CONTROLS[1])},
         {"coverage": None},
-        {"coverage": Coverage(parameters=3.7e-6)},  # LayerNorm alone, PUBLIC_PROJECT 2.4.10
+        {"coverage": Coverage(parameters=3.7e-6)},  # norm gains alone, ADR 7, point 10
         {"level": Level.E2},
     ],
 )

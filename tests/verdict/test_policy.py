@@ -69,7 +69,7 @@ def test_the_option_lists_the_policies_that_exist():
     assert {*shipped_policies(), "korea-2026"} == set(POLICY_NAMES)
 
 
-# ---- korea-2026: the five published rows, from their published inputs (PUBLIC_PROJECT 3.1) -----
+# ---- korea-2026: the five published rows, from their published inputs (docs/adr/0007) ----------
 
 PUBLISHED = {
     "upstage/Solar-Open-100B": (

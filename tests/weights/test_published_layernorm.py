@@ -1,4 +1,4 @@
-"""The acceptance tests that the published figures support (PUBLIC_PROJECT.md 2.4)."""
+"""The acceptance tests that the published figures support (docs/adr/0007, norm gains)."""
 
 from __future__ import annotations
 

@@ -150,7 +150,8 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "agreement_inherited": 0.5,
         "aligned_agreement": 0.3,
         "aligned_table": round((1 + max(fitted, default=0.5)) / 2, 2),
-        # STATISTICS E6; independent models of the zoo reach .045, renumbered descendants .97.
+        # docs/adr/0006, unbiased CKA: independent models of the zoo reach .045, permuted
+        # descendants .97.
         "aligned_attention": 0.3,
         "growth": 1.03,  # fine-tunes of the zoo 1.004, continued pretrainings 1.078
         "layer_share": 0.75,

@@ -37,7 +37,7 @@ from pytest_scratchverify.tensors.reading import Checkpoint, Sides
 from pytest_scratchverify.tensors.slices import Block, common, in_order
 
 VECTORS = 24
-FIRES_AT = 0.30  # centred cosine, with p <= 0.001: STATISTICS E3
+FIRES_AT = 0.30  # centred cosine, with p <= 0.001: docs/adr/0006, norm gains
 DRAWS = 999
 
 

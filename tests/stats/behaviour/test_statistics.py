@@ -284,7 +284,7 @@ def mean_distance(one, two):
 
 
 def test_a_fingerprint_of_two_probes_in_a_hundred_is_caught(limits):
-    """PUBLIC_PROJECT.md 1.6: LLM-DNA 0.2.3 compared 1.3 of its 100 answers."""
+    """docs/adr/0007: LLM-DNA 0.2.3 compared 1.3 of its 100 answers."""
     rng = np.random.default_rng(6)
     one, two = rng.normal(size=(2, 100, 99))
     bad = probe_dependence(first_128_numbers, one, two)
@@ -324,7 +324,7 @@ def published():
 
 
 def test_the_published_distances_give_the_published_tree():
-    """The topology printed beside the matrix (PUBLIC_PROJECT.md 1.6), as unrooted splits:
+    """The topology printed beside the matrix (docs/adr/0007), as unrooted splits:
     (((Mixtral,(Llama-3.3,(Solar,(Llama-3.1-8B,(GLM,EXAONE))))),Qwen32B),Qwen72B,Qwen7B)
     """
     names, matrix = published()
