@@ -1,4 +1,4 @@
-"""`python -m pytest_scratchverify.catalog add org/name`, over the loopback hub."""
+"""`scratchverify catalog add org/name`, over the loopback hub."""
 
 from __future__ import annotations
 

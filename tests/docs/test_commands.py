@@ -40,6 +40,7 @@ EXECUTED: dict[str, tuple[int, str | None]] = {
     "scratchverify render FILE --html PAGE --report-lang ko": (0, "PAGE"),
     "make format": (0, None),
     "make messages": (0, None),
+    "python -m tools.site.korean_digests docs/ko/adding.md": (0, None),
 }
 HUB = "reads the hub; tests/cli/test_catalog.py runs it against one on the loopback"
 ANSWERS = "needs a server or recorded answers; tests/behaviour/test_suite.py runs it with both"
@@ -47,6 +48,7 @@ CALIBRATION = "minutes of work on the zoo; rewrites a calibration file"
 BENCHMARK = "minutes of work on the zoo"
 NOT_EXECUTED: dict[str, str] = {
     "make test": "runs this very test",
+    "make quick": "a part of `make test`",
     "make test-slow": "minutes to hours",
     "make catalog": "reads the facts beside the repository, which are not part of it",
     "make docs": "tests/docs/test_site.py runs the same build",
@@ -64,19 +66,19 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest suites/ --model org/name --training-log": "tests/training_log/test_suite.py runs it",
     "pytest tests/weights/test_real_weights.py": "slow; make test-slow runs it",
     "pytest suites/ --model A --against B": "a template: tests/suites/test_checkpoints.py fills it in",
-    "python -m pytest_scratchverify.catalog add": HUB,
+    "scratchverify catalog add": HUB,
     "scratchverify diff": "a template: tests/report/test_outlets.py runs it on two runs",
     "scratchverify explain": "a template: tests/report/test_outlets.py runs it on real findings",
     "scratchverify render run.json --html page.html": "tests/report/test_outlets.py renders them all",
     "scratchverify render": "a template: see the renderings above",
     "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
     "scratchverify fingerprint": "reads the hub; tests/weights run it on folders",
-    "python -m tools.calibrate_": CALIBRATION,
+    "python -m tools.calibrate.": CALIBRATION,
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
     "python -m tools.zoo.serve": "needs torch and transformers",
-    "python benchmarks/": BENCHMARK,
+    "python -m benchmarks.": BENCHMARK,
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.running import ROOT
+from tools.site.korean_digests import UnmarkedPageError, digests, korean_pages, refresh
 
 DOCS = ROOT / "docs"
 METHODS = [
@@ -116,20 +117,28 @@ def test_a_methods_page_is_whole(name, answer):
     assert re.search(ANSWERS[answer], text), f"docs/methods/{name}.md does not say {answer}"
 
 
-KOREAN = re.compile(r"% A (?:translation|summary) of (\S+) at sha256 (\w{12}); ")
-GENERATED = {"models", "tutorial"}  # tools write them, in both languages at once
-
-
 def test_a_korean_page_is_of_todays_page():
-    """After a change of an English page: mend its Korean sister, and put the new digest into it."""
-    for page in (DOCS / "ko").rglob("*.md"):
-        if GENERATED & {*page.parts} or page.name in {"index.md", "getting-started.md"}:
-            continue
-        marked = KOREAN.match(page.read_text("utf-8"))
-        assert marked, f"{page} does not say of which page it is"
-        english = (page.parent / marked[1]).resolve()
-        digest = hashlib.sha256(english.read_bytes()).hexdigest()[:12]
-        assert digest == marked[2], f"{page}: its original is now at sha256 {digest}"
+    """After a change of an English page: mend its Korean sister, then `tools.site.korean_digests`."""
+    pages = list(korean_pages())
+    assert len(pages) >= 10
+    for page in pages:
+        stated, today = digests(page)
+        assert stated == today, f"{page}: its original is now at sha256 {today}"
+
+
+def test_a_digest_is_refreshed_in_its_place_alone(tmp_path):
+    (tmp_path / "page.md").write_text("# English\n", "utf-8")
+    korean = tmp_path / "ko.md"
+    korean.write_text(f"% A translation of page.md at sha256 {'0' * 12}; more.\n\n# 쪽\n", "utf-8")
+    assert refresh(korean)
+    today = hashlib.sha256(b"# English\n").hexdigest()[:12]
+    first, _, rest = korean.read_text("utf-8").partition("\n")
+    assert first == f"% A translation of page.md at sha256 {today}; more."
+    assert rest == "\n# 쪽\n"
+    assert not refresh(korean)
+    korean.write_text("# 쪽\n", "utf-8")
+    with pytest.raises(UnmarkedPageError):
+        refresh(korean)
 
 
 def test_every_method_has_a_korean_page_that_is_whole():
