@@ -236,7 +236,7 @@ def test_entries_are_sorted_to_models():
 
 def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, limits):
     from pytest_scratchverify.methods import behaviour as methods
-    from tests.behaviour.conftest import panel
+    from tests.behaviour.recorded import panel
 
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(Unavailable, match=r"pytest-scratchverify\[behaviour\]"):

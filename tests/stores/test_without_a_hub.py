@@ -20,7 +20,8 @@ from pytest_scratchverify.stores.fallback import NoStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.store import Artifact, ModelCard
-from tests.stores.test_one_run import ROOT, answers, start_worker
+from tests.stores.workers import answers, start_worker
+from tools.running import ROOT
 
 SHARD = "model-00001-of-00002.safetensors"
 

@@ -19,11 +19,11 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
+from tests.weights.shipped import CALIBRATION
 from tools.running import ROOT
 from tools.zoo import small_checkpoints as checkpoints
 
 REAL = ROOT / ".artifacts" / "real"
-CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text("utf-8"))
 
 
 def folder(name: str):
