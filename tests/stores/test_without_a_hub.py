@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -66,14 +65,13 @@ def visit(hub, independent, opened) -> str:
     return sha
 
 
-def test_unreachable_hub_is_found_out_fast_and_once(closed_port, run) -> None:
-    started = time.perf_counter()
+def test_unreachable_hub_is_found_out_without_retries_and_once(closed_port, run, waits) -> None:
     for target in ("org/one", "org/two", "org/one"):
         failure = refused(lambda target=target: open_store(target, run_dir=run, access=closed_port))
         assert failure.reason is Reason.UNREACHABLE
         assert closed_port.endpoint in str(failure.what)
         assert "HF_ENDPOINT" in str(failure.remedy)
-    assert time.perf_counter() - started < 3
+    assert waits == []  # nothing slept, nothing was tried again
     assert len(list((run.path / "reachability").iterdir())) == 1
 
 

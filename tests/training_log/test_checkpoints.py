@@ -21,7 +21,7 @@ from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.snapshots import in_folders, list_refs
 from tests.training_log.shipped import TRAJECTORIES
-from tools.running import run_suites
+from tools.running import HANGS, run_suites
 from tools.zoo.hub_server import LoopbackHub
 from tools.zoo.ready_models import READY
 
@@ -290,7 +290,7 @@ def test_names_that_could_not_stand_in_an_address_are_left_out(hub, tmp_path):
 
 
 def refs_of(hub, tmp_path):
-    access = HubAccess(endpoint=hub.endpoint, token=False, timeout=5)
+    access = HubAccess(endpoint=hub.endpoint, token=False, timeout=HANGS)
     return list_refs("org/run", run=RunDirectory(tmp_path / "run"), access=access, offline=False)
 
 
