@@ -31,6 +31,7 @@ def tool():
     return build_tutorial
 
 
+@pytest.mark.needs_artifacts("qwen3")
 def test_measured_anew_nothing_has_changed():
     """All runs once more: every number, page and figure comes out as it stands in the repository.
 
