@@ -13,6 +13,9 @@ from typing import Any
 from tools import ROOT
 
 CLOSED_PORT = "http://127.0.0.1:9"  # nothing listens there: an unreachable hub, without delay
+# Seconds after which a process is taken to hang. A guard, no bound: work is bounded by counts and
+# bytes, so that no test depends on how fast, or how busy, a machine is.
+HANGS = 1800
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,24 @@ def run_suites(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
     raw = target.read_bytes() if target.exists() else None
     return Ran(done.returncode, done.stdout + done.stderr, json.loads(raw) if raw else None, raw)
+
+
+def scratchverify(
+    *arguments: object, home: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the console script in `home`, with its cache there; without `env`, without a hub."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": CLOSED_PORT, **(env or {})}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_scratchverify.cli", *map(str, arguments)],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANGS,
+    )

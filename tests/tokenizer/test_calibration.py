@@ -18,7 +18,7 @@ from pytest_scratchverify.methods.tokenizer.relation import (
     relation_of_figures,
 )
 from pytest_scratchverify.tokenizer.compare import compare
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.calibrate import tokenizer as tool
 from tools.facts.artifact_registry import TOKENIZERS
 

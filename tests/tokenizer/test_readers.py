@@ -17,7 +17,7 @@ from pytest_scratchverify.tokenizer.alphabet import from_byte_level, to_byte_lev
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.vocabulary import Kind
 from tests.tokenizer import toy
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.facts.artifact_registry import TOKENIZERS, tokenizer_path
 
 EXPORTS = [

@@ -34,6 +34,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tools.running import HANGS
+
 CHUNK = 64 * 1024
 
 
@@ -127,7 +129,7 @@ class LoopbackHub:
     def log(self) -> list[Request]:
         """Every request so far. A client has its answer a moment before the log has it."""
         with self._lock:
-            self._lock.wait_for(lambda: not self._in_flight, timeout=1)
+            self._lock.wait_for(lambda: not self._in_flight, timeout=HANGS)
             return list(self._log)
 
     @contextmanager
