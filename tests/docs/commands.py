@@ -63,12 +63,12 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify render": "a template: see the renderings above",
     "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
     "scratchverify fingerprint": "reads the hub; tests/weights run it on folders",
-    "python -m tools.calibrate_": CALIBRATION,
+    "python -m tools.calibrate": CALIBRATION,
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
     "python -m tools.zoo.serve": "needs torch and transformers",
-    "python benchmarks/": BENCHMARK,
+    "python -m benchmarks.": BENCHMARK,
 }
 
 
