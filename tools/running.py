@@ -27,15 +27,27 @@ class Ran:
     run: dict[str, Any] | None
     json_bytes: bytes | None
 
+    @property
+    def found(self) -> dict[str, Any]:
+        """Its run.json; an error with the output if it left none."""
+        if self.run is None:
+            raise RuntimeError(self.output)
+        return self.run
+
     def model(self, name: str) -> dict[str, Any]:
-        return next(model for model in self.run["models"] if model["model"] == name)
+        """What the run says of one model."""
+        return next(model for model in self.found["models"] if model["model"] == name)
 
     def verdicts(self, name: str) -> dict[str, str]:
+        """Verdicts of one model by component."""
         return {key: value["verdict"] for key, value in self.model(name)["components"].items()}
 
     def finding(self, method: str, model: str | None = None) -> dict[str, Any]:
+        """Return the first finding of a method, of one model if it is given."""
         return next(
-            f for f in self.run["findings"] if f["method"] == method and model in (None, f["model"])
+            f
+            for f in self.found["findings"]
+            if f["method"] == method and model in (None, f["model"])
         )
 
 

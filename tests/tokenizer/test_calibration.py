@@ -130,5 +130,5 @@ def test_a_foreign_file_is_refused(tmp_path):
         load_calibration(path)
     with pytest.raises(ScratchError, match="schema"):
         Calibration.from_json({"schema": "other"})
-    with pytest.raises(ScratchError, match="calibrate_tokenizer"):
+    with pytest.raises(ScratchError, match="tools/calibrate/tokenizer"):
         Calibration.from_json({})

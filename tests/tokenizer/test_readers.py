@@ -96,7 +96,7 @@ def test_every_registered_format_has_a_reader():
 
 def test_a_missing_artifact_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: False)
-    with pytest.raises(FileNotFoundError, match=r"tools/fetch_artifacts\.py"):
+    with pytest.raises(FileNotFoundError, match=r"tools\.facts\.fetch_artifacts"):
         tokenizer_path("llama3")
 
 

@@ -89,7 +89,7 @@ class Repo:
         return sha if sha in self.commits else None
 
     def push(self, files: Mapping[str, Body], branch: str = "main") -> str:
-        digest = hashlib.sha1(self.name.encode())
+        digest = hashlib.sha1(self.name.encode(), usedforsecurity=False)
         for name, body in sorted(files.items()):
             digest.update(f"\0{name}\0{sha256_of(body)}".encode())
         self.commits[digest.hexdigest()] = dict(files)
@@ -557,7 +557,7 @@ def sha256_of(body: Body) -> str:
 
 def git_oid_of(body: Body) -> str:
     content = part_of(body, 0, size_of(body))
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return _digest(b"blob %d\0" % len(content) + content)
 
 
 def _files_of(files: Path | Mapping[str, Body]) -> dict[str, Body]:
@@ -585,7 +585,7 @@ def _info(hub: LoopbackHub, repo: Repo, sha: str, *, blobs: bool) -> dict[str, A
     for name, body in sorted(repo.commits[sha].items()):
         sibling: dict[str, Any] = {"rfilename": name}
         if blobs:
-            sibling |= {"size": size_of(body), "blobId": hashlib.sha1(name.encode()).hexdigest()}
+            sibling |= {"size": size_of(body), "blobId": _digest(name.encode())}
         if blobs and hub.is_lfs(name, body):
             sibling["lfs"] = {"size": size_of(body), "sha256": sha256_of(body), "pointerSize": 134}
         siblings.append(sibling)
@@ -599,3 +599,8 @@ def _info(hub: LoopbackHub, repo: Repo, sha: str, *, blobs: bool) -> dict[str, A
         "tags": [],
         "siblings": siblings,
     }
+
+
+def _digest(raw: bytes) -> str:
+    """Return a commit's or blob's name, as git makes it."""
+    return hashlib.sha1(raw, usedforsecurity=False).hexdigest()

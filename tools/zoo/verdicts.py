@@ -58,10 +58,7 @@ Record = dict[str, Any]
 def judge(model: str, reference: str, home: Path) -> Mapping[str, Any]:
     """Run all suites on a pair of the ready zoo, without a hub; return its run.json."""
     names = ("--model", str(READY / model), "--against", str(READY / reference))
-    ran = run_suites(*names, "--offline", home=home)
-    if ran.run is None:
-        raise RuntimeError(ran.output)
-    return ran.run
+    return run_suites(*names, "--offline", home=home).found
 
 
 def record_of(run: Mapping[str, Any]) -> Record:
