@@ -1,4 +1,4 @@
-"""Whether two models resemble each other more than unrelated models of their kind do.
+"""Round-robin analysis: the similarity of a pair beyond both models' general similarity.
 
 Every model is compared with every other, as in a round-robin tournament. Some models resemble
 everybody (they are good, and good models say the same), others nobody; what is left after both
