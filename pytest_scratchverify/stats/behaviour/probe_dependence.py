@@ -35,7 +35,7 @@ class Dependence:
 
 
 def probe_dependence(distance: Distance, one: Float, two: Float, k: int = 2) -> Dependence | None:
-    """Measure the influence of each probe: replace one answer at a time, see what the distance does.
+    """Measure each probe's influence: replace one answer at a time, see what the distance does.
 
     Parameters
     ----------
