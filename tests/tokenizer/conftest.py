@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.methods.tokenizer.relation import Calibration, load_calibration
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from tools import ROOT
 
 
 @pytest.fixture(scope="session")
-def calibration() -> Calibration:
-    return load_calibration(ROOT / "suites" / "calibration" / "tokenizer.json")
+def calibration() -> TokenizerThresholds:
+    return TokenizerThresholds.load(ROOT / "suites" / "calibration" / "tokenizer.json")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 
-from pytest_scratchverify.methods.training_log.loss_curve import Limits
 from pytest_scratchverify.methods.training_log.readers import read_training_log
+from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 from tools.running import ROOT
 
 LOGS = Path(__file__).parent / "logs"
@@ -17,7 +16,7 @@ CALIBRATION = ROOT / "suites" / "calibration" / "training_log.json"
 
 @cache
 def frozen_limits():
-    return Limits.from_json(json.loads(CALIBRATION.read_text("utf-8")))
+    return TrainingLogThresholds.load(CALIBRATION)
 
 
 @cache
