@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from pytest_scratchverify.catalog.entries import Catalogue, Entry
-from pytest_scratchverify.catalog.nearest import Comparison, compare, nearest
+from pytest_scratchverify.catalog.nearest import DesignComparison, compare, nearest
 from pytest_scratchverify.checkpoint.design import Design, Tower, Value, read_designs
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Level, Null, Outcome
@@ -135,8 +135,8 @@ def nearest_design(
 
 
 def _declared_first(
-    model: ModelSpec, tower: Tower, found: list[Comparison], calibration: Calibration
-) -> Comparison:
+    model: ModelSpec, tower: Tower, found: list[DesignComparison], calibration: Calibration
+) -> DesignComparison:
     """Pick the nearest, or the declared origin where that is near too."""
     for comparison in found:
         near = comparison.distance <= calibration.near
@@ -157,7 +157,7 @@ def _declares(model: ModelSpec, tower: Tower, repo: str) -> bool:
 
 
 def _design_outcome(
-    model: ModelSpec, tower: Tower, chosen: Comparison, calibration: Calibration
+    model: ModelSpec, tower: Tower, chosen: DesignComparison, calibration: Calibration
 ) -> tuple[Outcome, Text]:
     words = {
         "model": model.name,
@@ -241,7 +241,7 @@ def _core_outcome(*, complete: bool, declared: bool) -> Outcome:
     return Outcome.INDETERMINATE if complete else Outcome.CONSISTENT
 
 
-def _core_headline(pair: Pair, comparison: Comparison, same: int) -> Text:
+def _core_headline(pair: Pair, comparison: DesignComparison, same: int) -> Text:
     return Text(
         "{equal} of {compared} core fields equal {reference}'s ({shared} of {n} fields in all); "
         "catalogue entries with all five: {same}; design says nothing about whose weights they are",
@@ -278,7 +278,7 @@ _PROJECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _comparable_shapes(design: Design, comparison: Comparison) -> list[str]:
+def _comparable_shapes(design: Design, comparison: DesignComparison) -> list[str]:
     """Name the tensors whose shapes are equal, so that weights can be compared one to one."""
     other = comparison.entry.designs[design.tower]
     return [
@@ -328,7 +328,7 @@ def _population(calibration: Calibration) -> Null:
     )
 
 
-def _row(comparison: Comparison) -> dict[str, Json]:
+def _row(comparison: DesignComparison) -> dict[str, Json]:
     differences: dict[str, Json] = {
         name: [_json(a), _json(b)] for name, (a, b) in comparison.differences.items()
     }
