@@ -18,7 +18,7 @@ from pathlib import Path
 from time import perf_counter
 
 from pytest_scratchverify.methods.tokenizer import nearest_ancestor, rank_order
-from pytest_scratchverify.methods.tokenizer.relation import load_calibration
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.tokenizer.compare import compare
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.sketch import load_sketches
@@ -63,7 +63,7 @@ def search_cold(suspect: Tokenizer) -> object:
     return nearest_ancestor(suspect, CALIBRATION)
 
 
-CALIBRATION = load_calibration(ROOT / "suites" / "calibration" / "tokenizer.json")
+CALIBRATION = TokenizerThresholds.load(ROOT / "suites" / "calibration" / "tokenizer.json")
 
 
 def main() -> None:

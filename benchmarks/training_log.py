@@ -8,7 +8,6 @@ Prints false alarms over all genuine logs, how often forged and copied segments 
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 
@@ -21,9 +20,7 @@ from pytest_scratchverify.stats.training_log.trend_residuals import noise_level
 from tools import ROOT
 
 LOGS = ROOT / "tests" / "training_log" / "logs"
-LIMITS = methods.Limits.from_json(
-    json.loads((ROOT / "suites" / "calibration" / "training_log.json").read_text("utf-8"))
-)
+LIMITS = methods.TrainingLogThresholds.load(ROOT / "suites" / "calibration" / "training_log.json")
 DRAWS = 100
 
 

@@ -86,7 +86,7 @@ nitpick_ignore_regex = [
 ]
 suppress_warnings = [
     "ref.python"
-]  # four methods have a class `Limits`; an annotation means its own
+]  # several methods have a class `Judgement`; an annotation means its own
 
 _LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)(?=[)#])")
 # What a page of the repository root links to, where the site has a page for it.

@@ -4,7 +4,6 @@ import pytest
 
 from pytest_scratchverify.methods.architecture.claims import claim_holds
 from pytest_scratchverify.methods.architecture.design import (
-    Calibration,
     core_fields,
     nearest_design,
 )
@@ -13,6 +12,7 @@ from pytest_scratchverify.methods.architecture.parameters import (
     parameter_count,
     stored_parameters,
 )
+from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
 pytestmark = pytest.mark.architecture
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.architecture
 @pytest.mark.scratch("architecture.{tower}_design", component="architecture")
 def test_design_is_nobody_elses(model, tower, config, catalogue, calibration, record):
     """No catalogued design is near this tower's, or the origin of the design is declared."""
-    numbers = Calibration.from_json(calibration("architecture"))
-    finding = record(nearest_design(model, config(model), tower, catalogue, numbers))
+    thresholds = ArchitectureThresholds.from_json(calibration("architecture"))
+    finding = record(nearest_design(model, config(model), tower, catalogue, thresholds))
     assert not finding.derived, finding.headline
 
 
@@ -35,15 +35,15 @@ def test_core_fields_are_not_the_references(pair, config, catalogue, record):
 @pytest.mark.scratch("architecture.parameter_count", component="architecture")
 def test_parameters_add_up(model, config, catalogue, artifacts, calibration, record):
     """The config accounts for the parameters that are declared and those that are stored."""
-    numbers = Calibration.from_json(calibration("architecture"))
+    thresholds = ArchitectureThresholds.from_json(calibration("architecture"))
     declared, stored = declared_parameters(model, catalogue), stored_parameters(artifacts(model))
-    finding = record(parameter_count(model, config(model), declared, stored, numbers))
+    finding = record(parameter_count(model, config(model), declared, stored, thresholds))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("architecture.claim.{claim}", component="architecture")
 def test_published_claim_holds(model, claim, config, catalogue, calibration, record):
     """What was published about the design is what the config says."""
-    numbers = Calibration.from_json(calibration("architecture"))
-    finding = record(claim_holds(model, claim, config(model), catalogue, numbers))
+    thresholds = ArchitectureThresholds.from_json(calibration("architecture"))
+    finding = record(claim_holds(model, claim, config(model), catalogue, thresholds))
     assert not finding.derived, finding.headline

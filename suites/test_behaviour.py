@@ -12,9 +12,9 @@ pytestmark = pytest.mark.behaviour
 
 
 @pytest.fixture(scope="session")
-def limits(calibration):
+def thresholds(calibration):
     """The frozen thresholds, each with the population that it was taken from, or chosen."""
-    return methods.Limits.from_json(calibration("behaviour"))
+    return methods.BehaviourThresholds.from_json(calibration("behaviour"))
 
 
 @pytest.fixture(scope="session")
@@ -24,79 +24,79 @@ def answers(scratch_session):
 
 
 @pytest.mark.scratch("behaviour.answers", component="behaviour")
-def test_the_model_answers(model, answers, limits, record):
+def test_the_model_answers(model, answers, thresholds, record):
     """It answers, and not the same to everything: without that, nothing below means anything."""
     mine = answers.of(model.name)
-    finding = record(methods.quality(mine, limits, answers.price()), record_of(mine))
+    finding = record(methods.quality(mine, thresholds, answers.price()), record_of(mine))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.identity", component="behaviour")
-def test_the_model_does_not_call_itself_anothers(model, answers, artifacts, limits, record):
+def test_the_model_does_not_call_itself_anothers(model, answers, artifacts, thresholds, record):
     """Asked who made it, it does not name another vendor, but for a declared origin's."""
     mine = answers.of(model.name)
-    finding = methods.identity(mine, limits, _origins(model, artifacts))
+    finding = methods.identity(mine, thresholds, _origins(model, artifacts))
     record(finding, record_of(mine))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.cutoff", component="behaviour")
-def test_knowledge_ends_at_some_month(model, answers, limits, record):
+def test_knowledge_ends_at_some_month(model, answers, thresholds, record):
     """Right answers to dated questions end at a month, which has an interval."""
     mine = answers.of(model.name)
-    finding = record(methods.cutoff(mine, limits), record_of(mine))
+    finding = record(methods.cutoff(mine, thresholds), record_of(mine))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.tree", component="behaviour")
-def test_tree_of_answers(model, answers, limits, record):
+def test_tree_of_answers(model, answers, thresholds, record):
     """Where the model stands in a tree of answers: drawn, never judged."""
     panel = answers.beside(model)
-    finding = record(methods.tree(panel, limits), record_of(panel.mine))
+    finding = record(methods.tree(panel, thresholds), record_of(panel.mine))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.cutoff_difference", component="behaviour")
-def test_cutoff_beside_the_references(pair, answers, limits, record):
+def test_cutoff_beside_the_references(pair, answers, thresholds, record):
     """The model's knowledge ends where the reference's does, earlier, or later."""
     panel = answers.panel(pair)
-    finding = methods.cutoff_difference(panel, limits)
+    finding = methods.cutoff_difference(panel, thresholds)
     record(finding, record_of(panel.mine), record_of(panel.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.output_agreement", component="behaviour")
-def test_outputs_agree_no_more_than_strangers(pair, answers, artifacts, limits, record):
+def test_outputs_agree_no_more_than_strangers(pair, answers, artifacts, thresholds, record):
     """It goes on no more like the reference than unrelated models do."""
     panel = answers.panel(pair)
-    finding = methods.output_agreement(panel, limits, declared=_declares(pair, artifacts))
+    finding = methods.output_agreement(panel, thresholds, declared=_declares(pair, artifacts))
     record(finding, record_of(panel.mine), record_of(panel.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.refusal_phrasing", component="behaviour")
-def test_refusals_are_its_own(pair, answers, limits, record):
+def test_refusals_are_its_own(pair, answers, thresholds, record):
     """It declines in words of its own."""
     panel = answers.panel(pair)
-    finding = methods.refusal_phrasing(panel, limits)
+    finding = methods.refusal_phrasing(panel, thresholds)
     record(finding, record_of(panel.mine), record_of(panel.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.style", component="behaviour")
-def test_manner_is_its_own(pair, answers, limits, record):
+def test_manner_is_its_own(pair, answers, thresholds, record):
     """It writes in a manner of its own."""
     panel = answers.panel(pair)
-    finding = methods.style(panel, limits)
+    finding = methods.style(panel, thresholds)
     record(finding, record_of(panel.mine), record_of(panel.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.response_distance", component="behaviour")
-def test_wording_is_no_nearer_than_strangers(pair, answers, limits, record):
+def test_wording_is_no_nearer_than_strangers(pair, answers, thresholds, record):
     """Its answers are no nearer to the reference's than strangers' are."""
     panel = answers.panel(pair)
-    finding = methods.response_distance(panel, limits)
+    finding = methods.response_distance(panel, thresholds)
     record(finding, record_of(panel.mine), record_of(panel.theirs))
     assert not finding.derived, finding.headline
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_scratchverify.methods.training_log import checkpoints as methods
-from pytest_scratchverify.methods.training_log.loss_curve import Limits
+from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 
 pytestmark = pytest.mark.training_log
 
@@ -45,6 +45,6 @@ def test_checkpoints_are_one_path(model, walk, calibration, record):
     if path is None:
         finding = record(methods.without_checkpoints(methods.PATH, model.name))
     else:
-        limits = Limits.from_json(calibration("training_log"))
-        finding = record(methods.checkpoint_path(model.name, path, limits))
+        thresholds = TrainingLogThresholds.from_json(calibration("training_log"))
+        finding = record(methods.checkpoint_path(model.name, path, thresholds))
     assert not finding.derived, finding.headline

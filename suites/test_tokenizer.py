@@ -8,7 +8,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.methods import tokenizer
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.methods.tokenizer.relation import Calibration
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 
 pytestmark = pytest.mark.tokenizer
@@ -31,37 +31,37 @@ def tokenizers(artifacts):
 
 
 @pytest.fixture(scope="session")
-def numbers(calibration):
+def thresholds(calibration):
     """The frozen thresholds, with the real pairs that they were taken from."""
-    return Calibration.from_json(calibration("tokenizer"))
+    return TokenizerThresholds.from_json(calibration("tokenizer"))
 
 
 @pytest.mark.scratch("tokenizer.rank_order", component="tokenizer")
-def test_merges_are_not_inherited(pair, artifacts, tokenizers, numbers, record):
+def test_merges_are_not_inherited(pair, artifacts, tokenizers, thresholds, record):
     """Merges learnt from scratch come in an order of their own."""
     suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
     declared = names_base_model(pair, artifacts(pair.model), Component.TOKENIZER)
     words = suspect.vocabulary, reference.vocabulary
-    finding = tokenizer.rank_order(*words, numbers, declared=declared)
+    finding = tokenizer.rank_order(*words, thresholds, declared=declared)
     record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("tokenizer.nearest_ancestor", component="tokenizer")
-def test_no_known_vocabulary_is_the_ancestor(model, tokenizers, numbers, record):
+def test_no_known_vocabulary_is_the_ancestor(model, tokenizers, thresholds, record):
     """No catalogued vocabulary is this one, inside it or nearly so, in its order."""
     declared = [d.origin for part, d in model.declares.items() if part in DECLARING]
     suspect = tokenizers(model)
-    finding = tokenizer.nearest_ancestor(suspect.vocabulary, numbers, declared=declared)
+    finding = tokenizer.nearest_ancestor(suspect.vocabulary, thresholds, declared=declared)
     record(finding, *suspect.records)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("tokenizer.containment", component="tokenizer")
-def test_overlap_is_that_of_unrelated_vocabularies(pair, tokenizers, numbers, record):
+def test_overlap_is_that_of_unrelated_vocabularies(pair, tokenizers, thresholds, record):
     """Unrelated vocabularies of such sizes share as many tokens."""
     suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
-    finding = tokenizer.containment(suspect.vocabulary, reference.vocabulary, numbers)
+    finding = tokenizer.containment(suspect.vocabulary, reference.vocabulary, thresholds)
     record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 
@@ -102,7 +102,7 @@ def test_scripts_are_described(model, tokenizers, record):
 
 
 @pytest.mark.scratch("tokenizer.published_figures", component="tokenizer")
-def test_published_figures_support_what_they_are_said_to(model, numbers, record):
+def test_published_figures_support_what_they_are_said_to(model, thresholds, record):
     """What was published about the tokenizer shows what its author says."""
-    findings = [record(f) for f in tokenizer.published_findings(model.name, numbers)]
+    findings = [record(f) for f in tokenizer.published_findings(model.name, thresholds)]
     assert not any(finding.derived for finding in findings), findings[0].headline

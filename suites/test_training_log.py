@@ -13,9 +13,9 @@ pytestmark = pytest.mark.training_log
 
 
 @pytest.fixture(scope="session")
-def limits(calibration):
+def thresholds(calibration):
     """The frozen thresholds, with the real logs that they were taken from."""
-    return methods.Limits.from_json(calibration("training_log"))
+    return methods.TrainingLogThresholds.from_json(calibration("training_log"))
 
 
 @pytest.fixture(scope="session")
@@ -56,19 +56,19 @@ def vocabulary(artifacts):
 
 
 @pytest.mark.scratch("training_log.first_loss", component="training_record")
-def test_first_loss_is_that_of_a_random_start(model, training_log, vocabulary, limits, record):
+def test_first_loss_is_that_of_a_random_start(model, training_log, vocabulary, thresholds, record):
     """A network that knows nothing starts at the loss of a guess among all tokens."""
     log = training_log(model)
-    finding = methods.first_loss(model.name, log.value, vocabulary(model), limits)
+    finding = methods.first_loss(model.name, log.value, vocabulary(model), thresholds)
     record(finding, log.record)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("training_log.continuity", component="training_record")
-def test_log_is_whole(model, training_log, limits, record):
+def test_log_is_whole(model, training_log, thresholds, record):
     """A whole log begins at the start and counts on without holes, resets or repeats."""
     log = training_log(model)
-    finding = record(methods.continuity(model.name, log.value, limits), log.record)
+    finding = record(methods.continuity(model.name, log.value, thresholds), log.record)
     assert not finding.derived, finding.headline
 
 
@@ -81,10 +81,10 @@ def test_no_stretch_occurs_twice(model, training_log, record):
 
 
 @pytest.mark.scratch("training_log.smoothness", component="training_record")
-def test_losses_shake_as_batches_make_them(model, training_log, limits, record):
+def test_losses_shake_as_batches_make_them(model, training_log, thresholds, record):
     """Real losses shake with their batches, evenly, and now and then spike."""
     log, batch = training_log(model), batch_tokens(model.name)
-    finding = record(methods.smoothness(model.name, log.value, limits, batch), log.record)
+    finding = record(methods.smoothness(model.name, log.value, thresholds, batch), log.record)
     assert not finding.derived, finding.headline
 
 
@@ -97,18 +97,18 @@ def test_gradient_norms_are_their_own(model, training_log, record):
 
 
 @pytest.mark.scratch("training_log.power_law", component="training_record")
-def test_losses_fall_by_a_power_law(model, training_log, vocabulary, limits, record):
+def test_losses_fall_by_a_power_law(model, training_log, vocabulary, thresholds, record):
     """Losses of a training from the start fall by a power law of the steps, roughly."""
     log, size = training_log(model), vocabulary(model)
-    finding = record(methods.power_law(model.name, log.value, limits, size), log.record)
+    finding = record(methods.power_law(model.name, log.value, thresholds, size), log.record)
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("training_log.schedule", component="training_record")
-def test_learning_rate_follows_one_schedule(model, training_log, limits, record):
+def test_learning_rate_follows_one_schedule(model, training_log, thresholds, record):
     """The learning rate follows one formula from a warm-up to the end."""
     log = training_log(model)
-    finding = record(methods.schedule(model.name, log.value, limits), log.record)
+    finding = record(methods.schedule(model.name, log.value, thresholds), log.record)
     assert not finding.derived, finding.headline
 
 
@@ -121,19 +121,19 @@ def test_steps_make_the_claimed_tokens(model, training_log, record):
 
 
 @pytest.mark.scratch("training_log.compute", component="training_record")
-def test_hardware_and_time_suffice(model, limits, record):
+def test_hardware_and_time_suffice(model, thresholds, record):
     """The arithmetic that a training takes fits the hardware and the time that are claimed."""
-    finding = record(methods.compute(model.name, limits))
+    finding = record(methods.compute(model.name, thresholds))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("training_log.same_order", component="training_record")
-def test_log_is_not_another_runs(pair, training_log, artifacts, limits, record):
+def test_log_is_not_another_runs(pair, training_log, artifacts, thresholds, record):
     """The log's batch noise is its own, and no stretch of it another log's."""
     log, other = training_log(pair.model), training_log(pair.reference)
     names = pair.model.name, log.value, pair.reference.name, other.value
     declared = _declares(pair, artifacts)
-    finding = methods.same_order(*names, limits, declared=declared)
+    finding = methods.same_order(*names, thresholds, declared=declared)
     record(finding, log.record, other.record)
     assert not finding.derived, finding.headline
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.matrix_file import read_matrix
 from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
+from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.selection import pairs, select_components, select_models
 
@@ -90,10 +90,11 @@ class Session:
         return tuple(pairs(self.models, self.matrix, self.settings.against))
 
     def calibration(self, name: str) -> Mapping[str, Any]:
-        """Return a frozen calibration file of the suites, which lie beside the matrix."""
-        path = Path(self.matrix.path).parent / "calibration" / f"{name}.json"
-        data: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-        return data
+        """Return a frozen calibration file of the suites, which lie beside the matrix.
+
+        Raises `ScratchError`.
+        """
+        return read_calibration(Path(self.matrix.path).parent / "calibration" / f"{name}.json")
 
     def close(self) -> None:
         """Remove the run's shared directory, in the process that made it."""

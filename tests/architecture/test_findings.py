@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from pytest_scratchverify.core.matrix_file import read_matrix
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.architecture.claims import claim_holds
 from pytest_scratchverify.methods.architecture.design import (
-    Calibration,
     Config,
     core_fields,
     nearest_design,
@@ -25,13 +23,12 @@ from pytest_scratchverify.methods.architecture.parameters import (
     declared_parameters,
     parameter_count,
 )
+from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
 SUITES = Path(__file__).parents[2] / "suites"
 MATRIX = read_matrix(SUITES / "matrix.toml")
 CATALOGUE = shipped_catalogue()
-CALIBRATION = Calibration.from_json(
-    json.loads((SUITES / "calibration" / "architecture.json").read_text("utf-8"))
-)
+CALIBRATION = ArchitectureThresholds.load(SUITES / "calibration" / "architecture.json")
 AXK1 = "skt/A.X-K1"
 HYPERCLOVA = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"
 

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import json
 from functools import cache
 
 import pytest
 
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
-from pytest_scratchverify.methods.behaviour.thresholds import Limits, Panel
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds, Panel
 from tools.running import ROOT
 
 RECORDED = ROOT / "tests" / "behaviour" / "answers"
 STRANGERS = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
-CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "behaviour.json").read_text())
+CALIBRATION = ROOT / "suites" / "calibration" / "behaviour.json"
 
 
 @cache
@@ -26,4 +25,4 @@ def panel(model, reference, others=None, family=1):
 
 @pytest.fixture(scope="session")
 def limits():
-    return Limits.from_json(CALIBRATION)
+    return BehaviourThresholds.load(CALIBRATION)

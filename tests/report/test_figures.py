@@ -19,9 +19,9 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods import behaviour
 from pytest_scratchverify.methods import training_log as methods
-from pytest_scratchverify.methods.behaviour.thresholds import Limits, Panel
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds, Panel
 from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
-from pytest_scratchverify.methods.tokenizer.relation import load_calibration
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.methods.training_log.checkpoint_reading import read_walk
 from pytest_scratchverify.methods.training_log.checkpoints import checkpoint_path
 from pytest_scratchverify.methods.weights.finding import _thousandths
@@ -121,7 +121,7 @@ def weights(tmp_path_factory):
 def tree():
     names = ["s0-lora", "s0", "w0", "w0-finetune", "moe0", "t0"]
     panel = Panel(recorded(names[0]), recorded(names[0]), tuple(map(recorded, names[1:])))
-    return behaviour.tree(panel, Limits.from_json(BEHAVIOUR))
+    return behaviour.tree(panel, BehaviourThresholds.load(BEHAVIOUR))
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +147,7 @@ def measured(logs, limits, weights, tree):
         "norm_gains": weights["gains"],
         "norm_series": weights["published"],
         "null_and_observed": weights["child"],
-        "rank_scatter": rank_order(*strangers(), load_calibration(TOKENIZERS)),
+        "rank_scatter": rank_order(*strangers(), TokenizerThresholds.load(TOKENIZERS)),
         "similarity_by_layer": weights["child"],
         "tree": tree,
         "weight_plane": of_three,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.methods.tokenizer.relation import Calibration, load_calibration
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
 from tools.facts.artifact_registry import ROOT, tokenizer_path
@@ -26,8 +26,8 @@ def real(name: str) -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def calibration() -> Calibration:
-    return load_calibration(ROOT / "suites" / "calibration" / "tokenizer.json")
+def calibration() -> TokenizerThresholds:
+    return TokenizerThresholds.load(ROOT / "suites" / "calibration" / "tokenizer.json")
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,11 @@ import pytest
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.methods.tokenizer.rank_order import decide
 from pytest_scratchverify.methods.tokenizer.relation import (
-    Calibration,
     Figures,
     Relation,
-    load_calibration,
     relation_of_figures,
 )
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.tokenizer.compare import compare
 from tests.tokenizer.conftest import real
 from tools.calibrate import tokenizer as tool
@@ -127,8 +126,8 @@ def test_our_numbers_are_the_published_ones_where_both_exist(published_csv):
 def test_a_foreign_file_is_refused(tmp_path):
     path = tmp_path / "x.json"
     with pytest.raises(ScratchError, match="cannot be read"):
-        load_calibration(path)
+        TokenizerThresholds.load(path)
     with pytest.raises(ScratchError, match="schema"):
-        Calibration.from_json({"schema": "other"})
-    with pytest.raises(ScratchError, match="calibrate_tokenizer"):
-        Calibration.from_json({})
+        TokenizerThresholds.from_json({"schema": "other"})
+    with pytest.raises(ScratchError, match="pairs: missing"):
+        TokenizerThresholds.from_json({"schema": TokenizerThresholds.schema()})

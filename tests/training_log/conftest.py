@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from pytest_scratchverify.methods.training_log.loss_curve import Limits
 from pytest_scratchverify.methods.training_log.readers import read_training_log
+from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 from tools.running import ROOT
 
 LOGS = Path(__file__).parent / "logs"
@@ -15,7 +14,7 @@ CALIBRATION = ROOT / "suites" / "calibration" / "training_log.json"
 
 @pytest.fixture(scope="session")
 def limits():
-    return Limits.from_json(json.loads(CALIBRATION.read_text("utf-8")))
+    return TrainingLogThresholds.load(CALIBRATION)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pathlib import Path
 from pytest_scratchverify.methods import training_log as m
 from pytest_scratchverify.methods.training_log.readers import read_training_log
 from tests.peak_memory import peak_kilobytes
-limits = m.Limits.from_json(json.loads(Path("suites/calibration/training_log.json").read_text()))
+limits = m.TrainingLogThresholds.load(Path("suites/calibration/training_log.json"))
 began = time.perf_counter()
 log = read_training_log(Path(sys.argv[1]))
 read = time.perf_counter() - began

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.judge import Evidence, judge
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from tools.running import ROOT
 from tools.zoo.null_pairs import STRANGERS, null_pairs
 
-NUMBERS = WeightsCalibration.from_json(
-    json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
-)
+NUMBERS = WeightsThresholds.load(ROOT / "suites" / "calibration" / "weights.json")
 COUNT = 440
 assert COUNT * len(STRANGERS) >= 2000
 

@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save_file
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.direction import REFERENCE, direction_of
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.tensors.slices import Slot
@@ -131,7 +131,7 @@ def test_what_was_published_in_few_bits_may_have_been_unpacked_and_trained_on(ch
         )
         for layer in range(4)
     }
-    numbers = WeightsCalibration.from_json(CALIBRATION)
+    numbers = WeightsThresholds.from_json(CALIBRATION)
     found = direction_of(measure(DECODER, [batch | norms]), (["F32"], ["F8_E4M3"]), numbers)
     assert (found.later, found.certain) == (said, False)
 

@@ -17,6 +17,7 @@ import numpy as np
 from pytest_scratchverify.catalog.entries import shipped_catalogue
 from pytest_scratchverify.catalog.nearest import compare
 from pytest_scratchverify.checkpoint.design import Tower
+from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from tools import ROOT
 
 TARGET = ROOT / "suites" / "calibration" / "architecture.json"
@@ -37,9 +38,8 @@ def main() -> None:
     values = np.quantile(distances, QUANTILES)
     TARGET.parent.mkdir(exist_ok=True)
     calibration = {
-        "method": "architecture",
-        "near": NEAR,
-        "parameter_tolerance": 0.03,
+        "schema": ArchitectureThresholds.schema(),
+        "thresholds": {"near": NEAR, "parameter_tolerance": 0.03},
         "population": {
             "what": "pairs of catalogue entries of different developers",
             "models": len(entries),

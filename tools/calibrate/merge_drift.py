@@ -25,7 +25,7 @@ from tools.zoo.build_disguises import STEPS, network, read
 from tools.zoo.train.data import tokenizer
 
 TABLE = "model.embed_tokens.weight"
-DRIFT = 2.0  # WeightsCalibration.merge_drift
+DRIFT = 2.0  # WeightsThresholds.merge_drift
 RUNS = (
     ("the parents' difference, another order", "b", 3e-3),
     ("their common base", "a", 3e-3),

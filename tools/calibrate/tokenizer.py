@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
-from pytest_scratchverify.methods.tokenizer.relation import SCHEMA
+from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.stats.tokenizer.rank_order import NeighbourOrder, concordance_pvalue
 from pytest_scratchverify.tokenizer.compare import SAMPLE, Comparison, compare
 from pytest_scratchverify.tokenizer.read import read_tokenizer
@@ -59,7 +59,7 @@ def main() -> None:
     rows = known_pairs(distinct_vocabularies())
     published = published_pairs()
     record = {
-        "schema": SCHEMA,
+        "schema": TokenizerThresholds.schema(),
         "built_from": _built_from(rows, published),
         "thresholds": thresholds(rows, published),
         "chosen": {name: why for name, (_, why) in CHOSEN.items()},

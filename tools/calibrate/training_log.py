@@ -2,7 +2,7 @@
 
     python -m tools.calibrate.training_log
 
-The logs are tests/training_log/logs. Limits are chosen by hand beside the measured extremes,
+The logs are tests/training_log/logs. Thresholds are chosen by hand beside the measured extremes,
 which the file keeps; tests/training_log/test_calibration.py checks that it was built by this.
 """
 

@@ -18,13 +18,18 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Source
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.architecture.design import Calibration, Config
+from pytest_scratchverify.methods.architecture.design import Config
+from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
 Judgement = tuple[Outcome, Text]
 
 
 def claim_holds(
-    model: ModelSpec, claim: Claim, config: Config, catalogue: Catalogue, calibration: Calibration
+    model: ModelSpec,
+    claim: Claim,
+    config: Config,
+    catalogue: Catalogue,
+    calibration: ArchitectureThresholds,
 ) -> Finding:
     """Confirm or contradict one published claim about `model`'s design."""
     design = config.designs.get(Tower.TEXT)
@@ -86,7 +91,7 @@ def claimed_value(design: Design, field: str) -> Value | None:
 
 
 def _judge_value(
-    claim: Claim, design: Design, _catalogue: Catalogue, calibration: Calibration
+    claim: Claim, design: Design, _catalogue: Catalogue, calibration: ArchitectureThresholds
 ) -> Judgement:
     value = claimed_value(design, claim.field)
     if value is None:
@@ -105,7 +110,7 @@ def _judge_value(
     )
 
 
-def _judge_active(claim: Claim, design: Design, calibration: Calibration) -> Judgement:
+def _judge_active(claim: Claim, design: Design, calibration: ArchitectureThresholds) -> Judgement:
     count = count_parameters(design)
     claimed = float(claim.value)
     shown = {"computed": round(count.active / 1e9, 2), "claimed": claimed / 1e9}
@@ -129,7 +134,7 @@ def _others(claim: Claim, catalogue: Catalogue) -> list[tuple[Entry, Value]]:
 
 
 def _judge_unique(
-    claim: Claim, _design: Design, catalogue: Catalogue, _calibration: Calibration
+    claim: Claim, _design: Design, catalogue: Catalogue, _calibration: ArchitectureThresholds
 ) -> Judgement:
     others = _others(claim, catalogue)
     same = sorted(entry.repo for entry, value in others if value == claim.value)
@@ -149,7 +154,7 @@ def _judge_unique(
 
 
 def _judge_largest(
-    claim: Claim, _design: Design, catalogue: Catalogue, _calibration: Calibration
+    claim: Claim, _design: Design, catalogue: Catalogue, _calibration: ArchitectureThresholds
 ) -> Judgement:
     others = _others(claim, catalogue)
     larger = sorted(
@@ -173,7 +178,7 @@ def _judge_largest(
 
 
 def _judge_no_match(
-    claim: Claim, design: Design, catalogue: Catalogue, _calibration: Calibration
+    claim: Claim, design: Design, catalogue: Catalogue, _calibration: ArchitectureThresholds
 ) -> Judgement:
     rows = nearest(design, catalogue, exclude=[claim.model], k=None)
     near = sorted((row for row in rows if row.core_equal >= 4), key=lambda row: -row.core_equal)
@@ -188,7 +193,7 @@ def _judge_no_match(
 
 
 def _judge_nonstandard(
-    claim: Claim, design: Design, _catalogue: Catalogue, _calibration: Calibration
+    claim: Claim, design: Design, _catalogue: Catalogue, _calibration: ArchitectureThresholds
 ) -> Judgement:
     head_dim = design.size("head_dim")
     usual = None if not head_dim else head_dim**-0.5
@@ -205,7 +210,7 @@ def _judge_nonstandard(
     )
 
 
-_JUDGES: dict[str, Callable[[Claim, Design, Catalogue, Calibration], Judgement]] = {
+_JUDGES: dict[str, Callable[[Claim, Design, Catalogue, ArchitectureThresholds], Judgement]] = {
     "value": _judge_value,
     "unique": _judge_unique,
     "largest": _judge_largest,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from pytest_scratchverify.catalog.entries import Catalogue, Entry
 from pytest_scratchverify.catalog.nearest import DesignComparison, compare, nearest
@@ -20,36 +19,11 @@ from pytest_scratchverify.core.evidence import Statistic as Measured
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
 NOT_EVIDENCE = Text("design says nothing about whose weights they are")
 _WEIGHTS_NEXT = Text("compare the weights tensor by tensor: the shapes allow it")
 _GROUP = "architecture"
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Frozen numbers of suites/calibration/architecture.json."""
-
-    near: float
-    parameter_tolerance: float
-    quantiles: tuple[tuple[float, float], ...]
-    pairs: int
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Json]) -> Calibration:
-        """Read the calibration file's content."""
-        population = cast("dict[str, Json]", data["population"])
-        quantiles = cast("dict[str, Json]", population["quantiles"])
-        return cls(
-            near=cast("float", data["near"]),
-            parameter_tolerance=cast("float", data["parameter_tolerance"]),
-            quantiles=tuple((float(q), cast("float", v)) for q, v in quantiles.items()),
-            pairs=cast("int", population["pairs"]),
-        )
-
-    def share_as_near(self, distance: float) -> float:
-        """Return the share of foreign pairs at most this far apart, as an upper bound."""
-        return next((q for q, value in self.quantiles if value >= distance), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +57,11 @@ def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
 
 
 def nearest_design(
-    model: ModelSpec, config: Config, tower: Tower, catalogue: Catalogue, calibration: Calibration
+    model: ModelSpec,
+    config: Config,
+    tower: Tower,
+    catalogue: Catalogue,
+    calibration: ArchitectureThresholds,
 ) -> Finding:
     """Say which published design a tower comes nearest to, and how common such nearness is.
 
@@ -135,8 +113,8 @@ def nearest_design(
 
 
 def _declared_first(
-    model: ModelSpec, tower: Tower, found: list[DesignComparison], calibration: Calibration
-) -> DesignComparison:
+    model: ModelSpec, tower: Tower, found: list[Comparison], calibration: ArchitectureThresholds
+) -> Comparison:
     """Pick the nearest, or the declared origin where that is near too."""
     for comparison in found:
         near = comparison.distance <= calibration.near
@@ -157,7 +135,7 @@ def _declares(model: ModelSpec, tower: Tower, repo: str) -> bool:
 
 
 def _design_outcome(
-    model: ModelSpec, tower: Tower, chosen: DesignComparison, calibration: Calibration
+    model: ModelSpec, tower: Tower, chosen: Comparison, calibration: ArchitectureThresholds
 ) -> tuple[Outcome, Text]:
     words = {
         "model": model.name,
@@ -317,7 +295,7 @@ def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without
     )
 
 
-def _population(calibration: Calibration) -> Null:
+def _population(calibration: ArchitectureThresholds) -> Null:
     return Null(
         kind="reference_population",
         description=Text(

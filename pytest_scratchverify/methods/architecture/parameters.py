@@ -17,7 +17,8 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.architecture.design import Calibration, Config, plain_finding
+from pytest_scratchverify.methods.architecture.design import Config, plain_finding
+from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 from pytest_scratchverify.tensors.packed import open_packed
 
@@ -27,7 +28,7 @@ def parameter_count(
     config: Config,
     declared: tuple[float | None, float | None],
     stored: Artifact[TensorIndex] | None,
-    calibration: Calibration,
+    calibration: ArchitectureThresholds,
 ) -> Finding:
     """Compare the parameters computed from the config with those declared and those stored.
 

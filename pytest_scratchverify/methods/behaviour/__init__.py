@@ -16,11 +16,11 @@ from pytest_scratchverify.methods.behaviour.style import (
     response_distance,
     style,
 )
-from pytest_scratchverify.methods.behaviour.thresholds import Limits, Panel
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds, Panel
 from pytest_scratchverify.methods.behaviour.tree import tree
 
 __all__ = [
-    "Limits",
+    "BehaviourThresholds",
     "Panel",
     "cutoff",
     "cutoff_difference",

@@ -16,7 +16,7 @@ from pytest_scratchverify.methods.behaviour.similarity import (
 )
 from pytest_scratchverify.methods.behaviour.thresholds import (
     CAVEAT,
-    Limits,
+    BehaviourThresholds,
     Panel,
     chosen,
     comparable,
@@ -43,7 +43,9 @@ HYPOTHESIS = Text("the model goes on no more like the reference than unrelated m
 SEED = 11  # which half of the answers the positive control takes over
 
 
-def output_agreement(panel: Panel, limits: Limits, *, declared: bool = False) -> Finding:
+def output_agreement(
+    panel: Panel, limits: BehaviourThresholds, *, declared: bool = False
+) -> Finding:
     """Agreement with the reference, against agreement with and among unrelated models.
 
     Nikolic et al. 2025 (arXiv 2502.00706) test over prompts; the more prompts, the surer two
@@ -82,7 +84,7 @@ def output_agreement(panel: Panel, limits: Limits, *, declared: bool = False) ->
         return share_equal(mixed, there)
 
     names = [answers.model for answers in everyone]
-    cup = Tournament(names, likeness, planted, 1.0, limits["least_excess"], panel.family)
+    cup = Tournament(names, likeness, planted, 1.0, limits.least_excess, panel.family)
     judged = judge_pair(cup, limits)
     if judged is None:
         why = Text("the models have too few answered probes in common")
@@ -111,7 +113,7 @@ _ACCUSING = (Outcome.DERIVED, Outcome.DECLARED)
 
 
 def _said(
-    judged: Judged, reference: str, limits: Limits, *, declared: bool
+    judged: Judged, reference: str, limits: BehaviourThresholds, *, declared: bool
 ) -> tuple[Outcome, Text]:
     found = judged.excess
     words = {
@@ -120,13 +122,13 @@ def _said(
         "expected": f"{found.expected:.1%}",
         "spread": f"{found.spread:.1%}",
     }
-    special = judged.pvalue < limits["alpha"]
+    special = judged.pvalue < limits.alpha
     if not judged.sound:
         failed = next(c for c in judged.controls if not c.passed)
         return Outcome.INDETERMINATE, Text(
             "a control of known truth failed ({pair}): nothing is concluded from the agreement"
             " with {reference}.", pair=" / ".join(failed.pair), reference=reference)  # fmt: skip
-    if special and found.effect >= limits["least_excess"]:
+    if special and found.effect >= limits.least_excess:
         outcome = Outcome.DECLARED if declared else Outcome.DERIVED
         return outcome, Text(
             "{share} of the continuations begin as {reference}'s do, where unrelated models lead"
@@ -137,7 +139,7 @@ def _said(
             "{share} of the continuations begin as {reference}'s do, {expected} expected (give or"
             " take {spread}): more than strangers, less than descendants. One data set or one"
             " tokenizer that the controls do not share does this.", **words)  # fmt: skip
-    if judged.detectable is None or judged.detectable > limits["power_share"]:
+    if judged.detectable is None or judged.detectable > limits.power_share:
         return Outcome.INDETERMINATE, Text(
             "{share} of the continuations begin as {reference}'s do, {expected} expected; the"
             " unrelated models are too few or too unlike each other to find a descendant.",
@@ -166,12 +168,12 @@ def _openings(answers: Answers, probes: tuple[Probe, ...]) -> list[str | None]:
     return [opening(a.text) if a is not None and a.text else None for a in found]
 
 
-def _halves(codes: Codes, usable: Mask, limits: Limits, family: int) -> int:
+def _halves(codes: Codes, usable: Mask, limits: BehaviourThresholds, family: int) -> int:
     """Count the disjoint halves of the probes, even and odd, that alone say the same."""
     from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal  # noqa: PLC0415
 
     found = [excess(share_equal(codes[:, s::2], usable[:, s::2]), 0, 1) for s in (0, 1)]
-    alpha = float(limits["alpha"])
+    alpha = float(limits.alpha)
     return max(1, sum(f is not None and f.pvalue * family < alpha for f in found))
 
 

@@ -13,7 +13,7 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Null, 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour.thresholds import (
     CAVEAT,
-    Limits,
+    BehaviourThresholds,
     Panel,
     chosen,
     finding,
@@ -35,7 +35,9 @@ _OWN_CUTOFF = Text("the model's knowledge ends where the reference's does, or it
 _STEP = Text("Right answers put in any order over the months")
 
 
-def quality(answers: Answers, limits: Limits, price: tuple[float, float] | None = None) -> Finding:
+def quality(
+    answers: Answers, limits: BehaviourThresholds, price: tuple[float, float] | None = None
+) -> Finding:
     """Are these answers at all? Counts of empty, cut and failed ones, tokens, cost."""
     from pytest_scratchverify.methods.behaviour.asking import shipped_probes  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.grading import shares  # noqa: PLC0415
@@ -45,7 +47,7 @@ def quality(answers: Answers, limits: Limits, price: tuple[float, float] | None 
     good = counts.get("answered", 0)
     came = good + counts.get("cut", 0)
     same = same_to_all(answers, limits)
-    few = not asked or came < limits["usable_share"] * len(asked)
+    few = not asked or came < limits.usable_share * len(asked)
     got = answers.by_probe.values()
     prompt = sum(a.prompt_tokens or 0 for a in got)
     completion = sum(a.completion_tokens or 0 for a in got)
@@ -75,7 +77,7 @@ def quality(answers: Answers, limits: Limits, price: tuple[float, float] | None 
     )  # fmt: skip
 
 
-def identity(answers: Answers, limits: Limits, own: tuple[str, ...] = ()) -> Finding:
+def identity(answers: Answers, limits: BehaviourThresholds, own: tuple[str, ...] = ()) -> Finding:
     """Does it say it is somebody else's? `own` are repositories whose vendors it may name."""
     from pytest_scratchverify.methods.behaviour import claims  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.asking import shipped_probes  # noqa: PLC0415
@@ -86,17 +88,17 @@ def identity(answers: Answers, limits: Limits, own: tuple[str, ...] = ()) -> Fin
         return open_finding("identity", model, why, _OWN_NAME, answers)
     mine = claims.own_vendors(model, *own)
     found = claims.identity_claims(answers, shipped_probes(), mine)
-    if found.n < limits["fewest_identity"]:
+    if found.n < limits.fewest_identity:
         why = Text("{n} answers say who the model is or are complete: too few.", n=found.n)
         return open_finding("identity", model, why, _OWN_NAME, answers)
     rate = exact_rate(found.foreign, found.n)
-    pvalue = above(found.foreign, found.n, limits["identity_allowed"])
+    pvalue = above(found.foreign, found.n, limits.identity_allowed)
     names = {v.key: v.name for v in claims.vendors()}
     shown = ", ".join(f"{names[k]} ({n})" for k, n in found.by_vendor.items())
     words = {"n": found.foreign, "total": found.n, "low": f"{rate.low:.0%}",
              "high": f"{rate.high:.0%}", "vendors": shown or "-"}  # fmt: skip
     outcome, direction = _OK, Direction.NONE
-    if pvalue < limits["alpha"]:
+    if pvalue < limits.alpha:
         outcome, direction = _OPEN, Direction.TOWARD_REUSE
         said = Text("{n} of {total} answers claim another vendor: {vendors} (rate {low} to"
                     " {high}). Answers of other models in the training data do this too."
@@ -121,7 +123,7 @@ def identity(answers: Answers, limits: Limits, own: tuple[str, ...] = ()) -> Fin
     )  # fmt: skip
 
 
-def cutoff(answers: Answers, limits: Limits) -> Finding:
+def cutoff(answers: Answers, limits: BehaviourThresholds) -> Finding:
     """Until which month does it know the world? A step in right answers, with an interval.
 
     A late cutoff says nothing of origin: continued pre-training moves it.
@@ -146,7 +148,7 @@ def cutoff(answers: Answers, limits: Limits) -> Finding:
     )  # fmt: skip
 
 
-def cutoff_difference(panel: Panel, limits: Limits) -> Finding:
+def cutoff_difference(panel: Panel, limits: BehaviourThresholds) -> Finding:
     """Does the model know the world longer than the reference? Intervals side by side."""
     mine, theirs = panel.mine, panel.theirs
     found = [_step(answers, limits) for answers in (mine, theirs)]
@@ -177,7 +179,7 @@ def cutoff_difference(panel: Panel, limits: Limits) -> Finding:
 
 
 def _step(
-    answers: Answers, limits: Limits
+    answers: Answers, limits: BehaviourThresholds
 ) -> tuple[Step | None, int, list[list[object]], Text | None]:
     """Find the step, or the reason why there is none to speak of."""
     import numpy as np  # noqa: PLC0415
@@ -196,13 +198,13 @@ def _step(
     curve = _by_quarter(graded)
     if (why := same_to_all(answers, limits)) is not None:
         return None, len(graded), curve, why
-    if len(graded) < limits["usable_share"] * len(probes):
+    if len(graded) < limits.usable_share * len(probes):
         return None, len(graded), curve, Text(
             "{model} gave {n} gradable answers to {total} dated questions: too few to see where"
             " knowledge ends.", model=answers.model, n=len(graded), total=len(probes))  # fmt: skip
     months, hits = np.array([m for m, _ in graded]), np.array([r for _, r in graded])
     found = change_point(months, hits)
-    if found is None or found.pvalue > limits["cutoff_alpha"] or found.fall < limits["cutoff_fall"]:
+    if found is None or found.pvalue > limits.cutoff_alpha or found.fall < limits.cutoff_fall:
         return None, len(graded), curve, Text(
             "{model} answers {share} of dated questions rightly, without a clear step: it knows"
             " too little, or past the last question.", model=answers.model,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.evidence import Control, Null, Power
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.behaviour.thresholds import Limits
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.stats.behaviour.round_robin import Excess, Float
@@ -55,7 +55,7 @@ class Judged:
         return all(control.passed for control in self.controls)
 
 
-def judge_pair(cup: Tournament, limits: Limits) -> Judged | None:
+def judge_pair(cup: Tournament, limits: BehaviourThresholds) -> Judged | None:
     """Test models 0 and 1 against the rest.
 
     None where there are fewer than three unrelated models, or a pair without a likeness.
@@ -65,7 +65,7 @@ def judge_pair(cup: Tournament, limits: Limits) -> Judged | None:
     found = excess(cup.likeness, 0, 1)
     if found is None:
         return None
-    alpha = limits["alpha"]
+    alpha = limits.alpha
 
     def is_special(one: Excess | None, chances: int) -> bool:
         return one is not None and one.pvalue * chances < alpha and one.effect >= cup.least

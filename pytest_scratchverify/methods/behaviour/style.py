@@ -21,7 +21,7 @@ from pytest_scratchverify.methods.behaviour.similarity import (
 )
 from pytest_scratchverify.methods.behaviour.thresholds import (
     CAVEAT,
-    Limits,
+    BehaviourThresholds,
     Panel,
     chosen,
     comparable,
@@ -49,7 +49,7 @@ MANNER = Text("the model writes in a manner of its own")
 WORDING = Text("the model's answers are no nearer to the reference's than strangers' are")
 
 
-def refusal_phrasing(panel: Panel, limits: Limits) -> Finding:
+def refusal_phrasing(panel: Panel, limits: BehaviourThresholds) -> Finding:
     """Do both decline in the same words? First sentences of refusals, by letter groups."""
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.features import letter_groups  # noqa: PLC0415
@@ -62,7 +62,7 @@ def refusal_phrasing(panel: Panel, limits: Limits) -> Finding:
     return _compared("refusal_phrasing", panel, probes, declined, limits, REFUSALS)
 
 
-def style(panel: Panel, limits: Limits) -> Finding:
+def style(panel: Panel, limits: BehaviourThresholds) -> Finding:
     """Do both write in one manner? Length, lists, marks, endings, on open questions."""
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.features import manner  # noqa: PLC0415
@@ -71,7 +71,7 @@ def style(panel: Panel, limits: Limits) -> Finding:
     return _compared("style", panel, probes, manner, limits, MANNER)
 
 
-def response_distance(panel: Panel, limits: Limits) -> Finding:
+def response_distance(panel: Panel, limits: BehaviourThresholds) -> Finding:
     """Are the answers near each other? Hashed letter groups of whole answers, probe by probe."""
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.features import letter_groups  # noqa: PLC0415
@@ -85,7 +85,7 @@ def _compared(  # noqa: PLR0913, PLR0917
     panel: Panel,
     probes: tuple[Probe, ...],
     embed: Callable[[str], Float | None],
-    limits: Limits,
+    limits: BehaviourThresholds,
     hypothesis: Text,
 ) -> Finding:
     import numpy as np  # noqa: PLC0415
@@ -111,12 +111,12 @@ def _compared(  # noqa: PLR0913, PLR0917
         return left_open(too_few(panel, dropped), *everyone)
     rows = embedded(everyone, probes, embed)
     shared = int(np.isfinite(rows[:2, :, 0]).all(0).sum())
-    if shared < limits["fewest_shared"]:
+    if shared < limits.fewest_shared:
         why = Text("only {n} probes got a comparable answer of both models", n=shared)
         return left_open(why, *everyone)
     per_probe = distances(rows)
     likeness = -np.nanmean(per_probe, 0)
-    least = limits["least_excess_distance"][method]
+    least = limits.least_excess_distance[method]
 
     def planted() -> Float:
         taken = np.random.default_rng(11).random(rows.shape[1]) < 0.5
@@ -144,13 +144,17 @@ def _compared(  # noqa: PLR0913, PLR0917
 
 
 def _said(
-    judged: Judged, depends: Dependence | None, reference: str, least: float, limits: Limits
+    judged: Judged,
+    depends: Dependence | None,
+    reference: str,
+    least: float,
+    limits: BehaviourThresholds,
 ) -> tuple[Outcome, Direction, Text]:
     found = judged.excess
     words = {"reference": reference, "distance": -found.observed, "expected": -found.expected,
              "spread": found.spread}  # fmt: skip
     undecided, nowhere = Outcome.INDETERMINATE, Direction.NONE
-    if depends is not None and depends.top > limits["top_two_share"]:
+    if depends is not None and depends.top > limits.top_two_share:
         return undecided, nowhere, Text(
             "two of {n} probes make {share} of the distance to {reference}: nothing is concluded"
             " from it.", n=len(depends.influence), share=f"{depends.top:.0%}",
@@ -160,7 +164,7 @@ def _said(
         return undecided, nowhere, Text(
             "a control of known truth failed ({pair}): nothing is concluded from the likeness to"
             " {reference}.", pair=" / ".join(failed.pair), reference=reference)  # fmt: skip
-    if judged.pvalue < limits["alpha"] and found.effect >= least:
+    if judged.pvalue < limits.alpha and found.effect >= least:
         return undecided, Direction.TOWARD_REUSE, Text(
             "distance {distance} to {reference}, where unrelated models lead to expect {expected}"
             " (give or take {spread}). {caveat}", caveat=CAVEAT, **words)  # fmt: skip

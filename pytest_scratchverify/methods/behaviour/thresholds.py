@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.thresholds import Thresholds
 
 if TYPE_CHECKING:  # collection stays light
     from pytest_scratchverify.methods.behaviour.asking import Answers, Kind, Probe
@@ -19,19 +20,28 @@ CAVEAT = Text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The frozen thresholds of suites/calibration/behaviour.json."""
+@dataclass(frozen=True, kw_only=True)
+class BehaviourThresholds(Thresholds):
+    """Read from suites/calibration/behaviour.json, which tools/calibrate/behaviour.py writes.
 
-    values: Mapping[str, Any]
+    Shares are of probes (0 to 1). `least_excess_distance` is the smallest effect that counts, by
+    the name of a test of distances.
+    """
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Limits:
-        """Read the calibration file."""
-        return cls(data["thresholds"])
+    method: ClassVar[str] = "behaviour"
 
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+    alpha: float
+    usable_share: float
+    fallback_share: float
+    least_excess: float
+    least_excess_distance: Mapping[str, float]
+    power_share: float
+    fewest_shared: int
+    top_two_share: float
+    fewest_identity: int
+    identity_allowed: float
+    cutoff_alpha: float
+    cutoff_fall: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def chosen(probes: Iterable[Probe], *kinds: Kind) -> tuple[Probe, ...]:
     return tuple(probe for probe in probes if probe.kind in kinds)
 
 
-def flaw(answers: Answers, probes: Iterable[Probe], limits: Limits) -> Text | None:
+def flaw(answers: Answers, probes: Iterable[Probe], limits: BehaviourThresholds) -> Text | None:
     """Return why nothing may be concluded from a model's answers to `probes`, or None.
 
     Too few answered, or one fallback given to everything: neither is ever a likeness.
@@ -106,7 +116,7 @@ def flaw(answers: Answers, probes: Iterable[Probe], limits: Limits) -> Text | No
     probes = tuple(probes)
     counts = grading.shares(answers, probes)
     good = counts.get("answered", 0)
-    if not probes or good < limits["usable_share"] * len(probes):
+    if not probes or good < limits.usable_share * len(probes):
         rest = ", ".join(f"{name}: {n}" for name, n in sorted(counts.items()) if name != "answered")
         return Text(
             "{model} answered {n} of {total} probes ({rest}): too few to conclude anything.",
@@ -118,7 +128,7 @@ def flaw(answers: Answers, probes: Iterable[Probe], limits: Limits) -> Text | No
     return same_to_all(answers, limits)
 
 
-def same_to_all(answers: Answers, limits: Limits) -> Text | None:
+def same_to_all(answers: Answers, limits: BehaviourThresholds) -> Text | None:
     """Return why nothing may be made of a model's answers: a fallback, or a server that died."""
     if answers.notes:
         return answers.notes[0]
@@ -127,7 +137,7 @@ def same_to_all(answers: Answers, limits: Limits) -> Text | None:
 
     asked = chosen(shipped_probes(), Kind.CONTINUATION, Kind.KNOWLEDGE, Kind.STYLE)
     found = grading.fallback(answers, asked)
-    if found is None or found[1] < limits["fallback_share"]:
+    if found is None or found[1] < limits.fallback_share:
         return None
     return Text(
         "{model} gave one and the same answer to {share} of its probes ({answer}): a fallback,"
@@ -162,7 +172,9 @@ def same_recording(panel: Panel, probes: Iterable[Probe]) -> Text | None:
     )
 
 
-def comparable(panel: Panel, probes: Iterable[Probe], limits: Limits) -> tuple[Panel, list[str]]:
+def comparable(
+    panel: Panel, probes: Iterable[Probe], limits: BehaviourThresholds
+) -> tuple[Panel, list[str]]:
     """Drop controls whose answers are flawed or came through another interface; name them."""
     kept, dropped = [], []
     api = interface(panel.mine)

@@ -7,7 +7,7 @@ from pytest_scratchverify.core.evidence import Finding, Level, Null, Outcome
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour.style import distances, embedded
 from pytest_scratchverify.methods.behaviour.thresholds import (
-    Limits,
+    BehaviourThresholds,
     Panel,
     chosen,
     finding,
@@ -24,7 +24,7 @@ MOST = 40  # leaves in a report
 DRAWS = 200
 
 
-def tree(panel: Panel, limits: Limits) -> Finding:
+def tree(panel: Panel, limits: BehaviourThresholds) -> Finding:
     """Join neighbours over wording distances; support over resampled probes.
 
     `panel.theirs` plays no part. A tree has branches whatever it is drawn of, and some model is
@@ -53,7 +53,7 @@ def tree(panel: Panel, limits: Limits) -> Finding:
     rows = embedded(everyone, probes, letter_groups)
     per_probe = distances(rows)
     whole = per_probe[np.isfinite(per_probe).all((1, 2))]
-    if len(whole) < limits["fewest_shared"]:
+    if len(whole) < limits.fewest_shared:
         why = Text("only {n} probes got a comparable answer of every model", n=len(whole))
         return open_finding(METHOD, model, why, HYPOTHESIS, *everyone)
     try:

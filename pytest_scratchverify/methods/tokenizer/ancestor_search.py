@@ -18,7 +18,8 @@ from pytest_scratchverify.methods.tokenizer.rank_order import (
 
 if TYPE_CHECKING:
     from pytest_scratchverify.core.json_values import Json
-    from pytest_scratchverify.methods.tokenizer.relation import Calibration, Judgement
+    from pytest_scratchverify.methods.tokenizer.relation import Judgement
+    from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
     from pytest_scratchverify.tokenizer.compare import Comparison, Vocabulary
     from pytest_scratchverify.tokenizer.sketch import Sketch
 
@@ -36,7 +37,7 @@ class Neighbour(NamedTuple):
 
 def search(
     suspect: Vocabulary,
-    calibration: Calibration,
+    thresholds: TokenizerThresholds,
     *,
     own: Collection[str] = (),
     sketches: Sequence[Sketch] | None = None,
@@ -51,7 +52,7 @@ def search(
     known = load_sketches() if sketches is None else sketches
     mine = {suspect.name, *own}
     others = [s for s in known if mine.isdisjoint({s.name, *s.aliases, *s.repos})]
-    found = [Neighbour(sketch, *decide(suspect, sketch, calibration)) for sketch in others]
+    found = [Neighbour(sketch, *decide(suspect, sketch, thresholds)) for sketch in others]
     return sorted(found, key=_nearness)
 
 
@@ -69,7 +70,7 @@ def _nearness(one: Neighbour) -> tuple[float, float, str]:
 
 def nearest_ancestor(
     suspect: Vocabulary,
-    calibration: Calibration,
+    thresholds: TokenizerThresholds,
     *,
     declared: Collection[str] = (),
     own: Collection[str] = (),
@@ -82,12 +83,12 @@ def nearest_ancestor(
     """
     from pytest_scratchverify.methods.tokenizer.relation import replications  # noqa: PLC0415 - numpy
 
-    neighbours = search(suspect, calibration, own=own, sketches=sketches)
+    neighbours = search(suspect, thresholds, own=own, sketches=sketches)
     if not neighbours:
         return _nothing_to_compare(suspect)
     nearest = neighbours[0]
     names = {nearest.sketch.name, *nearest.sketch.aliases, *nearest.sketch.repos}
-    checks = controls(calibration)
+    checks = controls(thresholds)
     sound = all(control.passed for control in checks)
     found = _outcome(neighbours, declared=not names.isdisjoint(declared))
     found = found if sound else Outcome.INDETERMINATE
@@ -106,16 +107,16 @@ def nearest_ancestor(
         statistic=words.concordance(nearest.pair),
         effect=words.inherited(nearest.pair),
         pvalue=_family_wise(neighbours),
-        null=words.null(calibration.thresholds.chance),
+        null=words.null(thresholds.chance),
         controls=checks,
         dependence_group="tokenizer.vocabulary",
-        replications=replications(nearest.pair.order, calibration),
+        replications=replications(nearest.pair.order, thresholds),
         details={
             "nearest": nearest.sketch.name,
             "nearest_repositories": list(nearest.sketch.repos),
             "compared": len(neighbours),
             "ranking": [_row(neighbour) for neighbour in neighbours[:SHOWN]],
-            **order_details(nearest.pair, nearest.verdict, calibration),
+            **order_details(nearest.pair, nearest.verdict, thresholds),
         },
     )
 

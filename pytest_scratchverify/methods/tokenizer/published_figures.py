@@ -15,7 +15,8 @@ from pytest_scratchverify.methods.tokenizer.config_sizes import Stated, contradi
 
 if TYPE_CHECKING:
     from pytest_scratchverify.methods.tokenizer.published import PublishedFigures
-    from pytest_scratchverify.methods.tokenizer.relation import Calibration, Relation
+    from pytest_scratchverify.methods.tokenizer.relation import Relation
+    from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
     from pytest_scratchverify.tokenizer.sketch import Sketch
 
 METHOD = "tokenizer.published_figures"
@@ -23,7 +24,9 @@ ROUNDING = 0.0001  # shares are published with two digits of per cent
 ANY_EXTENSION = 0.03  # overlap this little above an ancestor's size is explained by it
 
 
-def published_figures(model: str, figures: PublishedFigures, calibration: Calibration) -> Finding:
+def published_figures(
+    model: str, figures: PublishedFigures, thresholds: TokenizerThresholds
+) -> Finding:
     """Published tokenizer figures show what their author says they show.
 
     Sizes support nothing, overlap supports nothing without an order, positional merge match
@@ -33,7 +36,7 @@ def published_figures(model: str, figures: PublishedFigures, calibration: Calibr
     from pytest_scratchverify.methods.tokenizer.relation import Relation  # noqa: PLC0415
 
     void = misattribution(model, figures)
-    relation = Relation.INCONCLUSIVE if void else _relation(figures, calibration)
+    relation = Relation.INCONCLUSIVE if void else _relation(figures, thresholds)
     apart = relation is Relation.INDEPENDENT
     supports = _supports(figures, relation)
     short = [] if void is None else [void]
@@ -64,13 +67,13 @@ def published_figures(model: str, figures: PublishedFigures, calibration: Calibr
     )
 
 
-def published_findings(model: str, calibration: Calibration) -> tuple[Finding, ...]:
+def published_findings(model: str, thresholds: TokenizerThresholds) -> tuple[Finding, ...]:
     """Judge every published comparison of a model; one "not applicable" where there is none."""
     from pytest_scratchverify.methods.tokenizer.published import published_for  # noqa: PLC0415
 
     known = published_for(model)
     if known:
-        return tuple(published_figures(model, figures, calibration) for figures in known)
+        return tuple(published_figures(model, figures, thresholds) for figures in known)
     return (
         Finding(
             method=METHOD,
@@ -108,14 +111,14 @@ def denominators(figures: PublishedFigures) -> list[str]:
     return [n for n, share in shares.items() if abs(share - figures.stated_share) < ROUNDING]
 
 
-def _relation(figures: PublishedFigures, calibration: Calibration) -> Relation:
+def _relation(figures: PublishedFigures, thresholds: TokenizerThresholds) -> Relation:
     from pytest_scratchverify.methods.tokenizer.relation import (  # noqa: PLC0415
         Figures,
         relation_of_figures,
     )
 
     order = Figures(kendall=figures.kendall, shared=figures.kendall_tokens)
-    return relation_of_figures(order, calibration)
+    return relation_of_figures(order, thresholds)
 
 
 def _supports(figures: PublishedFigures, relation: Relation) -> list[Text]:

@@ -26,7 +26,8 @@ from pytest_scratchverify.methods.tokenizer import headlines as words
 # numpy comes with the tokenizer package: import it when a test runs, not when one is collected.
 if TYPE_CHECKING:
     from pytest_scratchverify.core.json_values import Json
-    from pytest_scratchverify.methods.tokenizer.relation import Calibration, Judgement
+    from pytest_scratchverify.methods.tokenizer.relation import Judgement
+    from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
     from pytest_scratchverify.tokenizer.compare import Comparison, Residual, Vocabulary
 
 METHOD = "tokenizer.rank_order"
@@ -41,7 +42,7 @@ NEGATIVE = ("deepseek-v3", "llama3")
 def rank_order(
     suspect: Vocabulary,
     reference: Vocabulary,
-    calibration: Calibration,
+    thresholds: TokenizerThresholds,
     *,
     declared: bool = False,
     reference_is_older: bool | None = None,
@@ -54,8 +55,8 @@ def rank_order(
     """
     from pytest_scratchverify.methods.tokenizer.relation import replications  # noqa: PLC0415 - numpy
 
-    pair, verdict = decide(suspect, reference, calibration)
-    checks = controls(calibration)
+    pair, verdict = decide(suspect, reference, thresholds)
+    checks = controls(thresholds)
     sound = all(control.passed for control in checks)
     found = words.outcome(verdict, declared=declared, reference_is_older=reference_is_older)
     found = found if sound else Outcome.INDETERMINATE
@@ -74,13 +75,13 @@ def rank_order(
         statistic=words.concordance(pair),
         effect=words.inherited(pair),
         pvalue=words.floor(verdict.pvalue),
-        null=words.null(calibration.thresholds.chance),
+        null=words.null(thresholds.chance),
         power=_power(verdict),
         controls=checks,
         dependence_group="tokenizer.vocabulary",
-        replications=replications(pair.order, calibration),
+        replications=replications(pair.order, thresholds),
         details={
-            **order_details(pair, verdict, calibration),
+            **order_details(pair, verdict, thresholds),
             "figures": {"rank_scatter": _ranks(suspect, reference, pair)},
         },
     )
@@ -106,21 +107,21 @@ _VOID = Text(
 
 
 def decide(
-    suspect: Vocabulary, reference: Vocabulary, calibration: Calibration
+    suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
 ) -> tuple[Comparison, Judgement]:
     """Compare two vocabularies and judge them, known common ancestors considered."""
     from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
 
     pair = compare(suspect, reference)
-    verdict = judge(pair, calibration)
+    verdict = judge(pair, thresholds)
     if verdict.relation in (Relation.DERIVED, Relation.SHARED_ANCESTRY):
-        verdict = judge(pair, calibration, residuals(suspect, reference, calibration))
+        verdict = judge(pair, thresholds, residuals(suspect, reference, thresholds))
     return pair, verdict
 
 
 def residuals(
-    suspect: Vocabulary, reference: Vocabulary, calibration: Calibration
+    suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
 ) -> list[Residual]:
     """What two vocabularies share beyond each shipped vocabulary that both hold in its order."""
     from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
@@ -130,20 +131,20 @@ def residuals(
     def holds(larger: Vocabulary, ancestor: Vocabulary) -> bool:
         if ancestor.keys.size >= larger.keys.size:
             return False
-        relation = judge(compare(larger, ancestor), calibration).relation
+        relation = judge(compare(larger, ancestor), thresholds).relation
         return relation in (Relation.EXTENDS, Relation.DERIVED)
 
     ancestors = (s for s in load_sketches() if holds(suspect, s) and holds(reference, s))
     return [residual(suspect, reference, ancestor) for ancestor in ancestors]
 
 
-def controls(calibration: Calibration) -> tuple[Control, ...]:
+def controls(thresholds: TokenizerThresholds) -> tuple[Control, ...]:
     """Run the same statistic on two shipped pairs of known truth."""
     from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
 
     positive, negative = _control_pairs()
-    kin = judge(positive, calibration)
-    apart = judge(negative, calibration)
+    kin = judge(positive, thresholds)
+    apart = judge(negative, thresholds)
     return (
         Control(kind="positive", pair=POSITIVE, passed=kin.relation.inherits, value=kin.inherited),
         Control(
@@ -165,7 +166,9 @@ def _control_pairs() -> tuple[Comparison, Comparison]:
     return kin, apart
 
 
-def containment(suspect: Vocabulary, reference: Vocabulary, calibration: Calibration) -> Finding:
+def containment(
+    suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
+) -> Finding:
     """How many tokens two vocabularies share, next to unrelated pairs of such sizes.
 
     The share of the smaller vocabulary is read against every independent pair whose sizes
@@ -175,7 +178,7 @@ def containment(suspect: Vocabulary, reference: Vocabulary, calibration: Calibra
 
     pair = compare(suspect, reference)
     ratio = max(pair.size_a, pair.size_b) / max(1, min(pair.size_a, pair.size_b))
-    as_many, population = calibration.containment_share(ratio, pair.containment)
+    as_many, population = thresholds.containment_share(ratio, pair.containment)
     pvalue = (1 + as_many) / (1 + population)
     unusual = population >= ENOUGH_PAIRS and as_many == 0
     return Finding(
@@ -213,13 +216,13 @@ def containment(suspect: Vocabulary, reference: Vocabulary, calibration: Calibra
 
 
 def order_details(
-    pair: Comparison, verdict: Judgement, calibration: Calibration
+    pair: Comparison, verdict: Judgement, thresholds: TokenizerThresholds
 ) -> dict[str, Json]:
     """The other numbers of a pair, each beside the population it is read against."""
-    limits, order = calibration.thresholds, pair.order
+    order = pair.order
     return {
         "kendall": order.kendall,
-        "kendall_highest_independent": limits.kendall_independent,
+        "kendall_highest_independent": thresholds.kendall_independent,
         "spearman": order.spearman,
         "ordered_share": order.ordered_share,
         "containment_a": round(pair.containment_a, 5),
@@ -232,7 +235,7 @@ def order_details(
         "holds": verdict.way.value,
         "via": verdict.via,
         "sampling_rate": pair.rate,
-        "independent_pairs_known": len(calibration.independent),
+        "independent_pairs_known": len(thresholds.independent),
     }
 
 

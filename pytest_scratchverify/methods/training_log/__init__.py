@@ -10,11 +10,11 @@ from pytest_scratchverify.methods.training_log.loss_curve import (
     schedule,
     smoothness,
 )
-from pytest_scratchverify.methods.training_log.thresholds import Limits
+from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 from pytest_scratchverify.methods.training_log.two_logs import same_order
 
 __all__ = [
-    "Limits",
+    "TrainingLogThresholds",
     "compute",
     "continuity",
     "duplicates",

@@ -25,7 +25,12 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.checkpoint_reading import Array, Slices, Walk
-from pytest_scratchverify.methods.training_log.thresholds import ALPHA, Limits, finding, number
+from pytest_scratchverify.methods.training_log.thresholds import (
+    ALPHA,
+    TrainingLogThresholds,
+    finding,
+    number,
+)
 from pytest_scratchverify.methods.weights.measure import chosen_channels
 from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
     RandomEdge,
@@ -128,7 +133,7 @@ class _Break:
     one_alone: bool
 
 
-def checkpoint_path(model: str, walk: Walk, limits: Limits) -> Finding:
+def checkpoint_path(model: str, walk: Walk, limits: TrainingLogThresholds) -> Finding:
     """Checkpoints of one run are related from one to the next, and each lies on the way.
 
     Neighbours, and the last with the published model, are compared channel by channel against

@@ -16,7 +16,11 @@ import pytest_scratchverify.catalog as catalog_package
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Finding, Null, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.thresholds import Limits, finding, number
+from pytest_scratchverify.methods.training_log.thresholds import (
+    TrainingLogThresholds,
+    finding,
+    number,
+)
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.methods.training_log.readers import TrainingLog
@@ -83,7 +87,7 @@ def tokens(
     )  # fmt: skip
 
 
-def compute(model: str, limits: Limits) -> Finding:
+def compute(model: str, limits: TrainingLogThresholds) -> Finding:
     """The arithmetic that a training takes fits the hardware and the time that are claimed.
 
     Utilisation = 6 N D / (GPU hours x peak), N the active parameters. Raises `Unavailable`

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.evidence import Direction, Finding, Null, Outcome
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.thresholds import ALPHA, Limits, finding, number
+from pytest_scratchverify.methods.training_log.thresholds import (
+    ALPHA,
+    TrainingLogThresholds,
+    finding,
+    number,
+)
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.methods.training_log.readers import TrainingLog
@@ -20,7 +25,9 @@ _OK, _OPEN = Outcome.CONSISTENT, Outcome.INDETERMINATE
 _GUESSED = 50_000  # vocabulary where the config does not say: ln moves by .7 for half or double
 
 
-def first_loss(model: str, log: TrainingLog, vocabulary: int | None, limits: Limits) -> Finding:
+def first_loss(
+    model: str, log: TrainingLog, vocabulary: int | None, limits: TrainingLogThresholds
+) -> Finding:
     """A network that knows nothing starts at the loss of a guess among all tokens, ln(V)."""
     from pytest_scratchverify.stats.training_log.loss_curve import first_loss as measure  # noqa: PLC0415
 
@@ -68,12 +75,12 @@ def first_loss(model: str, log: TrainingLog, vocabulary: int | None, limits: Lim
     )  # fmt: skip
 
 
-def _lowest(step: int, limits: Limits) -> float | None:
+def _lowest(step: int, limits: TrainingLogThresholds) -> float | None:
     """The lowest loss minus ln(V) a random start may show by `step`; None if any may."""
     return next((low for until, low in limits["first_loss_low"] if step <= until), None)
 
 
-def continuity(model: str, log: TrainingLog, limits: Limits) -> Finding:
+def continuity(model: str, log: TrainingLog, limits: TrainingLogThresholds) -> Finding:
     """A whole log begins at the start and counts on without holes, resets or repeats."""
     from pytest_scratchverify.stats.training_log.loss_curve import continuity as measure  # noqa: PLC0415
 
@@ -136,7 +143,9 @@ def duplicates(model: str, log: TrainingLog) -> Finding:
     )  # fmt: skip
 
 
-def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None = None) -> Finding:
+def smoothness(
+    model: str, log: TrainingLog, limits: TrainingLogThresholds, batch: float | None = None
+) -> Finding:
     """Real losses shake with their batches, evenly, and now and then spike."""
     from pytest_scratchverify.methods.training_log.figure_data import noise_data  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.loss_curve import spikes  # noqa: PLC0415
@@ -185,7 +194,7 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
 
 
 def power_law(
-    model: str, log: TrainingLog, limits: Limits, vocabulary: int | None = None
+    model: str, log: TrainingLog, limits: TrainingLogThresholds, vocabulary: int | None = None
 ) -> Finding:
     """Losses fall by a power law of the steps, roughly; real ones never exactly."""
     from pytest_scratchverify.methods.training_log.figure_data import curve_data  # noqa: PLC0415
@@ -217,7 +226,7 @@ def power_law(
     )  # fmt: skip
 
 
-def schedule(model: str, log: TrainingLog, limits: Limits) -> Finding:
+def schedule(model: str, log: TrainingLog, limits: TrainingLogThresholds) -> Finding:
     """The learning rate follows one formula from a warm-up to the end."""
     from pytest_scratchverify.stats.training_log.rate_schedule import rate_schedule  # noqa: PLC0415
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Null, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.thresholds import Thresholds
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.methods.training_log.readers import TrainingLog
@@ -16,21 +17,46 @@ if TYPE_CHECKING:  # numpy comes with it; collection stays light
 ALPHA = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The frozen thresholds, and how many real logs they rest on."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingLogThresholds(Thresholds):
+    """Read from suites/calibration/training_log.json, which tools/calibrate/training_log.py writes.
 
-    values: Mapping[str, Any]
+    `population` is the number of real logs that the thresholds rest on, `controls` the losses of
+    a pair in the same data order and of one that is not.
+    """
+
+    method: ClassVar[str] = "training_log"
+
+    first_loss_low: tuple[tuple[int, float], ...]  # up to a step, loss minus ln(vocabulary)
+    first_loss_high: float
+    unknown_vocabulary: float
+    under_way_drop: float
+    noise_times_root_batch: float
+    largest_batch: float  # tokens
+    smooth_share: float
+    power_law_explained: float
+    schedule_error: float
+    order_from_step: int
+    order_span: int  # points
+    same_order: float
+    copy: float
+    stretch: float
+    order_alpha: float
+    detour: float
+    path_growth: float
+    highest_utilisation: float
     population: int
     controls: Mapping[str, Any]
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Limits:
-        """Read suites/calibration/training_log.json."""
-        return cls(data["thresholds"], len(data["population"]), data["controls"])
+    def fields_of(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the file's thresholds, with the population's size and the control pairs."""
+        population = len(data["population"])
+        return {**data["thresholds"], "population": population, "controls": data["controls"]}
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        """Return a threshold by name, for callers that do not name the field yet."""
+        return getattr(self, name)
 
     def null(self) -> Null:
         """Return the null of what has no distribution: the genuine logs that were measured."""

@@ -14,7 +14,12 @@ from pytest_scratchverify.core.evidence import (
     Power,
 )
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.thresholds import ALPHA, Limits, finding, number
+from pytest_scratchverify.methods.training_log.thresholds import (
+    ALPHA,
+    TrainingLogThresholds,
+    finding,
+    number,
+)
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.methods.training_log.readers import TrainingLog
@@ -33,7 +38,7 @@ def same_order(  # noqa: PLR0913, PLR0915 - two logs with their names; one table
     log: TrainingLog,
     reference: str,
     other: TrainingLog,
-    limits: Limits,
+    limits: TrainingLogThresholds,
     *,
     declared: bool = False,
 ) -> Finding:
@@ -127,14 +132,16 @@ def same_order(  # noqa: PLR0913, PLR0915 - two logs with their names; one table
     )  # fmt: skip
 
 
-def _reaches(found: ResidualCorrelation | None, threshold: str, limits: Limits) -> bool:
+def _reaches(
+    found: ResidualCorrelation | None, threshold: str, limits: TrainingLogThresholds
+) -> bool:
     """Whether logs shake alike up to a threshold: asked of the suspect as of the controls."""
     if found is None:
         return False
     return bool(found.statistic >= limits[threshold] and found.pvalue < limits["order_alpha"])
 
 
-def controls(limits: Limits) -> tuple[Control, ...]:
+def controls(limits: TrainingLogThresholds) -> tuple[Control, ...]:
     """Run the same statistic on windows of real logs of known truth, and find a planted copy."""
     import numpy as np  # noqa: PLC0415
 

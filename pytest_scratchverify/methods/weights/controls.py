@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.measure import Batch, Measured, measure
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import Key, anchored_match
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
@@ -79,7 +79,7 @@ def _shipped_gains(one: str, two: str) -> GainSimilarity | None:
     return gain_similarity(measured.gains, np.random.default_rng(2026), GAIN_DRAWS)
 
 
-def known_gains(numbers: WeightsCalibration) -> tuple[Control, Control]:
+def known_gains(numbers: WeightsThresholds) -> tuple[Control, Control]:
     """Compare the norm gains of a known descendant, and of a known stranger, with the parent's."""
     parent, child, stranger = DENSE
     found = []
@@ -140,7 +140,7 @@ def _whole_blocks(name: str) -> dict[Key, list[Array]]:
 
 
 def self_permuted(
-    component: Component, name: str, probe: Batch, calibration: WeightsCalibration
+    component: Component, name: str, probe: Batch, calibration: WeightsThresholds
 ) -> Control:
     """Renumber the suspect's own slices: tests that follow numbers must find nothing.
 

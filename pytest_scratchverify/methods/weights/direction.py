@@ -18,8 +18,8 @@ from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 
 MODEL, REFERENCE, UNKNOWN = "model", "reference", "unknown"
 
@@ -71,7 +71,7 @@ def published_first(pair: Pair) -> Text | None:
 def direction_of(
     measured: Measured,
     stored: tuple[Sequence[str], Sequence[str]],
-    numbers: WeightsCalibration,
+    numbers: WeightsThresholds,
 ) -> Direction:
     """Tell the later of two related models.
 

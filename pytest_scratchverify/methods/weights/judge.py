@@ -13,7 +13,6 @@ from enum import StrEnum
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.alignment import Aligned
 from pytest_scratchverify.methods.weights.any_basis import TABLES, InAnyBasis
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.kinds import (
     CAST,
     joined,
@@ -22,6 +21,7 @@ from pytest_scratchverify.methods.weights.kinds import (
     more_kinds,
 )
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.gram_permutation import GramNumbering
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
@@ -82,7 +82,7 @@ class Evidence:
     changes: tuple[str, ...] = ()  # of shape
 
 
-def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
+def judge(evidence: Evidence, numbers: WeightsThresholds) -> Judgement:
     """Apply the steps in their order; the first that decides ends it."""
     measured = evidence.measured
     effect = measured.similarity or 0.0
@@ -113,7 +113,7 @@ def judge(evidence: Evidence, numbers: WeightsCalibration) -> Judgement:
 
 
 def _aligned(
-    evidence: Evidence, numbers: WeightsCalibration, pvalue: float, effect: float
+    evidence: Evidence, numbers: WeightsThresholds, pvalue: float, effect: float
 ) -> Judgement | None:
     measured = evidence.measured
     component = measured.component
@@ -131,11 +131,11 @@ def _aligned(
     return Judgement("shared_initialisation", Step.ALIGNED, pvalue, effect, "shared initialisation")
 
 
-def _more(evidence: Evidence, numbers: WeightsCalibration) -> list[str]:
+def _more(evidence: Evidence, numbers: WeightsThresholds) -> list[str]:
     return [*more_kinds(evidence.measured, evidence.basis, numbers), *evidence.changes]
 
 
-def _learnt(evidence: Evidence, numbers: WeightsCalibration) -> bool:
+def _learnt(evidence: Evidence, numbers: WeightsThresholds) -> bool:
     """Whether what is shared was learnt, by the gains: they share nothing that was drawn.
 
     Where the gains share nothing at all, the models as a whole have no seed in common, so a
@@ -150,13 +150,13 @@ def _learnt(evidence: Evidence, numbers: WeightsCalibration) -> bool:
     return alone and gains.vectors >= 4 and gains.pvalue > 10 * numbers.gains_pvalue
 
 
-def _inherited_layers(measured: Measured, numbers: WeightsCalibration) -> tuple[int, ...]:
+def _inherited_layers(measured: Measured, numbers: WeightsThresholds) -> tuple[int, ...]:
     bar = numbers.derived_from(measured.component)
     layers = {layer: value for layer, value in measured.by_layer().items() if layer >= 0}
     return tuple(layer for layer, value in layers.items() if value >= bar)
 
 
-def _matching(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+def _matching(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
     agreement = evidence.measured.agreement
     if agreement is None:
         return None
@@ -173,7 +173,7 @@ def _matching(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | No
     )
 
 
-def _by_layers(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+def _by_layers(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
     layers = evidence.layers
     if layers is None or not layers.effect:
         return None
@@ -187,7 +187,7 @@ def _by_layers(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | N
     return Judgement(relation, Step.LAYERS, pvalue, layers.statistic, kind, mapped)
 
 
-def _in_any_basis(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+def _in_any_basis(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
     """Judge what was recognised without regard to basis, order and width.
 
     A table of embeddings is told from one that was learnt in the taken basis by nothing that
@@ -216,7 +216,7 @@ def _in_any_basis(evidence: Evidence, numbers: WeightsCalibration) -> Judgement 
     return Judgement(relation, Step.BASIS, pvalue, effect, kind, tuple(dict.fromkeys(inherited)))
 
 
-def _by_angles(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+def _by_angles(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
     found = evidence.angles
     if found is None:
         return None
@@ -228,7 +228,7 @@ def _by_angles(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | N
     return Judgement(relation, Step.ANGLES, pvalue, found.effect, kind)
 
 
-def _by_alignment(evidence: Evidence, numbers: WeightsCalibration) -> Judgement | None:
+def _by_alignment(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
     """Give a lead at most: what is alike after fitting has no p-value."""
     aligned = evidence.aligned
     if aligned is None:
@@ -248,7 +248,7 @@ def _by_alignment(evidence: Evidence, numbers: WeightsCalibration) -> Judgement 
     )
 
 
-def _least(evidence: Evidence, numbers: WeightsCalibration) -> float:
+def _least(evidence: Evidence, numbers: WeightsThresholds) -> float:
     found = [evidence.measured.pvalue]
     if evidence.measured.agreement is not None:
         found.append(evidence.measured.agreement.pvalue)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pytest_scratchverify.checkpoint.dtypes import is_packed, is_quantised
 from pytest_scratchverify.methods.weights.any_basis import LAYERS, UPCYCLED, WIDTH, InAnyBasis
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 
 CONTINUED, RESCALED = "continued pretraining", "rescaled"
 CAST = "copy in another precision"
@@ -20,7 +20,7 @@ def joined(kinds: Sequence[str]) -> str:
 
 
 def more_kinds(
-    measured: Measured, basis: InAnyBasis | None, numbers: WeightsCalibration
+    measured: Measured, basis: InAnyBasis | None, numbers: WeightsThresholds
 ) -> list[str]:
     """Name what else was done to a copy that was recognised by what is in its place."""
     found: list[str] = []
@@ -43,7 +43,7 @@ def _by_kind(measured: Measured, kinds: frozenset[str]) -> float | None:
 def kind_in_place(
     measured: Measured,
     stored: Sequence[str],
-    numbers: WeightsCalibration,
+    numbers: WeightsThresholds,
     inherited: tuple[int, ...],
 ) -> str:
     """Name the kind of a copy whose weights are in their places."""
@@ -62,7 +62,7 @@ def kind_in_place(
 
 
 def kinds_in_any_basis(
-    found: InAnyBasis, numbers: WeightsCalibration, changes: Sequence[str]
+    found: InAnyBasis, numbers: WeightsThresholds, changes: Sequence[str]
 ) -> list[str]:
     """Name the disguises of a copy that was recognised without regard to basis and order."""
     kinds = []

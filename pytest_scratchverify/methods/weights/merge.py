@@ -28,9 +28,9 @@ from pytest_scratchverify.core.evidence import (
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.compare import Effort, total_budget
 from pytest_scratchverify.methods.weights.measure import channel_pvalue
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
 from pytest_scratchverify.stats.weights.merge_shares import (
@@ -108,7 +108,7 @@ class _Explained:
     def second(self) -> float:
         return sorted(self.shares)[-2]
 
-    def kind(self, numbers: WeightsCalibration) -> str | None:
+    def kind(self, numbers: WeightsThresholds) -> str | None:
         """Name the kind: training on another model's data looks like that model's share."""
         if self.second < numbers.merge_share:
             return None
@@ -140,7 +140,7 @@ def weights_merge(
 
     Raises `Unavailable` where the model's own weights cannot be read.
     """
-    numbers = WeightsCalibration.from_json(calibration)
+    numbers = WeightsThresholds.from_json(calibration)
     mine = Checkpoint(ours)
     others = _readable(theirs)
     slots = _shared(mine, others)
@@ -249,7 +249,7 @@ def _strangers(
     matrices: Mapping[Slot, Matrix],
     measured: _Measured,
     kin: Sequence[int],
-    numbers: WeightsCalibration,
+    numbers: WeightsThresholds,
 ) -> dict[int, float]:
     """Return further parents with p-values: of what the nearest does not explain, part is theirs.
 
@@ -298,7 +298,7 @@ def _cosine(products: Products, one: int, two: int) -> float:
 
 
 def _left_alone(
-    reading: _Reading, kin: Sequence[int], numbers: WeightsCalibration
+    reading: _Reading, kin: Sequence[int], numbers: WeightsThresholds
 ) -> LeftAlone | None:
     rows = reading.table(kin)
     if rows is None or not all(np.isfinite(values).all() for values in rows):
@@ -315,7 +315,7 @@ def _held(block: Block, checkpoints: Sequence[Checkpoint]) -> bool:
     return all(c.holds(_placed([block], c)[0]) for c in checkpoints)
 
 
-def _found(model: ModelSpec, found: _Explained, numbers: WeightsCalibration) -> Finding:
+def _found(model: ModelSpec, found: _Explained, numbers: WeightsThresholds) -> Finding:
     kind = found.kind(numbers)
     return Finding(
         method=METHOD,

@@ -27,9 +27,9 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.controls import known_gains
 from pytest_scratchverify.methods.weights.finding import gains_table
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
@@ -64,7 +64,7 @@ def norm_control(
                  model=pair.model.name, reference=pair.reference.name),
             Text("Gains that were folded away or never trained say nothing: compare matrices."),
         )  # fmt: skip
-    numbers = WeightsCalibration.from_json(calibration)
+    numbers = WeightsThresholds.from_json(calibration)
     controls = known_gains(numbers)
     outcome = norms_outcome(found.effect, found.pvalue, controls, numbers, declared=declared)
     fires = outcome is not Outcome.CONSISTENT
@@ -111,7 +111,7 @@ def norms_outcome(
     effect: float,
     pvalue: float | None,
     controls: tuple[Control, ...],
-    numbers: WeightsCalibration,
+    numbers: WeightsThresholds,
     *,
     declared: bool,
 ) -> Outcome:

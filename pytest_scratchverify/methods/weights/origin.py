@@ -37,7 +37,6 @@ from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.design import trained_components
 from pytest_scratchverify.methods.weights.any_basis import SIBLINGS, TABLES, groups_of
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.compare import Compared, Effort, compare
 from pytest_scratchverify.methods.weights.controls import (
     known_in_any_basis,
@@ -66,6 +65,7 @@ from pytest_scratchverify.methods.weights.power import (
     in_any_basis,
     power_of,
 )
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import unmet
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
@@ -115,7 +115,7 @@ def weights_origin(
     absent = _without_counterpart(question, sides)
     if absent is not None:
         return absent
-    numbers = WeightsCalibration.from_json(calibration)
+    numbers = WeightsThresholds.from_json(calibration)
     component = question.component
     effort = Effort(
         depth=question.depth,
@@ -177,7 +177,7 @@ class Result:
         return power_of(self.power) is not None
 
 
-def _power(component: Component, compared: Compared, numbers: WeightsCalibration) -> PowerMeasured:
+def _power(component: Component, compared: Compared, numbers: WeightsThresholds) -> PowerMeasured:
     return PowerMeasured(
         curve(component, compared.probe, numbers),
         None if component in TABLES else in_any_basis(compared.basis, numbers),

@@ -12,8 +12,8 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Power
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.any_basis import InAnyBasis, compare_angles
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.measure import Batch, Measure
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
 from pytest_scratchverify.stats.weights.power_by_dilution import DilutionCurve, dilution_curve
@@ -25,7 +25,7 @@ DRAWS = 20
 AGAIN = 512  # neurons of a layer, up to which matching is repeated for its power
 
 
-def curve(component: Component, probe: Batch, numbers: WeightsCalibration) -> DilutionCurve:
+def curve(component: Component, probe: Batch, numbers: WeightsThresholds) -> DilutionCurve:
     """Measure at which cosine with its parent a descendant of these slices is found."""
     pieces = [piece for piece, pair in sorted(probe.items()) if len(pair[0]) > 1]
     originals = [probe[piece][0] for piece in pieces]
@@ -47,7 +47,7 @@ def curve(component: Component, probe: Batch, numbers: WeightsCalibration) -> Di
     )
 
 
-def in_any_basis(basis: InAnyBasis | None, numbers: WeightsCalibration) -> float | None:
+def in_any_basis(basis: InAnyBasis | None, numbers: WeightsThresholds) -> float | None:
     """Measure at which cosine the suspect's own layers are recognised in another basis.
 
     None where they were not looked at so, or are too many to be matched again and again.
@@ -66,7 +66,7 @@ def in_any_basis(basis: InAnyBasis | None, numbers: WeightsCalibration) -> float
     return None
 
 
-def by_angles(component: Component, probe: Batch, numbers: WeightsCalibration) -> float | None:
+def by_angles(component: Component, probe: Batch, numbers: WeightsThresholds) -> float | None:
     """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
     rng = np.random.default_rng(520)
     for share in (s for s in numbers.dilution if s >= numbers.shared_from(component)):

@@ -16,9 +16,9 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
 from pytest_scratchverify.methods.weights.controls import known_gains
 from pytest_scratchverify.methods.weights.norm_gains import RELATIONS, norms_outcome
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.norm_gains import one_layer_pvalue, series_mean
 
 METHOD = "weights.layernorm_published"
@@ -41,7 +41,7 @@ def published_norms(
         if len(layers) >= FEWEST_LAYERS
         else one_layer_pvalue(mean, WIDTH)
     )
-    numbers = WeightsCalibration.from_json(calibration)
+    numbers = WeightsThresholds.from_json(calibration)
     controls = known_gains(numbers)
     outcome = norms_outcome(mean, pvalue, controls, numbers, declared=declared)
     finding = _finding(

@@ -180,7 +180,7 @@ def test_few_controls_have_a_heavier_tail_and_still_accuse_nobody(zoo, controls,
     p = np.array([f.pvalue for f in found])
     assert np.mean(p < 0.05) < 0.11
     assert np.mean(p < 0.01) < 0.04
-    accused = [f.pvalue < limits["alpha"] and f.effect >= limits["least_excess"] for f in found]
+    accused = [f.pvalue < limits.alpha and f.effect >= limits.least_excess for f in found]
     assert np.mean(accused) <= 0.003
 
 
@@ -191,8 +191,8 @@ def test_pairs_of_one_recipe_against_foreign_controls_only(zoo, recipe, limits):
     foreign = [k for k in range(10) if k not in mine]
     for one, two in combinations(mine, 2):
         found = excess(subset(zoo, [one, two, *foreign]), 0, 1)
-        assert found.effect < limits["least_excess"]
-        assert found.pvalue > limits["alpha"]
+        assert found.effect < limits.least_excess
+        assert found.pvalue > limits.alpha
 
 
 # --- rates ------------------------------------------------------------------------------
@@ -291,11 +291,11 @@ def test_a_fingerprint_of_two_probes_in_a_hundred_is_caught(limits):
     assert bad.top == pytest.approx(1.0)
     assert bad.silent == pytest.approx(0.98)
     assert bad.effective < 2.01
-    assert bad.top > limits["top_two_share"]
+    assert bad.top > limits.top_two_share
     good = probe_dependence(mean_distance, one, two)
     assert good.top < 0.1
     assert good.effective > 50
-    assert good.top < limits["top_two_share"]
+    assert good.top < limits.top_two_share
 
 
 def test_dependence_by_hand():

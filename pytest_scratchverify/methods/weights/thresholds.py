@@ -1,23 +1,26 @@
-"""The frozen thresholds of the weights method, as data with the population they came from."""
+"""Decision thresholds of the weights method."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import ClassVar
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.methods.thresholds import Thresholds
 
 
-@dataclass(frozen=True)
-class WeightsCalibration:
+@dataclass(frozen=True, kw_only=True)
+class WeightsThresholds(Thresholds):
     """Read from suites/calibration/weights.json, which tools/calibrate/weights.py writes.
 
     `shared` and `derived` are aligned cosines by component: below the first a relation is
     not called one, from the second on it is called descent, and what lies between is as
     alike as twins from one seed are.
     """
+
+    method: ClassVar[str] = "weights"
 
     alpha: float
     undecided: float
@@ -44,12 +47,6 @@ class WeightsCalibration:
     fine_tune: float
     pruned_zeros: float
     dilution: tuple[float, ...]
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read the file's thresholds; the population is for readers."""
-        given = dict(data["thresholds"])
-        return cls(**{**given, "dilution": tuple(given["dilution"])})
 
     @property
     def merge_drift(self) -> float:
