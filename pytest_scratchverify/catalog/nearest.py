@@ -1,4 +1,4 @@
-"""Search the catalogue for the designs nearest to a given one."""
+"""Nearest-neighbour search of designs in the catalogue, by Gower distance."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _SIZES = tuple(name for name, field in FIELDS.items() if field.kind is FieldKind
 # A family's name is a label, and head counts imply the attention kind only where they are
 # stated, so the first is left out and the second kept.
 _CHOICES = tuple(
-    name for name, field in FIELDS.items() if field.kind is FieldKind.CHOICE and name != "model_type"
+    name
+    for name, field in FIELDS.items()
+    if field.kind is FieldKind.CHOICE and name != "model_type"
 )
 
 

@@ -54,7 +54,11 @@ _SIZES = (
     Field("hidden_size", FieldKind.SIZE, ("n_embd", "d_model", "embed_dim")),
     Field("num_hidden_layers", FieldKind.SIZE, ("n_layer", "n_layers", "num_layers", "depth")),
     Field("num_attention_heads", FieldKind.SIZE, ("n_head", "n_heads", "num_heads")),
-    Field("num_key_value_heads", FieldKind.SIZE, ("num_kv_heads", "n_head_kv", "multi_query_group_num")),
+    Field(
+        "num_key_value_heads",
+        FieldKind.SIZE,
+        ("num_kv_heads", "n_head_kv", "multi_query_group_num"),
+    ),
     Field("head_dim", FieldKind.SIZE, ("head_size", "kv_channels")),
     Field("q_lora_rank", FieldKind.SIZE),
     Field("kv_lora_rank", FieldKind.SIZE),
@@ -63,7 +67,9 @@ _SIZES = (
     Field("v_head_dim", FieldKind.SIZE),
     Field("intermediate_size", FieldKind.SIZE, ("n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")),
     Field("moe_intermediate_size", FieldKind.SIZE, ("expert_intermediate_size",)),
-    Field("n_routed_experts", FieldKind.SIZE, ("num_experts", "num_local_experts", "moe_num_experts")),
+    Field(
+        "n_routed_experts", FieldKind.SIZE, ("num_experts", "num_local_experts", "moe_num_experts")
+    ),
     Field(
         "n_shared_experts",
         FieldKind.SIZE,

@@ -1,4 +1,4 @@
-"""What each tensor of a checkpoint is for: one table of names, one line per pattern.
+"""Tensor roles by name: component, layer, kind, expert; one table, one line per pattern.
 
 An architecture is supported by the lines that its tensor names match; to add one, add a line.
 A name that no line matches is reported as unmapped and never guessed, because a tensor that
@@ -205,12 +205,13 @@ COMPUTED = re.compile(
     r"|num_batches_tracked)$"
 )
 
+Stacks = list[tuple[Component, re.Pattern[str]]]
+InLayer = list[tuple[str, re.Pattern[str]]]
+Outside = list[tuple[Component, str, re.Pattern[str]]]
+
 
 @cache
-def _tables() -> tuple[
-    list[tuple[Component, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]],
-    list[tuple[Component, str, re.Pattern[str]]],
-]:  # fmt: skip
+def _tables() -> tuple[Stacks, InLayer, Outside]:
     stacks = [
         (component, re.compile(prefix + LAYER + r"(?P<layer>\d+)\.(?P<rest>.+)"))
         for component, prefix in STACKS

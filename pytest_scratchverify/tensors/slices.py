@@ -206,9 +206,9 @@ def _matrices(
     role: TensorRole, info: TensorInfo, scale: TensorInfo | None, codec: Codec | None = None
 ) -> Iterator[Matrix]:
     if codec is None:
-        yield from _plain_matrices(role, info, scale)
+        yield from _plain(role, info, scale)
         return
-    for matrix in _plain_matrices(role, info, None):
+    for matrix in _plain(role, info, None):
         packed = replace(matrix, codec=codec, fixed=codec.fixed)
         if codec.interleaved and matrix.slot.kind in ("gate", "up"):
             late = matrix.slot.kind == "up"  # halves were assumed; rows alternate
@@ -217,7 +217,7 @@ def _matrices(
         yield packed
 
 
-def _plain_matrices(role: TensorRole, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
+def _plain(role: TensorRole, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
     layer = -1 if role.layer is None else role.layer
     expert = "" if role.expert is None else str(role.expert)
     slot = Slot(role.component.value, role.kind, layer, expert)

@@ -1,4 +1,4 @@
-"""Rows that pack integers or 4-bit floats: compressed-tensors, and the MXFP4 of gpt-oss.
+"""compressed-tensors (integers, NVFP4, MXFP4) and gpt-oss (MXFP4): quantised along the rows.
 
 Integers (``weight_packed`` as I32) are a dense stream of bits along the inputs, offset by half
 their range; zeros, where there are any, are packed along the outputs. 4-bit floats (E2M1, two

@@ -1,4 +1,4 @@
-"""Decodes the blocks of ggml, the formats that GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
+"""Dequantisation of ggml's blocks, which GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
 
 Written from the structures in ggml-common.h, and equal bit for bit to the `gguf` package, the
 reference, on random blocks of every kind (tests/checkpoint/test_packed_formats.py). Kinds below
