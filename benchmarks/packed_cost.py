@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, PREFIX
-from pytest_scratchverify.checkpoint.formats.recognise import questions, unpack
+from pytest_scratchverify.checkpoint.formats.recognise import shape_tensors, unpack
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.slices import (
@@ -102,7 +102,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for kind in ("BF16", "gptq", "awq", "int4", "nf4", "GGML_Q8_0", "GGML_Q4_K"):
         index, answers = index_of(kind)
-        asked = {info.name: answers[info.name] for info in questions(index)}
+        asked = {info.name: answers[info.name] for info in shape_tensors(index)}
         found = unpack(index, asked)
         inventory = take_inventory(found.index, found.codecs)
         present = [c for c in Component if c.is_trained and inventory.parameters.get(c.value)]

@@ -77,7 +77,9 @@ def beside_a_sibling(logs: dict[str, TrainingLog]) -> None:
                     ends = loss[at - 20 : at].mean(), loss[at + width : at + width + 20].mean()
                     forged_part = np.linspace(*ends, width) + noise * rng.standard_normal(width)
                     loss[at : at + width] = np.round(forged_part, 5)
-                    found = methods.same_order("m", replace(log, loss=loss), "o", other, LIMITS)
+                    found = methods.same_data_order(
+                        "m", replace(log, loss=loss), "o", other, LIMITS
+                    )
                     caught += found.relation == "stretch_apart"
                 rates[width] = caught / (DRAWS // 2)
             print(f"right noise, {a}{suffix} beside {b}, caught by rows:", rates)
@@ -107,7 +109,9 @@ def main() -> None:
             a, b = (int(x) for x in rng.integers(100, 1400, 2))
             loss = base.loss.copy()
             loss[a : a + length] = donor.loss[b : b + length]
-            caught += methods.same_order("m", replace(base, loss=loss), "d", donor, LIMITS).derived
+            caught += methods.same_data_order(
+                "m", replace(base, loss=loss), "d", donor, LIMITS
+            ).derived
             loss = base.loss.copy()
             loss[a : a + length] = base.loss[b : b + length]
             found = methods.duplicates("m", replace(base, loss=loss))

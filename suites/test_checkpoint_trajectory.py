@@ -2,25 +2,30 @@
 
 import pytest
 
-from pytest_scratchverify.methods.training_log import checkpoints as methods
+from pytest_scratchverify.methods.training_log.checkpoints import (
+    PATH,
+    checkpoint_path,
+    without_checkpoints,
+)
+from pytest_scratchverify.methods.training_log.initialisation import START, random_initialisation
 from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 
 pytestmark = pytest.mark.training_log
 
 
 @pytest.fixture(scope="session")
-def walk(snapshots, artifacts, reading):
+def checkpoint_series(snapshots, artifacts, reading):
     """Read the same slices of a model's checkpoints; None where it has fewer than two."""
-    from pytest_scratchverify.methods.training_log.checkpoint_reading import read_walk  # noqa: PLC0415 - numpy
+    from pytest_scratchverify.methods.training_log.checkpoint_reading import read_series  # noqa: PLC0415 - numpy
 
-    walks = {}
+    known = {}
 
     def read(spec):
-        if spec.name not in walks:
+        if spec.name not in known:
             found = snapshots(spec)
             several = len(found.found) > 1
-            walks[spec.name] = read_walk(found, artifacts(spec), **reading) if several else None
-        return walks[spec.name]
+            known[spec.name] = read_series(found, artifacts(spec), **reading) if several else None
+        return known[spec.name]
 
     return read
 
@@ -28,23 +33,23 @@ def walk(snapshots, artifacts, reading):
 @pytest.mark.scratch(
     "training_log.random_initialisation", component="training_record", depth="quick"
 )
-def test_first_checkpoint_is_freshly_drawn(model, walk, record):
+def test_first_checkpoint_is_freshly_drawn(model, checkpoint_series, record):
     """The first checkpoint of a training from the start has a random matrix's spectrum."""
-    path = walk(model)
-    if path is None:
-        finding = record(methods.without_checkpoints(methods.START, model.name))
+    series = checkpoint_series(model)
+    if series is None:
+        finding = record(without_checkpoints(START, model.name))
     else:
-        finding = record(methods.random_initialisation(model.name, path))
+        finding = record(random_initialisation(model.name, series))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("training_log.checkpoint_path", component="training_record", depth="quick")
-def test_checkpoints_are_one_path(model, walk, calibration, record):
+def test_checkpoints_are_one_path(model, checkpoint_series, calibration, record):
     """Each checkpoint is related to the next and lies on the way to the published model."""
-    path = walk(model)
-    if path is None:
-        finding = record(methods.without_checkpoints(methods.PATH, model.name))
+    series = checkpoint_series(model)
+    if series is None:
+        finding = record(without_checkpoints(PATH, model.name))
     else:
         thresholds = TrainingLogThresholds.from_json(calibration("training_log"))
-        finding = record(methods.checkpoint_path(model.name, path, thresholds))
+        finding = record(checkpoint_path(model.name, series, thresholds))
     assert not finding.derived, finding.headline

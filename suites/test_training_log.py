@@ -133,7 +133,7 @@ def test_log_is_not_another_runs(pair, training_log, artifacts, thresholds, reco
     log, other = training_log(pair.model), training_log(pair.reference)
     names = pair.model.name, log.value, pair.reference.name, other.value
     declared = _declares(pair, artifacts)
-    finding = methods.same_order(*names, thresholds, declared=declared)
+    finding = methods.same_data_order(*names, thresholds, declared=declared)
     record(finding, log.record, other.record)
     assert not finding.derived, finding.headline
 

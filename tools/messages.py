@@ -4,7 +4,8 @@
     python -m tools.messages --missing  # list templates without translation
 
 A message is the literal first argument of ``Text(...)``, or of ``say(...)`` in reports and
-templates, or a value of a table named ``HEADLINES``. gettext's own extractor reads neither jinja2 nor our keyword, hence these 60 lines.
+templates, or a value of a table whose name ends in ``HEADLINES``.
+gettext's own extractor reads neither jinja2 nor our keyword, hence these 60 lines.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tools import ROOT
 PACKAGE = ROOT / "pytest_scratchverify"
 LOCALES = PACKAGE / "report" / "locale"
 LANGUAGES = ("ko",)
-TABLE = "HEADLINES"  # a module's table of templates, chosen from by key
+TABLE = "HEADLINES"  # how a table of templates is named, chosen from by key
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _IN_TEMPLATE = re.compile(r"""\bsay\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 
@@ -40,7 +41,7 @@ def messages() -> dict[str, list[str]]:
                 keys = _texts([node.args[0]])
             elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
                 named = _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
-                keys = _texts(node.value.values) if named == TABLE else []
+                keys = _texts(node.value.values) if named.endswith(TABLE) else []
             else:
                 keys = []
             for key in keys:

@@ -1,4 +1,4 @@
-"""Search the catalogue for the designs nearest to a given one."""
+"""Nearest-neighbour search of designs in the catalogue, by Gower distance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_scratchverify.catalog.entries import Catalogue, Entry
-from pytest_scratchverify.checkpoint.design import ABSENT, FIELDS, Design, Kind, Tower, Value
+from pytest_scratchverify.checkpoint.design import ABSENT, FIELDS, Design, FieldKind, Tower, Value
 from pytest_scratchverify.stats.architecture.gower import GowerResult, gower_distance
 
 # The public project's two "5 of 5" rules (its docs/03 and its wiki).
@@ -27,16 +27,18 @@ WIKI_CORE_FIELDS: Final = (
 )
 MINIMUM_FIELDS: Final = {Tower.TEXT: 8, Tower.VISION: 4, Tower.AUDIO: 4, Tower.PROJECTOR: 2}
 
-_SIZES = tuple(name for name, field in FIELDS.items() if field.kind is Kind.SIZE)
+_SIZES = tuple(name for name, field in FIELDS.items() if field.kind is FieldKind.SIZE)
 # A family's name is a label, and head counts imply the attention kind only where they are
 # stated, so the first is left out and the second kept.
 _CHOICES = tuple(
-    name for name, field in FIELDS.items() if field.kind is Kind.CHOICE and name != "model_type"
+    name
+    for name, field in FIELDS.items()
+    if field.kind is FieldKind.CHOICE and name != "model_type"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class DesignComparison:
     """One design against one catalogue entry, field by field."""
 
     entry: Entry
@@ -52,7 +54,7 @@ class Comparison:
         return len(self.core)
 
 
-def compare(design: Design, entry: Entry) -> Comparison | None:
+def compare(design: Design, entry: Entry) -> DesignComparison | None:
     """Compare a design with an entry's design of the same tower.
 
     Returns None where the entry states no such tower or too few fields in common: what cannot
@@ -65,7 +67,7 @@ def compare(design: Design, entry: Entry) -> Comparison | None:
     if result.statistic is None or result.n < MINIMUM_FIELDS[design.tower]:
         return None
     both = [name for name in CORE_FIELDS if name in design.fields and name in other.fields]
-    return Comparison(
+    return DesignComparison(
         entry=entry,
         distance=result.statistic,
         result=result,
@@ -77,7 +79,7 @@ def compare(design: Design, entry: Entry) -> Comparison | None:
 
 def nearest(
     design: Design, catalogue: Catalogue, *, exclude: Iterable[str] = (), k: int | None = 5
-) -> list[Comparison]:
+) -> list[DesignComparison]:
     """Return the `k` nearest catalogue entries (all where `k` is None), nearest first.
 
     Entries named in `exclude` are left out; ties are broken by repository id.

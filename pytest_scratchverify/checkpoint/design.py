@@ -29,7 +29,7 @@ class Tower(StrEnum):
     PROJECTOR = "projector"
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """How two values of a field are compared."""
 
     SIZE = "size"  # by ratio
@@ -41,7 +41,7 @@ class Field:
     """One canonical field, its kind, and the names that config files give it."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     aliases: tuple[str, ...] = ()
 
     @property
@@ -51,66 +51,72 @@ class Field:
 
 
 _SIZES = (
-    Field("hidden_size", Kind.SIZE, ("n_embd", "d_model", "embed_dim")),
-    Field("num_hidden_layers", Kind.SIZE, ("n_layer", "n_layers", "num_layers", "depth")),
-    Field("num_attention_heads", Kind.SIZE, ("n_head", "n_heads", "num_heads")),
-    Field("num_key_value_heads", Kind.SIZE, ("num_kv_heads", "n_head_kv", "multi_query_group_num")),
-    Field("head_dim", Kind.SIZE, ("head_size", "kv_channels")),
-    Field("q_lora_rank", Kind.SIZE),
-    Field("kv_lora_rank", Kind.SIZE),
-    Field("qk_nope_head_dim", Kind.SIZE),
-    Field("qk_rope_head_dim", Kind.SIZE),
-    Field("v_head_dim", Kind.SIZE),
-    Field("intermediate_size", Kind.SIZE, ("n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")),
-    Field("moe_intermediate_size", Kind.SIZE, ("expert_intermediate_size",)),
-    Field("n_routed_experts", Kind.SIZE, ("num_experts", "num_local_experts", "moe_num_experts")),
+    Field("hidden_size", FieldKind.SIZE, ("n_embd", "d_model", "embed_dim")),
+    Field("num_hidden_layers", FieldKind.SIZE, ("n_layer", "n_layers", "num_layers", "depth")),
+    Field("num_attention_heads", FieldKind.SIZE, ("n_head", "n_heads", "num_heads")),
+    Field(
+        "num_key_value_heads",
+        FieldKind.SIZE,
+        ("num_kv_heads", "n_head_kv", "multi_query_group_num"),
+    ),
+    Field("head_dim", FieldKind.SIZE, ("head_size", "kv_channels")),
+    Field("q_lora_rank", FieldKind.SIZE),
+    Field("kv_lora_rank", FieldKind.SIZE),
+    Field("qk_nope_head_dim", FieldKind.SIZE),
+    Field("qk_rope_head_dim", FieldKind.SIZE),
+    Field("v_head_dim", FieldKind.SIZE),
+    Field("intermediate_size", FieldKind.SIZE, ("n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")),
+    Field("moe_intermediate_size", FieldKind.SIZE, ("expert_intermediate_size",)),
+    Field(
+        "n_routed_experts", FieldKind.SIZE, ("num_experts", "num_local_experts", "moe_num_experts")
+    ),
     Field(
         "n_shared_experts",
-        Kind.SIZE,
+        FieldKind.SIZE,
         ("num_shared_experts", "n_shared_expert", "moe_num_shared_experts"),
     ),
-    Field("num_experts_per_tok", Kind.SIZE, ("num_experts_per_token", "moe_topk", "moe_k")),
-    Field("n_group", Kind.SIZE),
-    Field("topk_group", Kind.SIZE),
+    Field("num_experts_per_tok", FieldKind.SIZE, ("num_experts_per_token", "moe_topk", "moe_k")),
+    Field("n_group", FieldKind.SIZE),
+    Field("topk_group", FieldKind.SIZE),
     Field(
         "first_k_dense_replace",
-        Kind.SIZE,
+        FieldKind.SIZE,
         ("first_last_k_dense_replace", "moe_layer_start_index"),
     ),
-    Field("num_nextn_predict_layers", Kind.SIZE),
-    Field("vocab_size", Kind.SIZE, ("padded_vocab_size",)),
-    Field("max_position_embeddings", Kind.SIZE, ("n_positions", "max_seq_len", "seq_length")),
-    Field("sliding_window", Kind.SIZE),
-    Field("norms_per_layer", Kind.SIZE),
-    Field("patch_size", Kind.SIZE),
-    Field("out_hidden_size", Kind.SIZE),
-    Field("spatial_merge_size", Kind.SIZE),
-    Field("num_mel_bins", Kind.SIZE),
-    Field("in_features", Kind.SIZE),
-    Field("out_features", Kind.SIZE),
+    Field("num_nextn_predict_layers", FieldKind.SIZE),
+    Field("vocab_size", FieldKind.SIZE, ("padded_vocab_size",)),
+    Field("max_position_embeddings", FieldKind.SIZE, ("n_positions", "max_seq_len", "seq_length")),
+    Field("sliding_window", FieldKind.SIZE),
+    Field("norms_per_layer", FieldKind.SIZE),
+    Field("patch_size", FieldKind.SIZE),
+    Field("out_hidden_size", FieldKind.SIZE),
+    Field("spatial_merge_size", FieldKind.SIZE),
+    Field("num_mel_bins", FieldKind.SIZE),
+    Field("in_features", FieldKind.SIZE),
+    Field("out_features", FieldKind.SIZE),
 )
 _CHOICES = (
-    Field("model_type", Kind.CHOICE),
-    Field("attention_kind", Kind.CHOICE),
-    Field("hidden_act", Kind.CHOICE, ("activation_function", "hidden_activation", "act_fn")),
-    Field("gated_mlp", Kind.CHOICE),
-    Field("norm", Kind.CHOICE),
-    Field("norm_eps", Kind.CHOICE),
-    Field("use_qk_norm", Kind.CHOICE, ("qk_norm", "qk_layernorm")),
-    Field("rope_theta", Kind.CHOICE, ("rotary_emb_base",)),
-    Field("rope_scaling", Kind.CHOICE),
-    Field("partial_rotary_factor", Kind.CHOICE, ("rotary_pct",)),
-    Field("tie_word_embeddings", Kind.CHOICE),
-    Field("attention_bias", Kind.CHOICE, ("qkv_bias",)),
-    Field("mlp_bias", Kind.CHOICE),
-    Field("parallel_attn", Kind.CHOICE, ("use_parallel_residual", "parallel_residual")),
-    Field("scoring_func", Kind.CHOICE, ("score_function", "moe_router_activation_func")),
-    Field("routed_scaling_factor", Kind.CHOICE),
-    Field("norm_topk_prob", Kind.CHOICE),
-    Field("attention_multiplier", Kind.CHOICE),
-    Field("layer_pattern", Kind.CHOICE),
-    Field("projector_type", Kind.CHOICE, ("mm_projector_type",)),
-    Field("projector_hidden_act", Kind.CHOICE),
+    Field("model_type", FieldKind.CHOICE),
+    Field("attention_kind", FieldKind.CHOICE),
+    Field("hidden_act", FieldKind.CHOICE, ("activation_function", "hidden_activation", "act_fn")),
+    Field("gated_mlp", FieldKind.CHOICE),
+    Field("norm", FieldKind.CHOICE),
+    Field("norm_eps", FieldKind.CHOICE),
+    Field("use_qk_norm", FieldKind.CHOICE, ("qk_norm", "qk_layernorm")),
+    Field("rope_theta", FieldKind.CHOICE, ("rotary_emb_base",)),
+    Field("rope_scaling", FieldKind.CHOICE),
+    Field("partial_rotary_factor", FieldKind.CHOICE, ("rotary_pct",)),
+    Field("tie_word_embeddings", FieldKind.CHOICE),
+    Field("attention_bias", FieldKind.CHOICE, ("qkv_bias",)),
+    Field("mlp_bias", FieldKind.CHOICE),
+    Field("parallel_attn", FieldKind.CHOICE, ("use_parallel_residual", "parallel_residual")),
+    Field("scoring_func", FieldKind.CHOICE, ("score_function", "moe_router_activation_func")),
+    Field("routed_scaling_factor", FieldKind.CHOICE),
+    Field("norm_topk_prob", FieldKind.CHOICE),
+    Field("attention_multiplier", FieldKind.CHOICE),
+    Field("layer_pattern", FieldKind.CHOICE),
+    Field("projector_type", FieldKind.CHOICE, ("mm_projector_type",)),
+    Field("projector_hidden_act", FieldKind.CHOICE),
 )
 FIELDS: Final[Mapping[str, Field]] = {field.name: field for field in (*_SIZES, *_CHOICES)}
 
@@ -230,7 +236,7 @@ def _read_projector(config: Mapping[str, Json], towers: Mapping[Tower, Design]) 
     fields: dict[str, Value] = {}
     for name in ("projector_type", "projector_hidden_act"):
         for alias in FIELDS[name].names:
-            value = _usable(raw.get(alias), Kind.CHOICE)
+            value = _usable(raw.get(alias), FieldKind.CHOICE)
             if value is not None:
                 fields.setdefault(name, value)
     text = towers.get(Tower.TEXT)
@@ -274,8 +280,8 @@ def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:
     return fields
 
 
-def _usable(value: Json, kind: Kind) -> Value | None:
-    if kind is Kind.SIZE:
+def _usable(value: Json, kind: FieldKind) -> Value | None:
+    if kind is FieldKind.SIZE:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return value if number and value >= 0 else None  # type: ignore[return-value,operator]
     return value if isinstance(value, (bool, int, float, str)) else None

@@ -1,4 +1,4 @@
-"""Turn stored bytes into numbers: one row per dtype, exact, and no dtype guessed.
+"""Decoding of stored bytes into float32: one row per dtype, exact, and no dtype guessed.
 
 Every value of F16, BF16 and the two F8 formats is a float32, so decoding loses nothing. F8
 weights of the DeepSeek kind carry one scale per block of 128 x 128, int8 weights one scale

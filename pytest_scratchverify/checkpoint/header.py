@@ -1,4 +1,4 @@
-"""Reads what a safetensors file says about itself, and believes none of it unchecked.
+"""Parser of safetensors headers: nothing in them is believed unchecked.
 
 A safetensors file starts with eight bytes of length and a JSON object that names every
 tensor, its dtype, its shape and its place in the file. That is enough to know a model's

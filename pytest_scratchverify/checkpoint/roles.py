@@ -1,4 +1,4 @@
-"""What each tensor of a checkpoint is for: one table of names, one line per pattern.
+"""Tensor roles by name: component, layer, kind, expert; one table, one line per pattern.
 
 An architecture is supported by the lines that its tensor names match; to add one, add a line.
 A name that no line matches is reported as unmapped and never guessed, because a tensor that
@@ -16,7 +16,7 @@ from pytest_scratchverify.core.component import Component
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class TensorRole:
     """A tensor's place: its component, layer, kind and expert; `part` is weight, bias, scale.
 
     `layer` is None outside of the layers, `expert` is a number, "shared", or "stack" for a
@@ -36,7 +36,7 @@ class Role:
 class RoleMap:
     """The roles of a checkpoint's tensors by name, and the names that have none."""
 
-    roles: Mapping[str, Role]
+    roles: Mapping[str, TensorRole]
     unmapped: tuple[str, ...]
     ignored: tuple[str, ...] = ()
 
@@ -205,12 +205,13 @@ COMPUTED = re.compile(
     r"|num_batches_tracked)$"
 )
 
+Stacks = list[tuple[Component, re.Pattern[str]]]
+InLayer = list[tuple[str, re.Pattern[str]]]
+Outside = list[tuple[Component, str, re.Pattern[str]]]
+
 
 @cache
-def _tables() -> tuple[
-    list[tuple[Component, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]],
-    list[tuple[Component, str, re.Pattern[str]]],
-]:  # fmt: skip
+def _tables() -> tuple[Stacks, InLayer, Outside]:
     stacks = [
         (component, re.compile(prefix + LAYER + r"(?P<layer>\d+)\.(?P<rest>.+)"))
         for component, prefix in STACKS
@@ -220,7 +221,7 @@ def _tables() -> tuple[
     return stacks, inside, outside
 
 
-def role_of(name: str) -> Role | None:
+def role_of(name: str) -> TensorRole | None:
     """Return the role of the tensor called `name`, or None where no line of the table fits."""
     stem, part = _split(name)
     stacks, inside, outside = _tables()
@@ -230,13 +231,13 @@ def role_of(name: str) -> Role | None:
             return _in_layer(component, int(found["layer"]), found["rest"], part, inside)
     for component, kind, whole in outside:
         if whole.fullmatch(stem):
-            return Role(component, kind, part=part)
+            return TensorRole(component, kind, part=part)
     return None
 
 
 def read_roles(names: Iterable[str]) -> RoleMap:
     """Give every tensor its role; what has none is listed, sorted, and so are constants."""
-    roles: dict[str, Role] = {}
+    roles: dict[str, TensorRole] = {}
     unmapped: list[str] = []
     ignored: list[str] = []
     for name in sorted(names):
@@ -267,14 +268,14 @@ def _in_layer(
     rest: str,
     part: str,
     inside: list[tuple[str, re.Pattern[str]]],
-) -> Role | None:
+) -> TensorRole | None:
     for kind, pattern in inside:
         found = pattern.fullmatch(rest)
         if found:
             groups = found.groupdict()
             expert = _expert(groups)
             routed = expert is not None or groups.get("routes") is not None
-            return Role(
+            return TensorRole(
                 EXPERTS if routed and component is TEXT else component,
                 kind.removesuffix("^T"),
                 layer,

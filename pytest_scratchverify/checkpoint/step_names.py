@@ -1,4 +1,4 @@
-"""Reads the step out of the name of a checkpoint: ``checkpoint-500``, ``step1000``.
+"""Training steps in checkpoint names: ``checkpoint-500``, ``step1000``.
 
 The names are habits, not a standard: Hugging Face's trainer writes ``checkpoint-N``, Pythia
 has branches ``stepN``, OLMo 2 ``stage1-stepN-tokensMB`` with a series for every stage and

@@ -61,7 +61,7 @@ def snapshots(scratch_session: Session) -> Callable[[ModelSpec], Any]:
 @pytest.fixture(scope="session")
 def config(artifacts: Callable[[ModelSpec], Any]) -> Callable[[ModelSpec], Any]:
     """Read a model's config.json, as `methods.architecture.Config`."""
-    from pytest_scratchverify.methods.architecture.design import Config  # noqa: PLC0415
+    from pytest_scratchverify.methods.architecture.config import Config  # noqa: PLC0415
 
     def read(spec: ModelSpec) -> Config:
         artifact = artifacts(spec).config()

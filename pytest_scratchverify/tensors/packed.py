@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_scratchverify.checkpoint.formats.recognise import Unpacked, questions, unpack
+from pytest_scratchverify.checkpoint.formats.recognise import Unpacked, shape_tensors, unpack
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.json_values import Json
@@ -27,7 +27,7 @@ class Opened:
 
 def open_packed(store: ArtifactStore, index: TensorIndex) -> Opened:
     """Find the packed matrices of a checkpoint; ask its files for the shapes they state."""
-    asked = questions(index)
+    asked = shape_tensors(index)
     answers: dict[str, bytes] = {}
     for file in sorted({info.file for info in asked}):
         here = [info for info in asked if info.file == file]

@@ -20,7 +20,7 @@ from math import prod
 from pytest_scratchverify.checkpoint.dtypes import NEEDS_SCALE, NUMPY_DTYPES
 from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
-from pytest_scratchverify.checkpoint.roles import Role, read_roles
+from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
 
 SEED = "scratchverify-slices-2026"
@@ -193,7 +193,7 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
     )
 
 
-def _scales(index: TensorIndex, roles: Mapping[str, Role]) -> dict[str, TensorInfo]:
+def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, TensorInfo]:
     found: dict[str, TensorInfo] = {}
     for name, role in roles.items():
         if role.part in ("scale", "scale_inv"):
@@ -203,12 +203,12 @@ def _scales(index: TensorIndex, roles: Mapping[str, Role]) -> dict[str, TensorIn
 
 
 def _matrices(
-    role: Role, info: TensorInfo, scale: TensorInfo | None, codec: Codec | None = None
+    role: TensorRole, info: TensorInfo, scale: TensorInfo | None, codec: Codec | None = None
 ) -> Iterator[Matrix]:
     if codec is None:
-        yield from _plain_matrices(role, info, scale)
+        yield from _plain(role, info, scale)
         return
-    for matrix in _plain_matrices(role, info, None):
+    for matrix in _plain(role, info, None):
         packed = replace(matrix, codec=codec, fixed=codec.fixed)
         if codec.interleaved and matrix.slot.kind in ("gate", "up"):
             late = matrix.slot.kind == "up"  # halves were assumed; rows alternate
@@ -217,7 +217,7 @@ def _matrices(
         yield packed
 
 
-def _plain_matrices(role: Role, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
+def _plain(role: TensorRole, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
     layer = -1 if role.layer is None else role.layer
     expert = "" if role.expert is None else str(role.expert)
     slot = Slot(role.component.value, role.kind, layer, expert)

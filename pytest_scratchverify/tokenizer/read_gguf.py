@@ -52,7 +52,7 @@ VERSIONS = (2, 3)
 LONG_TEXT = 1 << 20  # a chat template
 
 
-class HeaderError(ValueError):
+class GgufHeaderError(ValueError):
     """A header that is not GGUF's, or beyond the limits."""
 
 
@@ -63,7 +63,7 @@ def read_gguf(path: Path, name: str) -> Tokenizer:
         columns = _columns(header)
     except OSError as error:
         raise _absent(path) from error
-    except (HeaderError, struct.error, MemoryError) as error:
+    except (GgufHeaderError, struct.error, MemoryError) as error:
         raise malformed(path, f"its GGUF header is broken ({error})"[:200]) from error
     check_tokens(path, len(columns))
     model = str(header.get("tokenizer.ggml.model"))
@@ -82,10 +82,10 @@ def read_header(path: Path) -> dict[str, Any]:
         cursor = _Cursor(data)
         magic, version = cursor.unpack("<4sI")
         if magic != MAGIC or version not in VERSIONS:
-            raise HeaderError("not GGUF version 2 or 3")
+            raise GgufHeaderError("not GGUF version 2 or 3")
         _, count = cursor.unpack("<QQ")
         if count > MAX_KEYS:
-            raise HeaderError("too many keys")
+            raise GgufHeaderError("too many keys")
         header: dict[str, Any] = {}
         for _ in range(count):
             key = cursor.strings(1, MAX_TOKEN_BYTES)[0]
@@ -112,11 +112,11 @@ class _Cursor:
         found = []
         for _ in range(count):
             if position + 8 > self.end:
-                raise HeaderError("the file ends too early")
+                raise GgufHeaderError("the file ends too early")
             size = length(data, position)[0]
             position += 8 + size
             if size > limit or position > self.end:
-                raise HeaderError("a text is too long")
+                raise GgufHeaderError("a text is too long")
             found.append(data[position - size : position].decode("utf-8", "surrogateescape"))
         self.position = position
         return found
@@ -124,7 +124,7 @@ class _Cursor:
     def _skip(self, size: int) -> int:
         start = self.position
         if start + size > self.end:
-            raise HeaderError("the file ends too early")
+            raise GgufHeaderError("the file ends too early")
         self.position += size
         return start
 
@@ -135,26 +135,26 @@ def _value(cursor: _Cursor, kind: int) -> Any:
     if kind in SCALARS:
         return cursor.unpack("<" + SCALARS[kind])[0]
     if kind != ARRAY:
-        raise HeaderError(f"unknown value type {kind}")
+        raise GgufHeaderError(f"unknown value type {kind}")
     item, count = cursor.unpack("<IQ")
     if count > MAX_MERGES:
-        raise HeaderError("an array is too long")
+        raise GgufHeaderError("an array is too long")
     if item == STRING:
         return cursor.strings(count, MAX_TOKEN_BYTES)
     if item not in SCALARS:
-        raise HeaderError("arrays of arrays are not read")
+        raise GgufHeaderError("arrays of arrays are not read")
     return cursor.unpack(f"<{count}{SCALARS[item]}")
 
 
 def _columns(header: dict[str, Any]) -> list[Piece]:
     tokens = header.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list):
-        raise HeaderError("no tokens")
+        raise GgufHeaderError("no tokens")
     # Files without scores exist (byte-level BPE); their order is that of ids.
     scores = header.get("tokenizer.ggml.scores") or tuple(-i for i in range(len(tokens)))
     types = header.get("tokenizer.ggml.token_type") or (NORMAL,) * len(tokens)
     if not len(scores) == len(types) == len(tokens):
-        raise HeaderError("columns of different length")
+        raise GgufHeaderError("columns of different length")
     return [Piece(*row) for row in zip(tokens, scores, types, strict=True)]
 
 

@@ -13,17 +13,15 @@ from pytest_scratchverify.checkpoint.design import Tower
 from pytest_scratchverify.core.evidence import Level, Outcome
 from pytest_scratchverify.core.matrix_file import read_matrix
 from pytest_scratchverify.core.spec import ModelSpec, Pair
-from pytest_scratchverify.methods.architecture.claims import claim_holds
-from pytest_scratchverify.methods.architecture.design import (
+from pytest_scratchverify.methods.architecture import (
+    ArchitectureThresholds,
     Config,
+    claim_holds,
     core_fields,
-    nearest_design,
-)
-from pytest_scratchverify.methods.architecture.parameters import (
     declared_parameters,
+    nearest_design,
     parameter_count,
 )
-from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
 SUITES = Path(__file__).parents[2] / "suites"
 MATRIX = read_matrix(SUITES / "matrix.toml")

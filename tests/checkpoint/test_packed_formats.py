@@ -22,7 +22,7 @@ from pytest_scratchverify.checkpoint.dtypes import decode
 from pytest_scratchverify.checkpoint.formats.bitsandbytes import read_state
 from pytest_scratchverify.checkpoint.formats.codec import RotaryCodec, RowCodec, unpack_bits
 from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, decode_rows
-from pytest_scratchverify.checkpoint.formats.recognise import questions, unpack
+from pytest_scratchverify.checkpoint.formats.recognise import shape_tensors, unpack
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo, parse_header
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
@@ -63,7 +63,7 @@ def opened(case, **more):
         name = named(word, "blocks" in parts)
         tensors[name] = replace(info, name=name)
     index = TensorIndex(tensors)
-    found = unpack(index, {info.name: body(info) for info in questions(index)}, **more)
+    found = unpack(index, {info.name: body(info) for info in shape_tensors(index)}, **more)
     assert not found.unsupported
     [(name, codec)] = found.codecs.items()
     assert list(found.index.tensors) == [name]  # no scale or table is left for others to meet
@@ -158,7 +158,7 @@ def test_a_tensor_that_is_missing_or_of_another_shape_is_never_decoded_as_anothe
             else:
                 tensors[named(word, stacked)] = replace(changed, name=named(word, stacked))
             index = TensorIndex(tensors)
-            found = unpack(index, {i.name: body(i) for i in questions(index)})
+            found = unpack(index, {i.name: body(i) for i in shape_tensors(index)})
             for codec in found.codecs.values():
                 assert codec.kind == sound
             if not found.codecs:
@@ -257,7 +257,7 @@ def test_no_index_raises_anything_whatever_its_shapes(data):
         st.just(np.array([24, 96]).tobytes()),
         st.just(b'{"shape": [24, 96], "blocksize": 64}'),
     )
-    answers = {info.name: data.draw(bodies) for info in questions(index)}
+    answers = {info.name: data.draw(bodies) for info in shape_tensors(index)}
     found = unpack(index, answers)
     inventory = take_inventory(found.index, found.codecs)
     plan = plan_component(inventory.of(Component.TEXT_DECODER), 10**6)

@@ -23,7 +23,7 @@ from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
 from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
-from pytest_scratchverify.methods.training_log.checkpoint_reading import read_walk
+from pytest_scratchverify.methods.training_log.checkpoint_reading import read_series
 from pytest_scratchverify.methods.training_log.checkpoints import checkpoint_path
 from pytest_scratchverify.methods.weights.finding import _thousandths
 from pytest_scratchverify.methods.weights.merge import weights_merge
@@ -138,7 +138,7 @@ def measured(logs, limits, weights, tree):
     """Findings on real logs, models and answers that hold data for a figure of every kind."""
     log, other = logs["pythia-70m-0"], logs["pythia-160m-0"]
     store = FolderStore(TRAJECTORIES / "s0")
-    walk = read_walk(in_folders(store), store, "quick", None)
+    series = read_series(in_folders(store), store, "quick", None)
     model = "org/suspect"
     # what a page draws of a whole run stands in a finding here, to be asked the same questions
     found = lineage_of(weights[name] for name in THREE)
@@ -146,8 +146,8 @@ def measured(logs, limits, weights, tree):
     return {
         "training_curve": methods.power_law(model, log, limits, 50304),
         "noise_by_block": methods.smoothness(model, log, limits, 2097152),
-        "order_residuals": methods.same_order(model, log, "org/other", other, limits),
-        "checkpoint_path": checkpoint_path(model, walk, limits),
+        "order_residuals": methods.same_data_order(model, log, "org/other", other, limits),
+        "checkpoint_path": checkpoint_path(model, series, limits),
         "known_pairs": weights["child"],
         "layer_map": weights["forged"],
         "layer_table": weights["dropped"],
@@ -293,7 +293,7 @@ def test_data_are_bounded_whatever_the_length_of_a_log(logs, limits):
     for found in (
         methods.power_law("m", long, limits, 50304),
         methods.smoothness("m", long, limits),
-        methods.same_order("m", long, "o", log, limits),
+        methods.same_data_order("m", long, "o", log, limits),
     ):
         assert all(_count(data) < 1_500 for _, data in kept(found))
 

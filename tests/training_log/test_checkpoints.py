@@ -15,7 +15,8 @@ from pytest_scratchverify.checkpoint.step_names import StepName, longest_series,
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods.training_log import checkpoints as methods
-from pytest_scratchverify.methods.training_log.checkpoint_reading import choose, read_walk
+from pytest_scratchverify.methods.training_log.checkpoint_reading import choose, read_series
+from pytest_scratchverify.methods.training_log.initialisation import random_initialisation
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess
@@ -28,10 +29,10 @@ from tools.zoo.ready_models import READY
 SUITE = "suites/test_checkpoint_trajectory.py"
 
 
-def walk_of(folder, **options):
+def series_of(folder, **options):
     store = FolderStore(folder)
     given = {"depth": "quick", "limit": None, **options}
-    return read_walk(in_folders(store), store, **given)
+    return read_series(in_folders(store), store, **given)
 
 
 def copied(tmp_path, name, **other):
@@ -100,12 +101,12 @@ def test_first_second_and_last_are_always_chosen(n, most):
 
 
 def test_the_run_from_a_random_start_passes(limits):
-    walk = walk_of(TRAJECTORIES / "s0")
-    assert walk.steps == (0, 10, 25, 50, 100, 200, 350, 500, 600)
-    start = methods.random_initialisation("s0", walk)
+    series = series_of(TRAJECTORIES / "s0")
+    assert series.steps == (0, 10, 25, 50, 100, 200, 350, 500, 600)
+    start = random_initialisation("s0", series)
     assert (start.outcome, start.kind) == (Outcome.CONSISTENT, "random start")
     assert {c.kind: c.passed for c in start.controls} == {"positive": True, "negative": True}
-    path = methods.checkpoint_path("s0", walk, limits)
+    path = methods.checkpoint_path("s0", series, limits)
     assert path.outcome is Outcome.CONSISTENT
     assert path.statistic.value > 20
     assert path.level is Level.E2  # no verdict rests on it
@@ -113,21 +114,21 @@ def test_the_run_from_a_random_start_passes(limits):
 
 
 def test_the_fine_tunes_step_0_is_a_warm_start_with_what_else_explains_it(limits):
-    walk = walk_of(TRAJECTORIES / "s0-finetune")
-    start = methods.random_initialisation("m", walk)
+    series = series_of(TRAJECTORIES / "s0-finetune")
+    start = random_initialisation("m", series)
     assert (start.outcome, start.kind) == (Outcome.INDETERMINATE, "warm start")
     assert start.direction is Direction.TOWARD_REUSE
     assert start.pvalue < 1e-6
     for word in ("after a resume", "wrong label", "low rank"):
         assert word in str(start.headline)
-    assert methods.checkpoint_path("m", walk, limits).outcome is Outcome.CONSISTENT
+    assert methods.checkpoint_path("m", series, limits).outcome is Outcome.CONSISTENT
 
 
 def test_a_later_first_checkpoint_is_no_warm_start(tmp_path):
     folder = copied(tmp_path, "s0")
     for step in (0, 10, 25):
         shutil.rmtree(folder / f"checkpoint-{step}")
-    start = methods.random_initialisation("m", walk_of(folder))
+    start = random_initialisation("m", series_of(folder))
     assert (start.kind, start.relation) == ("truncated", "incomplete")
     assert start.direction is Direction.NONE
 
@@ -135,7 +136,7 @@ def test_a_later_first_checkpoint_is_no_warm_start(tmp_path):
 @pytest.mark.parametrize("stranger", [of("s1", 100), READY / "s1" / "model.safetensors"])
 def test_a_checkpoint_of_another_model_in_the_middle_is_caught(tmp_path, stranger, limits):
     folder = copied(tmp_path, "s0", at100=stranger)
-    found = methods.checkpoint_path("m", walk_of(folder), limits)
+    found = methods.checkpoint_path("m", series_of(folder), limits)
     assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "contradicted")
     assert "checkpoint-100 shows no relation to its neighbours" in str(found.headline)
     assert found.direction is Direction.NONE  # the rest is one run
@@ -143,14 +144,14 @@ def test_a_checkpoint_of_another_model_in_the_middle_is_caught(tmp_path, strange
 
 def test_two_checkpoints_of_another_model_are_caught(tmp_path, limits):
     folder = copied(tmp_path, "s0", at100=of("s1", 100), at350=of("s1", 350))
-    found = methods.checkpoint_path("m", walk_of(folder), limits)
+    found = methods.checkpoint_path("m", series_of(folder), limits)
     assert found.relation == "contradicted"
 
 
 def test_a_tail_that_is_another_model_is_a_lead(tmp_path, limits):
     stranger = READY / "s1" / "model.safetensors"
     folder = copied(tmp_path, "s0", at500=stranger, at600=stranger)
-    found = methods.checkpoint_path("m", walk_of(folder), limits)
+    found = methods.checkpoint_path("m", series_of(folder), limits)
     assert found.direction is Direction.TOWARD_REUSE
     assert "no relation, as between models of independent initialisation" in str(found.headline)
     assert found.details["breaks"] == [["checkpoint-350", "checkpoint-500"]]
@@ -159,42 +160,42 @@ def test_a_tail_that_is_another_model_is_a_lead(tmp_path, limits):
 def test_a_published_model_that_is_not_where_the_path_leads_is_a_lead(tmp_path, limits):
     folder = copied(tmp_path, "s0")
     shutil.copy(READY / "s1" / "model.safetensors", folder)
-    found = methods.checkpoint_path("m", walk_of(folder), limits)
+    found = methods.checkpoint_path("m", series_of(folder), limits)
     assert found.direction is Direction.TOWARD_REUSE
     assert "the published model" in str(found.headline)
     shutil.copy(READY / "s0" / "model.safetensors", folder)
-    assert methods.checkpoint_path("m", walk_of(folder), limits).outcome is Outcome.CONSISTENT
+    assert methods.checkpoint_path("m", series_of(folder), limits).outcome is Outcome.CONSISTENT
 
 
 def test_a_twin_in_the_middle_lies_off_the_way_and_at_the_end_is_missed(tmp_path, limits):
     """What it cannot see: the same initialisation on other data, put at the very end."""
     twin = READY / "s0-twin" / "model.safetensors"
     middle = copied(tmp_path / "a", "s0", at350=twin)
-    found = methods.checkpoint_path("m", walk_of(middle), limits)
+    found = methods.checkpoint_path("m", series_of(middle), limits)
     assert "checkpoint-350 lies off the way" in str(found.headline)
     end = copied(tmp_path / "b", "s0", at600=twin)
-    assert methods.checkpoint_path("m", walk_of(end), limits).outcome is Outcome.CONSISTENT
+    assert methods.checkpoint_path("m", series_of(end), limits).outcome is Outcome.CONSISTENT
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_kept(tmp_path, limits):
     folder = copied(tmp_path, "s0")
     (folder / "checkpoint-100" / "model.safetensors").write_bytes(b"\xff" * 100)
-    found = methods.checkpoint_path("m", walk_of(folder), limits)
+    found = methods.checkpoint_path("m", series_of(folder), limits)
     assert found.outcome is Outcome.CONSISTENT
     assert "checkpoint-100" in found.details["not_read"][0]
 
 
 def test_a_budget_is_kept_and_one_too_small_is_said(tmp_path):
-    walk = walk_of(TRAJECTORIES / "s0", limit=400_000)
-    weights = sum(record.bytes_read for record in walk.records)
+    series = series_of(TRAJECTORIES / "s0", limit=400_000)
+    weights = sum(record.bytes_read for record in series.records)
     assert 0 < weights < 400_000
     with pytest.raises(Unavailable) as failure:
-        walk_of(TRAJECTORIES / "s0", limit=1000)
+        series_of(TRAJECTORIES / "s0", limit=1000)
     assert failure.value.reason is Reason.OVER_BUDGET
 
 
 def test_equal_reads_give_equal_findings(limits):
-    one, two = (walk_of(TRAJECTORIES / "s0") for _ in range(2))
+    one, two = (series_of(TRAJECTORIES / "s0") for _ in range(2))
     assert methods.checkpoint_path("m", one, limits) == methods.checkpoint_path("m", two, limits)
     assert replace(one, others={}) == replace(one, others={})
 

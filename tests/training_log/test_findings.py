@@ -79,7 +79,7 @@ def test_same_order_pairs_are_found_and_no_others(logs, limits):
     for a, b in combinations([name for name in logs if name.startswith("pythia")], 2):
         if ("window" in a) != ("window" in b):
             continue
-        found = methods.same_order(a, logs[a], b, logs[b], limits)
+        found = methods.same_data_order(a, logs[a], b, logs[b], limits)
         short = tuple(sorted(name.removeprefix("pythia-").split(".")[0] for name in (a, b)))
         assert not found.derived, (a, b)
         if short in SAME_ORDER:
@@ -97,12 +97,12 @@ def test_same_order_pairs_are_found_and_no_others(logs, limits):
 def test_a_log_that_is_another_runs_copy_is_derived(logs, limits):
     log = logs["pythia-70m-0"]
     shifted = replace(log, loss=np.round(log.loss * 1.01 + 0.2, 5))
-    found = methods.same_order("copy", shifted, "true", log, limits)
+    found = methods.same_data_order("copy", shifted, "true", log, limits)
     assert found.derived
     assert found.relation == "copied_record"
     assert {c.kind: c.passed for c in found.controls} == {"positive": True, "negative": True}
     assert found.level is Level.E2  # a lead for the verdict, never a conviction
-    assert methods.same_order("copy", shifted, "true", log, limits, declared=True).outcome is (
+    assert methods.same_data_order("copy", shifted, "true", log, limits, declared=True).outcome is (
         Outcome.DECLARED
     )
 
@@ -111,7 +111,7 @@ def test_a_segment_copied_from_another_run_is_derived(logs, limits):
     log, other = logs["pythia-70m-0"], logs["pythia-14m-2"]
     loss = log.loss.copy()
     loss[700:730] = other.loss[900:930]  # at other steps
-    found = methods.same_order("m", replace(log, loss=loss), "o", other, limits)
+    found = methods.same_data_order("m", replace(log, loss=loss), "o", other, limits)
     assert found.derived
     assert found.relation == "copied_segment"
     assert found.effect.value == 30
@@ -122,7 +122,7 @@ def test_a_rescaled_segment_of_another_run_is_a_lead(logs, limits):
     log, other = logs["pythia-70m-0"], logs["pythia-14m-2"]
     loss = log.loss.copy()
     loss[700:900] = other.loss[700:900] - 0.7
-    found = methods.same_order("m", replace(log, loss=loss), "o", other, limits)
+    found = methods.same_data_order("m", replace(log, loss=loss), "o", other, limits)
     assert found.outcome is Outcome.INDETERMINATE
     assert found.relation == "same_data_order"
 
@@ -219,14 +219,14 @@ def test_white_noise_of_the_right_size_is_caught_beside_a_sibling(logs, limits):
     log, sibling = logs[name], logs["pythia-160m-0.window20000-22000"]
     loss, rng = log.loss.copy(), np.random.default_rng(5)
     inside = slice(900, 1000)
-    genuine = methods.same_order("m", log, "sibling", sibling, limits)
+    genuine = methods.same_data_order("m", log, "sibling", sibling, limits)
     assert genuine.relation == "same_data_order"
     noise = float(np.std(loss[inside] - np.convolve(loss, np.ones(15) / 15, "same")[inside]))
     trend = np.linspace(loss[880:900].mean(), loss[1000:1020].mean(), 100)
     loss[inside] = np.round(trend + noise * rng.standard_normal(100), 5)
     forged = replace(log, loss=loss)
     assert methods.smoothness("m", forged, limits).outcome is Outcome.CONSISTENT
-    found = methods.same_order("m", forged, "sibling", sibling, limits)
+    found = methods.same_data_order("m", forged, "sibling", sibling, limits)
     assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "stretch_apart")
     assert log.steps[850] < found.details["stretch_apart"][0] < log.steps[1020]
     assert found.direction is Direction.NONE

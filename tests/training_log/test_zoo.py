@@ -93,7 +93,7 @@ def test_one_data_order_is_found_whatever_seed_size_or_parent_and_no_other(zoo, 
     together = others = 0
     branches = []
     for a, b in combinations(sorted(zoo), 2):
-        found = methods.same_order(a, zoo[a], b, zoo[b], limits)
+        found = methods.same_data_order(a, zoo[a], b, zoo[b], limits)
         same = {a, b} <= FROM_B or any({a, b} <= group for group in FROM_A)
         if found.derived:
             branches.append((a, b))

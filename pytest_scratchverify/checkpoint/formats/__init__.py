@@ -1,1 +1,1 @@
-"""Layouts other than plain safetensors: packed weights, GGUF, archives of PyTorch."""
+"""Checkpoint layouts other than plain safetensors: quantised weights, GGUF, PyTorch archives."""

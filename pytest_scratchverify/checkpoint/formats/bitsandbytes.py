@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,15 +24,22 @@ from pytest_scratchverify.checkpoint.formats.codec import (
     undecodable,
     whole,
 )
-from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.checkpoint.formats.packed_format import (
+    PackedFormat,
+    PackedTensors,
+    Recognised,
+    stem_and_word,
+)
+from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 
 STATES = ("quant_state.bitsandbytes__nf4", "quant_state.bitsandbytes__fp4")
 MAX_STATE = 4096
+BESIDE = ("absmax", "quant_map", "nested_absmax", "nested_quant_map", *STATES)
 LEAST_BLOCK, LARGEST_BLOCK = 32, 4096
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class QuantState:
     """What the JSON object of a 4-bit matrix says."""
 
     shape: tuple[int, int]
@@ -40,12 +48,12 @@ class State:
     offset: float
 
 
-def read_state(raw: bytes) -> State | None:
+def read_state(raw: bytes) -> QuantState | None:
     """Read a quant_state; None if it is not one."""
     try:
         found = json.loads(raw)
         shape = found["shape"]
-        state = State(
+        state = QuantState(
             (shape[0], shape[1]),
             found["blocksize"],
             found.get("nested_blocksize", 0),
@@ -68,7 +76,7 @@ class Bnb4Codec:
     absmax: TensorInfo
     table: TensorInfo
     declared: TensorInfo  # the quant_state, which every block checks
-    state: State
+    state: QuantState
     nested: tuple[TensorInfo, TensorInfo] | None = None  # nested_absmax, nested_quant_map
     kind: str = "BNB_4BIT"
     fixed: int = 0
@@ -118,7 +126,7 @@ class Bnb4Codec:
         begin = start * cols - first * size
         return decoded[begin : begin + (stop - start) * cols].reshape(stop - start, cols)
 
-    def _alike(self, other: State | None) -> bool:
+    def _alike(self, other: QuantState | None) -> bool:
         """Whether a state differs from the one the shape was taken from in its offset at most."""
         ours = (self.state.shape, self.state.block, self.state.nested_block)
         return other is not None and (other.shape, other.block, other.nested_block) == ours
@@ -170,7 +178,7 @@ class Bnb8Codec:
 
 
 def recognise_four(
-    info: TensorInfo, beside: Mapping[str, TensorInfo], declared: tuple[TensorInfo, State]
+    info: TensorInfo, beside: Mapping[str, TensorInfo], declared: tuple[TensorInfo, QuantState]
 ) -> Bnb4Codec | None:
     """Return the codec of a 4-bit matrix, from the tensors `beside` it by their last word."""
     absmax, table = beside.get("absmax"), beside.get("quant_map")
@@ -199,3 +207,38 @@ def recognise_eight(info: TensorInfo, scales: TensorInfo) -> Bnb8Codec | None:
     """Return the codec of an int8 matrix with its SCB, if they fit."""
     fits = info.dtype == "I8" and len(info.shape) == 2 and scales.dtype in ("F32", "F16", "BF16")
     return Bnb8Codec(info, scales) if fits and scales.shape == (info.shape[0],) else None
+
+
+def _claims(info: TensorInfo, index: TensorIndex) -> bool:
+    """Whether a weight has the maxima of int8, or a quant_state, beside it."""
+    stem, word = stem_and_word(info.name)
+    if word != "weight":
+        return False
+    names = (f"{stem}.SCB", *(f"{info.name}.{state}" for state in STATES))
+    return any(name in index.tensors for name in names)
+
+
+def _recognise_linear(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:
+    """Recognise int8 by SCB, else four bits by their quant_state.
+
+    Four bits without a sound state have no codec: their stored shape is [bytes, 1].
+    """
+    stem, _ = stem_and_word(info.name)
+    scales = checkpoint.index.tensors.get(f"{stem}.SCB")
+    if scales is not None:
+        beside = (f"{stem}.SCB", f"{stem}.weight_format")
+        return Recognised.of(recognise_eight(info, scales), info.name, beside)
+    found = checkpoint.beside(info.name, BESIDE)
+    declared = next(found[state] for state in STATES if state in found)
+    statement = checkpoint.statement(info)
+    state = read_state(statement[1]) if statement else None
+    codec = recognise_four(info, found, (declared, state)) if state else None
+    return Recognised(codec, info.name, tuple(f"{info.name}.{word}" for word in BESIDE))
+
+
+BITSANDBYTES = PackedFormat(
+    claims=_claims,
+    recognise=_recognise_linear,
+    shapes=MappingProxyType({f".{state}": "" for state in STATES}),
+    longest_shape=MAX_STATE,
+)

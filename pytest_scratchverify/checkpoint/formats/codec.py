@@ -1,4 +1,4 @@
-"""A codec says which bytes rows of a packed matrix need, and what they decode to.
+"""Codecs of quantised matrices: the byte ranges that rows need, and their dequantisation.
 
 A matrix of a quantised checkpoint is spread over several tensors: integers, scales, zeros,
 tables. A codec gathers them under one shape, [outputs, inputs], so that everything above reads

@@ -1,4 +1,4 @@
-"""Rows that pack integers or 4-bit floats: compressed-tensors, and the MXFP4 of gpt-oss.
+"""compressed-tensors (integers, NVFP4, MXFP4) and gpt-oss (MXFP4): quantised along the rows.
 
 Integers (``weight_packed`` as I32) are a dense stream of bits along the inputs, offset by half
 their range; zeros, where there are any, are packed along the outputs. 4-bit floats (E2M1, two
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 
 import ml_dtypes
 import numpy as np
@@ -28,10 +29,25 @@ from pytest_scratchverify.checkpoint.formats.codec import (
     whole,
 )
 from pytest_scratchverify.checkpoint.formats.ggml import FP4
+from pytest_scratchverify.checkpoint.formats.packed_format import (
+    PackedFormat,
+    PackedTensors,
+    Recognised,
+    stem_and_word,
+)
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorInfo
 
 FLOATS = frozenset({"F16", "BF16", "F32"})
 MX_GROUP, NV_GROUP = 32, 16
+MAX_SHAPE_BYTES = 64
+BESIDE = (
+    "weight_scale",
+    "weight_zero_point",
+    "weight_g_idx",
+    "weight_shape",
+    "weight_global_scale",
+    "input_global_scale",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +219,48 @@ def recognise_float4(
     if scalar and scales.dtype == "F8_E4M3" and width * NV_GROUP == cols:
         return Float4Codec("NVFP4", info, scales, (*outer, cols), divisor)
     return None
+
+
+def _recognise_linear(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:
+    """Recognise a linear layer by its weight_packed: bytes are floats, words are integers."""
+    stem, _ = stem_and_word(info.name)
+    found = checkpoint.beside(stem, BESIDE)
+    codec: IntCodec | Float4Codec | None = None
+    if info.dtype == "U8":
+        codec = recognise_float4(info, found.get("weight_scale"), found.get("weight_global_scale"))
+    elif "weight_shape" in found and (statement := checkpoint.statement(info)):
+        codec = recognise_ints(
+            info,
+            (found["weight_shape"], _stated_shape(checkpoint, *statement)),
+            found.get("weight_scale"),
+            found.get("weight_zero_point"),
+            found.get("weight_g_idx"),
+        )
+    return Recognised.of(codec, f"{stem}.weight", tuple(f"{stem}.{word}" for word in BESIDE))
+
+
+def _stated_shape(checkpoint: PackedTensors, name: str, raw: bytes) -> tuple[int, ...]:
+    stated = checkpoint.index.tensors[name]
+    whole_numbers = stated.dtype in ("I64", "I32") and stated.nbytes == len(raw)
+    return decode_shape(stated, raw) if whole_numbers else ()
+
+
+COMPRESSED_TENSORS = PackedFormat(
+    claims=lambda info, _: stem_and_word(info.name)[1] == "weight_packed",
+    recognise=_recognise_linear,
+    shapes=MappingProxyType({".weight_shape": ".weight_packed"}),
+    longest_shape=MAX_SHAPE_BYTES,
+)
+
+
+def _recognise_experts(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:
+    """Recognise gpt-oss's stacked experts by their blocks and scales."""
+    stem = info.name.removesuffix("_blocks")
+    scales = checkpoint.index.tensors.get(f"{stem}_scales")
+    return Recognised.of(recognise_float4(info, scales), stem, (f"{stem}_scales",))
+
+
+GPT_OSS = PackedFormat(
+    claims=lambda info, _: info.name.endswith("_blocks"),
+    recognise=_recognise_experts,
+)

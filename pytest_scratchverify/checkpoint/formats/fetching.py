@@ -1,4 +1,4 @@
-"""Reads a file's head piece by piece, because its length is known only when it was read."""
+"""Incremental reader of a file's head, whose length is known only when it was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decodes the blocks of ggml, the formats that GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
+"""Dequantisation of ggml's blocks, which GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
 
 Written from the structures in ggml-common.h, and equal bit for bit to the `gguf` package, the
 reference, on random blocks of every kind (tests/checkpoint/test_packed_formats.py). Kinds below
@@ -9,14 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from types import MappingProxyType
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
+from pytest_scratchverify.checkpoint.dtypes import NUMPY_DTYPES, decode
+from pytest_scratchverify.checkpoint.formats.codec import (
+    Array,
+    Bytes,
+    Codec,
+    RotaryCodec,
+    RowCodec,
+)
+from pytest_scratchverify.checkpoint.formats.packed_format import (
+    PackedFormat,
+    PackedTensors,
+    Recognised,
+)
+from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorInfo
 
 PREFIX = "GGML_"  # before the kind, where a dtype is named
 IQ4 = np.array(
@@ -26,7 +38,7 @@ FP4 = np.arange(16, dtype=np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.floa
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class GgmlBlock:
     """One kind: elements and bytes of a block, and how blocks [n, bytes] become [n, elements]."""
 
     elements: int
@@ -155,22 +167,22 @@ def _mxfp4(blocks: Bytes) -> Array:
     return values
 
 
-BLOCKS: Mapping[str, Block] = MappingProxyType(
+BLOCKS: Mapping[str, GgmlBlock] = MappingProxyType(
     {
-        "Q4_0": Block(32, 18, _q4_0),
-        "Q4_1": Block(32, 20, _q4_1),
-        "Q5_0": Block(32, 22, _q5_0),
-        "Q5_1": Block(32, 24, _q5_1),
-        "Q8_0": Block(32, 34, _q8_0),
-        "Q2_K": Block(256, 84, _q2_k),
-        "Q3_K": Block(256, 110, _q3_k),
-        "Q4_K": Block(256, 144, _q4_k),
-        "Q5_K": Block(256, 176, _q5_k),
-        "Q6_K": Block(256, 210, _q6_k),
-        "Q8_K": Block(256, 292, _q8_k),
-        "IQ4_NL": Block(32, 18, _iq4_nl),
-        "IQ4_XS": Block(256, 136, _iq4_xs),
-        "MXFP4": Block(32, 17, _mxfp4),
+        "Q4_0": GgmlBlock(32, 18, _q4_0),
+        "Q4_1": GgmlBlock(32, 20, _q4_1),
+        "Q5_0": GgmlBlock(32, 22, _q5_0),
+        "Q5_1": GgmlBlock(32, 24, _q5_1),
+        "Q8_0": GgmlBlock(32, 34, _q8_0),
+        "Q2_K": GgmlBlock(256, 84, _q2_k),
+        "Q3_K": GgmlBlock(256, 110, _q3_k),
+        "Q4_K": GgmlBlock(256, 144, _q4_k),
+        "Q5_K": GgmlBlock(256, 176, _q5_k),
+        "Q6_K": GgmlBlock(256, 210, _q6_k),
+        "Q8_K": GgmlBlock(256, 292, _q8_k),
+        "IQ4_NL": GgmlBlock(32, 18, _iq4_nl),
+        "IQ4_XS": GgmlBlock(256, 136, _iq4_xs),
+        "MXFP4": GgmlBlock(32, 17, _mxfp4),
     }
 )
 
@@ -182,3 +194,51 @@ def decode_rows(kind: str, rows: Bytes) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         values = block.decode(rows.reshape(-1, block.nbytes))
     return values.reshape(len(rows), -1)
+
+
+def _codec(info: TensorInfo, heads: int | None) -> Codec | None:
+    """Return the codec of rows of ggml blocks, or of plain rows in llama.cpp's order."""
+    if len(info.shape) < 2:
+        return _vector(info) if info.dtype.startswith(PREFIX) else None
+    codec: Codec
+    rows = prod(info.shape[:-1])
+    if not rows or not info.shape[-1]:
+        return None
+    if info.dtype.startswith(PREFIX):
+        kind = info.dtype.removeprefix(PREFIX)
+
+        def unpack_rows(raw: Bytes) -> Array:
+            return decode_rows(kind, raw)
+
+        codec = RowCodec(info.dtype, info, info.shape, info.nbytes // rows, unpack_rows)
+    elif info.dtype in NUMPY_DTYPES:
+        width = info.shape[-1] * DTYPE_BITS[info.dtype] // 8
+
+        def plain_rows(raw: Bytes) -> Array:
+            return decode(raw.tobytes(), info.dtype, (len(raw), info.shape[-1]))
+
+        codec = RowCodec(info.dtype, info, info.shape, width, plain_rows)
+    else:
+        return None
+    return RotaryCodec(codec, heads) if heads else codec
+
+
+def _vector(info: TensorInfo) -> Codec | None:
+    """Return the codec of one packed row: a vector that was quantised with the rest."""
+    if not info.shape or not info.shape[0]:
+        return None
+    block = BLOCKS[info.dtype.removeprefix(PREFIX)]
+    kind = info.dtype.removeprefix(PREFIX)
+    width = info.shape[0] // block.elements * block.nbytes
+    return RowCodec(info.dtype, info, (1, info.shape[0]), width, lambda raw: decode_rows(kind, raw))
+
+
+def _recognise_rows(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:
+    codec = _codec(info, checkpoint.index.rotary.get(info.name))
+    return Recognised.of(codec, info.name)
+
+
+GGML = PackedFormat(
+    claims=lambda info, index: info.dtype.startswith(PREFIX) or info.name in index.rotary,
+    recognise=_recognise_rows,
+)

@@ -1,4 +1,4 @@
-"""Reads what a GGUF file says about its tensors: names, kinds, shapes, places.
+"""Parser of GGUF headers: names, kinds, shapes and offsets of tensors.
 
 The key-value section is walked within limits; of it only small values are kept. Tensors get
 the names that the same model has as safetensors (`gguf_names`), so that everything above need

@@ -1,4 +1,4 @@
-"""Gives tensors of a GGUF file the names, and queries and keys the order, of the original.
+"""GGUF tensor names, and llama.cpp's rotary row order, mapped to those of the original.
 
 llama.cpp's converter renames every tensor and, for some architectures, changes the order of
 rows. Names are undone by the table below. Of orders only one is undone, that of queries and

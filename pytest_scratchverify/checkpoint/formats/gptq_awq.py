@@ -25,11 +25,18 @@ from pytest_scratchverify.checkpoint.formats.codec import (
     unpack_bits,
     whole,
 )
+from pytest_scratchverify.checkpoint.formats.packed_format import (
+    PackedFormat,
+    PackedTensors,
+    Recognised,
+    stem_and_word,
+)
 from pytest_scratchverify.checkpoint.header import TensorInfo
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 GPTQ_BITS = frozenset({2, 3, 4, 8})
 FLOATS = frozenset({"F16", "BF16", "F32"})
+BESIDE = ("scales", "qzeros", "g_idx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,29 @@ class AwqCodec:
         return decoded
 
 
+@dataclass(frozen=True, slots=True)
+class GroupedShapes:
+    """What the shapes of qweight, scales and qzeros say, where the three agree."""
+
+    rows: int  # of qweight
+    columns: int
+    groups: int  # of inputs that share scales and zeros
+    outputs: int
+    bits: int  # of a number, by the width of qzeros
+
+    @property
+    def gptq_inputs(self) -> int | None:
+        """Inputs if qweight packs along them, as GPTQ does; None where it cannot."""
+        fits = self.columns == self.outputs and self.rows * 32 % self.bits == 0
+        return self.rows * 32 // self.bits if fits else None
+
+    @property
+    def is_awq(self) -> bool:
+        """Whether qweight packs eight outputs to a word, over whole groups of inputs."""
+        eight_to_a_word = self.bits == 4 and self.columns * 8 == self.outputs
+        return eight_to_a_word and self.rows % self.groups == 0
+
+
 def recognise(
     info: TensorInfo,
     scales: TensorInfo | None,
@@ -146,23 +176,60 @@ def recognise(
 
     Bits, inputs, outputs and groups follow from the shapes of the four tensors.
     """
-    tensors = (info, scales, zeros)
-    if scales is None or zeros is None or any(len(t.shape) != 2 for t in tensors if t):
+    if scales is None or zeros is None:
         return None
-    if info.dtype != "I32" or zeros.dtype != "I32" or scales.dtype not in FLOATS:
+    shapes = _grouped_shapes(info, scales, zeros)
+    if shapes is None:
         return None
-    (rows, columns), (count, outputs) = info.shape, scales.shape
-    if not (rows and columns and count and outputs) or zeros.shape[0] != count:
+    inputs = shapes.gptq_inputs
+    if inputs is not None:
+        if groups is not None and not _is_group_index(groups, inputs):
+            return None
+        shape, offset = (shapes.outputs, inputs), 0 if second_version else 1
+        return GptqCodec(info, scales, zeros, groups, shapes.bits, shape, offset)
+    if shapes.is_awq:
+        return AwqCodec(info, scales, zeros, (shapes.outputs, shapes.rows))
+    return None
+
+
+def _grouped_shapes(
+    info: TensorInfo, scales: TensorInfo, zeros: TensorInfo
+) -> GroupedShapes | None:
+    """Read the shapes of packed integers with floating scales and packed zeros per group."""
+    matrices = all(len(tensor.shape) == 2 for tensor in (info, scales, zeros))
+    packed_with_scales = info.dtype == zeros.dtype == "I32" and scales.dtype in FLOATS
+    if not matrices or not packed_with_scales:
+        return None
+    (rows, columns), (groups, outputs) = info.shape, scales.shape
+    empty = not (rows and columns and groups and outputs)
+    if empty or zeros.shape[0] != groups:
         return None
     bits, rest = divmod(zeros.shape[1] * 32, outputs)
     if rest or bits not in GPTQ_BITS:
         return None
-    if columns == outputs and rows * 32 % bits == 0:
-        inputs = rows * 32 // bits
-        if groups is not None and (groups.dtype != "I32" or groups.shape != (inputs,)):
-            return None
-        offset = 0 if second_version else 1
-        return GptqCodec(info, scales, zeros, groups, bits, (outputs, inputs), offset)
-    if bits == 4 and columns * 8 == outputs and rows % count == 0:
-        return AwqCodec(info, scales, zeros, (outputs, rows))
-    return None
+    return GroupedShapes(rows, columns, groups, outputs, bits)
+
+
+def _is_group_index(groups: TensorInfo, inputs: int) -> bool:
+    """Whether g_idx names one group for every input."""
+    return groups.dtype == "I32" and groups.shape == (inputs,)
+
+
+def _recognise_linear(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:
+    """Recognise a linear layer by its qweight and what stands beside it."""
+    stem, _ = stem_and_word(info.name)
+    beside = checkpoint.beside(stem, BESIDE)
+    codec = recognise(
+        info,
+        beside.get("scales"),
+        beside.get("qzeros"),
+        beside.get("g_idx"),
+        second_version=checkpoint.second_gptq,
+    )
+    return Recognised.of(codec, f"{stem}.weight", tuple(f"{stem}.{word}" for word in BESIDE))
+
+
+GPTQ_AWQ = PackedFormat(
+    claims=lambda info, _: stem_and_word(info.name)[1] == "qweight",
+    recognise=_recognise_linear,
+)

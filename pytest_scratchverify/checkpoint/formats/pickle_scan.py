@@ -1,4 +1,4 @@
-"""Learns which tensors a pickled state dict names, without unpickling anything.
+"""Static scan of a pickled state dict for its tensors, without unpickling anything.
 
 `pickletools.genops` cuts the stream into opcodes and runs none of them. The few that describe
 tensors are followed on a stack of inert values; a global outside of the list below, or an opcode
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 import pickletools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -95,6 +95,9 @@ class _Global:
     name: str
 
 
+_Handler = Callable[["_Machine", Any], None]
+
+
 def scan(raw: bytes, file: str) -> tuple[dict[str, PickledTensor], int]:
     """Return the tensors of a pickled state dict by name, and where its pickle ends.
 
@@ -141,7 +144,7 @@ def _named(items: Mapping[Any, Any]) -> dict[str, PickledTensor]:
 
 
 class _Machine:
-    """The stack of a pickle, without its power."""
+    """The pickle machine's stack, marks and memo over inert values: nothing is called."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -149,61 +152,87 @@ class _Machine:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
-    def step(  # noqa: C901, PLR0912, PLR0915 - a table of opcodes
-        self, name: str, argument: Any, count: int
-    ) -> None:
-        stack = self.stack
+    def step(self, name: str, argument: Any, count: int) -> None:
+        """Follow one opcode; raise `HeaderError` for one that no state dict needs."""
         if count > MAX_OPCODES:
             raise HeaderError(f"{self.file} holds more than {MAX_OPCODES} opcodes")
-        if max(len(stack), len(self.marks)) > MAX_STACK:
+        if max(len(self.stack), len(self.marks)) > MAX_STACK:
             raise HeaderError(f"{self.file} stacks more than {MAX_STACK} values")
-        if name in _VALUES:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
-        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-            stack.append(Table())
-        elif name == "MARK":
-            self.marks.append(len(stack))
-        elif name == "EMPTY_TUPLE":
-            stack.append(())
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            count = int(name[-1])
-            stack[-count:] = [tuple(stack[-count:])]
-        elif name == "TUPLE":
-            stack.append(tuple(self._marked()))
-        elif name in ("DICT", "LIST"):
-            items = self._marked()
-            stack.append(Table(_pairs(items) if name == "DICT" else {}))
-        elif name in ("SETITEM", "SETITEMS"):
-            items = self._marked() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            self._top().items.update(_pairs(items))
-        elif name in ("APPEND", "APPENDS"):
-            items = self._marked() if name == "APPENDS" else [stack.pop()]
-            table = self._top().items
-            table.update(enumerate(items, start=len(table)))
-        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
-            self.memo[int(argument)] = stack[-1]
-        elif name == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET", "GET"):
-            stack.append(self.memo[int(argument)])
-        elif name == "GLOBAL":
-            module, _, word = argument.partition(" ")
-            stack.append(self._known(module, word))
-        elif name == "STACK_GLOBAL":
-            word, module = stack.pop(), stack.pop()
-            stack.append(self._known(module, word))
-        elif name == "BINPERSID":
-            stack.append(self._storage(stack.pop()))
-        elif name == "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
-            stack.append(self._called(function, arguments))
-        elif name == "BUILD":  # the attributes of an OrderedDict: _metadata
-            stack.pop()
-            self._top()
-        elif name not in ("PROTO", "FRAME", "STOP"):
+        handler = _HANDLERS.get(name)
+        if handler is None:
             raise HeaderError(f"the pickle of {self.file} uses {name}, which no state dict needs")
+        handler(self, argument)
+
+    # One method for each group of opcodes; `_HANDLERS` below says which.
+
+    def ignore(self, _: Any) -> None:
+        """PROTO, FRAME, STOP: nothing that a state dict holds."""
+
+    def push_argument(self, argument: Any) -> None:
+        self.stack.append(argument)
+
+    def push_table(self, _: Any) -> None:
+        self.stack.append(Table())
+
+    def mark(self, _: Any) -> None:
+        self.marks.append(len(self.stack))
+
+    def tuple_of_marked(self, _: Any) -> None:
+        self.stack.append(tuple(self._marked()))
+
+    def dict_of_marked(self, _: Any) -> None:
+        self.stack.append(Table(_pairs(self._marked())))
+
+    def list_of_marked(self, _: Any) -> None:
+        self._marked()
+        self.stack.append(Table())
+
+    def set_item(self, _: Any) -> None:
+        items = [self.stack.pop(-2), self.stack.pop()]
+        self._top().items.update(_pairs(items))
+
+    def set_marked_items(self, _: Any) -> None:
+        items = self._marked()
+        self._top().items.update(_pairs(items))
+
+    def append(self, _: Any) -> None:
+        self._extend([self.stack.pop()])
+
+    def append_marked(self, _: Any) -> None:
+        self._extend(self._marked())
+
+    def memoize_at(self, argument: Any) -> None:
+        self.memo[int(argument)] = self.stack[-1]
+
+    def memoize_next(self, _: Any) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def recall(self, argument: Any) -> None:
+        self.stack.append(self.memo[int(argument)])
+
+    def global_by_argument(self, argument: Any) -> None:
+        module, _, word = argument.partition(" ")
+        self.stack.append(self._known(module, word))
+
+    def global_by_stack(self, _: Any) -> None:
+        word, module = self.stack.pop(), self.stack.pop()
+        self.stack.append(self._known(module, word))
+
+    def persistent_storage(self, _: Any) -> None:
+        self.stack.append(self._storage(self.stack.pop()))
+
+    def reduce(self, _: Any) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self.stack.append(self._called(function, arguments))
+
+    def build(self, _: Any) -> None:
+        """Drop the attributes of an OrderedDict: _metadata."""
+        self.stack.pop()
+        self._top()
+
+    def _extend(self, items: list[Any]) -> None:
+        table = self._top().items
+        table.update(enumerate(items, start=len(table)))
 
     def _marked(self) -> list[Any]:
         at = self.marks.pop()
@@ -261,12 +290,56 @@ class _Machine:
         return PickledTensor(storage, dtype, tuple(shape), tuple(stride), offset)
 
 
-_VALUES = frozenset(
-    {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BININT", "BININT1", "BININT2",
-     "LONG1", "LONG4", "INT", "LONG", "BINFLOAT", "FLOAT", "SHORT_BINSTRING", "BINSTRING",
-     "BINBYTES", "SHORT_BINBYTES"}
-)  # fmt: skip
-_CONSTANTS: Mapping[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+def _push(value: Any) -> _Handler:
+    """Return the handler of an opcode that pushes one constant."""
+    return lambda machine, _: machine.stack.append(value)
+
+
+def _tuple_of(count: int) -> _Handler:
+    """Return the handler of an opcode that makes a tuple of the last `count` values."""
+
+    def handler(machine: _Machine, _: Any) -> None:
+        machine.stack[-count:] = [tuple(machine.stack[-count:])]
+
+    return handler
+
+
+_TEXTS = ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE")
+_BYTES = ("SHORT_BINSTRING", "BINSTRING", "BINBYTES", "SHORT_BINBYTES")
+_NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG", "BINFLOAT", "FLOAT")
+
+# Every opcode that a state dict needs, and what is done for it; any other ends the scan.
+_HANDLERS: Mapping[str, _Handler] = MappingProxyType(
+    {
+        **dict.fromkeys((*_TEXTS, *_BYTES, *_NUMBERS), _Machine.push_argument),
+        "NONE": _push(None),
+        "NEWTRUE": _push(True),
+        "NEWFALSE": _push(False),
+        "EMPTY_TUPLE": _push(()),
+        "TUPLE1": _tuple_of(1),
+        "TUPLE2": _tuple_of(2),
+        "TUPLE3": _tuple_of(3),
+        "TUPLE": _Machine.tuple_of_marked,
+        "EMPTY_DICT": _Machine.push_table,
+        "EMPTY_LIST": _Machine.push_table,
+        "DICT": _Machine.dict_of_marked,
+        "LIST": _Machine.list_of_marked,
+        "MARK": _Machine.mark,
+        "SETITEM": _Machine.set_item,
+        "SETITEMS": _Machine.set_marked_items,
+        "APPEND": _Machine.append,
+        "APPENDS": _Machine.append_marked,
+        **dict.fromkeys(("BINPUT", "LONG_BINPUT", "PUT"), _Machine.memoize_at),
+        "MEMOIZE": _Machine.memoize_next,
+        **dict.fromkeys(("BINGET", "LONG_BINGET", "GET"), _Machine.recall),
+        "GLOBAL": _Machine.global_by_argument,
+        "STACK_GLOBAL": _Machine.global_by_stack,
+        "BINPERSID": _Machine.persistent_storage,
+        "REDUCE": _Machine.reduce,
+        "BUILD": _Machine.build,
+        **dict.fromkeys(("PROTO", "FRAME", "STOP"), _Machine.ignore),
+    }
+)
 
 
 def _pairs(items: list[Any]) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Reads what an archive of PyTorch says about its tensors: by range, and without unpickling.
+"""Tensor index of PyTorch archives: by range requests, and without unpickling.
 
 Since version 1.6 ``torch.save`` writes a zip archive: ``data.pkl`` describes the tensors, and
 every storage is a member of its own, uncompressed. The directory at the end is read, the pickle

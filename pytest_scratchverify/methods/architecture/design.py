@@ -1,4 +1,4 @@
-"""The architecture method: what a design shares with others, and what that does not show.
+"""Designs side by side: the nearest in the catalogue, and the five core fields of a reference.
 
 Design never decides origin. Equal shapes say that a tensor-by-tensor comparison of weights is
 possible, and no more: OpenLLaMA has Llama's exact design and weights of its own. So no finding
@@ -8,52 +8,55 @@ of this module accuses and none clears; its level is E2 at most.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
 
 from pytest_scratchverify.catalog.entries import Catalogue, Entry
-from pytest_scratchverify.catalog.nearest import Comparison, compare, nearest
-from pytest_scratchverify.checkpoint.design import Design, Tower, Value, read_designs
+from pytest_scratchverify.catalog.nearest import DesignComparison, compare, nearest
+from pytest_scratchverify.checkpoint.design import Design, Tower
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Level, Null, Outcome
-from pytest_scratchverify.core.evidence import Statistic as Measured
+from pytest_scratchverify.core.evidence import Finding, Level, Null, Outcome, Statistic
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.architecture.config import (
+    Config,
+    about_design,
+    implied_components,
+)
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
-NOT_EVIDENCE = Text("design says nothing about whose weights they are")
 _WEIGHTS_NEXT = Text("compare the weights tensor by tensor: the shapes allow it")
-_GROUP = "architecture"
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A config.json that was read, and the record of that reading."""
+class Nearness(Enum):
+    """How near the catalogue's nearest design is to a tower's."""
 
-    value: Mapping[str, Json]
-    record: ArtifactRecord
-
-    @property
-    def designs(self) -> Mapping[Tower, Design]:
-        """Return the designs of the towers that it describes."""
-        return read_designs(self.value)
+    NO_TOWER = auto()
+    TOO_FEW_FIELDS = auto()
+    FAR = auto()
+    NEAR = auto()
+    NEAR_AS_DECLARED = auto()
 
 
-def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
-    """Return the components with weights of their own that a config implies."""
-    found = []
-    if Tower.TEXT in designs:
-        found += [Component.EMBEDDINGS, Component.TEXT_DECODER]
-        tied = designs[Tower.TEXT].fields.get("tie_word_embeddings") is True
-        found += [] if tied else [Component.LM_HEAD]  # a tied head has no weights of its own
-        found += [Component.ROUTER_EXPERTS] if designs[Tower.TEXT].is_moe else []
-    if Tower.VISION in designs:
-        found.append(Component.VISION_ENCODER)
-    if Tower.AUDIO in designs:
-        found.append(Component.AUDIO_ENCODER)
-    if Tower.VISION in designs or Tower.AUDIO in designs:
-        found.append(Component.PROJECTOR)
-    return found
+OUTCOMES: Mapping[Nearness, Outcome] = {
+    Nearness.NO_TOWER: Outcome.NOT_APPLICABLE,
+    Nearness.TOO_FEW_FIELDS: Outcome.INDETERMINATE,
+    Nearness.FAR: Outcome.CONSISTENT,
+    Nearness.NEAR: Outcome.INDETERMINATE,
+    Nearness.NEAR_AS_DECLARED: Outcome.DECLARED,
+}
+
+HEADLINES: Mapping[Nearness, str] = {
+    Nearness.NO_TOWER: "{model} describes no {tower} tower",
+    Nearness.TOO_FEW_FIELDS: "the config states too few fields to compare with any catalogue entry",
+    Nearness.FAR: "no catalogued {tower} design is near {model}'s; the nearest is {reference} "
+    "({shared} of {n} fields equal, distance {distance})",
+    Nearness.NEAR: "{model}'s {tower} design is near {reference}'s: {shared} of {n} fields equal;"
+    " different: {differing}; design says nothing about whose weights they are",
+    Nearness.NEAR_AS_DECLARED: "{model}'s {tower} design is {reference}'s, as declared: {shared} of"
+    " {n} fields equal; different: {differing}",
+}
 
 
 def nearest_design(
@@ -61,50 +64,43 @@ def nearest_design(
     config: Config,
     tower: Tower,
     catalogue: Catalogue,
-    calibration: ArchitectureThresholds,
+    thresholds: ArchitectureThresholds,
 ) -> Finding:
-    """Say which published design a tower comes nearest to, and how common such nearness is.
+    """Find the published design nearest to a tower's, and how common such a distance is.
 
     Outcomes: declared where a near design is the declared origin; indeterminate where an
     undeclared one is near (a reason to compare weights); consistent where none is; not
     applicable where the model has no such tower.
     """
-    method = f"architecture.{tower.value}_design"
-    hypothesis = Text("the design of the {tower} tower is nobody else's", tower=tower.value)
+    statement = Text("the design of the {tower} tower is nobody else's", tower=tower.value)
+    test = f"{tower.value}_design"
     design = config.designs.get(tower)
-    if design is None:
-        return plain_finding(
-            method, model, config, hypothesis, Outcome.NOT_APPLICABLE,
-            Text("{model} describes no {tower} tower", model=model.name, tower=tower.value),
-        )  # fmt: skip
-    found = nearest(design, catalogue, exclude=[model.name], k=5)
-    if not found:
-        return plain_finding(
-            method, model, config, hypothesis, Outcome.INDETERMINATE,
-            Text("the config states too few fields to compare with any catalogue entry"),
-        )  # fmt: skip
-    chosen = _declared_first(model, tower, found, calibration)
-    outcome, headline = _design_outcome(model, tower, chosen, calibration)
-    return Finding(
-        method=method,
-        component=Component.ARCHITECTURE,
-        model=model.name,
-        reference=chosen.entry.repo,
-        outcome=outcome,
-        headline=headline,
-        hypothesis=hypothesis,
-        level=Level.E2,
-        relation="near_design" if chosen.distance <= calibration.near else "own_design",
-        statistic=Measured(name="gower_distance", value=chosen.distance, n=chosen.result.n),
-        null=_population(calibration),
-        dependence_group=_GROUP,
-        artifacts=(config.record,),
-        remedy=_WEIGHTS_NEXT if outcome is Outcome.INDETERMINATE else None,
+    found = nearest(design, catalogue, exclude=[model.name], k=5) if design is not None else []
+    if design is None or not found:
+        nearness = Nearness.NO_TOWER if design is None else Nearness.TOO_FEW_FIELDS
+        values = {"model": model.name, "tower": tower.value} if design is None else {}
+        return about_design(test, model.name, config, statement).finding(
+            OUTCOMES[nearness],
+            Text(HEADLINES[nearness], **values),
+            level=Level.E0,
+            details=implied_components(config),
+        )
+    chosen = _declared_first(model, tower, found, thresholds)
+    nearness = _nearness(model, tower, chosen, thresholds)
+    near = nearness is not Nearness.FAR
+    tested = about_design(test, model.name, config, statement, reference=chosen.entry.repo)
+    return tested.finding(
+        OUTCOMES[nearness],
+        Text(HEADLINES[nearness], **_values(model, tower, chosen, near=near)),
+        relation="near_design" if near else "own_design",
+        statistic=Statistic(name="gower_distance", value=chosen.distance, n=chosen.result.n),
+        null=_population(thresholds),
+        remedy=_WEIGHTS_NEXT if nearness is Nearness.NEAR else None,
         details={
-            "components": [*trained_components(config.designs)],
+            **implied_components(config),
             "design": dict(sorted(design.fields.items())),
             "special_modules": [*design.special_modules],
-            "share_of_foreign_pairs_as_near": calibration.share_as_near(chosen.distance),
+            "share_of_foreign_pairs_as_near": thresholds.share_as_near(chosen.distance),
             "nearest": [_row(comparison) for comparison in found],
             "catalogue_entries": len(catalogue.with_tower(tower)),
             "chosen": chosen.entry.repo,
@@ -113,11 +109,14 @@ def nearest_design(
 
 
 def _declared_first(
-    model: ModelSpec, tower: Tower, found: list[Comparison], calibration: ArchitectureThresholds
-) -> Comparison:
+    model: ModelSpec,
+    tower: Tower,
+    found: list[DesignComparison],
+    thresholds: ArchitectureThresholds,
+) -> DesignComparison:
     """Pick the nearest, or the declared origin where that is near too."""
     for comparison in found:
-        near = comparison.distance <= calibration.near
+        near = comparison.distance <= thresholds.near
         if near and _declares(model, tower, comparison.entry.repo):
             return comparison
     return found[0]
@@ -134,37 +133,29 @@ def _declares(model: ModelSpec, tower: Tower, repo: str) -> bool:
     return any(model.declaration(component, repo) is not None for component in components)
 
 
-def _design_outcome(
-    model: ModelSpec, tower: Tower, chosen: Comparison, calibration: ArchitectureThresholds
-) -> tuple[Outcome, Text]:
-    words = {
+def _nearness(
+    model: ModelSpec, tower: Tower, chosen: DesignComparison, thresholds: ArchitectureThresholds
+) -> Nearness:
+    if chosen.distance > thresholds.near:
+        return Nearness.FAR
+    declared = _declares(model, tower, chosen.entry.repo)
+    return Nearness.NEAR_AS_DECLARED if declared else Nearness.NEAR
+
+
+def _values(
+    model: ModelSpec, tower: Tower, chosen: DesignComparison, *, near: bool
+) -> dict[str, Any]:
+    """Return what the headline names."""
+    differing = list(chosen.result.differing)
+    return {
         "model": model.name,
         "tower": tower.value,
         "reference": chosen.entry.repo,
         "shared": len(chosen.result.shared),
         "n": chosen.result.n,
         "distance": round(chosen.distance, 3),
-        "differing": list(chosen.result.differing),
+        "differing": (", ".join(differing) or "-") if near else differing,
     }
-    if chosen.distance > calibration.near:
-        return Outcome.CONSISTENT, Text(
-            "no catalogued {tower} design is near {model}'s; the nearest is {reference} "
-            "({shared} of {n} fields equal, distance {distance})",
-            **words,
-        )
-    differences = ", ".join(chosen.result.differing)
-    words["differing"] = differences or "-"
-    if _declares(model, tower, chosen.entry.repo):
-        return Outcome.DECLARED, Text(
-            "{model}'s {tower} design is {reference}'s, as declared: {shared} of {n} fields equal; "
-            "different: {differing}",
-            **words,
-        )
-    return Outcome.INDETERMINATE, Text(
-        "{model}'s {tower} design is near {reference}'s: {shared} of {n} fields equal; different: "
-        "{differing}; design says nothing about whose weights they are",
-        **words,
-    )
 
 
 def core_fields(pair: Pair, config: Config, reference: Config, catalogue: Catalogue) -> Finding:
@@ -173,17 +164,18 @@ def core_fields(pair: Pair, config: Config, reference: Config, catalogue: Catalo
     The rule ("5 of 5: fine-tuning suspected") is reported as what it is. Independent models
     reach 5 of 5, and the finding names how many catalogue entries do.
     """
-    hypothesis = Text("the five core fields do not all equal the reference's")
+    statement = Text("the five core fields do not all equal the reference's")
+    tested = about_design(
+        "core_fields", pair.model.name, config, statement, reference=pair.reference.name
+    )
     design, other = config.designs.get(Tower.TEXT), reference.designs.get(Tower.TEXT)
     comparison = None
     if design is not None and other is not None:
         entry = Entry(pair.reference.name, "", (), reference.value)
         comparison = compare(design, entry)
     if design is None or comparison is None:
-        return plain_finding(
-            "architecture.core_fields", pair.model, config, hypothesis, Outcome.INDETERMINATE,
-            Text("the two configs state too few fields in common"), pair.reference.name,
-        )  # fmt: skip
+        why = Text("the two configs state too few fields in common")
+        return tested.undecided(why, details=implied_components(config))
     complete = comparison.core_compared == comparison.core_equal == 5
     declared = pair.model.declaration(Component.ARCHITECTURE, pair.reference.name) is not None
     same = [
@@ -191,25 +183,19 @@ def core_fields(pair: Pair, config: Config, reference: Config, catalogue: Catalo
         for row in nearest(design, catalogue, exclude=[pair.model.name], k=None)
         if row.core_equal == 5
     ]
-    details = _row(comparison)
-    details["korea_2026_rule"] = _rule_of_five(comparison.core_equal)
-    details["entries_with_the_same_core"] = [row.entry.repo for row in same]
-    details["weights_comparable"] = [*_comparable_shapes(design, comparison)]
-    return Finding(
-        method="architecture.core_fields",
-        component=Component.ARCHITECTURE,
-        model=pair.model.name,
-        reference=pair.reference.name,
-        outcome=_core_outcome(complete=complete, declared=declared),
-        headline=_core_headline(pair, comparison, len(same)),
-        hypothesis=hypothesis,
-        level=Level.E2,
+    return tested.finding(
+        _core_outcome(complete=complete, declared=declared),
+        _core_headline(pair, comparison, len(same)),
         relation="same_core" if complete else "other_core",
-        statistic=Measured(name="core_fields_equal", value=comparison.core_equal, n=5),
-        dependence_group=_GROUP,
+        statistic=Statistic(name="core_fields_equal", value=comparison.core_equal, n=5),
         artifacts=(config.record, reference.record),
         remedy=_WEIGHTS_NEXT if complete and not declared else None,
-        details=details,
+        details={
+            **_row(comparison),
+            "korea_2026_rule": _rule_of_five(comparison.core_equal),
+            "entries_with_the_same_core": [row.entry.repo for row in same],
+            "weights_comparable": [*_comparable_shapes(design, comparison)],
+        },
     )
 
 
@@ -219,7 +205,7 @@ def _core_outcome(*, complete: bool, declared: bool) -> Outcome:
     return Outcome.INDETERMINATE if complete else Outcome.CONSISTENT
 
 
-def _core_headline(pair: Pair, comparison: Comparison, same: int) -> Text:
+def _core_headline(pair: Pair, comparison: DesignComparison, same: int) -> Text:
     return Text(
         "{equal} of {compared} core fields equal {reference}'s ({shared} of {n} fields in all); "
         "catalogue entries with all five: {same}; design says nothing about whose weights they are",
@@ -256,7 +242,7 @@ _PROJECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _comparable_shapes(design: Design, comparison: Comparison) -> list[str]:
+def _comparable_shapes(design: Design, comparison: DesignComparison) -> list[str]:
     """Name the tensors whose shapes are equal, so that weights can be compared one to one."""
     other = comparison.entry.designs[design.tower]
     return [
@@ -269,46 +255,20 @@ def _comparable_shapes(design: Design, comparison: Comparison) -> list[str]:
     ]
 
 
-def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without numbers
-    method: str,
-    model: ModelSpec,
-    config: Config,
-    hypothesis: Text,
-    outcome: Outcome,
-    headline: Text,
-    reference: str | None = None,
-) -> Finding:
-    """Return a finding of this method that carries no number."""
-    components: list[Json] = [*trained_components(config.designs)]
-    return Finding(
-        method=method,
-        component=Component.ARCHITECTURE,
-        model=model.name,
-        reference=reference,
-        outcome=outcome,
-        headline=headline,
-        hypothesis=hypothesis,
-        level=Level.E0,
-        dependence_group=_GROUP,
-        artifacts=(config.record,),
-        details={"components": components},
-    )
-
-
-def _population(calibration: ArchitectureThresholds) -> Null:
+def _population(thresholds: ArchitectureThresholds) -> Null:
     return Null(
         kind="reference_population",
         description=Text(
             "distances of {pairs} pairs of catalogued designs of different developers; no p-value: "
             "they are not independent designs",
-            pairs=calibration.pairs,
+            pairs=thresholds.pairs,
         ),
     )
 
 
-def _row(comparison: Comparison) -> dict[str, Json]:
+def _row(comparison: DesignComparison) -> dict[str, Json]:
     differences: dict[str, Json] = {
-        name: [_json(a), _json(b)] for name, (a, b) in comparison.differences.items()
+        name: [ours, theirs] for name, (ours, theirs) in comparison.differences.items()
     }
     return {
         "repo": comparison.entry.repo,
@@ -320,7 +280,3 @@ def _row(comparison: Comparison) -> dict[str, Json]:
         "core_equal": comparison.core_equal,
         "core_compared": comparison.core_compared,
     }
-
-
-def _json(value: Value) -> Json:
-    return value

@@ -1,8 +1,11 @@
-"""Compare the parameters that a config implies with those declared and those stored."""
+"""Parameter counts: those that a config implies, those declared and those stored."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
 
 from pytest_scratchverify.catalog.entries import Catalogue
 from pytest_scratchverify.checkpoint.design import Design, Tower
@@ -12,15 +15,45 @@ from pytest_scratchverify.checkpoint.parameter_count import (
     UncountableDesignError,
     count_parameters,
 )
-from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Statistic
+from pytest_scratchverify.core.evidence import Finding, Outcome, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.architecture.design import Config, plain_finding
+from pytest_scratchverify.methods.architecture.config import (
+    Config,
+    about_design,
+    implied_components,
+)
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 from pytest_scratchverify.tensors.packed import open_packed
+
+
+class ParameterCheck(Enum):
+    """How the parameters counted from a config compare with those stated."""
+
+    UNCOUNTABLE = auto()
+    CONTRADICTED = auto()
+    NOTHING_STATED = auto()
+    AS_STATED = auto()
+
+
+OUTCOMES: Mapping[ParameterCheck, Outcome] = {
+    ParameterCheck.UNCOUNTABLE: Outcome.INDETERMINATE,
+    ParameterCheck.CONTRADICTED: Outcome.INDETERMINATE,
+    ParameterCheck.NOTHING_STATED: Outcome.NOT_APPLICABLE,
+    ParameterCheck.AS_STATED: Outcome.CONSISTENT,
+}
+
+HEADLINES: Mapping[ParameterCheck, str] = {
+    ParameterCheck.UNCOUNTABLE: "the config does not state {field}; parameters cannot be counted",
+    ParameterCheck.CONTRADICTED: "computed {computed} parameters where {stated} are stated"
+    " ({name}): the config and the statement contradict each other",
+    ParameterCheck.NOTHING_STATED: "{total} parameters, {active} active, computed from the config;"
+    " nothing is declared to compare with",
+    ParameterCheck.AS_STATED: "{total} parameters, {active} active, computed from the config, as"
+    " stated ({names})",
+}
 
 
 def parameter_count(
@@ -28,7 +61,7 @@ def parameter_count(
     config: Config,
     declared: tuple[float | None, float | None],
     stored: Artifact[TensorIndex] | None,
-    calibration: ArchitectureThresholds,
+    thresholds: ArchitectureThresholds,
 ) -> Finding:
     """Compare the parameters computed from the config with those declared and those stored.
 
@@ -40,35 +73,25 @@ def parameter_count(
         The tensor index from the safetensors headers, where they were read.
 
     """
-    hypothesis = Text("the config accounts for the declared number of parameters")
+    statement = Text("the config accounts for the declared number of parameters")
+    tested = about_design("parameter_count", model.name, config, statement)
     design = config.designs.get(Tower.TEXT, Design(Tower.TEXT, {}))
     try:
         count = count_parameters(design)
     except UncountableDesignError as error:
-        return plain_finding(
-            "architecture.parameter_count", model, config, hypothesis, Outcome.INDETERMINATE,
-            Text(
-                "the config does not state {field}; parameters cannot be counted",
-                field=str(error),
-            ),
-        )  # fmt: skip
+        why = Text(HEADLINES[ParameterCheck.UNCOUNTABLE], field=str(error))
+        return tested.undecided(why, details=implied_components(config))
     # A file of a composite model holds its other towers too, which are not counted here.
     whole = stored is not None and set(config.designs) == {Tower.TEXT}
     in_files = stored.value.total_parameters if stored is not None and whole else None
     checks = _count_checks(count, declared, in_files)
-    wrong = [check for check in checks if check.deviation > calibration.parameter_tolerance]
-    outcome = Outcome.CONSISTENT if checks else Outcome.NOT_APPLICABLE
-    return Finding(
-        method="architecture.parameter_count",
-        component=Component.ARCHITECTURE,
-        model=model.name,
-        outcome=Outcome.INDETERMINATE if wrong else outcome,
-        headline=_count_headline(count, checks, wrong),
-        hypothesis=hypothesis,
-        level=Level.E2,
+    wrong = [check for check in checks if check.deviation > thresholds.parameter_tolerance]
+    result = _result(checks, wrong)
+    return tested.finding(
+        OUTCOMES[result],
+        Text(HEADLINES[result], **_values(result, count, checks, wrong)),
         relation="contradicted" if wrong else None,
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
-        dependence_group="architecture",
         artifacts=(config.record, stored.record) if stored is not None else (config.record,),
         details={
             "computed_total": count.total,
@@ -114,29 +137,27 @@ def _check(name: str, stated: float, *computed: int) -> _CountCheck:
     return _CountCheck(name, best, stated, abs(best - stated) / stated)
 
 
-def _count_headline(
-    count: ParameterCount, checks: list[_CountCheck], wrong: list[_CountCheck]
-) -> Text:
+def _result(checks: list[_CountCheck], wrong: list[_CountCheck]) -> ParameterCheck:
     if wrong:
-        return Text(
-            "computed {computed} parameters where {stated} are stated ({name}): the config and the "
-            "statement contradict each other",
-            computed=amount(wrong[0].computed),
-            stated=amount(wrong[0].stated),
-            name=wrong[0].name,
-        )
+        return ParameterCheck.CONTRADICTED
+    return ParameterCheck.AS_STATED if checks else ParameterCheck.NOTHING_STATED
+
+
+def _values(
+    result: ParameterCheck,
+    count: ParameterCount,
+    checks: list[_CountCheck],
+    wrong: list[_CountCheck],
+) -> dict[str, Any]:
+    """Return what the headline names."""
+    if result is ParameterCheck.CONTRADICTED:
+        first = wrong[0]
+        stated, computed = amount(first.stated), amount(first.computed)
+        return {"computed": computed, "stated": stated, "name": first.name}
     counted = {"total": amount(count.total), "active": amount(count.active)}
-    if not checks:
-        return Text(
-            "{total} parameters, {active} active, computed from the config; nothing is declared to "
-            "compare with",
-            **counted,
-        )
-    return Text(
-        "{total} parameters, {active} active, computed from the config, as stated ({names})",
-        **counted,
-        names=[check.name for check in checks],
-    )
+    if result is ParameterCheck.AS_STATED:
+        return {**counted, "names": [check.name for check in checks]}
+    return counted
 
 
 def amount(parameters: float) -> str:

@@ -1,8 +1,8 @@
-"""Reads the same few places of every checkpoint of a run, within one budget of bytes."""
+"""Reader of a checkpoint series: the same slices of every checkpoint, within one byte budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +35,8 @@ MOST_BYTES = 2 * 2**20  # of one checkpoint: all are held in memory together
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """The slices of a run's checkpoints in the order of their steps, and of what came of it."""
+class CheckpointSeries:
+    """The same slices of a run's checkpoints by step, and of the model that came of it."""
 
     names: tuple[str, ...]
     steps: tuple[int, ...]
@@ -47,14 +47,14 @@ class Walk:
     unread: tuple[Text, ...]
     others: Mapping[str, int]
 
-    def flat(self) -> list[Array]:
-        """Return every checkpoint as one vector."""
+    def as_vectors(self) -> list[Array]:
+        """Return every checkpoint as one vector, slices in the order of their slots."""
         return [np.concatenate([s[k].ravel() for k in sorted(s)]) for s in self.slices]
 
 
-def read_walk(
+def read_series(
     snapshots: Snapshots, published: ArtifactStore | None, depth: str, limit: int | None
-) -> Walk:
+) -> CheckpointSeries:
     """Read the same rows of every chosen checkpoint and of the published model.
 
     What one of them lacks is taken from none. A checkpoint that cannot be read is left out
@@ -72,7 +72,7 @@ def read_walk(
             first = first or failure
             unread.append(Text("{name}: {why}", name=snapshot.name, why=failure.what))
     if len(opened) < 2:
-        raise first or too_few(len(opened))
+        raise first or too_few_checkpoints(len(opened))
     whole = _published(published)
     everything = [c for _, c in opened] + ([whole] if whole else [])
     blocks = _plan([c.inventory for c in everything], budget)
@@ -80,8 +80,8 @@ def read_walk(
     alive = [s for s in blocks if not any(is_degenerate(part[s]) for part, _ in read)]
     slices = [{slot: part[slot] for slot in alive} for part, _ in read]
     if not alive:
-        raise unlike()
-    return Walk(
+        raise no_common_matrix()
+    return CheckpointSeries(
         names=tuple(s.name for s, _ in opened),
         steps=tuple(s.step for s, _ in opened),
         slices=tuple(slices[: len(opened)]),
@@ -125,10 +125,10 @@ def _plan(inventories: Sequence[Inventory], budget: int) -> dict[Slot, Block]:
         and all(_shape(inventory, slot) == (matrix.rows, matrix.cols) for inventory in inventories)
     }
     if not shared:
-        raise unlike()
+        raise no_common_matrix()
     plan = plan_component(shared, budget).blocks
     if not plan:
-        raise over_budget()
+        raise no_slice_in_budget()
     return {block.matrix.slot: block for block in plan}
 
 
@@ -152,30 +152,30 @@ def _read(
     )
 
 
-_ASK: Callable[[], Text] = lambda: Text(  # noqa: E731
+_ASK = Text(
     "Ask the publisher for intermediate checkpoints as safetensors, in folders checkpoint-N or"
     " branches stepN."
 )
 
 
-def too_few(n: int) -> Unavailable:
-    """Say that fewer than two checkpoints could be read."""
+def too_few_checkpoints(n: int) -> Unavailable:
+    """Return the error of a series of which fewer than two checkpoints could be read."""
     return Unavailable(
-        Reason.ABSENT, Text("{n} intermediate checkpoints can be read, too few.", n=n), _ASK()
+        Reason.ABSENT, Text("{n} intermediate checkpoints can be read, too few.", n=n), _ASK
     )
 
 
-def unlike() -> Unavailable:
-    """Say that the checkpoints have no matrix of one shape that could be followed."""
+def no_common_matrix() -> Unavailable:
+    """Return the error of checkpoints without a matrix of one shape that could be followed."""
     return Unavailable(
         Reason.UNSUPPORTED,
         Text("The intermediate checkpoints have no decoder matrix in common that could be read."),
-        _ASK(),
+        _ASK,
     )
 
 
-def over_budget() -> Unavailable:
-    """Say that not one matrix fits."""
+def no_slice_in_budget() -> Unavailable:
+    """Return the error of a byte budget that not one matrix fits."""
     return Unavailable(
         Reason.OVER_BUDGET,
         Text("The budget allows no slice of the intermediate checkpoints."),

@@ -1,4 +1,4 @@
-"""Whether the checkpoints of a run, where they are published, form one path from a random start.
+"""Training trajectory of published checkpoints: whether they form one connected path.
 
 Weights, not claims; yet they too are what the publisher chose to show, and nothing here dates
 them. So the findings are circumstantial (E2): a contradiction is a lead with what else
@@ -7,14 +7,14 @@ explains it, and a path that holds says that the shown checkpoints belong togeth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import (
     Control,
     Direction,
@@ -24,104 +24,94 @@ from pytest_scratchverify.core.evidence import (
     Outcome,
 )
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.checkpoint_reading import Array, Slices, Walk
-from pytest_scratchverify.methods.training_log.thresholds import (
-    ALPHA,
-    TrainingLogThresholds,
-    finding,
+from pytest_scratchverify.methods.training_log.checkpoint_reading import (
+    Array,
+    CheckpointSeries,
+    Slices,
+)
+from pytest_scratchverify.methods.training_log.decision import (
+    CONTRADICTED,
+    HOLDS,
+    INCOMPLETE,
+    NOT_ASKED,
+    Decision,
+    about_log,
     number,
 )
+from pytest_scratchverify.methods.training_log.initialisation import (
+    START,
+    edges,
+    series_details,
+    worst_edge,
+)
+from pytest_scratchverify.methods.training_log.initialisation import STATEMENT as FRESHLY_DRAWN
+from pytest_scratchverify.methods.training_log.thresholds import ALPHA, TrainingLogThresholds
 from pytest_scratchverify.methods.weights.measure import chosen_channels
 from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
-    RandomEdge,
-    random_edge,
+    Trajectory,
     trajectory,
 )
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSimilarity, ChannelSums
 from pytest_scratchverify.tensors.slices import Slot
 
-_OPEN = Outcome.INDETERMINATE
 POWERLESS = 0.5  # an aligned cosine that would not even be noticed
-START, PATH = "random_initialisation", "checkpoint_path"
-STARTS = Text("the first checkpoint is freshly drawn, as that of a training from the start is")
-LEADS_ON = Text("the checkpoints are one run: each is related to the next, and lies on the way")
+PATH = "checkpoint_path"
+STATEMENTS: Mapping[str, Text] = {
+    START: FRESHLY_DRAWN,
+    PATH: Text("the checkpoints are one run: each is related to the next, and lies on the way"),
+}
 
 
-def without_checkpoints(method: str, model: str) -> Finding:
-    """Say that nothing was published to ask this of."""
-    return finding(
-        method, model, None, Outcome.NOT_APPLICABLE,
-        Text("{model} comes with no intermediate checkpoints; a publisher who has them could show"
-             " them as folders checkpoint-N or branches stepN", model=model),
-        STARTS if method == START else LEADS_ON, level=Level.E0,
-    )  # fmt: skip
-
-
-def random_initialisation(model: str, walk: Walk) -> Finding:
-    """The first checkpoint of a training from the start looks freshly drawn.
-
-    Every slice's largest singular value against Tracy and Widom's law. Controls: the last
-    checkpoint must not look fresh (else the test sees nothing here), and matrices of the same
-    shapes drawn in this process must.
-    """
-    first, last = _edges(walk.slices[0]), _edges(walk.slices[-1])
-    drawn = np.random.default_rng(2026)
-    blank = _edges(
-        {s: drawn.standard_normal(w.shape, np.float32) for s, w in walk.slices[0].items()}
+def without_checkpoints(test: str, model: str) -> Finding:
+    """Return the finding of a model that comes with no intermediate checkpoints."""
+    headline = Text(
+        "{model} comes with no intermediate checkpoints; a publisher who has them could show"
+        " them as folders checkpoint-N or branches stepN",
+        model=model,
     )
-    p, worst = _worst(first)
-    controls = (
-        Control(kind="positive", pair=(model, walk.names[-1]), passed=_worst(last)[0] < ALPHA,
-                value=_worst(last)[1].statistic),
-        Control(kind="negative", pair=(model, "drawn at random"), passed=_worst(blank)[0] >= ALPHA,
-                value=_worst(blank)[1].statistic),
-    )  # fmt: skip
-    words = {"name": walk.names[0], "step": walk.steps[0], "ratio": round(worst.ratio, 3)}
-    outcome, relation, direction, kind = _OPEN, "incomplete", Direction.NONE, "unclear"
-    if not controls[1].passed:
-        said = Text("a control of known truth failed")
-    elif p >= ALPHA and not controls[0].passed:
-        said = Text("{name} looks freshly drawn, and so does the last checkpoint: the slices are"
-                    " too small, or hardly trained, to tell", **words)  # fmt: skip
-    elif p >= ALPHA:
-        outcome, relation, kind = Outcome.CONSISTENT, "", "random start"
-        said = Text("{name} looks freshly drawn: its largest singular value is {ratio} times the"
-                    " edge of chance. Whoever chooses what to publish can draw one too.",
-                    **words)  # fmt: skip
-    elif walk.steps[0] > 0:
-        kind = "truncated"
-        said = Text("the first checkpoint is of step {step} and has been trained: how the run began"
-                    " it does not show", **words)  # fmt: skip
-    else:
-        relation, direction, kind = "contradicted", Direction.TOWARD_REUSE, "warm start"
-        said = Text("{name} is called step 0 and has been trained: a singular value is {ratio}"
-                    " times the edge of chance. A warm start looks like this; so do steps counted"
-                    " anew after a resume, a wrong label, and an initialisation that is not of"
-                    " independent entries (from a smaller model, of low rank, of unequal"
-                    " variances).", **words)  # fmt: skip
-    return finding(
-        START, model, None, outcome, said, STARTS, level=Level.E2,
-        statistic=number("largest_singular_value_standardised", worst.statistic, len(first)),
-        effect=number("over_marchenko_pastur_edge", worst.ratio), pvalue=p,
-        null=Null(kind="exact", description=Text(
-            "Largest singular value of matrices with independent entries (Tracy and Widom), the"
-            " worst of all slices by Bonferroni")),
-        direction=direction, relation=relation or None, kind=kind, controls=controls,
-        artifacts=walk.records, details=_details(walk),
-    )  # fmt: skip
+    tested = about_log(test, model, None, STATEMENTS[test], level=Level.E0)
+    return NOT_ASKED.finding(tested, headline)
 
 
-def _edges(slices: Slices) -> list[RandomEdge]:
-    found = (random_edge(slices[slot]) for slot in sorted(slices))
-    return [edge for edge in found if edge is not None]
+class PathShape(Enum):
+    """Whether checkpoints form one path: the first of these that holds."""
+
+    CONTROL_FAILED = auto()
+    POWERLESS = auto()
+    BROKEN = auto()
+    ONE_UNRELATED = auto()
+    DETOUR = auto()
+    NO_GROWTH = auto()
+    ONE_PATH = auto()
 
 
-def _worst(edges: Sequence[RandomEdge]) -> tuple[float, RandomEdge]:
-    """Return the smallest p, adjusted for the number of slices, and its slice."""
-    if not edges:
-        return 1.0, RandomEdge(0.0, 0.0, 1.0)
-    worst = min(edges, key=lambda edge: (edge.pvalue, -edge.statistic))
-    return min(1.0, max(worst.pvalue, 1e-300) * len(edges)), worst
+PATHS: Mapping[PathShape, Decision] = {
+    PathShape.CONTROL_FAILED: INCOMPLETE,
+    PathShape.POWERLESS: INCOMPLETE,
+    PathShape.BROKEN: Decision(Outcome.INDETERMINATE, "contradicted", Direction.TOWARD_REUSE),
+    PathShape.ONE_UNRELATED: CONTRADICTED,
+    PathShape.DETOUR: CONTRADICTED,
+    PathShape.NO_GROWTH: CONTRADICTED,
+    PathShape.ONE_PATH: HOLDS,
+}
+
+PATH_HEADLINES: Mapping[PathShape, str] = {
+    PathShape.CONTROL_FAILED: "a control of known truth failed",
+    PathShape.POWERLESS: "the slices are too small to tell related checkpoints from strangers",
+    PathShape.BROKEN: "between {a} and {b} the weights show no relation, as between models of"
+    " independent initialisation: that what comes later descends from what is shown before is not"
+    " to be seen. A new initialisation, another run under the same name or a foreign model looks"
+    " like this.",
+    PathShape.ONE_UNRELATED: "{b} shows no relation to its neighbours, which are related to one"
+    " another: a checkpoint of another run or model, by mistake or not.",
+    PathShape.DETOUR: "{name} lies off the way: {ratio} times as far from both neighbours as they"
+    " are from one another. A wrong label, an average, or another run from the same initialisation"
+    " looks like this.",
+    PathShape.NO_GROWTH: "the distance from the first checkpoint does not grow with the steps:"
+    " wrong labels, or several runs",
+    PathShape.ONE_PATH: "{n} of {found} checkpoints form one path: each is related to the next"
+    " (least z {z}) and lies on the way",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,72 +123,111 @@ class _Break:
     one_alone: bool
 
 
-def checkpoint_path(model: str, walk: Walk, limits: TrainingLogThresholds) -> Finding:
-    """Checkpoints of one run are related from one to the next, and each lies on the way.
+@dataclass(frozen=True, slots=True)
+class PathMeasurements:
+    """What was measured along a series.
+
+    `links` compare neighbours, and the last checkpoint with the published model where it was
+    read; `names` are those of the series and of that model.
+    """
+
+    names: tuple[str | Text, ...]
+    links: tuple[ChannelSimilarity, ...]
+    breaks: tuple[_Break, ...]
+    path: Trajectory | None
+
+    @property
+    def weakest(self) -> ChannelSimilarity:
+        """The link of the least standardised similarity."""
+        return min(self.links, key=lambda link: link.statistic)
+
+
+def checkpoint_path(
+    model: str, series: CheckpointSeries, thresholds: TrainingLogThresholds
+) -> Finding:
+    """Neighbouring checkpoints of one run are related, and each lies on the way.
 
     Neighbours, and the last with the published model, are compared channel by channel against
-    every renumbering of the channels: the null of independent initialisation, which must be
+    every permutation of the channels: the null of independent initialisation, which must be
     rejected each time. Then distances: away from the start, without a detour.
     """
-    links = [_related(a, b) for a, b in pairwise(walk.slices)]
-    names: list[str | Text] = list(walk.names)
-    if walk.published is not None:
-        links.append(_related(walk.slices[-1], walk.published))
-        names.append(Text("the published model"))
-    control = _related(walk.slices[-1], _renumbered(walk.slices[-1]))
-    check = Control(kind="self_permuted", pair=(model, walk.names[-1]),
-                    passed=control.pvalue > ALPHA, value=control.statistic)  # fmt: skip
-    breaks = _breaks(walk, names, links)
-    path = trajectory(walk.flat(), walk.steps)
-    away = bool(path and path.detours[path.farthest - 1] > limits["detour"])
-    returns = bool(path and path.growth < limits["path_growth"])
-    weakest = min(links, key=lambda link: link.statistic)
-    outcome, relation, direction = _OPEN, "contradicted", Direction.NONE
-    words: dict[str, Any] = {"n": len(walk.names), "found": walk.found}
-    if not check.passed:
-        relation, said = "incomplete", Text("a control of known truth failed")
-    elif weakest.minimum_detectable_effect > POWERLESS:
-        relation = "incomplete"
-        said = Text("the slices are too small to tell related checkpoints from strangers")
-    elif breaks and not breaks[0].one_alone:
-        direction = Direction.TOWARD_REUSE
-        said = Text("between {a} and {b} the weights show no relation, as between models of"
-                    " independent initialisation: that what comes later descends from what is"
-                    " shown before is not to be seen. A new initialisation, another run under the"
-                    " same name or a foreign model looks like this.", a=breaks[0].before,
-                    b=breaks[0].after)  # fmt: skip
-    elif breaks:
-        said = Text("{b} shows no relation to its neighbours, which are related to one another: a"
-                    " checkpoint of another run or model, by mistake or not.",
-                    b=breaks[0].after)  # fmt: skip
-    elif away and path is not None:
-        said = Text("{name} lies off the way: {ratio} times as far from both neighbours as they"
-                    " are from one another. A wrong label, an average, or another run from the"
-                    " same initialisation looks like this.", name=walk.names[path.farthest],
-                    ratio=round(max(path.detours), 2))  # fmt: skip
-    elif returns:
-        said = Text("the distance from the first checkpoint does not grow with the steps: wrong"
-                    " labels, or several runs")  # fmt: skip
-    else:
-        outcome, relation = Outcome.CONSISTENT, ""
-        said = Text("{n} of {found} checkpoints form one path: each is related to the next (least"
-                    " z {z}) and lies on the way", z=round(weakest.statistic, 1),
-                    **words)  # fmt: skip
-    return finding(
-        PATH, model, None, outcome, said, LEADS_ON, level=Level.E2,
-        statistic=number("least_standardised_similarity", weakest.statistic, len(links)),
+    measured = measure_path(series)
+    permuted = _related(series.slices[-1], _permuted(series.slices[-1]))
+    control = Control(
+        kind="self_permuted",
+        pair=(model, series.names[-1]),
+        passed=permuted.pvalue > ALPHA,
+        value=permuted.statistic,
+    )
+    kind = _path(measured, thresholds) if control.passed else PathShape.CONTROL_FAILED
+    path, weakest = measured.path, measured.weakest
+    return PATHS[kind].finding(
+        about_log(PATH, model, None, STATEMENTS[PATH], level=Level.E2),
+        Text(PATH_HEADLINES[kind], **_values(kind, series, measured)),
+        statistic=number("least_standardised_similarity", weakest.statistic, len(measured.links)),
         effect=number("least_aligned_cosine", weakest.effect),
-        null=Null(kind="permutation", description=Text(
-            "Joint permutation of the residual channels between neighbours: exact mean and"
-            " variance; it must be rejected for each pair")),
-        direction=direction, relation=relation or None, controls=(check,), artifacts=walk.records,
-        details=_details(walk) | {
-            "figures": {"checkpoint_path": _figure(walk, names, links, path)},
-            "published_compared": walk.published is not None,
-            "breaks": [[b.before, str(b.after)] for b in breaks],
+        null=Null(
+            kind="permutation",
+            description=Text(
+                "Joint permutation of the residual channels between neighbours: exact mean and"
+                " variance; it must be rejected for each pair"
+            ),
+        ),
+        controls=(control,),
+        artifacts=series.records,
+        details=series_details(series)
+        | {
+            "figures": {"checkpoint_path": _figure(series, measured.names, measured.links, path)},
+            "published_compared": series.published is not None,
+            "breaks": [[b.before, str(b.after)] for b in measured.breaks],
             "detours": [round(d, 3) for d in path.detours] if path else [],
         },
-    )  # fmt: skip
+    )
+
+
+def measure_path(series: CheckpointSeries) -> PathMeasurements:
+    """Compare neighbours of a series, and the last with the published model."""
+    links = [_related(a, b) for a, b in pairwise(series.slices)]
+    names: list[str | Text] = list(series.names)
+    if series.published is not None:
+        links.append(_related(series.slices[-1], series.published))
+        names.append(Text("the published model"))
+    return PathMeasurements(
+        names=tuple(names),
+        links=tuple(links),
+        breaks=tuple(_breaks(series, names, links)),
+        path=trajectory(series.as_vectors(), series.steps),
+    )
+
+
+def _path(measured: PathMeasurements, thresholds: TrainingLogThresholds) -> PathShape:
+    breaks, path = measured.breaks, measured.path
+    if measured.weakest.minimum_detectable_effect > POWERLESS:
+        return PathShape.POWERLESS
+    if breaks:
+        return PathShape.ONE_UNRELATED if breaks[0].one_alone else PathShape.BROKEN
+    if path and path.detours[path.farthest - 1] > thresholds.detour:
+        return PathShape.DETOUR
+    if path and path.growth < thresholds.path_growth:
+        return PathShape.NO_GROWTH
+    return PathShape.ONE_PATH
+
+
+def _values(
+    kind: PathShape, series: CheckpointSeries, measured: PathMeasurements
+) -> dict[str, Any]:
+    """Return what the headline names."""
+    if kind is PathShape.BROKEN:
+        return {"a": measured.breaks[0].before, "b": measured.breaks[0].after}
+    if kind is PathShape.ONE_UNRELATED:
+        return {"b": measured.breaks[0].after}
+    if kind is PathShape.DETOUR and measured.path is not None:
+        name = series.names[measured.path.farthest]
+        return {"name": name, "ratio": round(max(measured.path.detours), 2)}
+    if kind is PathShape.ONE_PATH:
+        least = round(measured.weakest.statistic, 1)
+        return {"n": len(series.names), "found": series.found, "z": least}
+    return {}
 
 
 def _related(a: Slices, b: Slices) -> ChannelSimilarity:
@@ -212,49 +241,37 @@ def _related(a: Slices, b: Slices) -> ChannelSimilarity:
     return found
 
 
-def _renumbered(slices: Slices) -> dict[Slot, Array]:
-    """Return the same weights with their channels renumbered: what a stranger looks like."""
+def _permuted(slices: Slices) -> dict[Slot, Array]:
+    """Return the same weights with permuted channels, as those of an unrelated model."""
     width = min(w.shape[1] for w in slices.values())
     order = np.random.default_rng(2026).permutation(width)
     return {slot: w[:, :width][:, order] for slot, w in slices.items()}
 
 
 def _breaks(
-    walk: Walk, names: Sequence[str | Text], links: Sequence[ChannelSimilarity]
+    series: CheckpointSeries, names: Sequence[str | Text], links: Sequence[ChannelSimilarity]
 ) -> list[_Break]:
-    every = [*walk.slices, *([walk.published] if walk.published is not None else [])]
+    every = [*series.slices, *([series.published] if series.published is not None else [])]
     found: list[_Break] = []
     for at, link in enumerate(links):
         if link.pvalue <= ALPHA or (found and found[-1].after == names[at]):
             continue
         beyond = at + 2 < len(every)
         alone = beyond and _related(every[at], every[at + 2]).pvalue <= ALPHA
-        found.append(_Break(walk.names[at], names[at + 1], alone))
+        found.append(_Break(series.names[at], names[at + 1], alone))
     return sorted(found, key=lambda b: b.one_alone)
 
 
 def _figure(
-    walk: Walk, names: Sequence[str | Text], links: Sequence[ChannelSimilarity], path: Any
+    series: CheckpointSeries,
+    names: Sequence[str | Text],
+    links: Sequence[ChannelSimilarity],
+    path: Trajectory | None,
 ) -> dict[str, Any]:
     return {
-        "steps": list(walk.steps),
+        "steps": list(series.steps),
         "from_start": [0.0, *(round(d, 5) for d in path.from_start)] if path else [],
-        "edge": [round(_worst(_edges(s))[1].ratio, 4) for s in walk.slices],
+        "edge": [round(worst_edge(edges(s))[1].ratio, 4) for s in series.slices],
         "z": [round(link.statistic, 2) for link in links],
-        "to_published": len(names) > len(walk.names),
-    }
-
-
-def _details(walk: Walk) -> dict[str, Any]:
-    return {
-        "checkpoints": [*walk.names],
-        "found": walk.found,
-        "not_read": [str(text) for text in walk.unread],
-        "other_series": dict(walk.others),
-        "slices": [str(slot) for slot in sorted(walk.slices[0])],
-        "edges": {
-            name: [round(edge.statistic, 2) for edge in _edges(part)]
-            for name, part in zip(walk.names, walk.slices, strict=True)
-        },
-        "component_read": Component.TEXT_DECODER.value,
+        "to_published": len(names) > len(series.names),
     }

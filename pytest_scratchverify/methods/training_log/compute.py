@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import Enum, auto
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,14 @@ import pytest_scratchverify.catalog as catalog_package
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Finding, Null, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.thresholds import (
-    TrainingLogThresholds,
-    finding,
+from pytest_scratchverify.methods.training_log.decision import (
+    CONTRADICTED,
+    HOLDS,
+    Decision,
+    about_log,
     number,
 )
+from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.methods.training_log.readers import TrainingLog
@@ -51,6 +55,13 @@ def _value(facts: Facts, name: str) -> float | None:
     return float(entry["value"])
 
 
+TOKEN_HEADLINES: Mapping[Outcome, str] = {
+    Outcome.CONSISTENT: "the log's {logged} tokens are the {claimed} claimed (ratio {ratio})",
+    Outcome.INDETERMINATE: "the log's {logged} tokens are not the {claimed} claimed (ratio"
+    " {ratio}): another stage or model of the family, a cut log, or padding counted.",
+}
+
+
 def tokens(
     model: str, log: TrainingLog, claimed: float | None = None, batch: float | None = None
 ) -> Finding:
@@ -60,35 +71,68 @@ def tokens(
     """
     facts = compute_facts().get(model, {})
     claimed = claimed or _value(facts, "tokens")
-    batch = batch or _value(facts, "batch_tokens")
-    logged = float(log.tokens[-1]) if log.tokens is not None else None
-    if logged is None and batch is not None and not log.counted:
-        logged = batch * (float(log.steps.max()) + 1)
+    logged = _logged_tokens(log, batch or _value(facts, "batch_tokens"))
     if logged is None or claimed is None:
-        raise Unavailable(
-            Reason.ABSENT,
-            Text("Tokens of {model} cannot be compared: the log's total or the claim is unknown.",
-                 model=model),
-            Text("Give a log with a column of tokens; publish tokens per step and in all."),
-        )  # fmt: skip
+        raise _incomparable_tokens(model)
     ratio = logged / claimed
-    agree = 0.9 <= ratio <= 1.1
-    words = {"logged": logged, "claimed": claimed, "ratio": round(ratio, 3)}
-    if agree:
-        said = Text("the log's {logged} tokens are the {claimed} claimed (ratio {ratio})", **words)
-    else:
-        said = Text("the log's {logged} tokens are not the {claimed} claimed (ratio {ratio}):"
-                    " another stage or model of the family, a cut log, or padding counted.",
-                    **words)  # fmt: skip
-    return finding(
-        "tokens", model, log, Outcome.CONSISTENT if agree else Outcome.INDETERMINATE, said,
-        Text("the log's steps make the tokens that are claimed"),
-        statistic=number("logged_over_claimed", ratio, len(log)), null=_ARITHMETIC,
-    )  # fmt: skip
+    decision = HOLDS if 0.9 <= ratio <= 1.1 else CONTRADICTED
+    values = {"logged": logged, "claimed": claimed, "ratio": round(ratio, 3)}
+    hypothesis = Text("the log's steps make the tokens that are claimed")
+    return decision.finding(
+        about_log("tokens", model, log, hypothesis),
+        Text(TOKEN_HEADLINES[decision.outcome], **values),
+        statistic=number("logged_over_claimed", ratio, len(log)),
+        null=_ARITHMETIC,
+    )
 
 
-def compute(model: str, limits: TrainingLogThresholds) -> Finding:
-    """The arithmetic that a training takes fits the hardware and the time that are claimed.
+def _logged_tokens(log: TrainingLog, batch: float | None) -> float | None:
+    """Return the tokens of the whole log, as it states them or by its steps."""
+    if log.tokens is not None:
+        return float(log.tokens[-1])
+    if batch is None or log.counted:
+        return None
+    return batch * (float(log.steps.max()) + 1)
+
+
+def _incomparable_tokens(model: str) -> Unavailable:
+    return Unavailable(
+        Reason.ABSENT,
+        Text(
+            "Tokens of {model} cannot be compared: the log's total or the claim is unknown.",
+            model=model,
+        ),
+        Text("Give a log with a column of tokens; publish tokens per step and in all."),
+    )
+
+
+class Utilisation(Enum):
+    """What the hardware utilisation that follows from the claims says of them."""
+
+    IMPOSSIBLE = auto()
+    PLAUSIBLE_AT_LEAST = auto()  # the hours cover other trainings too
+    PLAUSIBLE = auto()
+
+
+UTILISATIONS: Mapping[Utilisation, Decision] = {
+    Utilisation.IMPOSSIBLE: CONTRADICTED,
+    Utilisation.PLAUSIBLE_AT_LEAST: HOLDS,
+    Utilisation.PLAUSIBLE: HOLDS,
+}
+
+UTILISATION_HEADLINES: Mapping[Utilisation, str] = {
+    Utilisation.IMPOSSIBLE: "{needed} operations would have used {low} of the hardware's peak, over"
+    " the {limit} that the best published trainings reach: tokens, parameters, hours or hardware"
+    " are misstated.",
+    Utilisation.PLAUSIBLE_AT_LEAST: "{needed} operations used at least {low} to {high} of the"
+    " hardware's peak; the hours cover other trainings too. Plausible, which shows no origin.",
+    Utilisation.PLAUSIBLE: "{needed} operations used {low} to {high} of the hardware's peak:"
+    " plausible, which shows no origin",
+}
+
+
+def compute(model: str, thresholds: TrainingLogThresholds) -> Finding:
+    """Training FLOPs fit the hardware and the time that are claimed.
 
     Utilisation = 6 N D / (GPU hours x peak), N the active parameters. Raises `Unavailable`
     where a number is missing or only remembered.
@@ -104,47 +148,60 @@ def compute(model: str, limits: TrainingLogThresholds) -> Finding:
         raise _lacking(model, facts, lacking)
     budget = compute_budget(parameters, total, known["gpu_hours"], known["peak_flops"])
     use = budget.utilisation or 0.0
-    reported = _value(facts, "reported_flops")
+    low, high = _utilisations(facts, use, budget.possible, total)
+    if low > thresholds.highest_utilisation:
+        judged = Utilisation.IMPOSSIBLE
+    else:
+        upper = facts.get("hours_cover_more")
+        judged = Utilisation.PLAUSIBLE_AT_LEAST if upper else Utilisation.PLAUSIBLE
+    headline = Text(
+        UTILISATION_HEADLINES[judged],
+        needed=f"{budget.needed:.3g}",
+        low=f"{low:.1%}",
+        high=f"{high:.1%}",
+        limit=f"{thresholds.highest_utilisation:.0%}",
+    )
+    hypothesis = Text("the claimed hardware and time suffice for the claimed training")
+    return UTILISATIONS[judged].finding(
+        about_log("compute", model, None, hypothesis),
+        headline,
+        statistic=Statistic(name="utilisation", value=use, low=low, high=high),
+        effect=number("tokens_per_active_parameter", budget.tokens_per_parameter),
+        null=_ARITHMETIC,
+        details={
+            "needed_flops": budget.needed,
+            "possible_flops": budget.possible,
+            "facts": {
+                name: dict(entry) for name, entry in facts.items() if isinstance(entry, Mapping)
+            },
+            "chinchilla_ratio": budget.tokens_per_parameter / 20,
+        },
+    )
+
+
+def _utilisations(
+    facts: Facts, use: float, possible: float | None, total: float
+) -> tuple[float, float]:
+    """Return the lowest and highest utilisation by all the figures that were published."""
     ends = [use]
-    if reported is not None and budget.possible:
-        ends.append(reported / budget.possible)
+    reported = _value(facts, "reported_flops")
+    if reported is not None and possible:
+        ends.append(reported / possible)
     alternative = _value(facts, "tokens_alternative")
     if alternative is not None:
         ends.append(use * alternative / total)
-    upper = bool(facts.get("hours_cover_more"))
-    impossible = min(ends) > limits["highest_utilisation"]
-    words = {"needed": f"{budget.needed:.3g}", "low": f"{min(ends):.1%}",
-             "high": f"{max(ends):.1%}",
-             "limit": f"{limits['highest_utilisation']:.0%}"}  # fmt: skip
-    if impossible:
-        said = Text("{needed} operations would have used {low} of the hardware's peak, over the"
-                    " {limit} that the best published trainings reach: tokens, parameters, hours"
-                    " or hardware are misstated.", **words)  # fmt: skip
-    elif upper:
-        said = Text("{needed} operations used at least {low} to {high} of the hardware's peak; the"
-                    " hours cover other trainings too. Plausible, which shows no origin.",
-                    **words)  # fmt: skip
-    else:
-        said = Text("{needed} operations used {low} to {high} of the hardware's peak: plausible,"
-                    " which shows no origin", **words)  # fmt: skip
-    return finding(
-        "compute", model, None, Outcome.INDETERMINATE if impossible else Outcome.CONSISTENT, said,
-        Text("the claimed hardware and time suffice for the claimed training"),
-        statistic=Statistic(name="utilisation", value=use, low=min(ends), high=max(ends)),
-        effect=number("tokens_per_active_parameter", budget.tokens_per_parameter),
-        null=_ARITHMETIC,
-        details={"needed_flops": budget.needed, "possible_flops": budget.possible,
-                 "facts": {name: dict(entry) for name, entry in facts.items()
-                           if isinstance(entry, Mapping)},
-                 "chinchilla_ratio": budget.tokens_per_parameter / 20},
-    )  # fmt: skip
+    return min(ends), max(ends)
 
 
 def _lacking(model: str, facts: Facts, lacking: list[str]) -> Unavailable:
     known = [f"{name}: {facts[name]['status']}" for name in lacking if name in facts]
     return Unavailable(
         Reason.ABSENT,
-        Text("Compute of {model} cannot be checked: no verified {lacking} ({known}).", model=model,
-             lacking=lacking, known=known or "nothing published"),
+        Text(
+            "Compute of {model} cannot be checked: no verified {lacking} ({known}).",
+            model=model,
+            lacking=lacking,
+            known=known or "nothing published",
+        ),
         Text("Publish parameters, tokens, GPU hours and the kind of GPU."),
-    )  # fmt: skip
+    )

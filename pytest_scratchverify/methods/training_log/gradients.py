@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
 
-from pytest_scratchverify.core.evidence import Finding, Null, Outcome
+from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.thresholds import ALPHA, finding, number
+from pytest_scratchverify.methods.training_log.decision import (
+    CONTRADICTED,
+    HOLDS,
+    NOT_ASKED,
+    Decision,
+    about_log,
+    number,
+)
+from pytest_scratchverify.methods.training_log.integrity import REPEAT_NULL
+from pytest_scratchverify.methods.training_log.thresholds import ALPHA
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.methods.training_log.readers import TrainingLog
 
 ENOUGH = 80  # rows with a norm
 HYPOTHESIS = Text("the gradient norms are positive, vary, and no stretch of them was copied")
+
+
+class Norms(Enum):
+    """What a column of gradient norms is: the first of these that holds."""
+
+    NEGATIVE = auto()
+    COPIED = auto()
+    CLIPPED = auto()
+    SOUND = auto()
+
+
+NORMS: Mapping[Norms, Decision] = {
+    Norms.NEGATIVE: CONTRADICTED,
+    Norms.COPIED: CONTRADICTED,
+    Norms.CLIPPED: NOT_ASKED,
+    Norms.SOUND: HOLDS,
+}
+
+HEADLINES: Mapping[Norms, str] = {
+    Norms.NEGATIVE: "{n} gradient norms are negative: not norms, or another column",
+    Norms.COPIED: "{n} gradient norms in a row, from row {a}, occur again digit for digit from row"
+    " {b}: a copied segment, or an export that joined overlapping files.",
+    Norms.CLIPPED: "most gradient norms are the largest one: they were noted after clipping",
+    Norms.SOUND: "gradient norms are positive and no stretch occurs twice; with the losses they"
+    " move by r {r}, which is shown and not judged",
+}
 
 
 def gradient_norms(model: str, log: TrainingLog) -> Finding:
@@ -30,43 +67,35 @@ def gradient_norms(model: str, log: TrainingLog) -> Finding:
         residual_correlation,
     )
 
+    tested = about_log("gradient_norms", model, log, HYPOTHESIS)
     norms = None if log.grad_norm is None else log.grad_norm[-LAST:].astype(np.float64)
     known = np.isfinite(norms) if norms is not None else np.zeros(0, bool)
     if norms is None or np.count_nonzero(known) < ENOUGH:
-        return finding("gradient_norms", model, log, Outcome.NOT_APPLICABLE,
-                       Text("the log has no gradient norms, or too few"), HYPOTHESIS)  # fmt: skip
+        return NOT_ASKED.finding(tested, Text("the log has no gradient norms, or too few"))
     given, loss = norms[known], log.loss[-LAST:][known]
-    distinct = len(np.unique(given)) / len(given)
     negative = int(np.count_nonzero(given < 0))
-    clipped = bool(np.mean(given == given.max()) > 0.5)
     rising = np.concatenate([[True], np.diff(log.steps[-LAST:][known]) > 0])
     copy = repeated_stretch(given[rising], k=4)
-    copied = copy is not None and copy.pvalue < ALPHA
     positive = given > 0
     found = residual_correlation(loss[positive], np.log(given[positive]), 15)
-    outcome = Outcome.INDETERMINATE
+    values: dict[str, Any] = {}
     if negative:
-        said = Text("{n} gradient norms are negative: not norms, or another column", n=negative)
-    elif copied and copy is not None:
-        said = Text("{n} gradient norms in a row, from row {a}, occur again digit for digit from"
-                    " row {b}: a copied segment, or an export that joined overlapping files.",
-                    n=copy.length, a=copy.first, b=copy.second)  # fmt: skip
-    elif clipped:
-        outcome = Outcome.NOT_APPLICABLE
-        said = Text("most gradient norms are the largest one: they were noted after clipping")
+        kind, values = Norms.NEGATIVE, {"n": negative}
+    elif copy is not None and copy.pvalue < ALPHA:
+        kind, values = Norms.COPIED, {"n": copy.length, "a": copy.first, "b": copy.second}
+    elif np.mean(given == given.max()) > 0.5:
+        kind = Norms.CLIPPED
     else:
-        outcome = Outcome.CONSISTENT
-        said = Text("gradient norms are positive and no stretch occurs twice; with the losses they"
-                    " move by r {r}, which is shown and not judged",
-                    r=round(found.statistic, 3) if found else None)  # fmt: skip
-    return finding(
-        "gradient_norms", model, log, outcome, said, HYPOTHESIS,
+        kind, values = Norms.SOUND, {"r": round(found.statistic, 3) if found else None}
+    return NORMS[kind].finding(
+        tested,
+        Text(HEADLINES[kind], **values),
         statistic=number("longest_repeat", copy.length if copy else 0, len(given)),
         effect=number("residual_correlation_with_loss", found.statistic if found else None),
         pvalue=copy.pvalue if copy else 1.0,
-        null=Null(kind="exact", description=Text(
-            "Union bound over all pairs of places, with the chance that two values are equal"
-            " taken from neighbours")),
-        details={"agreement": [found.statistic, found.pvalue] if found else None,
-                 "distinct": distinct},
-    )  # fmt: skip
+        null=REPEAT_NULL,
+        details={
+            "agreement": [found.statistic, found.pvalue] if found else None,
+            "distinct": len(np.unique(given)) / len(given),
+        },
+    )

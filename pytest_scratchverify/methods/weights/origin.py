@@ -35,7 +35,7 @@ from pytest_scratchverify.core.evidence import (
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.architecture.design import trained_components
+from pytest_scratchverify.methods.architecture.config import trained_components
 from pytest_scratchverify.methods.weights.any_basis import SIBLINGS, TABLES, groups_of
 from pytest_scratchverify.methods.weights.compare import Compared, Effort, compare
 from pytest_scratchverify.methods.weights.controls import (

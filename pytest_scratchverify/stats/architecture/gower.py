@@ -1,4 +1,4 @@
-"""How unlike two designs are: a mean over the fields that both state.
+"""Gower distance of two designs: a mean over the fields that both state.
 
 It does not weigh fields by importance, and it is not evidence about weights: independently
 trained models share a design exactly (OpenLLaMA and Llama).
@@ -33,7 +33,7 @@ def gower_distance(
     *,
     absent: object,
 ) -> GowerResult:
-    """Two designs are as far apart as the average of their fields.
+    """Gower distance: the average of the distances of single fields.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether the checkpoints of a run form one path: from a random start, in steps that lead on.
+"""Training trajectory in weight space: random initialisation, then steps that lead on.
 
 Pure functions on arrays. Whether two checkpoints descend from one initialisation at all is
 asked with `stats.channel_permutation`; here are distances and the spectrum of a fresh matrix.

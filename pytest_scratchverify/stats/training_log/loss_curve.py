@@ -1,4 +1,4 @@
-"""The course of a loss: how it starts, where it breaks off or spikes, which law it follows.
+"""Loss-curve statistics: first loss, continuity of steps, spikes, power-law fit.
 
 Everything here is plausibility. A log is a claim of its author; whoever forges one with care
 passes all of it.
@@ -84,8 +84,9 @@ def first_loss(steps: Steps, loss: Floats, vocabulary: int) -> FirstLoss:
     early = loss[max(0, len(loss) // 10 - 10) : len(loss) // 10 + 11]
     chance = float(np.log(vocabulary))
     soon = float(np.median(early))
-    return FirstLoss(head - chance, head / chance, head, int(steps[0]),
-                     1 - tail / head, 1 - soon / head)  # fmt: skip
+    return FirstLoss(
+        head - chance, head / chance, head, int(steps[0]), 1 - tail / head, 1 - soon / head
+    )
 
 
 def continuity(steps: Steps) -> Continuity:
@@ -114,10 +115,14 @@ def continuity(steps: Steps) -> Continuity:
     gaps = sorted(set(gaps), key=lambda gap: (gap[0] - gap[1], gap))
     ordered = steps if not resets else np.sort(steps)
     same = sum(
-        int(np.count_nonzero(ordered[s + 1 : s + SLICE + 1] == ordered[s : s + SLICE][: len(
-            ordered[s + 1 : s + SLICE + 1])]))
+        int(
+            np.count_nonzero(
+                ordered[s + 1 : s + SLICE + 1]
+                == ordered[s : s + SLICE][: len(ordered[s + 1 : s + SLICE + 1])]
+            )
+        )
         for s in range(0, n, SLICE)
-    )  # fmt: skip
+    )
     largest = gaps[0][1] - gaps[0][0] if gaps else 0
     return Continuity(int(steps[0]), interval, tuple(gaps[:20]), tuple(resets[:20]), same, largest)
 

@@ -1,4 +1,4 @@
-"""Which learning-rate schedule a column of learning rates follows."""
+"""Learning-rate schedules: which of five families a column of rates follows."""
 
 from __future__ import annotations
 
@@ -56,9 +56,15 @@ def rate_schedule(steps: Steps, rate: Floats) -> RateSchedule | None:
     errors = [(_rms(fit - z), name) for name, fit in fits.items()]
     errors += [(_rms(fit - z), name) for name, fit in curves]
     error, kind = min(errors, key=lambda item: (round(item[0], 4), item[1] == "wsd"))
-    return RateSchedule(kind, error, float(rate[known].max()), float(low * rate[known].max()),
-                        int(t[top] - t[0]), bool(y[0] < 0.5),
-                        int(np.count_nonzero(np.diff(z) > 0.1)))  # fmt: skip
+    return RateSchedule(
+        kind,
+        error,
+        float(rate[known].max()),
+        float(low * rate[known].max()),
+        int(t[top] - t[0]),
+        bool(y[0] < 0.5),
+        int(np.count_nonzero(np.diff(z) > 0.1)),
+    )
 
 
 def _cosine(x: Floats, low: float) -> NDArray[np.float64]:

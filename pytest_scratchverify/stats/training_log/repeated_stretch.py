@@ -1,4 +1,4 @@
-"""Exactly equal stretches in a log, or in two: longer than rounding makes by chance.
+"""Longest exact repeat in a log, or shared by two: longer than rounding makes by chance.
 
 Losses are printed with a few decimals, so single values repeat. A run of k equal values in a
 row repeats with the k-th power of that chance: a copied segment stands out at k = 4.

@@ -1,4 +1,4 @@
-"""How much arithmetic a training takes, and how much of it the hardware could have done."""
+"""Training compute: floating-point operations (6 N D) and hardware utilisation."""
 
 from __future__ import annotations
 
@@ -39,5 +39,6 @@ def compute_budget(
     """
     needed = training_flops(parameters, tokens)
     possible = gpu_hours * SECONDS * peak if gpu_hours and peak else None
-    return ComputeBudget(needed, possible, needed / possible if possible else None,
-                         tokens / parameters)  # fmt: skip
+    return ComputeBudget(
+        needed, possible, needed / possible if possible else None, tokens / parameters
+    )

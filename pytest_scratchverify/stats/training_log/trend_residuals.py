@@ -1,4 +1,4 @@
-"""What is left of a loss once its trend is taken out: the luck of single batches.
+"""Detrended loss residuals (batch noise): their level, changes, and correlation of two logs.
 
 Two runs that saw the same batches in the same order had the same luck, whatever their size
 and seed; two that did not, had not. The functions read no file and decide nothing.
@@ -41,8 +41,8 @@ class NoiseChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """Where two logs that otherwise shake together do not: bounds, r there and around, p."""
+class UncorrelatedStretch:
+    """Where the residuals of two correlated logs are not: bounds, r there and around, p."""
 
     start: int
     stop: int
@@ -79,7 +79,7 @@ def noise_level(loss: Floats) -> float | None:
 def residual_correlation(
     a: Floats, b: Floats, span: int = SPAN, guard: int = 20
 ) -> ResidualCorrelation | None:
-    """Whether two logs had the same luck at the same steps.
+    """Pearson correlation of the loss residuals of two logs, step by step.
 
     r is Pearson's correlation of `a` and `b` (losses at equal steps) after `detrended`. Null:
     *the batch noise of the two is unrelated*; each circular shift of one against the other by
@@ -112,7 +112,7 @@ def residual_correlation(
 
 
 def residuals(loss: Floats, span: int) -> Floats:
-    """Residuals that a steep start in common cannot correlate, centred.
+    """Loss residuals without the steep start, detrended twice, clipped and centred.
 
     Detrended twice, which leaves only the fourth derivative of a smooth trend; half a span is
     cut from both ends, where the average is one-sided, and a tenth of the log in front; what
@@ -129,7 +129,7 @@ def residuals(loss: Floats, span: int) -> Floats:
 
 
 def best_stretch(a: Floats, b: Floats, width: int = 128) -> tuple[int, float] | None:
-    """The stretch of `width` points in which two logs agree most: its start and r.
+    """The `width` points in which the residuals of two logs correlate most: their start and r.
 
     Detrended by an average of half the width; stretches start every quarter of the width.
     """
@@ -145,8 +145,8 @@ def best_stretch(a: Floats, b: Floats, width: int = 128) -> tuple[int, float] | 
     return starts[best] + off, rs[best]
 
 
-def stretch_apart(a: Floats, b: Floats, width: int = 32) -> Apart | None:
-    """The stretch in which two logs on one data order stop shaking together.
+def stretch_apart(a: Floats, b: Floats, width: int = 32) -> UncorrelatedStretch | None:
+    """The stretch in which the residuals of two logs of one data order stop correlating.
 
     Pearson's r of the residuals in blocks of `width`, as Fisher's atanh r; the lowest block
     against the median of the 24 around it. The standard error is the larger of
@@ -172,7 +172,7 @@ def stretch_apart(a: Floats, b: Floats, width: int = 32) -> Apart | None:
     off = max(span // 2, len(a) // 10)
     first, last = off + at * width, off + (at + 1) * width
     p = min(1.0, float(ndtr(excess[at] / sd)) * count)
-    return Apart(first, last, rs[at], float(np.tanh(around[at])), p)
+    return UncorrelatedStretch(first, last, rs[at], float(np.tanh(around[at])), p)
 
 
 def _pearson(x: Floats, y: Floats) -> float:
@@ -217,10 +217,12 @@ def noise_by_block(loss: Floats, width: int = 64) -> Floats:
     count = (len(loss) - 1) // width
     if count < 1:
         return np.zeros(0)
-    return np.concatenate([
-        _spread(loss[start * width : min(start + 4096, count) * width + 1], width)
-        for start in range(0, count, 4096)
-    ])  # fmt: skip
+    return np.concatenate(
+        [
+            _spread(loss[start * width : min(start + 4096, count) * width + 1], width)
+            for start in range(0, count, 4096)
+        ]
+    )
 
 
 def _spread(loss: Floats, width: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Read training logs: what somebody wrote down while a model was trained, from any trainer."""
+"""Readers of training logs, from any trainer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guess what the columns of a log are; an explicit choice always wins.
+"""Quantities of a log's columns, guessed by name; an explicit choice always wins.
 
 Names come as ``train/lm_loss``, ``run-7 - train/loss`` (W&B), ``lm loss`` (Megatron) or
 ``eval/pile-validation/CrossEntropyLoss`` (OLMo). A training loss is preferred; a held-out
@@ -45,10 +45,14 @@ def choose_columns(names: Sequence[str], given: Mapping[str, str] | None, file: 
     if unknown or missing:
         raise Unavailable(
             Reason.ABSENT,
-            Text("{file} has no column {name}; it has {columns}.", file=file,
-                 name=(missing or unknown)[0], columns=[*names[:12]]),
+            Text(
+                "{file} has no column {name}; it has {columns}.",
+                file=file,
+                name=(missing or unknown)[0],
+                columns=[*names[:12]],
+            ),
             GIVE_COLUMNS,
-        )  # fmt: skip
+        )
     found = dict(given)
     for quantity in QUANTITIES:
         if quantity not in found:
@@ -73,10 +77,13 @@ def _best(quantity: str, names: Sequence[str], file: str) -> str | None:
         if len(runs) > 1:
             raise Unavailable(
                 Reason.MALFORMED,
-                Text("{file} holds the losses of several runs: {runs}.", file=file,
-                     runs=sorted(runs)[:6]),
+                Text(
+                    "{file} holds the losses of several runs: {runs}.",
+                    file=file,
+                    runs=sorted(runs)[:6],
+                ),
                 GIVE_COLUMNS,
-            )  # fmt: skip
+            )
     return ranked[0][2]
 
 

@@ -88,9 +88,13 @@ class Rows:
         self, columns: Mapping[str, str], *, evaluation: bool = False, index_note: bool = True
     ) -> TrainingLog:
         """Return the log. Raises `Unavailable` if no row had a loss."""
-        found: dict[str, Column] = {name: np.frombuffer(values) if values.typecode == "d"
-                 else np.frombuffer(values, np.float32)
-                 for name, values in self.values.items() if name in self.seen}  # fmt: skip
+        found: dict[str, Column] = {
+            name: np.frombuffer(values)
+            if values.typecode == "d"
+            else np.frombuffer(values, np.float32)
+            for name, values in self.values.items()
+            if name in self.seen
+        }
         if "loss" not in found or not len(found["loss"]):
             raise no_loss(self.name)
         if self.dropped:

@@ -1,4 +1,4 @@
-"""Tell which format a log has, by its content, and read it."""
+"""Format detection by content, and the reader of each format."""
 
 from __future__ import annotations
 

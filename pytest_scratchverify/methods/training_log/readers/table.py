@@ -45,8 +45,13 @@ def read_csv(stream: TextIO, file: str, given: Given) -> TrainingLog:
         places = [(q, [n.strip() for n in names].index(c)) for q, c in chosen.names.items()]
         rows = Rows(file, "csv")
         for cells in csv.reader(source, delimiter=delimiter):
-            rows.add({q: v for q, at in places
-                      if at < len(cells) and (v := number(cells[at])) is not None})  # fmt: skip
+            rows.add(
+                {
+                    q: v
+                    for q, at in places
+                    if at < len(cells) and (v := number(cells[at])) is not None
+                }
+            )
     except csv.Error as error:
         raise malformed(file, Text("{error}", error=str(error))) from None
     return rows.finish(chosen.names, evaluation=chosen.evaluation)

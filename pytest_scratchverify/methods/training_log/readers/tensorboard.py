@@ -146,8 +146,11 @@ def _event(data: bytes) -> tuple[int, Scalars]:
         if field == 2 and isinstance(value, int):
             step = value - (1 << 64) if value >> 63 else value
         elif field == 5 and isinstance(value, bytes):
-            scalars += [s for f, v in _fields(value)
-                        if f == 1 and isinstance(v, bytes) and (s := _scalar(v))]  # fmt: skip
+            scalars += [
+                s
+                for f, v in _fields(value)
+                if f == 1 and isinstance(v, bytes) and (s := _scalar(v))
+            ]
     return step, scalars
 
 

@@ -1,0 +1,64 @@
+"""A config.json as read, the trained components that it implies, and hypotheses about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_scratchverify.checkpoint.design import Design, Tower, read_designs
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import ArtifactRecord, Level
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A config.json that was read, and the record of that reading."""
+
+    value: Mapping[str, Json]
+    record: ArtifactRecord
+
+    @property
+    def designs(self) -> Mapping[Tower, Design]:
+        """Return the designs of the towers that it describes."""
+        return read_designs(self.value)
+
+
+def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
+    """Return the components with weights of their own that a config implies."""
+    found = []
+    if Tower.TEXT in designs:
+        found += [Component.EMBEDDINGS, Component.TEXT_DECODER]
+        tied = designs[Tower.TEXT].fields.get("tie_word_embeddings") is True
+        found += [] if tied else [Component.LM_HEAD]  # a tied head has no weights of its own
+        found += [Component.ROUTER_EXPERTS] if designs[Tower.TEXT].is_moe else []
+    if Tower.VISION in designs:
+        found.append(Component.VISION_ENCODER)
+    if Tower.AUDIO in designs:
+        found.append(Component.AUDIO_ENCODER)
+    if Tower.VISION in designs or Tower.AUDIO in designs:
+        found.append(Component.PROJECTOR)
+    return found
+
+
+def implied_components(config: Config) -> dict[str, Json]:
+    """Return the details of a finding that states which components the model has."""
+    return {"components": [*trained_components(config.designs)]}
+
+
+def about_design(
+    test: str, model: str, config: Config, statement: Text, *, reference: str | None = None
+) -> Hypothesis:
+    """Return a hypothesis about a design: circumstantial at most (E2), one dependence group."""
+    return Hypothesis(
+        method=f"architecture.{test}",
+        component=Component.ARCHITECTURE,
+        model=model,
+        reference=reference,
+        statement=statement,
+        level=Level.E2,
+        dependence_group="architecture",
+        artifacts=(config.record,),
+    )

@@ -1,0 +1,72 @@
+"""Declared reuse: what the matrix records as stated, or as disputed, about one component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
+from pytest_scratchverify.stores.store import ArtifactStore
+
+HEADLINES: Mapping[Outcome, str] = {
+    Outcome.DECLARED: "{by} states that the {component} comes from {origin} (state: {state})",
+    Outcome.INDETERMINATE: "sources disagree: {dispute}",
+}
+
+
+def declared_component(model: ModelSpec, component: Component) -> Finding:
+    """Declared reuse of one component, or a dispute about it, as the matrix records it."""
+    declaration = model.declares.get(component)
+    tested = Hypothesis(
+        method="disclosure.component",
+        component=component,
+        model=model.name,
+        reference=declaration.origin if declaration else None,
+        statement=Text("no reuse of another model's {component} is declared", component=component),
+        level=Level.E1,
+        dependence_group="disclosure",
+    )
+    if declaration is None:
+        return tested.finding(
+            Outcome.INDETERMINATE,
+            Text(HEADLINES[Outcome.INDETERMINATE], dispute=model.disputed.get(component, "-")),
+            relation="conflicting",
+        )
+    headline = Text(
+        HEADLINES[Outcome.DECLARED],
+        by=declaration.by,
+        component=component,
+        origin=declaration.origin,
+        state=declaration.state,
+    )
+    return tested.finding(
+        Outcome.DECLARED,
+        headline,
+        direction=Direction.TOWARD_REUSE,
+        relation="declared",
+        details={"source": declaration.source, "state": declaration.state},
+    )
+
+
+def names_base_model(
+    pair: Pair, store: ArtifactStore, component: Component = Component.TEXT_DECODER
+) -> bool:
+    """Whether matrix or model card declare that `component` comes from the reference.
+
+    Whoever names a base model, in card or matrix, declares all of it: weights, vocabulary,
+    design.
+
+    A card that cannot be read declares nothing: the innocent reading costs a declaration.
+    """
+    covering = (component, Component.TEXT_DECODER)
+    if any(pair.model.declaration(part, pair.reference.name) is not None for part in covering):
+        return True
+    try:
+        bases = store.card().value.base_model
+    except Unavailable:
+        return False
+    return pair.reference.name.lower() in {name.lower() for name in bases}

@@ -1,0 +1,153 @@
+"""Measurements between two logs: correlation of loss residuals, exact repeats, single stretches.
+
+Measures only; `two_logs` decides. The same functions run on the controls of known truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.core.evidence import Control
+from pytest_scratchverify.methods.training_log.figure_data import residual_data
+from pytest_scratchverify.methods.training_log.readers import TrainingLog
+from pytest_scratchverify.methods.training_log.thresholds import ALPHA, TrainingLogThresholds
+from pytest_scratchverify.stats.training_log.repeated_stretch import Repeat, repeated_stretch
+from pytest_scratchverify.stats.training_log.trend_residuals import (
+    LAST,
+    Floats,
+    ResidualCorrelation,
+    UncorrelatedStretch,
+    best_stretch,
+    residual_correlation,
+    stretch_apart,
+)
+
+ENOUGH = 80  # common steps below which nothing is compared
+SHORTEST_REPEAT = 6  # equal losses in a row
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedLosses:
+    """Losses of two logs at the steps that both have: three arrays [n]."""
+
+    steps: NDArray[Any]
+    ours: Floats
+    theirs: Floats
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def part(self, rows: slice) -> AlignedLosses:
+        """Return some of the rows."""
+        return AlignedLosses(self.steps[rows], self.ours[rows], self.theirs[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class LogComparison:
+    """What was measured between two logs.
+
+    `correlation` is None where they have too few steps in common. The best stretch is looked for
+    where the logs as a whole do not correlate, the stretch apart where they do.
+    """
+
+    losses: AlignedLosses
+    repeat: Repeat | None
+    correlation: ResidualCorrelation | None
+    same_order: bool  # the correlation reaches that of two runs on the same batches
+    copied: bool  # it reaches more than that
+    best: tuple[int, float] | None  # where a stretch starts, r
+    apart: UncorrelatedStretch | None
+
+    @property
+    def repeat_is_certain(self) -> bool:
+        """Whether a stretch is equal digit for digit, beyond chance."""
+        return self.repeat is not None and self.repeat.pvalue < ALPHA
+
+    @property
+    def parts_somewhere(self) -> bool:
+        """Whether logs of one data order do not correlate in one stretch, beyond chance."""
+        return self.apart is not None and self.apart.pvalue < ALPHA
+
+    @property
+    def r(self) -> float | None:
+        """Pearson's r of the residuals."""
+        return self.correlation.statistic if self.correlation else None
+
+    @property
+    def pvalue(self) -> float | None:
+        """The p-value of the repeat where there is one, else of the correlation."""
+        if self.repeat is not None and self.repeat_is_certain:
+            return self.repeat.pvalue
+        return self.correlation.pvalue if self.correlation else None
+
+
+def align(log: TrainingLog, other: TrainingLog, first_step: int) -> AlignedLosses:
+    """Return the losses at common steps, from `first_step` on where enough are left."""
+    steps, ours, theirs = np.intersect1d(log.steps, other.steps, return_indices=True)
+    common = AlignedLosses(steps, log.loss[ours], other.loss[theirs])
+    later = common.part(slice(int(np.searchsorted(steps, first_step)), None))
+    return (later if len(later) >= ENOUGH else common).part(slice(-LAST, None))
+
+
+def compare_logs(
+    log: TrainingLog, other: TrainingLog, thresholds: TrainingLogThresholds
+) -> LogComparison:
+    """Measure everything that the decision needs."""
+    losses = align(log, other, thresholds.order_from_step)
+    ours, theirs = losses.ours, losses.theirs
+    enough = len(losses) >= ENOUGH
+    correlation = residual_correlation(ours, theirs, thresholds.order_span) if enough else None
+    same_order = reaches(correlation, thresholds.same_order, thresholds)
+    return LogComparison(
+        losses=losses,
+        repeat=repeated_stretch(log.loss, other.loss, k=SHORTEST_REPEAT),
+        correlation=correlation,
+        same_order=same_order,
+        copied=reaches(correlation, thresholds.copy, thresholds),
+        best=best_stretch(ours, theirs) if correlation and not same_order else None,
+        apart=stretch_apart(ours, theirs) if same_order else None,
+    )
+
+
+def reaches(
+    correlation: ResidualCorrelation | None, least: float, thresholds: TrainingLogThresholds
+) -> bool:
+    """Whether residuals correlate up to a threshold: asked of the suspect as of the controls."""
+    if correlation is None:
+        return False
+    significant = correlation.pvalue < thresholds.order_alpha
+    return bool(correlation.statistic >= least and significant)
+
+
+def drawn(compared: LogComparison, span: int) -> dict[str, Any] | None:
+    """Return the data of the figure, where there is a correlation to draw."""
+    if compared.correlation is None:
+        return None
+    losses, r = compared.losses, compared.correlation.statistic
+    return residual_data(losses.steps, losses.ours, losses.theirs, span, r)
+
+
+def control_comparisons(thresholds: TrainingLogThresholds) -> tuple[Control, ...]:
+    """Run the same statistics on windows of real logs of known truth, and find a planted copy."""
+    return tuple(_control(kind, thresholds) for kind in ("positive", "negative"))
+
+
+def _control(kind: str, thresholds: TrainingLogThresholds) -> Control:
+    given = thresholds.controls[kind]
+    a, b = np.array(given["a"]), np.array(given["b"])
+    correlation = residual_correlation(a, b, thresholds.order_span)
+    planted = b.copy()
+    if kind == "positive":
+        planted[100:140] = a[200:240]
+    repeat = repeated_stretch(planted, a, k=SHORTEST_REPEAT)
+    alike = reaches(correlation, thresholds.same_order, thresholds)
+    return Control(
+        kind=kind,
+        pair=(str(given["pair"][0]), str(given["pair"][1])),
+        passed=alike and repeat is not None if kind == "positive" else not alike and repeat is None,
+        value=correlation.statistic if correlation else None,
+    )
