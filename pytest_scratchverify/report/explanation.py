@@ -111,9 +111,15 @@ def _finding(finding: Finding) -> Iterator[Text]:
 
 def _calibration(finding: Finding) -> Iterator[Text]:
     for control in finding.controls:
-        yield Text("  Control of known truth, {kind}, {a} / {b}: {value}, {passed}",
-                   kind=control.kind, a=control.pair[0], b=control.pair[1], value=control.value,
-                   passed=Text("passed") if control.passed else Text("failed"))  # fmt: skip
+        one, two = control.shown_pair
+        yield Text(
+            "  Control of known truth, {kind}, {a} / {b}: {value}, {passed}",
+            kind=control.kind,
+            a=one,
+            b=two,
+            value=control.value,
+            passed=Text("passed") if control.passed else Text("failed"),
+        )
     if not finding.controls:
         yield Text("  No control of known truth ran beside it: it can accuse nobody.")
     if finding.power is not None and finding.power.description is not None:

@@ -31,7 +31,7 @@ from tests.checkpoint.test_torch_archives import archive
 from tools.running import ROOT, run_suites
 from tools.zoo import packing
 
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 FORMATS = {

@@ -20,7 +20,7 @@ from pytest_scratchverify.stores.opening import open_store
 from tools.running import ROOT, run_suites
 from tools.zoo import small_checkpoints as checkpoints
 
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 DECODER = Component.TEXT_DECODER
 STRANGERS = ("s0", "s1", "t0", "moe0", "vl0")

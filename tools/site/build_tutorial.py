@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_scratchverify.core.evidence import Finding
-from pytest_scratchverify.report.figures.rendering import figures_of, kept
+from pytest_scratchverify.report.figures.rendering import Rendered, figures_of
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.serialization import run_from_json
 from tools import ROOT
@@ -86,7 +86,7 @@ def drawn_of(run: Run, kind: str, method: str, model: str, reference: str | None
     """Return the finding that a figure of the kind can be drawn of. Raises `LookupError`."""
     for finding in run.findings:
         wanted = (finding.method, finding.model, finding.reference) == (method, model, reference)
-        if wanted and kind in dict(kept(finding)):
+        if wanted and kind in {figure.kind for figure in finding.figures}:
             return finding
     raise LookupError(f"no {kind} of {method}, {model}")
 
@@ -100,12 +100,20 @@ def draw(runs: Mapping[str, Run]) -> tuple[Pictures, dict[str, dict[str, Any]]]:
         of = " - ".join(repo.removesuffix("/models").rpartition("/")[2] for repo in pair)
         words[name] = {"by": by, "of": of, "title": {}, "caption": {}}
         for language in LANGUAGES:
-            figure = next(f for f in figures_of(finding, language) if f.kind == kind)
+            figure = rendered(finding, language, kind)
             path = PurePosixPath("tutorial/figures") / f"{name}.{language}.svg"
             pictures[path] = standalone(figure.svg)
             words[name]["title"][language] = figure.title
             words[name]["caption"][language] = figure.caption
     return pictures, words
+
+
+def rendered(finding: Finding, language: str, kind: str) -> Rendered:
+    """Draw one figure of a finding. Raises `LookupError` where it cannot be drawn."""
+    for figure in figures_of(finding, language):
+        if isinstance(figure, Rendered) and figure.kind == kind:
+            return figure
+    raise LookupError(f"{finding.id} has no {kind} that can be drawn")
 
 
 def standalone(svg: str) -> str:

@@ -65,9 +65,9 @@ class Config:
         return read_designs(self.value)
 
 
-def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
+def trained_components(designs: Mapping[Tower, Design]) -> tuple[Component, ...]:
     """Return the components with weights of their own that a config implies."""
-    found = []
+    found: list[Component] = []
     if Tower.TEXT in designs:
         found += [Component.EMBEDDINGS, Component.TEXT_DECODER]
         tied = designs[Tower.TEXT].fields.get("tie_word_embeddings") is True
@@ -79,7 +79,7 @@ def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
         found.append(Component.AUDIO_ENCODER)
     if Tower.VISION in designs or Tower.AUDIO in designs:
         found.append(Component.PROJECTOR)
-    return found
+    return tuple(found)
 
 
 def nearest_design(
@@ -122,8 +122,8 @@ def nearest_design(
         dependence_group=_GROUP,
         artifacts=(config.record,),
         remedy=_WEIGHTS_NEXT if outcome is Outcome.INDETERMINATE else None,
+        components=trained_components(config.designs),
         details={
-            "components": [*trained_components(config.designs)],
             "design": dict(sorted(design.fields.items())),
             "special_modules": [*design.special_modules],
             "share_of_foreign_pairs_as_near": calibration.share_as_near(chosen.distance),
@@ -301,7 +301,6 @@ def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without
     reference: str | None = None,
 ) -> Finding:
     """Return a finding of this method that carries no number."""
-    components: list[Json] = [*trained_components(config.designs)]
     return Finding(
         method=method,
         component=Component.ARCHITECTURE,
@@ -313,7 +312,7 @@ def plain_finding(  # noqa: PLR0913, PLR0917 - a short form for findings without
         level=Level.E0,
         dependence_group=_GROUP,
         artifacts=(config.record,),
-        details={"components": components},
+        components=trained_components(config.designs),
     )
 
 

@@ -69,6 +69,7 @@ def parameter_count(
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
         dependence_group="architecture",
         artifacts=(config.record, stored.record) if stored is not None else (config.record,),
+        weight_bytes=stored.value.total_bytes if stored is not None else None,
         details={
             "computed_total": count.total,
             "computed_active": count.active,
@@ -81,7 +82,6 @@ def parameter_count(
             "declared_total": declared[0],
             "declared_active": declared[1],
             "stored": in_files,
-            **({"weight_bytes": stored.value.total_bytes} if stored is not None else {}),
         },
     )
 

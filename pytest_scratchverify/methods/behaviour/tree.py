@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Finding, Level, Null, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.figure_data import AnswerTree
 from pytest_scratchverify.methods.behaviour.style import distances, embedded
 from pytest_scratchverify.methods.behaviour.thresholds import (
     Limits,
@@ -75,6 +76,7 @@ def tree(panel: Panel, limits: Limits) -> Finding:
         effect=number("support_of_sister_pair", support),
         null=Null(kind="bootstrap", draws=DRAWS,
                   description=Text("Probes drawn with replacement; support is no p-value")),
+        figures=(AnswerTree(found.newick, model).to_json(),),
         details={
             "newick": found.newick,
             "support": [{"side": sorted(s), "support": v} for s, v in sorted(

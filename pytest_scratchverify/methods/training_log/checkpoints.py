@@ -25,6 +25,7 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.checkpoint_reading import Array, Slices, Walk
+from pytest_scratchverify.methods.training_log.figure_data import CheckpointPath
 from pytest_scratchverify.methods.training_log.thresholds import ALPHA, Limits, finding, number
 from pytest_scratchverify.methods.weights.measure import chosen_channels
 from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
@@ -187,8 +188,8 @@ def checkpoint_path(model: str, walk: Walk, limits: Limits) -> Finding:
             "Joint permutation of the residual channels between neighbours: exact mean and"
             " variance; it must be rejected for each pair")),
         direction=direction, relation=relation or None, controls=(check,), artifacts=walk.records,
+        figures=(_figure(walk, names, links, path).to_json(),),
         details=_details(walk) | {
-            "figures": {"checkpoint_path": _figure(walk, names, links, path)},
             "published_compared": walk.published is not None,
             "breaks": [[b.before, str(b.after)] for b in breaks],
             "detours": [round(d, 3) for d in path.detours] if path else [],
@@ -230,14 +231,14 @@ def _breaks(
 
 def _figure(
     walk: Walk, names: Sequence[str | Text], links: Sequence[ChannelSimilarity], path: Any
-) -> dict[str, Any]:
-    return {
-        "steps": list(walk.steps),
-        "from_start": [0.0, *(round(d, 5) for d in path.from_start)] if path else [],
-        "edge": [round(_worst(_edges(s))[1].ratio, 4) for s in walk.slices],
-        "z": [round(link.statistic, 2) for link in links],
-        "to_published": len(names) > len(walk.names),
-    }
+) -> CheckpointPath:
+    return CheckpointPath(
+        steps=tuple(walk.steps),
+        from_start=(0.0, *(round(d, 5) for d in path.from_start)) if path else (),
+        edge=tuple(round(_worst(_edges(s))[1].ratio, 4) for s in walk.slices),
+        z=tuple(round(link.statistic, 2) for link in links),
+        to_published=len(names) > len(walk.names),
+    )
 
 
 def _details(walk: Walk) -> dict[str, Any]:

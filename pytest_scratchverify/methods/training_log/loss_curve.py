@@ -138,7 +138,7 @@ def duplicates(model: str, log: TrainingLog) -> Finding:
 
 def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None = None) -> Finding:
     """Real losses shake with their batches, evenly, and now and then spike."""
-    from pytest_scratchverify.methods.training_log.figure_data import noise_data  # noqa: PLC0415
+    from pytest_scratchverify.methods.training_log.log_figures import noise_figures  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.loss_curve import spikes  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.trend_residuals import (  # noqa: PLC0415
         noise_change,
@@ -167,7 +167,7 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
     else:
         said = Text("the losses shake by {noise}, evenly, as real batches make them", noise=noise)
     found = spikes(log.loss)
-    drawn = {} if log.evaluation else noise_data(log, change, judged=edited)
+    drawn = () if log.evaluation else noise_figures(log, change, judged=edited)
     return finding(
         "smoothness", model, log, outcome, said,
         Text("the losses have the noise of real batches throughout"),
@@ -176,9 +176,8 @@ def smoothness(model: str, log: TrainingLog, limits: Limits, batch: float | None
         pvalue=change.pvalue if change and outcome is not Outcome.NOT_APPLICABLE else None,
         null=Null(kind="block", description=Text(
             "The noise of a stretch against the eight around it, spread taken from all stretches")),
-        details={"expected": expected, "batch_tokens": batch,
-                 "figures": {"noise_by_block": drawn} if drawn else {},
-                 "spikes": [
+        figures=drawn,
+        details={"expected": expected, "batch_tokens": batch, "spikes": [
             {"step": int(log.steps[s.at]), "height": round(s.height, 2),
              "recovered_after_rows": s.recovered_after} for s in found]},
     )  # fmt: skip
@@ -188,16 +187,16 @@ def power_law(
     model: str, log: TrainingLog, limits: Limits, vocabulary: int | None = None
 ) -> Finding:
     """Losses fall by a power law of the steps, roughly; real ones never exactly."""
-    from pytest_scratchverify.methods.training_log.figure_data import curve_data  # noqa: PLC0415
+    from pytest_scratchverify.methods.training_log.log_figures import curve_figures  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.loss_curve import power_law as measure  # noqa: PLC0415
 
     fit = measure(log.steps, log.loss)
-    figures = {"training_curve": curve_data(log, fit, vocabulary)} if len(log) > 1 else {}
+    figures = curve_figures(log, fit, vocabulary)
     hypothesis = Text("the losses fall by a power law, as those of trainings from the start do")
     if fit is None:
         return finding("power_law", model, log, Outcome.NOT_APPLICABLE,
                        Text("too few rows, or too short a stretch of the run, for a fit"),
-                       hypothesis, details={"figures": figures})  # fmt: skip
+                       hypothesis, figures=figures)  # fmt: skip
     falls = fit.statistic >= limits["power_law_explained"]
     words = {"a": round(fit.a, 2), "c": round(fit.c, 3), "share": f"{max(fit.statistic, 0):.1%}"}
     if falls:
@@ -211,9 +210,9 @@ def power_law(
         "power_law", model, log, _OK if falls else _OPEN, said, hypothesis,
         statistic=number("explained", fit.statistic, fit.bins),
         effect=number("exponent", fit.c), null=limits.null(),
-        relation=None if falls else "incomplete",
+        relation=None if falls else "incomplete", figures=figures,
         details={"a": fit.a, "b": fit.b, "c": fit.c, "rms": fit.rms,
-                 "residual_lag_one": fit.lag_one, "misfit": fit.misfit, "figures": figures},
+                 "residual_lag_one": fit.lag_one, "misfit": fit.misfit},
     )  # fmt: skip
 
 

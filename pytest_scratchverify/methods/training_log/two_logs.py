@@ -44,7 +44,7 @@ def same_order(  # noqa: PLR0913, PLR0915 - two logs with their names; one table
     """
     import numpy as np  # noqa: PLC0415
 
-    from pytest_scratchverify.methods.training_log.figure_data import residual_data  # noqa: PLC0415
+    from pytest_scratchverify.methods.training_log.log_figures import residual_figures  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log import trend_residuals  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.repeated_stretch import repeated_stretch  # noqa: PLC0415
 
@@ -106,7 +106,7 @@ def same_order(  # noqa: PLR0913, PLR0915 - two logs with their names; one table
         said = Text("the logs have {n} steps in common: too few to compare", n=len(a))
     else:
         said = Text("the log shakes on its own: r {r} with {reference}'s over {n} steps", **words)
-    drawn = residual_data(common, a, b, span, found.statistic) if found else None
+    drawn = residual_figures(common, a, b, span, found.statistic) if found else ()
     pvalue = found.pvalue if found else None
     if copied and copy is not None:
         pvalue = copy.pvalue
@@ -119,8 +119,8 @@ def same_order(  # noqa: PLR0913, PLR0915 - two logs with their names; one table
         power=Power(minimum_detectable_effect=4.5 * found.null_sd, power=0.9,
                     description=Text("The correlation found nine times in ten"))
         if found else None,
+        figures=drawn,
         details={"null_sd": found.null_sd if found else None,
-                 "figures": {"order_residuals": drawn} if drawn else {},
                  "stretch_apart": [int(common[apart.start]), apart.statistic, apart.pvalue]
                  if apart else None,
                  "best_stretch": list(stretch) if stretch else None, "reference_file": other.name},

@@ -51,6 +51,7 @@ from pytest_scratchverify.methods.weights.direction import (
     direction_of,
     published_first,
 )
+from pytest_scratchverify.methods.weights.figure_data import origin_figures
 from pytest_scratchverify.methods.weights.finding import (
     details_of,
     hypothesis_of,
@@ -58,7 +59,7 @@ from pytest_scratchverify.methods.weights.finding import (
     null_of,
     shown_headline,
 )
-from pytest_scratchverify.methods.weights.judge import Evidence, Judgement, Step, judge
+from pytest_scratchverify.methods.weights.judge import Evidence, Judgement, judge
 from pytest_scratchverify.methods.weights.power import (
     PowerMeasured,
     by_angles,
@@ -66,6 +67,7 @@ from pytest_scratchverify.methods.weights.power import (
     in_any_basis,
     power_of,
 )
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.uncompared import unmet
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
@@ -192,6 +194,11 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
     accused = outcome in (Outcome.DERIVED, Outcome.DECLARED)
     decided = accused or outcome is Outcome.CONSISTENT
     relation = judgement.relation
+    effect = Statistic(
+        name=_effect_name(question.component, judgement.step),
+        value=judgement.effect,
+        n=measured.elements,
+    )
     return Finding(
         method=METHOD,
         component=question.component,
@@ -205,11 +212,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         relation=relation,
         kind=judgement.kind,
         statistic=_statistic(compared),
-        effect=Statistic(
-            name=_effect_name(question.component, judgement.step),
-            value=judgement.effect,
-            n=measured.elements,
-        ),
+        effect=effect,
         pvalue=judgement.pvalue,
         null=null_of(measured),
         power=power_of(power),
@@ -224,6 +227,8 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
             *compared.sides.ledgers[1].as_records(),
         ),
         remedy=_remedy(outcome, question, compared, result),
+        weight_bytes=compared.sides.ours.total_bytes,
+        figures=origin_figures(compared, judgement, effect, result.controls, reused=accused),
         details=details_of(compared, result.gains, judgement, power.curve if power else None)
         | _later(result.direction)
         | dates_of(question.pair, relation),
@@ -359,6 +364,7 @@ def _without_counterpart(question: Question, sides: Sides) -> Finding | None:
         _bare(question, Outcome.NOT_APPLICABLE),
         headline=headline,
         artifacts=(sides.ours.index_record, sides.theirs.index_record),
+        weight_bytes=sides.ours.total_bytes,
         details=_inventory_details(sides),
     )
 
@@ -371,6 +377,7 @@ def _not_comparable(question: Question, sides: Sides) -> Finding:
         artifacts=(sides.ours.index_record, sides.theirs.index_record),
         remedy=Text("What cannot be laid side by side is not thereby different: ask for other"
                     " references, or for activations."),
+        weight_bytes=sides.ours.total_bytes,
         details=_inventory_details(sides),
     )  # fmt: skip
 
@@ -379,7 +386,6 @@ def _inventory_details(sides: Sides) -> dict[str, Json]:
     return {
         "unmapped": [*sides.ours.inventory.unmapped[:20]],
         "unsupported": [*sides.ours.inventory.unsupported[:20]],
-        "weight_bytes": sides.ours.total_bytes,
     }
 
 
