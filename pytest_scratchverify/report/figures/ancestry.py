@@ -41,16 +41,21 @@ def _dots(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
 
 
 def _ranks_caption(data: RankScatter) -> Text:
-    return Text("{n} tokens that both vocabularies hold, drawn at random, each at the rank at which"
-                " either learnt it. One line, or a few pieces of it, is a copied or extended"
-                " vocabulary; a cloud that widens is two learnt apart, whose frequent tokens come"
-                " early in both. It shows nothing about the weights.",
-                n=len(data.ours))  # fmt: skip
+    return Text(
+        "{n} tokens that both vocabularies hold, drawn at random, each at the rank at which"
+        " either learnt it. One line, or a few pieces of it, is a copied or extended"
+        " vocabulary; a cloud that widens is two learnt apart, whose frequent tokens come"
+        " early in both. It shows nothing about the weights.",
+        n=len(data.ours),
+    )
 
 
 def _ranks_alt(data: RankScatter) -> Text:
-    return Text("Ranks of {n} shared tokens; neighbours stand in the same order in {share} % of"
-                " cases.", n=len(data.ours), share=round(100 * data.in_order, 1))  # fmt: skip
+    return Text(
+        "Ranks of {n} shared tokens; neighbours stand in the same order in {share} % of cases.",
+        n=len(data.ours),
+        share=round(100 * data.in_order, 1),
+    )
 
 
 @dataclass
@@ -130,12 +135,25 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
             axes.plot([start, start, depth], [level, height, height], color=SOFT, linewidth=1.2)
         if not node.children:
             tested = node.name in ours
-            axes.annotate(node.name, (depth, height), xytext=(5, 0), va="center",
-                          textcoords="offset points", color=FIRST if tested else INK,
-                          weight="bold" if tested else "normal")  # fmt: skip
+            axes.annotate(
+                node.name,
+                (depth, height),
+                xytext=(5, 0),
+                va="center",
+                textcoords="offset points",
+                color=FIRST if tested else INK,
+                weight="bold" if tested else "normal",
+            )
         elif parent is not None and node.name:
-            axes.annotate(node.name, (depth, height), xytext=(-3, 3), ha="right", fontsize=8,
-                          textcoords="offset points", color=SOFT)  # fmt: skip
+            axes.annotate(
+                node.name,
+                (depth, height),
+                xytext=(-3, 3),
+                ha="right",
+                fontsize=8,
+                textcoords="offset points",
+                color=SOFT,
+            )
     deepest = max(depth for _, depth, _, _ in placed) or 1.0
     axes.set_xlim(-0.02 * deepest, 1.55 * deepest)
     axes.invert_yaxis()
@@ -146,13 +164,17 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
 
 def _tree_caption(data: AnswerTree) -> Text:
     if not any(node.children and node.name for node, *_ in _placed(parse_newick(data.newick))):
-        return Text("Models that answer alike stand together. Some model is always nearest. The"
-                    " tree shows likeness of answers, no descent of weights, and no order in"
-                    " time.")  # fmt: skip
-    return Text("Models that answer alike stand together; the small numbers are how often a branch"
-                " came back when the probes were drawn again. Some model is always nearest. The"
-                " tree shows likeness of answers, no descent of weights, and no order in"
-                " time.")  # fmt: skip
+        return Text(
+            "Models that answer alike stand together. Some model is always nearest. The"
+            " tree shows likeness of answers, no descent of weights, and no order in"
+            " time."
+        )
+    return Text(
+        "Models that answer alike stand together; the small numbers are how often a branch"
+        " came back when the probes were drawn again. Some model is always nearest. The"
+        " tree shows likeness of answers, no descent of weights, and no order in"
+        " time."
+    )
 
 
 def _tree_alt(data: AnswerTree) -> Text:

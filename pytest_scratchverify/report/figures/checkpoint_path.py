@@ -45,17 +45,25 @@ def _short(step: int) -> str:
 
 def _caption(data: CheckpointPath) -> Text:
     del data
-    return Text("Left, a training moves away from its start. Middle, a fresh matrix has no"
-                " singular value beyond the edge; training adds some. Right, neighbours of one"
-                " run are related channel by channel; a checkpoint of another run is not. The"
-                " publisher chose what to show, and nothing here dates it.")  # fmt: skip
+    return Text(
+        "Left, a training moves away from its start. Middle, a fresh matrix has no"
+        " singular value beyond the edge; training adds some. Right, neighbours of one"
+        " run are related channel by channel; a checkpoint of another run is not. The"
+        " publisher chose what to show, and nothing here dates it."
+    )
 
 
 def _alt(data: CheckpointPath) -> Text:
-    return Text("{n} checkpoints from step {first} to {last}: at the start the largest singular"
-                " value is {edge} times the edge of chance; the weakest relation between"
-                " neighbours is z = {z}.", n=len(data.steps), first=data.steps[0],
-                last=data.steps[-1], edge=data.edge[0], z=min(data.z))  # fmt: skip
+    return Text(
+        "{n} checkpoints from step {first} to {last}: at the start the largest singular"
+        " value is {edge} times the edge of chance; the weakest relation between"
+        " neighbours is z = {z}.",
+        n=len(data.steps),
+        first=data.steps[0],
+        last=data.steps[-1],
+        edge=data.edge[0],
+        z=min(data.z),
+    )
 
 
 CHECKPOINT_PATH = Drawing(

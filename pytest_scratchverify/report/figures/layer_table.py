@@ -63,8 +63,15 @@ def _draw(figure: Any, data: LayerTable, say: Say) -> None:
         axes.add_patch(PathPatch(whole, facecolor=colour, alpha=alpha, linewidth=0))
     columns = len(rows[0])
     if not boxes:
-        axes.text((columns - 1) / 2, (len(rows) - 1) / 2, say("no pair reaches 0.05"),
-                  ha="center", va="center", color=SOFT, fontsize=9)  # fmt: skip
+        axes.text(
+            (columns - 1) / 2,
+            (len(rows) - 1) / 2,
+            say("no pair reaches 0.05"),
+            ha="center",
+            va="center",
+            color=SOFT,
+            fontsize=9,
+        )
     top = min(len(rows), columns) - 1
     axes.plot([0, top], [0, top], color=LINE, linewidth=0.8, zorder=0)
     axes.set_xlim(-0.5, columns - 0.5)
@@ -83,27 +90,39 @@ def _draw(figure: Any, data: LayerTable, say: Say) -> None:
     ]
     if UNREAD in boxes:
         legend.append(Patch(facecolor=SOFT, alpha=0.5, linewidth=0, label=say("not read")))
-    axes.legend(handles=legend[::-1], loc="upper left", bbox_to_anchor=(1.02, 1),
-                title=say("centred cosine"), title_fontsize=9)  # fmt: skip
+    axes.legend(
+        handles=legend[::-1],
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1),
+        title=say("centred cosine"),
+        title_fontsize=9,
+    )
 
 
 def _caption(data: LayerTable) -> Text:
     del data
-    return Text("Every layer of the model against every layer of the reference: the mean cosine of"
-                " equally numbered rows of one kind of matrix, centred. A copy is a dark line,"
-                " with steps where layers were dropped, repeated or moved; blank cells are below"
-                " 0.05, as strangers' are. A copy whose neurons were renumbered or whose basis was"
-                " turned leaves the table blank too, and is not seen here but by other"
-                " tests.")  # fmt: skip
+    return Text(
+        "Every layer of the model against every layer of the reference: the mean cosine of"
+        " equally numbered rows of one kind of matrix, centred. A copy is a dark line,"
+        " with steps where layers were dropped, repeated or moved; blank cells are below"
+        " 0.05, as strangers' are. A copy whose neurons were renumbered or whose basis was"
+        " turned leaves the table blank too, and is not seen here but by other"
+        " tests."
+    )
 
 
 def _alt(data: LayerTable) -> Text:
     rows = _rows(data)
     values = [value for row in rows for value in row if value is not None]
-    return Text("{ours} by {theirs} layers: the highest cosine is {high}, and {n} of {all} pairs of"
-                " layers reach 0.05.", ours=len(rows), theirs=len(rows[0]),
-                high=max(values, default=0) / 1000, n=sum(v >= SHADES[0][0] for v in values),
-                all=len(values))  # fmt: skip
+    return Text(
+        "{ours} by {theirs} layers: the highest cosine is {high}, and {n} of {all} pairs of"
+        " layers reach 0.05.",
+        ours=len(rows),
+        theirs=len(rows[0]),
+        high=max(values, default=0) / 1000,
+        n=sum(v >= SHADES[0][0] for v in values),
+        all=len(values),
+    )
 
 
 LAYER_TABLE = Drawing(

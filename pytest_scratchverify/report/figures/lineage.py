@@ -149,17 +149,22 @@ def _draw_lineage(figure: Any, data: WeightTree, say: Say) -> None:
 
 def _lineage_caption(data: WeightTree) -> Text:
     if data.left_out:
-        return Text("Models whose weights are alike in place stand together, joined as neighbours;"
-                    " tested ones are bold. Strangers are long branches of their own: from one to"
-                    " the other it is about one. The place of the root means nothing, and the tree"
-                    " shows no order in time; a copy in another numbering or basis stands among"
-                    " the strangers. Not every pair was compared of {left_out}: they are left"
-                    " out.", left_out=data.left_out)  # fmt: skip
-    return Text("Models whose weights are alike in place stand together, joined as neighbours;"
-                " tested ones are bold. Strangers are long branches of their own: from one to the"
-                " other it is about one. The place of the root means nothing, and the tree shows"
-                " no order in time; a copy in another numbering or basis stands among the"
-                " strangers.")  # fmt: skip
+        return Text(
+            "Models whose weights are alike in place stand together, joined as neighbours;"
+            " tested ones are bold. Strangers are long branches of their own: from one to"
+            " the other it is about one. The place of the root means nothing, and the tree"
+            " shows no order in time; a copy in another numbering or basis stands among"
+            " the strangers. Not every pair was compared of {left_out}: they are left"
+            " out.",
+            left_out=data.left_out,
+        )
+    return Text(
+        "Models whose weights are alike in place stand together, joined as neighbours;"
+        " tested ones are bold. Strangers are long branches of their own: from one to the"
+        " other it is about one. The place of the root means nothing, and the tree shows"
+        " no order in time; a copy in another numbering or basis stands among the"
+        " strangers."
+    )
 
 
 def _lineage_alt(data: WeightTree) -> Text:
@@ -208,32 +213,44 @@ def _draw_plane(figure: Any, data: WeightPlane, say: Say) -> None:
         colour = FIRST if names[i] in tested else INK
         axes.plot([x, column], [y, level], color=SOFT, linewidth=0.7)
         axes.plot([x], [y], "o", color=colour, markersize=7)
-        axes.annotate(names[i], (column, level), xytext=(4, 0), va="center",
-                      textcoords="offset points", color=colour)  # fmt: skip
+        axes.annotate(
+            names[i],
+            (column, level),
+            xytext=(4, 0),
+            va="center",
+            textcoords="offset points",
+            color=colour,
+        )
     left = float(points[:, 0].min())
     axes.set_xlim(left - 0.05 * (column - left), column + 0.75 * (column - left))
-    axes.set_xlabel(say("first component: {share} % of the differences",
-                        share=round(100 * shares[0], 1)))  # fmt: skip
+    axes.set_xlabel(
+        say("first component: {share} % of the differences", share=round(100 * shares[0], 1))
+    )
     axes.set_ylabel(say("second: {share} %", share=round(100 * shares[1], 1)))
 
 
 def _plane_caption(data: WeightPlane) -> Text:
     _, shares = _plane(data)
-    return Text("Principal components of the decoders' weights, each centred and of length one,"
-                " from the cosines of all pairs. A descendant lies by its origin. Both axes"
-                " together show {share} % of what differs, so models that lie near each other here"
-                " may be far apart: strangers are all equally far from one another, which no plane"
-                " can show. A copy in another numbering or basis lies where a stranger would. No"
-                " p-value, and no direction of descent.",
-                share=round(100 * sum(shares), 1))  # fmt: skip
+    return Text(
+        "Principal components of the decoders' weights, each centred and of length one,"
+        " from the cosines of all pairs. A descendant lies by its origin. Both axes"
+        " together show {share} % of what differs, so models that lie near each other here"
+        " may be far apart: strangers are all equally far from one another, which no plane"
+        " can show. A copy in another numbering or basis lies where a stranger would. No"
+        " p-value, and no direction of descent.",
+        share=round(100 * sum(shares), 1),
+    )
 
 
 def _plane_alt(data: WeightPlane) -> Text:
     points, _ = _plane(data)
-    return Text("{n} models in the plane of two principal components: {points}.",
-                n=len(data.models),
-                points=[f"{name} ({x:.2f}, {y:.2f})"
-                        for name, (x, y) in zip(data.models, points, strict=True)])  # fmt: skip
+    return Text(
+        "{n} models in the plane of two principal components: {points}.",
+        n=len(data.models),
+        points=[
+            f"{name} ({x:.2f}, {y:.2f})" for name, (x, y) in zip(data.models, points, strict=True)
+        ],
+    )
 
 
 LINEAGE = Drawing(

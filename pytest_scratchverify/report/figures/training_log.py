@@ -27,8 +27,13 @@ def _draw_curve(figure: Any, data: TrainingCurve, say: Say) -> None:
         axes.plot(late, law, color=SECOND, linestyle=(0, (5, 2)), label=say("fitted power law"))
     chance = data.chance
     if chance:
-        axes.axhline(chance, color=INK, linestyle=(0, (1, 1.5)), linewidth=1.2,
-                     label=say("a guess at random, ln V"))  # fmt: skip
+        axes.axhline(
+            chance,
+            color=INK,
+            linestyle=(0, (1, 1.5)),
+            linewidth=1.2,
+            label=say("a guess at random, ln V"),
+        )
     top = max(*data.high, chance or 0.0)
     bottom = min(data.low)
     axes.set_ylim(bottom - 0.06 * (top - bottom), top + 0.1 * (top - bottom))
@@ -41,21 +46,33 @@ def _draw_curve(figure: Any, data: TrainingCurve, say: Say) -> None:
 
 def _curve_caption(data: TrainingCurve) -> Text:
     if data.chance:
-        return Text("A training from a random start begins at the dotted line and falls from"
-                    " there. The band holds nine rows in ten. The figure shows what the author"
-                    " of the log wrote, not that the run took place.")  # fmt: skip
-    return Text("The size of the vocabulary is not known, so there is no line at which a random"
-                " start would begin. The band holds nine rows in ten. The figure shows what the"
-                " author of the log wrote, not that the run took place.")  # fmt: skip
+        return Text(
+            "A training from a random start begins at the dotted line and falls from"
+            " there. The band holds nine rows in ten. The figure shows what the author"
+            " of the log wrote, not that the run took place."
+        )
+    return Text(
+        "The size of the vocabulary is not known, so there is no line at which a random"
+        " start would begin. The band holds nine rows in ten. The figure shows what the"
+        " author of the log wrote, not that the run took place."
+    )
 
 
 def _curve_alt(data: TrainingCurve) -> Text:
     chance = data.chance
-    words = {"first": round(data.middle[0], 2), "last": round(data.middle[-1], 2),
-             "from_step": int(data.steps[0]), "to_step": int(data.steps[-1])}  # fmt: skip
+    words = {
+        "first": round(data.middle[0], 2),
+        "last": round(data.middle[-1], 2),
+        "from_step": int(data.steps[0]),
+        "to_step": int(data.steps[-1]),
+    }
     if chance:
-        return Text("Loss by step: {first} at step {from_step}, {last} at step {to_step}; a guess"
-                    " at random would be {chance}.", chance=round(chance, 2), **words)  # fmt: skip
+        return Text(
+            "Loss by step: {first} at step {from_step}, {last} at step {to_step}; a guess"
+            " at random would be {chance}.",
+            chance=round(chance, 2),
+            **words,
+        )
     return Text("Loss by step: {first} at step {from_step}, {last} at step {to_step}.", **words)
 
 
@@ -63,8 +80,14 @@ def _draw_noise(figure: Any, data: NoiseByBlock, say: Say) -> None:
     axes = figure.subplots()
     steps = data.steps
     axes.vlines(steps, data.low, data.high, color=FIRST, alpha=0.35, linewidth=2)
-    axes.plot(steps, data.middle, "o", color=FIRST, markersize=3.2,
-              label=say("noise of {n} rows", n=data.width))  # fmt: skip
+    axes.plot(
+        steps,
+        data.middle,
+        "o",
+        color=FIRST,
+        markersize=3.2,
+        label=say("noise of {n} rows", n=data.width),
+    )
     worst = data.worst
     if worst:
         label = say("differs most: {ratio} times its neighbours", ratio=round(worst.ratio, 2))
@@ -78,16 +101,21 @@ def _draw_noise(figure: Any, data: NoiseByBlock, say: Say) -> None:
 
 def _noise_caption(data: NoiseByBlock) -> Text:
     del data
-    return Text("Real batches make a loss shake, and neighbouring stretches alike. A stretch"
-                " far calmer or noisier than its neighbours was averaged, joined from another"
-                " run, or written by hand. White noise of the right size cannot be told from"
-                " batches.")  # fmt: skip
+    return Text(
+        "Real batches make a loss shake, and neighbouring stretches alike. A stretch"
+        " far calmer or noisier than its neighbours was averaged, joined from another"
+        " run, or written by hand. White noise of the right size cannot be told from"
+        " batches."
+    )
 
 
 def _noise_alt(data: NoiseByBlock) -> Text:
-    return Text("Noise of the loss along the run, {n} points between {low} and {high} nats.",
-                n=len(data.steps), low=round(min(data.low), 4),
-                high=round(max(data.high), 4))  # fmt: skip
+    return Text(
+        "Noise of the loss along the run, {n} points between {low} and {high} nats.",
+        n=len(data.steps),
+        low=round(min(data.low), 4),
+        high=round(max(data.high), 4),
+    )
 
 
 def _draw_residuals(figure: Any, data: OrderResiduals, say: Say) -> None:
@@ -100,8 +128,7 @@ def _draw_residuals(figure: Any, data: OrderResiduals, say: Say) -> None:
     low, high = min(*mine, *theirs), max(*mine, *theirs)
     left.set_ylim(low - 0.1 * (high - low), high + 0.35 * (high - low))
     left.legend(loc="upper right", ncols=2)
-    right.plot(data.scatter_theirs, data.scatter_mine, "o", color=GOOD, markersize=2.6,
-               alpha=0.6)  # fmt: skip
+    right.plot(data.scatter_theirs, data.scatter_mine, "o", color=GOOD, markersize=2.6, alpha=0.6)
     right.axhline(0, color=SOFT, linewidth=0.8)
     right.axvline(0, color=SOFT, linewidth=0.8)
     right.set_xlabel(say("the reference"))
@@ -111,17 +138,23 @@ def _draw_residuals(figure: Any, data: OrderResiduals, say: Say) -> None:
 
 def _residuals_caption(data: OrderResiduals) -> Text:
     del data
-    return Text("What is left of two losses once their trends are taken out. Runs that saw the"
-                " same batches in the same order shake together (points on a diagonal), whatever"
-                " their size; unrelated ones do not (a round cloud). Shaking together means one"
-                " data order or a copied record; it shows no descent of weights.")  # fmt: skip
+    return Text(
+        "What is left of two losses once their trends are taken out. Runs that saw the"
+        " same batches in the same order shake together (points on a diagonal), whatever"
+        " their size; unrelated ones do not (a round cloud). Shaking together means one"
+        " data order or a copied record; it shows no descent of weights."
+    )
 
 
 def _residuals_alt(data: OrderResiduals) -> Text:
     turns = sum(1 for a, b in pairwise(data.mine) if (a > 0) != (b > 0))
-    return Text("Residuals of two logs over {n} common steps: correlation {r}; {turns} changes of"
-                " sign in the part drawn.", n=data.n, r=round(data.r, 3),
-                turns=turns)  # fmt: skip
+    return Text(
+        "Residuals of two logs over {n} common steps: correlation {r}; {turns} changes of"
+        " sign in the part drawn.",
+        n=data.n,
+        r=round(data.r, 3),
+        turns=turns,
+    )
 
 
 TRAINING_CURVE = Drawing(

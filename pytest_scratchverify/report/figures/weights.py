@@ -25,8 +25,14 @@ def _draw_layers(figure: Any, data: SimilarityByLayer, say: Say) -> None:
     layers, values = data.layers, data.values
     if data.per_layer:
         band = Z_999 / sqrt(data.per_layer)
-        axes.axhspan(-band, band, color=SOFT, alpha=0.35, linewidth=0,
-                     label=say("unrelated weights, 999 layers in 1,000"))  # fmt: skip
+        axes.axhspan(
+            -band,
+            band,
+            color=SOFT,
+            alpha=0.35,
+            linewidth=0,
+            label=say("unrelated weights, 999 layers in 1,000"),
+        )
     known = []
     for value, colour, label in (
         (data.positive, SECOND, say("known descendant")),
@@ -46,16 +52,22 @@ def _draw_layers(figure: Any, data: SimilarityByLayer, say: Say) -> None:
 
 def _layers_caption(data: SimilarityByLayer) -> Text:
     del data
-    return Text("Each layer's weights against the same layer of the reference, without their mean."
-                " Layers of strangers lie in the grey band; those of descendants near the dotted"
-                " orange line. The figure compares weights in their places: a copy whose channels"
-                " or layers were moved lies in the band too, and is not seen here but by other"
-                " tests.")  # fmt: skip
+    return Text(
+        "Each layer's weights against the same layer of the reference, without their mean."
+        " Layers of strangers lie in the grey band; those of descendants near the dotted"
+        " orange line. The figure compares weights in their places: a copy whose channels"
+        " or layers were moved lies in the band too, and is not seen here but by other"
+        " tests."
+    )
 
 
 def _layers_alt(data: SimilarityByLayer) -> Text:
-    return Text("Centred cosine of {n} layers: from {low} to {high}.", n=len(data.layers),
-                low=min(data.values), high=max(data.values))  # fmt: skip
+    return Text(
+        "Centred cosine of {n} layers: from {low} to {high}.",
+        n=len(data.layers),
+        low=min(data.values),
+        high=max(data.values),
+    )
 
 
 def _draw_null(figure: Any, data: NullAndObserved, say: Say) -> None:
@@ -79,15 +91,21 @@ def _draw_null(figure: Any, data: NullAndObserved, say: Say) -> None:
 
 def _null_caption(data: NullAndObserved) -> Text:
     del data
-    return Text("If the two were initialised apart, the best pairing of their neurons is a random"
-                " one, and about as many neurons keep their number as there are groups of them:"
-                " the grey bars. The line is what was counted. A line among the bars does not"
-                " exclude a copy whose neurons were renumbered.")  # fmt: skip
+    return Text(
+        "If the two were initialised apart, the best pairing of their neurons is a random"
+        " one, and about as many neurons keep their number as there are groups of them:"
+        " the grey bars. The line is what was counted. A line among the bars does not"
+        " exclude a copy whose neurons were renumbered."
+    )
 
 
 def _null_alt(data: NullAndObserved) -> Text:
-    return Text("{observed} of {n} neurons keep their number; about {groups} would by chance.",
-                observed=data.observed, n=data.n, groups=data.groups)  # fmt: skip
+    return Text(
+        "{observed} of {n} neurons keep their number; about {groups} would by chance.",
+        observed=data.observed,
+        n=data.n,
+        groups=data.groups,
+    )
 
 
 def _draw_known(figure: Any, data: KnownPairs, say: Say) -> None:
@@ -103,8 +121,13 @@ def _draw_known(figure: Any, data: KnownPairs, say: Say) -> None:
     for at, (_, values, colour) in enumerate(rows):
         axes.hlines(at, 0, max(values, key=abs), color=colour, linewidth=2)
         axes.plot(values, [at] * len(values), "o", color=colour, markersize=7)
-        axes.annotate(f"{values[0]:.3g}", (max(0.0, values[0]), at), xytext=(9, 0), va="center",
-                      textcoords="offset points")  # fmt: skip
+        axes.annotate(
+            f"{values[0]:.3g}",
+            (max(0.0, values[0]), at),
+            xytext=(9, 0),
+            va="center",
+            textcoords="offset points",
+        )
     if data.interval:
         axes.plot(data.interval, [len(rows) - 1] * 2, color=FIRST, linewidth=5, alpha=0.35)
     axes.axvline(0, color=INK, linewidth=0.8)
@@ -123,15 +146,20 @@ def _draw_known(figure: Any, data: KnownPairs, say: Say) -> None:
 
 def _known_caption(data: KnownPairs) -> Text:
     del data
-    return Text("The same number, by the same code, on pairs whose truth is known. What descends"
-                " lies near the orange dot, what is unrelated near the green one. The position"
-                " between them is no probability.")  # fmt: skip
+    return Text(
+        "The same number, by the same code, on pairs whose truth is known. What descends"
+        " lies near the orange dot, what is unrelated near the green one. The position"
+        " between them is no probability."
+    )
 
 
 def _known_alt(data: KnownPairs) -> Text:
-    return Text("This pair {observed}; a known descendant {kin}; a known stranger {stranger}.",
-                observed=data.observed, kin=data.positive[0],
-                stranger=data.negative[0])  # fmt: skip
+    return Text(
+        "This pair {observed}; a known descendant {kin}; a known stranger {stranger}.",
+        observed=data.observed,
+        kin=data.positive[0],
+        stranger=data.negative[0],
+    )
 
 
 def _draw_map(figure: Any, data: MatchedLayers, say: Say) -> None:
@@ -140,8 +168,16 @@ def _draw_map(figure: Any, data: MatchedLayers, say: Say) -> None:
     top = max(*ours, *theirs)
     axes.plot([0, top], [0, top], color=LINE, linewidth=1.2, label=say("every layer in its place"))
     sizes = [8 + 60 * max(0.0, min(1.0, value)) for value in share]
-    axes.scatter(theirs, ours, s=sizes, c=FIRST, alpha=0.8, marker="s", linewidths=0,
-                 label=say("best partner"))  # fmt: skip
+    axes.scatter(
+        theirs,
+        ours,
+        s=sizes,
+        c=FIRST,
+        alpha=0.8,
+        marker="s",
+        linewidths=0,
+        label=say("best partner"),
+    )
     axes.set_xlim(-0.7, top + 0.7)
     axes.set_ylim(top + 0.7, -0.7)
     for axis in (axes.xaxis, axes.yaxis):
@@ -154,15 +190,20 @@ def _draw_map(figure: Any, data: MatchedLayers, say: Say) -> None:
 
 def _map_caption(data: MatchedLayers) -> Text:
     del data
-    return Text("Which layer of the reference each layer of the model is most like; a larger"
-                " square means more neurons in common. Squares beside the line are layers that"
-                " were moved, dropped or repeated. Small squares are no relation.")  # fmt: skip
+    return Text(
+        "Which layer of the reference each layer of the model is most like; a larger"
+        " square means more neurons in common. Squares beside the line are layers that"
+        " were moved, dropped or repeated. Small squares are no relation."
+    )
 
 
 def _map_alt(data: MatchedLayers) -> Text:
     moved = sum(a != b for a, b in zip(data.ours, data.theirs, strict=True))
-    return Text("{n} layers with a partner in the reference, {moved} of them in another place.",
-                n=len(data.ours), moved=moved)  # fmt: skip
+    return Text(
+        "{n} layers with a partner in the reference, {moved} of them in another place.",
+        n=len(data.ours),
+        moved=moved,
+    )
 
 
 def _draw_merge(figure: Any, data: SharesByLayer, say: Say) -> None:
@@ -172,8 +213,15 @@ def _draw_merge(figure: Any, data: SharesByLayer, say: Say) -> None:
     for number, parent in enumerate(data.parents):
         part = [max(0.0, row[number]) for row in data.shares]
         if max(part) > 0.005:
-            axes.bar(data.layers, part, bottom=bottom, width=0.8, label=parent,
-                     color=colours[number % 4], alpha=1.0 if number < 4 else 0.5)  # fmt: skip
+            axes.bar(
+                data.layers,
+                part,
+                bottom=bottom,
+                width=0.8,
+                label=parent,
+                color=colours[number % 4],
+                alpha=1.0 if number < 4 else 0.5,
+            )
             bottom = [a + b for a, b in zip(bottom, part, strict=True)]
     axes.set_xlabel(say("layer"))
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -184,19 +232,22 @@ def _draw_merge(figure: Any, data: SharesByLayer, say: Say) -> None:
 
 def _merge_caption(data: SharesByLayer) -> Text:
     if data.trained_on:
-        return Text("Which mixture of the named models is nearest to each layer's weights. It is"
-                    " not what was merged: training moved the layers since, and the shares of the"
-                    " finding come from rows of the embedding table that it left alone. Parents"
-                    " that were not among the references cannot appear.")  # fmt: skip
-    return Text("Which mixture of the named models is nearest to each layer's weights; together it"
-                " explains {explained} % of the distance to the nearest one. Parents that were not"
-                " among the references cannot appear.",
-                explained=round(100 * data.explained, 1))  # fmt: skip
+        return Text(
+            "Which mixture of the named models is nearest to each layer's weights. It is"
+            " not what was merged: training moved the layers since, and the shares of the"
+            " finding come from rows of the embedding table that it left alone. Parents"
+            " that were not among the references cannot appear."
+        )
+    return Text(
+        "Which mixture of the named models is nearest to each layer's weights; together it"
+        " explains {explained} % of the distance to the nearest one. Parents that were not"
+        " among the references cannot appear.",
+        explained=round(100 * data.explained, 1),
+    )
 
 
 def _merge_alt(data: SharesByLayer) -> Text:
-    return Text("Shares of {parents} in {n} layers.", parents=data.parents,
-                n=len(data.layers))  # fmt: skip
+    return Text("Shares of {parents} in {n} layers.", parents=data.parents, n=len(data.layers))
 
 
 SIMILARITY_BY_LAYER = Drawing(
