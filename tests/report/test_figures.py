@@ -493,6 +493,11 @@ def test_a_forged_child_is_set_beside_disguised_pairs_not_beside_cosines(weights
     assert found.negative[0] < 0.1
     assert min(found.observed, found.positive[0]) > 0.9
     assert read(weights["child"], "known_pairs").name == "aligned_centred_cosine"
+    copies = [control for control in weights["forged"].controls if control.disguised]
+    assert [control.kind for control in copies] == ["positive", "negative"]
+    assert not any("disguised" in name for control in copies for name in control.pair)
+    page = html.render_html(run_of(weights["forged"]), "en")
+    assert all(" / ".join(control.shown_pair) in page for control in copies)
 
 
 def test_shares_of_a_merge_add_up_in_every_layer(weights):

@@ -16,6 +16,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Intent, Outcome
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.headline import verdict_rank
 from pytest_scratchverify.report.html import render_html, verdict_fragment
@@ -188,6 +189,10 @@ def test_sizes_are_written_as_readers_write_them():
 
 def test_every_message_has_a_korean_translation():
     assert messages.untranslated("ko") == []
+
+
+def test_the_words_of_an_enum_are_messages():
+    assert {step.value for step in Step} <= messages.messages().keys()
 
 
 def test_translations_keep_every_parameter():
