@@ -51,7 +51,7 @@ from pytest_scratchverify.methods.weights.direction import (
     direction_of,
     published_first,
 )
-from pytest_scratchverify.methods.weights.figure_data import origin_figures
+from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.finding import (
     details_of,
     hypothesis_of,
@@ -194,11 +194,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
     accused = outcome in (Outcome.DERIVED, Outcome.DECLARED)
     decided = accused or outcome is Outcome.CONSISTENT
     relation = judgement.relation
-    effect = Statistic(
-        name=_effect_name(question.component, judgement.step),
-        value=judgement.effect,
-        n=measured.elements,
-    )
+    effect = _effect(question.component, judgement, measured.elements)
     return Finding(
         method=METHOD,
         component=question.component,
@@ -245,10 +241,11 @@ def _later(direction: Direction | None) -> dict[str, Json]:
     }
 
 
-def _effect_name(component: Component, step: Step) -> str:
-    if component in TABLES and step is Step.BASIS:
-        return "cosine_in_the_recognised_basis"
-    return EFFECTS.get(step, "aligned_centred_cosine")
+def _effect(component: Component, judgement: Judgement, elements: int) -> Statistic:
+    name = EFFECTS.get(judgement.step, COSINE)
+    if component in TABLES and judgement.step is Step.BASIS:
+        name = "cosine_in_the_recognised_basis"
+    return Statistic(name=name, value=judgement.effect, n=elements)
 
 
 def _replications(compared: Compared, judgement: Judgement) -> int:
