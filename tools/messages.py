@@ -4,7 +4,7 @@
     python -m tools.messages --missing  # list templates without translation
 
 A message is the literal first argument of ``Text(...)``, or of ``say(...)`` in reports and
-templates, or a value of a table whose name ends in ``HEADLINES``.
+templates, a value of a table whose name ends in ``HEADLINES``, or of an enum below ``Term``.
 gettext's own extractor reads neither jinja2 nor our keyword, hence these 60 lines.
 """
 
@@ -28,6 +28,7 @@ PACKAGE = ROOT / "pytest_scratchverify"
 LOCALES = PACKAGE / "report" / "locale"
 LANGUAGES = ("ko",)
 TABLE = "HEADLINES"  # how a table of templates is named, chosen from by key
+TERM = "Term"  # the base of enums whose values are templates
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _IN_TEMPLATE = re.compile(r"""\bsay\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 
@@ -42,6 +43,8 @@ def messages() -> dict[str, list[str]]:
             elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
                 named = _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
                 keys = _texts(node.value.values) if named.endswith(TABLE) else []
+            elif isinstance(node, ast.ClassDef) and TERM in map(_name, node.bases):
+                keys = _texts([part.value for part in node.body if isinstance(part, ast.Assign)])
             else:
                 keys = []
             for key in keys:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import Json, to_builtin
 from pytest_scratchverify.core.text import Text
 
@@ -111,15 +112,25 @@ class Null:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The same statistic on a pair whose truth is known, in the same run."""
+    """The same statistic on a pair whose truth is known, in the same run.
+
+    `disguised` says that the second of the pair was renumbered and rotated first, so that only
+    recognition in any basis can find it.
+    """
 
     kind: str  # positive, negative, self_permuted
     pair: tuple[str, str]
     passed: bool | None  # None: the control returned nothing, which voids the finding
     value: float | None = None
+    disguised: bool = False
 
     def __post_init__(self) -> None:
         _plain(self, "value")
+
+    @property
+    def shown_pair(self) -> tuple[str, str]:
+        """The pair as reports name it."""
+        return self.pair[0], f"{self.pair[1]}, disguised" if self.disguised else self.pair[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +173,9 @@ class Finding:
 
     `method` is ``area.statistic``; `dependence_group` names findings that rest on the same
     observation and count once; `replications` counts disjoint sets of tensors or ranks on
-    which it was found; `details` holds what a report shows beside the numbers.
+    which it was found. `components` are those that the model's config shows it to have, and
+    `weight_bytes` the size of its weight files, from findings that read the one or the other.
+    `figures` holds data of drawings; `details` is for readers only, and nothing is decided by it.
     """
 
     method: str
@@ -187,6 +200,9 @@ class Finding:
     replications: int = 1
     artifacts: tuple[ArtifactRecord, ...] = ()
     remedy: Text | None = None
+    components: tuple[Component, ...] = ()
+    weight_bytes: int | None = None
+    figures: tuple[Figure, ...] = ()
     details: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

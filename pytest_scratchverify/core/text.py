@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from string import Formatter
 
 from pytest_scratchverify.core.json_values import Json, to_builtin
@@ -51,6 +52,10 @@ class Text:
 
     def __hash__(self) -> int:
         return hash((self.template, repr(self.params)))
+
+
+class Term(StrEnum):
+    """Base of enums whose values are templates: words of ours that reports translate."""
 
 
 _NESTED = {"template", "params"}

@@ -37,6 +37,7 @@ from pytest_scratchverify.core.evidence import (
     Power,
     Statistic,
 )
+from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
@@ -59,6 +60,9 @@ class Measured(TypedDict, total=False):
     replications: int
     artifacts: tuple[ArtifactRecord, ...]
     remedy: Text | None
+    components: tuple[Component, ...]
+    weight_bytes: int | None
+    figures: tuple[Figure, ...]
     details: Mapping[str, Json]
 
 

@@ -12,7 +12,6 @@ import platform
 from collections.abc import Generator, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -269,10 +268,10 @@ class Controller:
 def _components_of(spec: ModelSpec, findings: Iterable[Finding]) -> set[Component]:
     """Return the components that the model's own config showed, as findings carry them."""
     return {
-        Component(str(name))
+        component
         for finding in findings
         if finding.model == spec.name
-        for name in cast("list[str]", finding.details.get("components", []))
+        for component in finding.components
     }
 
 

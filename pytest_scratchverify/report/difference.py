@@ -49,15 +49,24 @@ def _verdicts(old: ModelVerdict, new: ModelVerdict) -> Iterator[Text]:
         was = before.result.value if before else None
         now = after.result.value if after else None
         if was != now:
-            yield Text("{model}, policy {policy}: {before} -> {after}", model=new.model,
-                       policy=name, before=was, after=now)  # fmt: skip
+            yield Text(
+                "{model}, policy {policy}: {before} -> {after}",
+                model=new.model,
+                policy=name,
+                before=was,
+                after=now,
+            )
     for component in COMPONENT_NAMES:
         verdicts = old.components.get(component), new.components.get(component)
         said = [_said(verdict) for verdict in verdicts]
         if said[0] != said[1]:
-            yield Text("{model}, {component}: {before} -> {after}", model=new.model,
-                       component=COMPONENT_NAMES[component], before=said[0],
-                       after=said[1])  # fmt: skip
+            yield Text(
+                "{model}, {component}: {before} -> {after}",
+                model=new.model,
+                component=COMPONENT_NAMES[component],
+                before=said[0],
+                after=said[1],
+            )
 
 
 def _said(verdict: ComponentVerdict | None) -> str | None:
@@ -77,21 +86,27 @@ def _findings(old: Mapping[str, Finding], new: Mapping[str, Finding]) -> Iterato
         if before is None and after is not None:
             yield Text("new finding {id}: {outcome}", id=key, outcome=OUTCOME_WORDS[after.outcome])
         elif after is None and before is not None:
-            yield Text("lost finding {id}: {outcome}", id=key,
-                       outcome=OUTCOME_WORDS[before.outcome])  # fmt: skip
+            yield Text(
+                "lost finding {id}: {outcome}", id=key, outcome=OUTCOME_WORDS[before.outcome]
+            )
         elif before is not None and after is not None:
             yield from _changed(key, before, after)
 
 
 def _changed(key: str, old: Finding, new: Finding) -> Iterator[Text]:
     if old.outcome is not new.outcome:
-        yield Text("{id}: {before} -> {after}", id=key, before=OUTCOME_WORDS[old.outcome],
-                   after=OUTCOME_WORDS[new.outcome])  # fmt: skip
+        yield Text(
+            "{id}: {before} -> {after}",
+            id=key,
+            before=OUTCOME_WORDS[old.outcome],
+            after=OUTCOME_WORDS[new.outcome],
+        )
     for name in ("relation", "kind", "level"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            yield Text("{id}, {name}: {before} -> {after}", id=key, name=name, before=before,
-                       after=after)  # fmt: skip
+            yield Text(
+                "{id}, {name}: {before} -> {after}", id=key, name=name, before=before, after=after
+            )
     numbers = (
         ("statistic", _value(old.statistic), _value(new.statistic)),
         ("effect", _value(old.effect), _value(new.effect)),
@@ -99,8 +114,9 @@ def _changed(key: str, old: Finding, new: Finding) -> Iterator[Text]:
     )
     for name, was, now in numbers:
         if not _same(was, now):
-            yield Text("{id}, {name}: {before} -> {after}", id=key, name=name, before=was,
-                       after=now)  # fmt: skip
+            yield Text(
+                "{id}, {name}: {before} -> {after}", id=key, name=name, before=was, after=now
+            )
 
 
 def _value(statistic: Statistic | None) -> float | None:

@@ -83,39 +83,66 @@ def explained(method: str, hypothesis: str | None, findings: Iterable[Finding]) 
 
 def _finding(finding: Finding) -> Iterator[Text]:
     if finding.reference:
-        yield Text("{model} against {reference}, {component}", model=finding.model,
-                   reference=finding.reference,
-                   component=COMPONENT_NAMES[finding.component])  # fmt: skip
+        yield Text(
+            "{model} against {reference}, {component}",
+            model=finding.model,
+            reference=finding.reference,
+            component=COMPONENT_NAMES[finding.component],
+        )
     else:
-        yield Text("{model}, {component}", model=finding.model,
-                   component=COMPONENT_NAMES[finding.component])  # fmt: skip
+        yield Text(
+            "{model}, {component}",
+            model=finding.model,
+            component=COMPONENT_NAMES[finding.component],
+        )
     yield Text("  Null hypothesis: {text}", text=finding.hypothesis)
     if finding.null is not None:
         yield Text("  How chance was reckoned: {text}", text=finding.null.description)
-    yield Text("  Outcome: {outcome}: {meaning}", outcome=OUTCOME_WORDS[finding.outcome],
-               meaning=OUTCOME_MEANING[finding.outcome])  # fmt: skip
+    yield Text(
+        "  Outcome: {outcome}: {meaning}",
+        outcome=OUTCOME_WORDS[finding.outcome],
+        meaning=OUTCOME_MEANING[finding.outcome],
+    )
     yield Text("  Finding: {text}", text=finding.headline)
     for name, statistic in (("statistic", finding.statistic), ("effect", finding.effect)):
         if statistic is not None:
-            yield Text("  {name}: {statistic} = {value} (n = {n}, interval {low} to {high})",
-                       name=name, statistic=statistic.name, value=statistic.value, n=statistic.n,
-                       low=statistic.low, high=statistic.high)  # fmt: skip
+            yield Text(
+                "  {name}: {statistic} = {value} (n = {n}, interval {low} to {high})",
+                name=name,
+                statistic=statistic.name,
+                value=statistic.value,
+                n=statistic.n,
+                low=statistic.low,
+                high=statistic.high,
+            )
     if finding.pvalue is not None:
         yield Text("  p = {p}, before the correction for the number of tests", p=finding.pvalue)
     yield from _calibration(finding)
-    yield Text("  Level {level}: {meaning}", level=finding.level.value,
-               meaning=LEVEL_MEANING[finding.level])  # fmt: skip
+    yield Text(
+        "  Level {level}: {meaning}",
+        level=finding.level.value,
+        meaning=LEVEL_MEANING[finding.level],
+    )
     if finding.remedy is not None:
         yield Text("  What to do: {text}", text=finding.remedy)
 
 
 def _calibration(finding: Finding) -> Iterator[Text]:
     for control in finding.controls:
-        yield Text("  Control of known truth, {kind}, {a} / {b}: {value}, {passed}",
-                   kind=control.kind, a=control.pair[0], b=control.pair[1], value=control.value,
-                   passed=Text("passed") if control.passed else Text("failed"))  # fmt: skip
+        one, two = control.shown_pair
+        yield Text(
+            "  Control of known truth, {kind}, {a} / {b}: {value}, {passed}",
+            kind=control.kind,
+            a=one,
+            b=two,
+            value=control.value,
+            passed=Text("passed") if control.passed else Text("failed"),
+        )
     if not finding.controls:
         yield Text("  No control of known truth ran beside it: it can accuse nobody.")
     if finding.power is not None and finding.power.description is not None:
-        yield Text("  Power: {text} ({effect})", text=finding.power.description,
-                   effect=finding.power.minimum_detectable_effect)  # fmt: skip
+        yield Text(
+            "  Power: {text} ({effect})",
+            text=finding.power.description,
+            effect=finding.power.minimum_detectable_effect,
+        )

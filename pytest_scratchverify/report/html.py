@@ -22,16 +22,18 @@ from pytest_scratchverify.report import headline, wording
 from pytest_scratchverify.report.figures import (
     Rendered,
     Shared,
+    Undrawn,
     available,
     run_figures,
     shared_figures,
 )
 from pytest_scratchverify.report.figures.lineage import Lineage, lineage_of
-from pytest_scratchverify.report.figures.rendering import kept
+from pytest_scratchverify.report.figures.rendering import data_of
 from pytest_scratchverify.report.language import NAMES, translate
 from pytest_scratchverify.verdict.run import Run
 
 PAGE_BYTES = 1_950_000  # a page stays below two megabytes
+MOST_NAMED = 10  # figures that could not be drawn; a foreign run may hold thousands
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -78,12 +80,17 @@ def render_html(run: Run, language: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The figures of a page: shapes once, and by model and language what shows them."""
+    """The figures of a page: shapes once, and by model and language what shows them.
+
+    `left_out` counts those that would make the page too large, `undrawn` names those whose data
+    cannot be read.
+    """
 
     shapes: tuple[str, ...] = ()
     drawn: Mapping[str, Sequence[Mapping[str, Rendered]]] = field(default_factory=dict)
     of_all: Sequence[Mapping[str, Rendered]] = ()
     left_out: int = 0
+    undrawn: Sequence[Undrawn] = ()
 
     def of(self, language: str) -> dict[str, list[Rendered]]:
         """Return each model's figures in a language."""
@@ -93,7 +100,7 @@ class Pictures:
 def _page(run: Run, languages: Sequence[str], lineage: Lineage | None, pictures: Pictures) -> str:
     from markupsafe import Markup  # noqa: PLC0415 - jinja2's own
 
-    drawable = any(True for finding in run.findings for _ in kept(finding))
+    drawable = any(True for finding in run.findings for _ in data_of(finding))
     body = _environment().get_template("body.html.j2")
     halves = []
     for language in languages:
@@ -102,6 +109,7 @@ def _page(run: Run, languages: Sequence[str], lineage: Lineage | None, pictures:
             "drawn_of_all": [figure[language] for figure in pictures.of_all],
             "lineage": lineage,
             "left_out": pictures.left_out,
+            "undrawn": [f"{it.kind} ({it.finding})" for it in pictures.undrawn[:MOST_NAMED]],
             "drawable": drawable,
             "with_figures": available(),
             "names": NAMES,
@@ -135,16 +143,24 @@ def _pictures(run: Run, languages: Sequence[str], lineage: Lineage | None, room:
     """Draw the figures of every model, as long as there is room; count the others."""
     shapes: list[str] = []
     drawn: dict[str, list[Mapping[str, Rendered]]] = {}
+    of_all: list[Mapping[str, Rendered]] = []
+    undrawn: list[Undrawn] = []
     left_out = 0
-    of_all = run_figures(lineage, languages) if lineage else []
-    for figure in of_all:
+    for figure in run_figures(lineage, languages) if lineage else ():
+        if isinstance(figure, Undrawn):
+            undrawn.append(figure)
+            continue
         shapes.append(figure.shapes)
+        of_all.append(figure.by_language)
         room -= _cost(figure)
     for finding in sorted(run.findings, key=_interest):
         if room <= 0:
-            left_out += sum(1 for _ in kept(finding))
+            left_out += sum(1 for _ in data_of(finding))
             continue
         for figure in shared_figures(finding, languages):
+            if isinstance(figure, Undrawn):
+                undrawn.append(figure)
+                continue
             cost = _cost(figure)
             if cost > room:
                 left_out += 1
@@ -153,7 +169,7 @@ def _pictures(run: Run, languages: Sequence[str], lineage: Lineage | None, room:
             room -= cost
             shapes.append(figure.shapes)
             drawn.setdefault(finding.model, []).append(figure.by_language)
-    return Pictures(tuple(shapes), drawn, [figure.by_language for figure in of_all], left_out)
+    return Pictures(tuple(shapes), drawn, of_all, left_out, undrawn)
 
 
 FRAME_BYTES = 500  # what a page puts around one figure, and one more entry of its contents

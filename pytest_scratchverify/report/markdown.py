@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
@@ -32,7 +32,7 @@ def _lines(run: Run, language: str) -> Iterator[str]:
     yield ""
     if run.partial:
         because = "; ".join(translate(text, language) for text in run.partial_because)
-        yield f"> **{say('PARTIAL RUN: {because}', because=_escape(because))}**"
+        yield f"> **{say('PARTIAL RUN: {because}', because=escaped(because))}**"
         yield ""
     for model in run.models:
         yield from _model(run, model, language)
@@ -43,7 +43,7 @@ def _lines(run: Run, language: str) -> Iterator[str]:
     versions = ", ".join(f"{name} {text}" for name, text in run.environment.items())
     yield f"pytest-scratchverify {run.version}; {versions}; {run.matrix} {run.matrix_digest[:12]}"
     yield ""
-    yield _escape(
+    yield escaped(
         say(
             "No verdict says that a model was trained from scratch: the best that tests can say "
             "is that no relation to the named references was found, at the power stated."
@@ -53,65 +53,68 @@ def _lines(run: Run, language: str) -> Iterator[str]:
 
 def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
     say = _speaker(language)
-    yield f"## {_escape(model.model)}"
+    yield f"## {escaped(model.model)}"
     yield ""
     yield from _policies(model, language)
-    yield f"| {say('Component')} | {say('Verdict')} | {say('Reference')} | {say('Why')} |"
-    yield "|---|---|---|---|"
-    for verdict in model.components.values():
-        yield _component_row(verdict, language)
-    yield ""
+    heads = (say("Component"), say("Verdict"), say("Reference"), say("Why"))
+    verdicts = model.components.values()
+    yield from table(heads, (_component_row(verdict, language) for verdict in verdicts))
     sources = ", ".join(translate(SOURCE_WORDS[source], language) for source in model.sources)
     yield f"{say('Read')}: {translate(bytes_read(model), language)}; {sources or '-'}"
     yield ""
     for text in would_decide(model):
-        yield f"- {say('Would decide')}: {_escape(translate(text, language))}"
+        yield f"- {say('Would decide')}: {escaped(translate(text, language))}"
     yield ""
-    headers = (say("Test"), say("Outcome"), say("Reference"), say("Finding"))
-    yield f"| {' | '.join(headers)} |"
-    yield "|---|---|---|---|"
-    for finding in run.findings_of(model.model):
-        yield _finding_row(finding, language)
-    yield ""
+    heads = (say("Test"), say("Outcome"), say("Reference"), say("Finding"))
+    findings = run.findings_of(model.model)
+    yield from table(heads, (_finding_row(finding, language) for finding in findings))
 
 
 def _policies(model: ModelVerdict, language: str) -> Iterator[str]:
     for name, result in model.policies.items():
         meaning = result.judgement or RESULT_MEANING[result.result]
-        yield f"**{name}: {result.result}** - {_escape(translate(meaning, language))}"
+        yield f"**{name}: {result.result}** - {escaped(translate(meaning, language))}"
         for text in result.because:
-            yield f"- {_escape(translate(text, language))}"
+            yield f"- {escaped(translate(text, language))}"
         for method, grade in result.rows:
-            yield f"- {method}: {_escape(translate(grade, language))}"
+            yield f"- {method}: {escaped(translate(grade, language))}"
         yield ""
 
 
-def _component_row(verdict: ComponentVerdict, language: str) -> str:
+def _component_row(verdict: ComponentVerdict, language: str) -> tuple[str, ...]:
     why = "; ".join(translate(text, language).rstrip(".") for text in reasons(verdict)[:3])
     meaning = translate(MEANING[verdict.verdict], language)
-    cells = (
+    return (
         translate(COMPONENT_NAMES[verdict.component], language),
         f"**{verdict.verdict}** ({meaning})",
-        _escape(verdict.reference or "-"),
-        _escape(why or "-"),
+        escaped(verdict.reference or "-"),
+        escaped(why or "-"),
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def _finding_row(finding: Finding, language: str) -> str:
+def _finding_row(finding: Finding, language: str) -> tuple[str, ...]:
     headline = translate(finding.headline, language)
     if finding.remedy is not None:
         headline = f"{headline.rstrip('.')}. {translate(finding.remedy, language)}"
-    cells = (
+    return (
         f"`{finding.method}`",
         translate(OUTCOME_WORDS[finding.outcome], language),
-        _escape(finding.reference or "-"),
-        _escape(headline),
+        escaped(finding.reference or "-"),
+        escaped(headline),
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield the lines of a table and a blank one; cells are Markdown, an empty one is a dash."""
+    names = [*heads]
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'---|' * len(names)}"
+    for row in rows:
+        yield f"| {' | '.join(cell or '-' for cell in row)} |"
+    yield ""
+
+
+def escaped(text: str) -> str:
     """Keep a text in its table cell, and keep it from being markup."""
     for character in "\\`*_{}[]<>|#":
         text = text.replace(character, f"\\{character}")

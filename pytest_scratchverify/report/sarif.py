@@ -82,8 +82,11 @@ def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
             {
                 "physicalLocation": {"artifactLocation": {"uri": quote(names[0])}},
                 "logicalLocations": [
-                    {"name": finding.component.value, "kind": "component",
-                     "fullyQualifiedName": f"{finding.model}:{finding.component.value}"}
+                    {
+                        "name": finding.component.value,
+                        "kind": "component",
+                        "fullyQualifiedName": f"{finding.model}:{finding.component.value}",
+                    }
                 ],
             }
         ],
@@ -94,5 +97,5 @@ def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
             "evidenceLevel": finding.level.value,
             "p": finding.pvalue,
         },
-    }  # fmt: skip
+    }
     return result

@@ -69,17 +69,6 @@ SOURCE_WORDS: Mapping[str, Text] = {
     Source.ENDPOINT.value: Text("a running server"),
 }
 
-STEP_WORDS = (  # what a weight test decided by; findings carry them as parameters
-    Text("equal numbers"),
-    Text("aligned numbering"),
-    Text("matching of neurons"),
-    Text("map of layers"),
-    Text("matching in any basis"),
-    Text("angles between neurons"),
-    Text("alignment by shared embeddings"),
-    Text("all steps"),
-)
-
 _OUTCOME_RANK = (
     Outcome.DERIVED,
     Outcome.HARNESS_ERROR,

@@ -18,7 +18,7 @@ from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
 from pytest_scratchverify.verdict.policy import KOREA_2026, judge, shipped_policies
 from pytest_scratchverify.verdict.verdict import ModelVerdict, PolicyResult, Result, Verdict
 
-SCHEMA = "scratchverify/run/1"
+SCHEMA = "scratchverify/run/2"
 # The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
 # is hashed for them. Neither is content that a method looked at.
 LISTING = "*"
@@ -229,8 +229,7 @@ def _revision(spec: ModelSpec, findings: Iterable[Finding]) -> str | None:
 
 
 def _bytes_total(findings: Iterable[Finding]) -> int | None:
-    totals = [f.details["weight_bytes"] for f in findings if "weight_bytes" in f.details]
-    return max((int(total) for total in totals if isinstance(total, int)), default=None)
+    return max((f.weight_bytes for f in findings if f.weight_bytes is not None), default=None)
 
 
 def _counts(findings: Iterable[Finding]) -> dict[str, int]:

@@ -100,10 +100,13 @@ def _model(model: ModelVerdict) -> dict[str, Json]:
 
 
 def run_from_json(text: str) -> Run:
-    """Read a run that `run_to_json` described, so that reports can be made later."""
+    """Read a run that `run_to_json` described, so that reports can be made later.
+
+    Raises ValueError for a document of another schema, and cattrs' error group for a damaged one.
+    """
     raw = json.loads(text)
     if raw.get("schema") != SCHEMA:
-        raise ValueError(f"not a {SCHEMA} document: schema is {raw.get('schema')!r}")
+        raise ValueError(_other_schema(raw))
     findings = [{k: v for k, v in finding.items() if k != "id"} for finding in raw["findings"]]
     return _converter().structure(  # type: ignore[no-any-return]
         {
@@ -121,3 +124,11 @@ def run_from_json(text: str) -> Run:
         },
         Run,
     )
+
+
+def _other_schema(raw: Mapping[str, Any]) -> str:
+    schema = str(raw.get("schema"))
+    if not schema.startswith(SCHEMA.rpartition("/")[0]):
+        return f"not a {SCHEMA} document: schema is {schema!r:.80}"
+    by = f"pytest-scratchverify {raw.get('version') or 'of unknown version'}"
+    return f"written as {schema:.80} by {by:.80}; this version reads {SCHEMA}: run the tests again"

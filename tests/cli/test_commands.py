@@ -25,7 +25,7 @@ def test_render_makes_reports_of_an_earlier_run(tmp_path):
     assert "INSUFFICIENT_EVIDENCE" in (tmp_path / "p.md").read_text("utf-8")
 
 
-DAMAGED = '{"schema": "scratchverify/run/1", "findings": null, "models": [], "plan": []}'
+DAMAGED = '{"schema": "scratchverify/run/2", "findings": null, "models": [], "plan": []}'
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,17 @@ def test_render_refuses_what_is_no_run(text, tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "p.html").exists()
+
+
+def test_a_run_of_an_earlier_schema_is_refused_in_one_line_that_says_who_wrote_it(tmp_path):
+    path = tmp_path / "old.json"
+    path.write_text('{"schema": "scratchverify/run/1", "version": "2026.10.0", "findings": []}')
+    done = scratchverify("render", path, "--html", tmp_path / "p.html", home=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{path}: written as scratchverify/run/1 by pytest-scratchverify 2026.10.0; this version"
+        " reads scratchverify/run/2: run the tests again\n"
+    )
 
 
 def test_fetch_prepares_a_run_without_network(tmp_path):

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Outcome, Source, Statistic
+from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import to_builtin
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.holm import holm
@@ -62,6 +64,9 @@ def test_findings_survive_the_wire(details, value):
         Outcome.DERIVED,
         headline=Text("{n} of {total}", n=3, total=[1, 2]),
         statistic=Statistic(name="s", value=value, n=4),
+        components=(Component.TEXT_DECODER, Component.PROJECTOR),
+        weight_bytes=10**12,
+        figures=(Figure("tree", {"newick": "(a,b);", "model": "a"}),),
         details={"x": details},
         artifacts=(ArtifactRecord(repo="o/m", file="f", source=Source.HUB, note=Text("why")),),
     )
@@ -69,6 +74,8 @@ def test_findings_survive_the_wire(details, value):
     assert isinstance(restored, Finding)
     assert dumps(restored) == dumps(original)
     assert restored.id == original.id
+    assert restored.components == original.components
+    assert restored.figures == original.figures
 
 
 def test_texts_group_long_numbers_and_join_lists():

@@ -65,12 +65,12 @@ def test_a_changed_number_is_noticed(tool, monkeypatch, tmp_path):
     shutil.copytree(KOREAN, tmp_path / "ko" / "tutorial")
     made = tool.all_pages(tool.material(MEASURED))
     monkeypatch.setattr(tool, "DOCS", tmp_path)
-    assert tool.stale(made) == []
+    assert tool.generated().stale(made) == []
     page = tmp_path / "ko" / "tutorial" / "weights.md"
     page.write_text(page.read_text("utf-8").replace("0.949", "0.95"), "utf-8")
-    assert [str(path) for path in tool.stale(made)] == ["ko/tutorial/weights.md"]
-    tool.write(made)
-    assert tool.stale(made) == []
+    assert [str(path) for path in tool.generated().stale(made)] == ["ko/tutorial/weights.md"]
+    tool.generated().write(made)
+    assert tool.generated().stale(made) == []
 
 
 def test_another_machines_last_digit_is_no_new_picture(tool):

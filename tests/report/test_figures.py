@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.figure import Figure, FigureDataError
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods import behaviour
 from pytest_scratchverify.methods import training_log as methods
@@ -25,17 +26,21 @@ from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
 from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.methods.training_log.checkpoint_reading import read_series
 from pytest_scratchverify.methods.training_log.checkpoints import checkpoint_path
-from pytest_scratchverify.methods.weights.finding import _thousandths
+from pytest_scratchverify.methods.weights.figure_data import (
+    LayerTable,
+    SimilarityByLayer,
+    thousandths,
+)
 from pytest_scratchverify.methods.weights.merge import weights_merge
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 from pytest_scratchverify.report import html
-from pytest_scratchverify.report.figures import figures_of, shared_figures
+from pytest_scratchverify.report.figures import figures_of, run_figures, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
 from pytest_scratchverify.report.figures.lineage import Lineage, _plane, lineage_of
 from pytest_scratchverify.report.figures.registry import DRAWINGS
-from pytest_scratchverify.report.figures.rendering import NUMBERS, _count, kept
+from pytest_scratchverify.report.figures.rendering import NUMBERS, Undrawn, _count, data_of
 from pytest_scratchverify.report.writing import render_json
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
@@ -142,7 +147,7 @@ def measured(logs, limits, weights, tree):
     model = "org/suspect"
     # what a page draws of a whole run stands in a finding here, to be asked the same questions
     found = lineage_of(weights[name] for name in THREE)
-    of_three = replace(weights["child"], details={"figures": found.figures})
+    of_three = replace(weights["child"], figures=tuple(data.to_json() for data in found.figures))
     return {
         "training_curve": methods.power_law(model, log, limits, 50304),
         "noise_by_block": methods.smoothness(model, log, limits, 2097152),
@@ -169,7 +174,11 @@ def strangers():
 
 
 def drawn(finding_, language="en", kind=None):
-    return next(f for f in figures_of(finding_, language) if kind in (None, f.kind))
+    return next(f for f in whole(finding_, language) if kind in (None, f.kind))
+
+
+def whole(finding_, language="en"):
+    return [f for f in figures_of(finding_, language) if not isinstance(f, Undrawn)]
 
 
 def words(svg):
@@ -295,16 +304,46 @@ def test_data_are_bounded_whatever_the_length_of_a_log(logs, limits):
         methods.smoothness("m", long, limits),
         methods.same_data_order("m", long, "o", log, limits),
     ):
-        assert all(_count(data) < 1_500 for _, data in kept(found))
+        assert found.figures
+        assert all(_count(figure.data) < 1_500 for figure in found.figures)
 
 
-def test_a_run_of_another_version_is_rendered_without_its_figure(measured):
-    strange = replace(measured["training_curve"], details={"figures": {"not_yet_known": {"x": 1}}})
-    assert list(figures_of(strange, "en")) == []
-    huge = {"figures": {"training_curve": {"steps": [0] * (NUMBERS + 1)}}}
-    assert list(figures_of(replace(strange, details=huge), "en")) == []
-    run = run_from_json(render_json(run_of(strange), "en"))
-    assert "<figure>" not in html.render_html(run, "en")
+@pytest.mark.parametrize(
+    "figure",
+    [
+        Figure("not_yet_known", {"x": 1}),
+        Figure("training_curve", {"steps": [0] * (NUMBERS + 1)}),
+        Figure("training_curve", {"steps": [0, 1]}),
+        Figure("norm_gains", {"raw_cosine": "high"}),
+        Figure("tree", {"newick": "(a", "model": "a"}),
+    ],
+    ids=lambda figure: f"{figure.kind}-{len(str(figure.data))}",
+)
+def test_a_figure_that_cannot_be_drawn_is_said_to_be_missing(figure, measured):
+    strange = replace(measured["training_curve"], figures=(figure,))
+    assert list(figures_of(strange, "en")) == [Undrawn(figure.kind, strange.id)]
+    assert list(shared_figures(strange, ["en", "ko"])) == [Undrawn(figure.kind, strange.id)]
+    page = html.render_html(run_from_json(render_json(run_of(strange), "en")), "en")
+    assert "<figure>" not in page
+    said = f"Figures that were not drawn, because their data are not of the form that this version reads: {figure.kind} ({strange.id})"
+    assert said in unescape(page)
+    assert f"이 버전이 읽는 형식이 아니어서 그리지 않은 그림: {figure.kind}" in unescape(page)
+
+
+def test_a_page_whose_figures_are_all_drawn_misses_none(measured):
+    page = html.render_html(run_of(*measured.values()), "en")
+    assert "<figure>" in page
+    assert "were not drawn" not in page
+
+
+@pytest.mark.parametrize("kind", sorted(DRAWINGS))
+def test_data_are_of_the_class_of_their_drawing_before_and_after_the_way(kind, measured):
+    figure = next(f for f in measured[kind].figures if f.kind == kind)
+    data = DRAWINGS[kind].data.from_json(figure.data)
+    assert data.kind == kind
+    assert data.to_json() == figure
+    with pytest.raises(FigureDataError, match=kind):
+        DRAWINGS[kind].data.from_json({**figure.data, "more": 1})
 
 
 BAD = st.recursive(
@@ -319,8 +358,8 @@ NAMES = ["steps", "middle", "low", "high", "fit", "chance", "width", "worst", "m
 @given(kind=st.sampled_from(sorted(DRAWINGS)), data=st.dictionaries(st.sampled_from(NAMES), BAD))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_data_of_a_foreign_run_never_break_a_report(kind, data):
-    found = finding(Outcome.CONSISTENT, details={"figures": {kind: data}})
-    for figure in figures_of(found, "en"):
+    found = finding(Outcome.CONSISTENT, figures=(Figure(kind, data),))
+    for figure in whole(found):
         ET.fromstring(figure.svg)
 
 
@@ -335,16 +374,16 @@ def test_a_forged_stretch_is_marked(logs, limits):
 # ---- what the pictures of weights, vocabularies and answers say -------------------------------
 
 
-def data_of(found, kind):
-    return dict(kept(found))[kind]
+def read(found, kind):
+    return dict(data_of(found))[kind]
 
 
 def test_layers_of_a_child_lie_far_above_the_band_and_those_of_a_stranger_in_it(weights):
-    child, stranger = (data_of(weights[n], "similarity_by_layer") for n in ("child", "stranger"))
-    band = 3.29 / np.sqrt(stranger["per_layer"])
-    assert stranger["per_layer"] == 46_080  # elements of one layer of the zoo's models
-    assert max(map(abs, stranger["values"])) < band
-    assert min(child["values"]) > 10 * band
+    child, stranger = (read(weights[n], "similarity_by_layer") for n in ("child", "stranger"))
+    band = 3.29 / np.sqrt(stranger.per_layer)
+    assert stranger.per_layer == 46_080  # elements of one layer of the zoo's models
+    assert max(map(abs, stranger.values)) < band
+    assert min(child.values) > 10 * band
 
 
 def test_the_band_holds_most_layers_of_unrelated_models():
@@ -357,25 +396,25 @@ def test_the_band_holds_most_layers_of_unrelated_models():
 
 
 def test_neurons_that_keep_their_number_are_beyond_every_bar_for_a_child_only(weights):
-    assert data_of(weights["child"], "null_and_observed")["observed"] == 704
-    assert data_of(weights["stranger"], "null_and_observed")["observed"] < 12
-    assert data_of(weights["child"], "null_and_observed")["groups"] == 4
+    assert read(weights["child"], "null_and_observed").observed == 704
+    assert read(weights["stranger"], "null_and_observed").observed < 12
+    assert read(weights["child"], "null_and_observed").groups == 4
 
 
 def test_a_dropped_layer_shows_in_the_map_and_a_stranger_has_none(weights):
-    found = data_of(weights["forged"], "layer_map")
-    assert list(zip(found["ours"], found["theirs"], strict=True)) == [(0, 0), (1, 1), (2, 3)]
-    assert "layer_map" not in dict(kept(weights["stranger"]))
+    found = read(weights["forged"], "layer_map")
+    assert list(zip(found.ours, found.theirs, strict=True)) == [(0, 0), (1, 1), (2, 3)]
+    assert "layer_map" not in dict(data_of(weights["stranger"]))
 
 
 def test_a_dropped_layer_is_a_step_in_the_table_of_all_layers(weights):
-    rows = data_of(weights["dropped"], "layer_table")["rows"]
+    rows = read(weights["dropped"], "layer_table").rows
     dark = {
         (a, b) for a, row in enumerate(rows) for b, v in enumerate(row.split()) if int(v) >= 800
     }
     assert (len(rows), len(rows[0].split())) == (3, 4)
     assert dark == {(0, 0), (1, 1), (2, 3)}
-    assert max(int(v) for row in data_of(weights["stranger"], "layer_table")["rows"]
+    assert max(int(v) for row in read(weights["stranger"], "layer_table").rows
                for v in row.split()) < 50  # fmt: skip
     assert "no pair reaches 0.05" in words(drawn(weights["stranger"], kind="layer_table").svg)
 
@@ -383,13 +422,11 @@ def test_a_dropped_layer_is_a_step_in_the_table_of_all_layers(weights):
 @pytest.mark.parametrize("n", [128, 129])
 def test_a_table_of_all_layers_is_bounded(n):
     table = tuple(tuple(None if b % 2 else 0.1234 for b in range(n)) for _ in range(n))
-    rows = _thousandths(table)
-    assert rows[:1] == (["123 ." + " 123 ." * 63] if n == 128 else [])
+    rows = thousandths(table)
+    assert rows[:1] == (("123 ." + " 123 ." * 63,) if n == 128 else ())
     busy = [" ".join(str(900 * ((a + b) % 2)) for b in range(n)) for a in range(n)]
-    found = finding(
-        Outcome.DERIVED, method="weights.origin", details={"layer_map": {"thousandths": busy}}
-    )
-    assert list(figures_of(found, "en")) == []
+    found = finding(Outcome.DERIVED, figures=(LayerTable(tuple(busy)).to_json(),))
+    assert list(figures_of(found, "en")) == [Undrawn("layer_table", found.id)]
 
 
 def test_three_models_make_a_tree_and_a_plane_in_which_the_child_lies_by_its_origin(weights):
@@ -400,7 +437,7 @@ def test_three_models_make_a_tree_and_a_plane_in_which_the_child_lies_by_its_ori
     lengths = {n.name.rpartition("/")[2]: n.length for n in parse_newick(found.newick).children}
     assert lengths["s1"] > 0.9
     assert max(lengths["s0"], lengths["s0-cpt-long"]) < 0.2
-    points, shares = _plane(found.figures["weight_plane"])
+    points, shares = _plane(found.figures[1])
     assert np.linalg.norm(points[0] - points[1]) ** 2 == pytest.approx(
         2 * (1 - found.cosines[0][1])
     )
@@ -412,10 +449,10 @@ def test_a_model_that_lacks_a_pair_is_left_out_and_two_models_make_no_figure(wei
     found = lineage_of([*(weights[name] for name in THREE), more])
     assert "org/other" not in found.names
     assert found.left_out == ("org/other",)
-    (plane,) = (data for kind, data in found.figures.items() if kind == "lineage")
-    assert "org/other" in str(DRAWINGS["lineage"].caption(plane))
+    (tree,) = (data for data in found.figures if data.kind == "lineage")
+    assert "org/other" in str(DRAWINGS["lineage"].caption(tree))
     assert lineage_of(weights[name] for name in THREE[:2]) is None
-    bad = replace(weights["child"], details={"by_layer": {"0": "x"}})
+    bad = replace(weights["child"], figures=(Figure("similarity_by_layer", {"values": ["x"]}),))
     assert lineage_of([bad, weights["stranger"], weights["strangers"]]) is None
 
 
@@ -427,7 +464,8 @@ def test_the_plane_is_that_of_principal_components(seed, n):
     models = rng.standard_normal((n, 30)) + rng.standard_normal((1, 30))
     models /= np.linalg.norm(models, axis=1, keepdims=True)
     found = Lineage(tuple("abcdefghi"[:n]), tuple(map(tuple, models @ models.T)), (), (), None)
-    points, shares = _plane(found.figures["weight_plane"])
+    (plane,) = found.figures
+    points, shares = _plane(plane)
     left, values, _ = np.linalg.svd(models - models.mean(0), full_matrices=False)
     assert np.abs(points) == pytest.approx(np.abs(left[:, :2] * values[:2]), abs=1e-6)
     assert shares == pytest.approx((values**2 / (values**2).sum())[:2], abs=1e-6)
@@ -448,28 +486,33 @@ def test_without_biopython_there_is_a_plane_and_a_table_and_no_tree(weights, mon
     monkeypatch.setitem(sys.modules, "Bio.Phylo", None)
     found = lineage_of(weights[name] for name in THREE)
     assert found.newick is None
-    assert set(found.figures) == {"weight_plane"}
+    assert [data.kind for data in found.figures] == ["weight_plane"]
 
 
 def test_published_norms_are_drawn_from_what_the_finding_keeps(weights):
-    found = weights["published"]
-    assert "norm_series" in dict(kept(run_from_json(render_json(run_of(found), "en")).findings[0]))
-    assert "norm_series" not in dict(kept(replace(found, details={})))
+    (found,) = run_from_json(render_json(run_of(weights["published"]), "en")).findings
+    assert "norm_series" in dict(data_of(found))
+    assert "norm_series" in dict(data_of(replace(found, details={})))  # details are for readers
 
 
 def test_a_forged_child_is_set_beside_disguised_pairs_not_beside_cosines(weights):
     assert weights["forged"].details["step"] == "matching in any basis"
-    found = data_of(weights["forged"], "known_pairs")
-    assert found["name"] == "neurons_recognised"
-    assert found["negative"][0] < 0.1
-    assert min(found["observed"], found["positive"][0]) > 0.9
-    assert data_of(weights["child"], "known_pairs")["name"] == "aligned_centred_cosine"
+    found = read(weights["forged"], "known_pairs")
+    assert found.name == "neurons_recognised"
+    assert found.negative[0] < 0.1
+    assert min(found.observed, found.positive[0]) > 0.9
+    assert read(weights["child"], "known_pairs").name == "aligned_centred_cosine"
+    copies = [control for control in weights["forged"].controls if control.disguised]
+    assert [control.kind for control in copies] == ["positive", "negative"]
+    assert not any("disguised" in name for control in copies for name in control.pair)
+    page = html.render_html(run_of(weights["forged"]), "en")
+    assert all(" / ".join(control.shown_pair) in page for control in copies)
 
 
 def test_shares_of_a_merge_add_up_in_every_layer(weights):
-    found = data_of(weights["merged"], "merge_shares")
-    assert len(found["layers"]) == 4
-    for row in found["shares"]:
+    found = read(weights["merged"], "merge_shares")
+    assert len(found.layers) == 4
+    for row in found.shares:
         assert sum(row) == pytest.approx(1, abs=0.02)
 
 
@@ -479,16 +522,16 @@ def test_the_caption_of_a_merge_trained_on_says_that_its_layers_moved(name, said
 
 
 def test_the_published_raw_cosine_lies_on_its_null(weights):
-    found = data_of(weights["published"], "norm_series")
-    raw, chance = np.array(found["raw"]), np.array(found["shuffled"])
+    found = read(weights["published"], "norm_series")
+    raw, chance = np.array(found.raw), np.array(found.shuffled)
     assert len(raw) == 46
     assert np.abs(raw - chance).max() < 0.02
-    assert max(found["centred"]) < 0.1
+    assert max(found.centred) < 0.1
 
 
 def test_rank_pairs_are_bounded_and_of_shared_tokens(measured):
-    found = data_of(measured["rank_scatter"], "rank_scatter")
-    assert len(found["ours"]) == len(found["theirs"]) == 400
+    found = read(measured["rank_scatter"], "rank_scatter")
+    assert len(found.ours) == len(found.theirs) == 400
     assert len(drawn(measured["rank_scatter"], kind="rank_scatter").svg) < 40_000
 
 
@@ -505,12 +548,15 @@ def test_a_tree_is_read_with_its_lengths_and_supports():
     assert [(n.name, n.length) for n in pair.children] == [("it's (a)", 0.1), ("b", 0.2)]
 
 
-@given(details=st.dictionaries(
-    st.sampled_from(["by_layer", "norm_gains", "layer_map", "any_basis", "newick", "parents", "rows_left_alone"]), BAD
-))  # fmt: skip
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_strange_details_of_a_foreign_run_never_break_a_report(details):
-    for method in ("weights.origin", "weights.layernorm", "weights.merge", "behaviour.tree"):
-        found = finding(Outcome.DERIVED, method=method, relation="merge", details=details)
-        for figure in figures_of(found, "en"):
-            ET.fromstring(figure.svg)
+@pytest.mark.parametrize("values", [[0.5], [0.5, 0.25]])
+def test_one_layer_makes_no_figure_and_yet_places_a_pair(values, weights):
+    data = SimilarityByLayer(tuple(range(len(values))), tuple(values))
+    found = [replace(weights[name], figures=(data.to_json(),)) for name in THREE]
+    assert [f.kind for f in whole(found[0])] == ["similarity_by_layer"][: len(values) - 1]
+    assert lineage_of(found).cosines[0][1] == pytest.approx(np.mean(values))
+
+
+def test_copies_of_one_model_span_no_plane_and_that_is_no_fault(weights):
+    same = SimilarityByLayer((0, 1), (1.0, 1.0)).to_json()
+    found = lineage_of(replace(weights[name], figures=(same,)) for name in THREE)
+    assert [f.by_language["en"].kind for f in run_figures(found, ["en"])] == ["lineage"]

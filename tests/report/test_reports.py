@@ -14,6 +14,7 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Intent, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.headline import verdict_rank
 from pytest_scratchverify.report.html import render_html, verdict_fragment
@@ -142,6 +143,10 @@ def test_every_message_has_a_korean_translation():
     assert messages.untranslated("ko") == []
 
 
+def test_the_words_of_an_enum_are_messages():
+    assert {step.value for step in Step} <= messages.messages().keys()
+
+
 def test_translations_keep_every_parameter():
     for message in messages.read_catalog("ko"):
         if message.id:
@@ -163,7 +168,7 @@ def test_templates_are_literals():
                 allowed = isinstance(first, ast.Constant) or path.name in {
                     "terminal.py", "markdown.py", "html.py", "serialization.py", "run_directory.py", "text.py",
                     "rendering.py", "language.py",
-                    "headlines.py",  # from the tokenizer's table HEADLINES, which is collected
+                    "headlines.py",  # from its table HEADLINES, which is collected
                 }  # fmt: skip
                 assert allowed, f"{path}:{node.lineno}"
 

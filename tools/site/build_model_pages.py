@@ -26,6 +26,7 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.parameters import amount
 from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.markdown import escaped, table
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
@@ -38,6 +39,7 @@ from pytest_scratchverify.verdict.serialization import run_from_json
 from pytest_scratchverify.verdict.verdict import ModelVerdict
 from tools import ROOT
 from tools.running import run_suites
+from tools.site.generated_files import GeneratedFiles
 from tools.site.model_page_words import ENGLISH, KOREAN
 
 PAGES = {
@@ -48,6 +50,7 @@ PAGES = {
     "LGAI-EXAONE/K-EXAONE-236B-A23B": "k-exaone-236b-a23b",
 }
 FOLDERS = {"en": ROOT / "docs" / "models", "ko": ROOT / "docs" / "ko" / "models"}
+FILES = GeneratedFiles(ROOT / "docs", "make model-pages")
 CLAIM = "architecture.claim."
 
 
@@ -74,19 +77,8 @@ class Page:
 
 
 def plain(text: str) -> str:
-    """Keep a text in its table cell, and keep it from being markup."""
-    for character in "\\`*_{}[]<>|#$":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
-
-
-def table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    """Yield a Markdown table."""
-    yield f"| {' | '.join(heads)} |"
-    yield f"|{'---|' * len(heads)}"
-    for row in rows:
-        yield f"| {' | '.join(cell or '-' for cell in row)} |"
-    yield ""
+    """Keep a text in its table cell, and keep it from being markup or a formula."""
+    return " ".join(escaped(text).replace("$", "\\$").split())
 
 
 def lines(page: Page) -> Iterator[str]:
@@ -347,25 +339,16 @@ def pages(run: Run) -> dict[Path, str]:
     return written
 
 
-def stale(made: Mapping[Path, str]) -> list[Path]:
-    """Return the pages that are not what they would be if written now."""
-    return [
-        path for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text
-    ]
-
-
 def main() -> int:
     """Write the pages, or say which are stale."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     made = pages(run_without_hub())
-    old = stale(made)
-    for path in old:
-        if not given.check:
-            path.write_text(made[path], "utf-8")
-        print(f"{'stale' if given.check else 'written'}: {path.relative_to(ROOT)}")
-    return 1 if given.check and old else 0
+    if given.check:
+        return FILES.check(made)
+    FILES.write(made)
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,15 +16,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from pytest_scratchverify.core.evidence import Finding
-from pytest_scratchverify.report.figures.rendering import figures_of, kept
+from pytest_scratchverify.report.figures.rendering import Rendered, figures_of
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.serialization import run_from_json
 from tools import ROOT
 from tools.running import run_suites
+from tools.site.generated_files import GeneratedFiles
 from tools.site.tutorial.asking import ask
 from tools.site.tutorial.pages import Drawn, Material, all_pages
 from tools.site.tutorial.questions import (
@@ -86,7 +87,7 @@ def drawn_of(run: Run, kind: str, method: str, model: str, reference: str | None
     """Return the finding that a figure of the kind can be drawn of. Raises `LookupError`."""
     for finding in run.findings:
         wanted = (finding.method, finding.model, finding.reference) == (method, model, reference)
-        if wanted and kind in dict(kept(finding)):
+        if wanted and kind in {figure.kind for figure in finding.figures}:
             return finding
     raise LookupError(f"no {kind} of {method}, {model}")
 
@@ -100,12 +101,20 @@ def draw(runs: Mapping[str, Run]) -> tuple[Pictures, dict[str, dict[str, Any]]]:
         of = " - ".join(repo.removesuffix("/models").rpartition("/")[2] for repo in pair)
         words[name] = {"by": by, "of": of, "title": {}, "caption": {}}
         for language in LANGUAGES:
-            figure = next(f for f in figures_of(finding, language) if f.kind == kind)
+            figure = rendered(finding, language, kind)
             path = PurePosixPath("tutorial/figures") / f"{name}.{language}.svg"
             pictures[path] = standalone(figure.svg)
             words[name]["title"][language] = figure.title
             words[name]["caption"][language] = figure.caption
     return pictures, words
+
+
+def rendered(finding: Finding, language: str, kind: str) -> Rendered:
+    """Draw one figure of a finding. Raises `LookupError` where it cannot be drawn."""
+    for figure in figures_of(finding, language):
+        if isinstance(figure, Rendered) and figure.kind == kind:
+            return figure
+    raise LookupError(f"{finding.id} has no {kind} that can be drawn")
 
 
 def standalone(svg: str) -> str:
@@ -154,16 +163,12 @@ def headings(questions: Sequence[Question]) -> dict[str, str]:
     return found
 
 
-def stale(made: Mapping[PurePosixPath, str]) -> list[PurePosixPath]:
-    """Return the files below docs/ that are not what they would be if written now."""
-    return [
-        path
-        for path, text in made.items()
-        if not (file := DOCS / path).exists() or not _same(path, file.read_text("utf-8"), text)
-    ]
+def generated() -> GeneratedFiles:
+    """Return where the tutorial's files lie; a picture may differ by rounding."""
+    return GeneratedFiles(DOCS, "make tutorial", _same)
 
 
-def _same(path: PurePosixPath, old: str, new: str) -> bool:
+def _same(path: PurePath, old: str, new: str) -> bool:
     return old == new or (path.suffix == ".svg" and same_picture(old, new))
 
 
@@ -187,14 +192,6 @@ def remeasured() -> dict[PurePosixPath, str]:
     }
 
 
-def write(made: Mapping[PurePosixPath, str]) -> None:
-    """Write what has changed, and say so."""
-    for path in stale(made):
-        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
-        (DOCS / path).write_text(made[path], "utf-8")
-        print(f"written: docs/{path}")
-
-
 def main() -> int:
     """Do what the options say."""
     parser = argparse.ArgumentParser()
@@ -202,24 +199,21 @@ def main() -> int:
     parser.add_argument("--pages", action="store_true", help="from the numbers measured last")
     parser.add_argument("--ask", metavar="QUESTION")
     given = parser.parse_args()
+    files = generated()
     try:
         if given.ask is not None:
             print(ask(given.ask, HOME))
         if given.ask is not None or given.pages:
-            write(all_pages(material(json.loads(MEASURED.read_text("utf-8")))))
+            files.write(all_pages(material(json.loads(MEASURED.read_text("utf-8")))))
             return 0
         made = remeasured()
     except QuestionError as error:
         raise SystemExit(str(error)) from error
-    old, gone = stale(made), leftovers(made)
+    gone = leftovers(made)
     if given.check:
-        for path in (*old, *gone):
-            print(f"stale: docs/{path}; run: make tutorial")
-        return 1 if old or gone else 0
-    write(made)
-    for path in gone:
-        (DOCS / path).unlink()
-        print(f"removed: docs/{path}")
+        return files.check(made, gone)
+    files.write(made)
+    files.remove(gone)
     return 0
 
 

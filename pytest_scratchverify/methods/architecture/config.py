@@ -26,9 +26,9 @@ class Config:
         return read_designs(self.value)
 
 
-def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
+def trained_components(designs: Mapping[Tower, Design]) -> tuple[Component, ...]:
     """Return the components with weights of their own that a config implies."""
-    found = []
+    found: list[Component] = []
     if Tower.TEXT in designs:
         found += [Component.EMBEDDINGS, Component.TEXT_DECODER]
         tied = designs[Tower.TEXT].fields.get("tie_word_embeddings") is True
@@ -40,12 +40,7 @@ def trained_components(designs: Mapping[Tower, Design]) -> list[Component]:
         found.append(Component.AUDIO_ENCODER)
     if Tower.VISION in designs or Tower.AUDIO in designs:
         found.append(Component.PROJECTOR)
-    return found
-
-
-def implied_components(config: Config) -> dict[str, Json]:
-    """Return the details of a finding that states which components the model has."""
-    return {"components": [*trained_components(config.designs)]}
+    return tuple(found)
 
 
 def about_design(

@@ -22,7 +22,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import (
     Config,
     about_design,
-    implied_components,
+    trained_components,
 )
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
@@ -83,7 +83,7 @@ def nearest_design(
             OUTCOMES[nearness],
             Text(HEADLINES[nearness], **values),
             level=Level.E0,
-            details=implied_components(config),
+            components=trained_components(config.designs),
         )
     chosen = _declared_first(model, tower, found, thresholds)
     nearness = _nearness(model, tower, chosen, thresholds)
@@ -96,8 +96,8 @@ def nearest_design(
         statistic=Statistic(name="gower_distance", value=chosen.distance, n=chosen.result.n),
         null=_population(thresholds),
         remedy=_WEIGHTS_NEXT if nearness is Nearness.NEAR else None,
+        components=trained_components(config.designs),
         details={
-            **implied_components(config),
             "design": dict(sorted(design.fields.items())),
             "special_modules": [*design.special_modules],
             "share_of_foreign_pairs_as_near": thresholds.share_as_near(chosen.distance),
@@ -175,7 +175,7 @@ def core_fields(pair: Pair, config: Config, reference: Config, catalogue: Catalo
         comparison = compare(design, entry)
     if design is None or comparison is None:
         why = Text("the two configs state too few fields in common")
-        return tested.undecided(why, details=implied_components(config))
+        return tested.undecided(why, components=trained_components(config.designs))
     complete = comparison.core_compared == comparison.core_equal == 5
     declared = pair.model.declaration(Component.ARCHITECTURE, pair.reference.name) is not None
     same = [

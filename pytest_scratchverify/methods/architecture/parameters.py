@@ -22,7 +22,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import (
     Config,
     about_design,
-    implied_components,
+    trained_components,
 )
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
@@ -80,7 +80,7 @@ def parameter_count(
         count = count_parameters(design)
     except UncountableDesignError as error:
         why = Text(HEADLINES[ParameterCheck.UNCOUNTABLE], field=str(error))
-        return tested.undecided(why, details=implied_components(config))
+        return tested.undecided(why, components=trained_components(config.designs))
     # A file of a composite model holds its other towers too, which are not counted here.
     whole = stored is not None and set(config.designs) == {Tower.TEXT}
     in_files = stored.value.total_parameters if stored is not None and whole else None
@@ -93,6 +93,7 @@ def parameter_count(
         relation="contradicted" if wrong else None,
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
         artifacts=(config.record, stored.record) if stored is not None else (config.record,),
+        weight_bytes=stored.value.total_bytes if stored is not None else None,
         details={
             "computed_total": count.total,
             "computed_active": count.active,
@@ -105,7 +106,6 @@ def parameter_count(
             "declared_total": declared[0],
             "declared_active": declared[1],
             "stored": in_files,
-            **({"weight_bytes": stored.value.total_bytes} if stored is not None else {}),
         },
     )
 

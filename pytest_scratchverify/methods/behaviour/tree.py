@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Finding, Null, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.figure_data import AnswerTree
 from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers, hypothesis
 from pytest_scratchverify.methods.behaviour.style import distances, embedded
 from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
@@ -75,6 +76,7 @@ def tree(paired: PairedAnswers, thresholds: BehaviourThresholds) -> Finding:
             draws=DRAWS,
             description=Text("Probes drawn with replacement; support is no p-value"),
         ),
+        figures=(AnswerTree(found.newick, names[0]).to_json(),),
         details={
             "newick": found.newick,
             "support": [{"side": [*sorted(side)], "support": share} for side, share in by_size],

@@ -20,8 +20,11 @@ from pytest_scratchverify.core.evidence import (
     Power,
     Statistic,
 )
+from pytest_scratchverify.core.figure import Figure
+from pytest_scratchverify.core.known_pairs import known_pairs
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.tokenizer import headlines as words
+from pytest_scratchverify.methods.tokenizer.figure_data import RankScatter
 
 # numpy comes with the tokenizer package: import it when a test runs, not when one is collected.
 if TYPE_CHECKING:
@@ -80,24 +83,31 @@ def rank_order(
         controls=checks,
         dependence_group="tokenizer.vocabulary",
         replications=replications(pair.order, thresholds),
-        details={
-            **order_details(pair, verdict, thresholds),
-            "figures": {"rank_scatter": _ranks(suspect, reference, pair)},
-        },
+        figures=_figures(suspect, reference, pair, checks),
+        details=order_details(pair, verdict, thresholds),
     )
 
 
-def _ranks(suspect: Vocabulary, reference: Vocabulary, pair: Comparison) -> dict[str, Json]:
-    """Ranks of a random sample of shared tokens, for the figure; the keys are random."""
+def _figures(
+    suspect: Vocabulary, reference: Vocabulary, pair: Comparison, checks: tuple[Control, ...]
+) -> tuple[Figure, ...]:
+    """The effect beside its controls, and ranks of a random sample of shared tokens."""
     from pytest_scratchverify.tokenizer.keys import common  # noqa: PLC0415 - numpy
 
-    sample = common(suspect.keys, reference.keys).ranked.first(SCATTER)
-    concordance = words.concordance(pair)
-    return {
-        "ours": sample.ranks_a.tolist(),
-        "theirs": sample.ranks_b.tolist(),
-        "in_order": concordance.value if concordance else None,
-    }
+    effect, concordance = words.inherited(pair), words.concordance(pair)
+    if effect is None or concordance is None or concordance.value is None:
+        return ()
+    interval = None
+    if effect.low is not None and effect.high is not None:
+        interval = effect.low, effect.high
+    beside = known_pairs(effect.name, effect.value, checks, interval=interval)
+    sample = common(suspect.keys, reference.keys).ranked.first(SCATTER)  # the keys are random
+    ranks = RankScatter(
+        ours=tuple(sample.ranks_a.tolist()),
+        theirs=tuple(sample.ranks_b.tolist()),
+        in_order=concordance.value,
+    )
+    return tuple(data.to_json() for data in (beside, ranks) if data is not None)
 
 
 _VOID = Text(

@@ -38,6 +38,7 @@ from pytest_scratchverify.methods.training_log.decision import (
     about_log,
     number,
 )
+from pytest_scratchverify.methods.training_log.figure_data import CheckpointPath
 from pytest_scratchverify.methods.training_log.initialisation import (
     START,
     edges,
@@ -175,9 +176,9 @@ def checkpoint_path(
         ),
         controls=(control,),
         artifacts=series.records,
+        figures=(_figure(series, measured.names, measured.links, path).to_json(),),
         details=series_details(series)
         | {
-            "figures": {"checkpoint_path": _figure(series, measured.names, measured.links, path)},
             "published_compared": series.published is not None,
             "breaks": [[b.before, str(b.after)] for b in measured.breaks],
             "detours": [round(d, 3) for d in path.detours] if path else [],
@@ -267,11 +268,11 @@ def _figure(
     names: Sequence[str | Text],
     links: Sequence[ChannelSimilarity],
     path: Trajectory | None,
-) -> dict[str, Any]:
-    return {
-        "steps": list(series.steps),
-        "from_start": [0.0, *(round(d, 5) for d in path.from_start)] if path else [],
-        "edge": [round(worst_edge(edges(s))[1].ratio, 4) for s in series.slices],
-        "z": [round(link.statistic, 2) for link in links],
-        "to_published": len(names) > len(series.names),
-    }
+) -> CheckpointPath:
+    return CheckpointPath(
+        steps=tuple(series.steps),
+        from_start=(0.0, *(round(d, 5) for d in path.from_start)) if path else (),
+        edge=tuple(round(worst_edge(edges(s))[1].ratio, 4) for s in series.slices),
+        z=tuple(round(link.statistic, 2) for link in links),
+        to_published=len(names) > len(series.names),
+    )

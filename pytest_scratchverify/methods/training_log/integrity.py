@@ -161,7 +161,7 @@ def smoothness(
     model: str, log: TrainingLog, thresholds: TrainingLogThresholds, batch: float | None = None
 ) -> Finding:
     """Losses carry the noise of their batches, evenly, and now and then spike."""
-    from pytest_scratchverify.methods.training_log.figure_data import noise_data  # noqa: PLC0415
+    from pytest_scratchverify.methods.training_log.log_figures import noise_figures  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.loss_curve import spikes  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.trend_residuals import (  # noqa: PLC0415
         noise_change,
@@ -179,7 +179,7 @@ def smoothness(
         noise = Noise.TOO_SMOOTH
     else:
         noise = Noise.UNEVEN if edited else Noise.EVEN
-    figure = {} if log.evaluation else noise_data(log, change, judged=edited)
+    figures = () if log.evaluation else noise_figures(log, change, judged=edited)
     judged = change is not None and noise is not Noise.NOT_OF_BATCHES
     hypothesis = Text("the losses have the noise of real batches throughout")
     return NOISES[noise].finding(
@@ -195,10 +195,10 @@ def smoothness(
                 " stretches"
             ),
         ),
+        figures=figures,
         details={
             "expected": expected,
             "batch_tokens": batch,
-            "figures": {"noise_by_block": figure} if figure else {},
             "spikes": [
                 {
                     "step": int(log.steps[spike.at]),

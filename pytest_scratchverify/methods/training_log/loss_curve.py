@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
 from pytest_scratchverify.core.text import Text
@@ -133,18 +133,16 @@ def power_law(
     model: str, log: TrainingLog, thresholds: TrainingLogThresholds, vocabulary: int | None = None
 ) -> Finding:
     """Losses fall by a power law of the steps, roughly; real ones never exactly."""
-    from pytest_scratchverify.methods.training_log.figure_data import curve_data  # noqa: PLC0415
+    from pytest_scratchverify.methods.training_log.log_figures import curve_figures  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.loss_curve import power_law as measure  # noqa: PLC0415
 
     fit = measure(log.steps, log.loss)
-    figures: dict[str, Any] = (
-        {"training_curve": curve_data(log, fit, vocabulary)} if len(log) > 1 else {}
-    )
+    figures = curve_figures(log, fit, vocabulary)
     hypothesis = Text("the losses fall by a power law, as those of trainings from the start do")
     tested = about_log("power_law", model, log, hypothesis)
     if fit is None:
         headline = Text(POWER_LAW_HEADLINES[Outcome.NOT_APPLICABLE])
-        return NOT_ASKED.finding(tested, headline, details={"figures": figures})
+        return NOT_ASKED.finding(tested, headline, figures=figures)
     decision = HOLDS if fit.statistic >= thresholds.power_law_explained else INCOMPLETE
     headline = Text(
         POWER_LAW_HEADLINES[decision.outcome],
@@ -158,6 +156,7 @@ def power_law(
         statistic=number("explained", fit.statistic, fit.bins),
         effect=number("exponent", fit.c),
         null=thresholds.null(),
+        figures=figures,
         details={
             "a": fit.a,
             "b": fit.b,
@@ -165,7 +164,6 @@ def power_law(
             "rms": fit.rms,
             "residual_lag_one": fit.lag_one,
             "misfit": fit.misfit,
-            "figures": figures,
         },
     )
 

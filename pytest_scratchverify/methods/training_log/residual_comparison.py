@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.evidence import Control
-from pytest_scratchverify.methods.training_log.figure_data import residual_data
+from pytest_scratchverify.core.figure import Figure
+from pytest_scratchverify.methods.training_log.log_figures import residual_figures
 from pytest_scratchverify.methods.training_log.readers import TrainingLog
 from pytest_scratchverify.methods.training_log.thresholds import ALPHA, TrainingLogThresholds
 from pytest_scratchverify.stats.training_log.repeated_stretch import Repeat, repeated_stretch
@@ -123,12 +124,12 @@ def reaches(
     return bool(correlation.statistic >= least and significant)
 
 
-def drawn(compared: LogComparison, span: int) -> dict[str, Any] | None:
+def figures_of(compared: LogComparison, span: int) -> tuple[Figure, ...]:
     """Return the data of the figure, where there is a correlation to draw."""
     if compared.correlation is None:
-        return None
+        return ()
     losses, r = compared.losses, compared.correlation.statistic
-    return residual_data(losses.steps, losses.ours, losses.theirs, span, r)
+    return residual_figures(losses.steps, losses.ours, losses.theirs, span, r)
 
 
 def control_comparisons(thresholds: TrainingLogThresholds) -> tuple[Control, ...]:

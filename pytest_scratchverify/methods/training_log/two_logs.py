@@ -93,7 +93,7 @@ def same_data_order(  # noqa: PLR0913 - two logs with their names
     from pytest_scratchverify.methods.training_log.residual_comparison import (  # noqa: PLC0415
         compare_logs,
         control_comparisons,
-        drawn,
+        figures_of,
     )
 
     compared = compare_logs(log, other, thresholds)
@@ -106,7 +106,6 @@ def same_data_order(  # noqa: PLR0913 - two logs with their names
     decision = DECISIONS[relation]
     if declared and decision.outcome is Outcome.DERIVED:
         decision = replace(decision, outcome=Outcome.DECLARED)
-    figure = drawn(compared, thresholds.order_span)
     repeat, apart, best = compared.repeat, compared.apart, compared.best
     correlation = compared.correlation
     return decision.finding(
@@ -124,9 +123,9 @@ def same_data_order(  # noqa: PLR0913 - two logs with their names
         )
         if correlation
         else None,
+        figures=figures_of(compared, thresholds.order_span),
         details={
             "null_sd": correlation.null_sd if correlation else None,
-            "figures": {"order_residuals": figure} if figure else {},
             "stretch_apart": [
                 int(compared.losses.steps[apart.start]),
                 apart.statistic,

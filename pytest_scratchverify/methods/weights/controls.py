@@ -119,7 +119,7 @@ def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
             passed = recognised is (kind == "positive")
         value = None if match is None else match.effect
         found.append(
-            Control(kind=kind, pair=(parent, f"{name}, disguised"), passed=passed, value=value)
+            Control(kind=kind, pair=(parent, name), passed=passed, value=value, disguised=True)
         )
     return found[0], found[1]
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Null, Outcome
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.compare import Compared
-from pytest_scratchverify.methods.weights.judge import Judgement, Step
+from pytest_scratchverify.methods.weights.judge import Judgement
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.token_rows import KIND
 from pytest_scratchverify.stats.weights.layer_map import runs
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
 from pytest_scratchverify.stats.weights.power_by_dilution import DilutionCurve
 from pytest_scratchverify.tensors.reading import Checkpoint, Sides
-
-MOST_LAYERS = 128  # of a table of all layers that a run keeps
 
 
 def hypothesis_of(component: Component) -> Text:
@@ -186,7 +183,6 @@ def details_of(
     inventory = compared.sides.ours.inventory
     table: dict[str, Json] = {
         "step": judgement.step.value,
-        "weight_bytes": compared.sides.ours.total_bytes,
         "by_layer": {str(k): round(v, 5) for k, v in measured.by_layer().items()},
         "inherited_layers": [*judgement.layers],
         "std_profile_correlation": measured.spread_profile(),  # shown, never evidence
@@ -225,23 +221,12 @@ def details_of(
             "pairs": [*compared.layers.pairs],
             "runs": [list(run) for run in runs(compared.layers.pairs)],
             "p": compared.layers.pvalue,
-            "thousandths": _thousandths(compared.layers.similarity),
         }
     if gains is not None:
         table["norm_gains"] = gains_table(gains)
     if power is not None:
         table["dilution"] = {"cosine": [*power.shares], "found": [*power.found]}
     return table
-
-
-def _thousandths(table: Sequence[Sequence[float | None]]) -> list[Json]:
-    """Write a table of cosines as one line a layer: whole thousandths, a dot where none was read.
-
-    Of at most `MOST_LAYERS` layers each way, so that a run stays small.
-    """
-    if not table or max(len(table), len(table[0])) > MOST_LAYERS:
-        return []
-    return [" ".join("." if v is None else str(round(1000 * v)) for v in row) for row in table]
 
 
 def _any_basis(compared: Compared) -> dict[str, Json]:

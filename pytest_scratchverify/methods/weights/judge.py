@@ -8,7 +8,6 @@ norm gains, which all start at one, so that whatever they share was learnt.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.alignment import Aligned
@@ -21,23 +20,11 @@ from pytest_scratchverify.methods.weights.kinds import (
     more_kinds,
 )
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.gram_permutation import GramNumbering
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
-
-
-class Step(StrEnum):
-    """The step of the escalation that decided, in the order of cost."""
-
-    BYTES = "equal numbers"
-    ALIGNED = "aligned numbering"
-    MATCHING = "matching of neurons"
-    LAYERS = "map of layers"
-    BASIS = "matching in any basis"
-    ANGLES = "angles between neurons"
-    ALIGNMENT = "alignment by shared embeddings"
-    NONE = "all steps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,12 @@ from pytest_scratchverify.core.evidence import (
     Outcome,
     Statistic,
 )
+from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.compare import Effort, total_budget
+from pytest_scratchverify.methods.weights.figure_data import merge_figures, shares_moved
 from pytest_scratchverify.methods.weights.measure import channel_pvalue
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
@@ -333,8 +335,15 @@ def _found(model: ModelSpec, found: _Explained, numbers: WeightsThresholds) -> F
         effect=Statistic(name="second_share", value=found.second),
         dependence_group="weights",
         remedy=Text("A kind and no accusation: see the findings on each parent.") if kind else None,
+        figures=_figures(found) if kind else (),
         details=_details(found),
     )
+
+
+def _figures(found: _Explained) -> tuple[Figure, ...]:
+    layers = {layer: shares.shares for layer, shares in found.layers.items()}
+    moved = found.taken is not None and shares_moved(found.shares, found.decoder.shares)
+    return merge_figures(found.names, layers, found.decoder.explained, trained_on=moved)
 
 
 def _headline(found: _Explained, kind: str | None) -> Text:

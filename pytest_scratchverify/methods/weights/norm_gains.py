@@ -28,6 +28,7 @@ from pytest_scratchverify.core.evidence import (
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.controls import known_gains
+from pytest_scratchverify.methods.weights.figure_data import gains_figures
 from pytest_scratchverify.methods.weights.finding import gains_table
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
@@ -100,6 +101,7 @@ def norm_control(
         remedy=Text("Gains alone decide nothing: see the matrices of the same run.")
         if outcome is Outcome.INDETERMINATE
         else None,
+        figures=gains_figures(found),
         details={"norm_gains": gains_table(found)},
     )
 

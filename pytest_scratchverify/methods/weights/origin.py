@@ -50,6 +50,7 @@ from pytest_scratchverify.methods.weights.direction import (
     direction_of,
     published_first,
 )
+from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.finding import (
     details_of,
     hypothesis_of,
@@ -57,7 +58,7 @@ from pytest_scratchverify.methods.weights.finding import (
     null_of,
     shown_headline,
 )
-from pytest_scratchverify.methods.weights.judge import Evidence, Judgement, Step, judge
+from pytest_scratchverify.methods.weights.judge import Evidence, Judgement, judge
 from pytest_scratchverify.methods.weights.power import (
     PowerMeasured,
     by_angles,
@@ -65,6 +66,7 @@ from pytest_scratchverify.methods.weights.power import (
     in_any_basis,
     power_of,
 )
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import unmet
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
@@ -192,6 +194,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
     accused = outcome in (Outcome.DERIVED, Outcome.DECLARED)
     decided = accused or outcome is Outcome.CONSISTENT
     relation = judgement.relation
+    effect = _effect(question.component, judgement, measured.elements)
     return Finding(
         method=METHOD,
         component=question.component,
@@ -205,11 +208,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         relation=relation,
         kind=judgement.kind,
         statistic=_statistic(compared),
-        effect=Statistic(
-            name=_effect_name(question.component, judgement.step),
-            value=judgement.effect,
-            n=measured.elements,
-        ),
+        effect=effect,
         pvalue=judgement.pvalue,
         null=null_of(measured),
         power=power_of(power),
@@ -224,6 +223,8 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
             *compared.sides.ledgers[1].as_records(),
         ),
         remedy=_remedy(outcome, question, compared, result),
+        weight_bytes=compared.sides.ours.total_bytes,
+        figures=origin_figures(compared, judgement, effect, result.controls, reused=accused),
         details=details_of(compared, result.gains, judgement, power.curve if power else None)
         | _later(result.direction)
         | dates_of(question.pair, relation),
@@ -240,10 +241,11 @@ def _later(direction: Direction | None) -> dict[str, Json]:
     }
 
 
-def _effect_name(component: Component, step: Step) -> str:
-    if component in TABLES and step is Step.BASIS:
-        return "cosine_in_the_recognised_basis"
-    return EFFECTS.get(step, "aligned_centred_cosine")
+def _effect(component: Component, judgement: Judgement, elements: int) -> Statistic:
+    name = EFFECTS.get(judgement.step, COSINE)
+    if component in TABLES and judgement.step is Step.BASIS:
+        name = "cosine_in_the_recognised_basis"
+    return Statistic(name=name, value=judgement.effect, n=elements)
 
 
 def _replications(compared: Compared, judgement: Judgement) -> int:
@@ -359,6 +361,7 @@ def _without_counterpart(question: Question, sides: Sides) -> Finding | None:
         _bare(question, Outcome.NOT_APPLICABLE),
         headline=headline,
         artifacts=(sides.ours.index_record, sides.theirs.index_record),
+        weight_bytes=sides.ours.total_bytes,
         details=_inventory_details(sides),
     )
 
@@ -371,6 +374,7 @@ def _not_comparable(question: Question, sides: Sides) -> Finding:
         artifacts=(sides.ours.index_record, sides.theirs.index_record),
         remedy=Text("What cannot be laid side by side is not thereby different: ask for other"
                     " references, or for activations."),
+        weight_bytes=sides.ours.total_bytes,
         details=_inventory_details(sides),
     )  # fmt: skip
 
@@ -379,7 +383,6 @@ def _inventory_details(sides: Sides) -> dict[str, Json]:
     return {
         "unmapped": [*sides.ours.inventory.unmapped[:20]],
         "unsupported": [*sides.ours.inventory.unsupported[:20]],
-        "weight_bytes": sides.ours.total_bytes,
     }
 
 

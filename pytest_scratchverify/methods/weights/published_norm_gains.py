@@ -17,6 +17,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.controls import known_gains
+from pytest_scratchverify.methods.weights.figure_data import series_figures
 from pytest_scratchverify.methods.weights.norm_gains import RELATIONS, norms_outcome
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.norm_gains import one_layer_pvalue, series_mean
@@ -56,8 +57,14 @@ def published_norms(
         ),
         Statistic(name="centred_cosine", value=mean, n=len(series.values)),
     )
-    details = {"published": table} if (table := _table(pair)) else {}
-    return replace(finding, pvalue=pvalue, controls=controls, details=details)
+    published = _by_layer(pair)
+    return replace(
+        finding,
+        pvalue=pvalue,
+        controls=controls,
+        figures=series_figures(*published),
+        details=_details(*published),
+    )
 
 
 def _published(pair: Pair, metric: str = "pearson") -> Series | None:
@@ -74,19 +81,22 @@ def _published(pair: Pair, metric: str = "pearson") -> Series | None:
     return max(found, key=lambda series: len(series.values), default=None)
 
 
-def _table(pair: Pair) -> dict[str, Json]:
-    """Return the published cosines by layer, raw, shuffled and centred, where all three are."""
+def _by_layer(pair: Pair) -> tuple[list[int], dict[str, list[float]]]:
+    """Return layers and their published cosines, raw, shuffled and centred, where all three are."""
     found = {name: _published(pair, metric) for name, metric in METRICS.items()}
     by_layer = {name: series.by_layer() for name, series in found.items() if series is not None}
     if by_layer.keys() != METRICS.keys():
-        return {}
+        return [], {}
     layers = sorted(set.intersection(*map(set, by_layer.values())))
     if len(layers) < FEWEST_LAYERS:
-        return {}
-    return {
-        "layers": [*layers],
-        **{name: [values[layer] for layer in layers] for name, values in by_layer.items()},
-    }
+        return [], {}
+    named = {name: [values[layer] for layer in layers] for name, values in by_layer.items()}
+    return layers, named
+
+
+def _details(layers: list[int], by_name: dict[str, list[float]]) -> dict[str, Json]:
+    rows: dict[str, Json] = {name: [*values] for name, values in by_name.items()}
+    return {"published": {"layers": [*layers], **rows}} if layers else {}
 
 
 def _finding(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.methods.behaviour.figure_data import AnswerTree
+from pytest_scratchverify.methods.tokenizer.figure_data import RankScatter
+from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, INK, SOFT
 
 LEAVES = 60
 
 
-def _draw_ranks(figure: Any, data: Data, say: Say) -> None:
+def _draw_ranks(figure: Any, data: RankScatter, say: Say) -> None:
     axes = figure.subplots()
-    _dots(axes, data["theirs"], data["ours"])
+    _dots(axes, data.theirs, data.ours)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda rank, _: f"{rank:,.0f}")
     axes.set_xlim(left=0)
@@ -25,7 +27,7 @@ def _draw_ranks(figure: Any, data: Data, say: Say) -> None:
     axes.set_ylabel(say("rank in this vocabulary"))
 
 
-def _dots(axes: Any, across: list[float], up: list[float]) -> None:
+def _dots(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
     """Draw points as one path with round ends: a tenth of the file that markers make."""
     from matplotlib.patches import PathPatch  # noqa: PLC0415 - an extra
     from matplotlib.path import Path  # noqa: PLC0415
@@ -38,17 +40,22 @@ def _dots(axes: Any, across: list[float], up: list[float]) -> None:
     axes.autoscale_view()
 
 
-def _ranks_caption(data: Data) -> Text:
-    return Text("{n} tokens that both vocabularies hold, drawn at random, each at the rank at which"
-                " either learnt it. One line, or a few pieces of it, is a copied or extended"
-                " vocabulary; a cloud that widens is two learnt apart, whose frequent tokens come"
-                " early in both. It shows nothing about the weights.",
-                n=len(data["ours"]))  # fmt: skip
+def _ranks_caption(data: RankScatter) -> Text:
+    return Text(
+        "{n} tokens that both vocabularies hold, drawn at random, each at the rank at which"
+        " either learnt it. One line, or a few pieces of it, is a copied or extended"
+        " vocabulary; a cloud that widens is two learnt apart, whose frequent tokens come"
+        " early in both. It shows nothing about the weights.",
+        n=len(data.ours),
+    )
 
 
-def _ranks_alt(data: Data) -> Text:
-    return Text("Ranks of {n} shared tokens; neighbours stand in the same order in {share} % of"
-                " cases.", n=len(data["ours"]), share=round(100 * data["in_order"], 1))  # fmt: skip
+def _ranks_alt(data: RankScatter) -> Text:
+    return Text(
+        "Ranks of {n} shared tokens; neighbours stand in the same order in {share} % of cases.",
+        n=len(data.ours),
+        share=round(100 * data.in_order, 1),
+    )
 
 
 @dataclass
@@ -112,8 +119,8 @@ def _placed(root: _Node) -> list[tuple[_Node, float, float, _Node | None]]:
     return [(node, depth, heights[id(node)], parent) for node, depth, parent in order]
 
 
-def _draw_tree(figure: Any, data: Data, say: Say) -> None:
-    draw_branches(figure, data["newick"], {data["model"]})
+def _draw_tree(figure: Any, data: AnswerTree, say: Say) -> None:
+    draw_branches(figure, data.newick, {data.model})
     figure.axes[0].set_xlabel(say("distance between answers"))
 
 
@@ -128,12 +135,25 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
             axes.plot([start, start, depth], [level, height, height], color=SOFT, linewidth=1.2)
         if not node.children:
             tested = node.name in ours
-            axes.annotate(node.name, (depth, height), xytext=(5, 0), va="center",
-                          textcoords="offset points", color=FIRST if tested else INK,
-                          weight="bold" if tested else "normal")  # fmt: skip
+            axes.annotate(
+                node.name,
+                (depth, height),
+                xytext=(5, 0),
+                va="center",
+                textcoords="offset points",
+                color=FIRST if tested else INK,
+                weight="bold" if tested else "normal",
+            )
         elif parent is not None and node.name:
-            axes.annotate(node.name, (depth, height), xytext=(-3, 3), ha="right", fontsize=8,
-                          textcoords="offset points", color=SOFT)  # fmt: skip
+            axes.annotate(
+                node.name,
+                (depth, height),
+                xytext=(-3, 3),
+                ha="right",
+                fontsize=8,
+                textcoords="offset points",
+                color=SOFT,
+            )
     deepest = max(depth for _, depth, _, _ in placed) or 1.0
     axes.set_xlim(-0.02 * deepest, 1.55 * deepest)
     axes.invert_yaxis()
@@ -142,24 +162,30 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
     axes.grid(visible=False)
 
 
-def _tree_caption(data: Data) -> Text:
-    if not any(node.children and node.name for node, *_ in _placed(parse_newick(data["newick"]))):
-        return Text("Models that answer alike stand together. Some model is always nearest. The"
-                    " tree shows likeness of answers, no descent of weights, and no order in"
-                    " time.")  # fmt: skip
-    return Text("Models that answer alike stand together; the small numbers are how often a branch"
-                " came back when the probes were drawn again. Some model is always nearest. The"
-                " tree shows likeness of answers, no descent of weights, and no order in"
-                " time.")  # fmt: skip
+def _tree_caption(data: AnswerTree) -> Text:
+    if not any(node.children and node.name for node, *_ in _placed(parse_newick(data.newick))):
+        return Text(
+            "Models that answer alike stand together. Some model is always nearest. The"
+            " tree shows likeness of answers, no descent of weights, and no order in"
+            " time."
+        )
+    return Text(
+        "Models that answer alike stand together; the small numbers are how often a branch"
+        " came back when the probes were drawn again. Some model is always nearest. The"
+        " tree shows likeness of answers, no descent of weights, and no order in"
+        " time."
+    )
 
 
-def _tree_alt(data: Data) -> Text:
-    placed = _placed(parse_newick(data["newick"]))
+def _tree_alt(data: AnswerTree) -> Text:
+    placed = _placed(parse_newick(data.newick))
     leaves = [node.name for node, _, _, _ in placed if not node.children]
     return Text("A tree of {models} by the likeness of their answers.", models=leaves)
 
 
 RANK_SCATTER = Drawing(
-    Text("Order of shared tokens"), _draw_ranks, _ranks_caption, _ranks_alt, (5.2, 3.6)
+    RankScatter, Text("Order of shared tokens"), _draw_ranks, _ranks_caption, _ranks_alt, (5.2, 3.6)
 )
-TREE = Drawing(Text("Tree of answers"), _draw_tree, _tree_caption, _tree_alt, (7.6, 3.2))
+TREE = Drawing(
+    AnswerTree, Text("Tree of answers"), _draw_tree, _tree_caption, _tree_alt, (7.6, 3.2)
+)

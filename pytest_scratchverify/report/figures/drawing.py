@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
+from pytest_scratchverify.core.figure import FigureData
 from pytest_scratchverify.core.text import Text
 
-Data = Mapping[str, Any]
+DataT = TypeVar("DataT", bound=FigureData)
 
 
 class Say(Protocol):
@@ -20,16 +21,18 @@ class Say(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Generic[DataT]):
     """One kind of figure.
 
     Attributes
     ----------
+    data : type
+        The class of its data, whose `kind` names it.
     title : Text
         What is shown, in a few words.
     draw : callable
-        Draws data into a matplotlib Figure with the colours of `style`; raises KeyError,
-        TypeError or ValueError for data that are not of its kind.
+        Draws data into a matplotlib Figure with the colours of `style`; raises ValueError or
+        IndexError for numbers that make no such figure.
     caption : callable
         From data to a sentence or two: what to see, and what the figure does not show.
     alt : callable
@@ -38,8 +41,9 @@ class Drawing:
         Width and height in inches, at 72 units of SVG an inch.
     """
 
+    data: type[DataT]
     title: Text
-    draw: Callable[[Any, Data, Say], None]
-    caption: Callable[[Data], Text]
-    alt: Callable[[Data], Text]
+    draw: Callable[[Any, DataT, Say], None]
+    caption: Callable[[DataT], Text]
+    alt: Callable[[DataT], Text]
     size: tuple[float, float] = (7.6, 3.4)

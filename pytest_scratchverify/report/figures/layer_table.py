@@ -6,7 +6,8 @@ from itertools import groupby
 from typing import Any
 
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.methods.weights.figure_data import LayerTable
+from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, LINE, SOFT
 
 MOST = 128  # layers each way
@@ -16,11 +17,11 @@ UNREAD = -1
 MOST_BOXES = 3_000  # of a foreign run: a page stays small
 
 
-def _rows(data: Data) -> list[list[int | None]]:
+def _rows(data: LayerTable) -> list[list[int | None]]:
     """Return whole thousandths by layer; None where a layer was not read."""
     rows: list[list[int | None]] = [
         [None if value == "." else int(value) for value in row[: 8 * MOST].split()]
-        for row in data["rows"]
+        for row in data.rows
     ]
     if not 1 < len(rows) <= MOST or not 1 < len(rows[0]) <= MOST:
         raise ValueError("no table of layers")
@@ -37,7 +38,7 @@ def _shade(value: int | None) -> int | None:
     return reached[-1] if reached else None
 
 
-def _draw(figure: Any, data: Data, say: Say) -> None:
+def _draw(figure: Any, data: LayerTable, say: Say) -> None:
     from matplotlib.patches import Patch, PathPatch  # noqa: PLC0415 - an extra
     from matplotlib.path import Path  # noqa: PLC0415
 
@@ -62,8 +63,15 @@ def _draw(figure: Any, data: Data, say: Say) -> None:
         axes.add_patch(PathPatch(whole, facecolor=colour, alpha=alpha, linewidth=0))
     columns = len(rows[0])
     if not boxes:
-        axes.text((columns - 1) / 2, (len(rows) - 1) / 2, say("no pair reaches 0.05"),
-                  ha="center", va="center", color=SOFT, fontsize=9)  # fmt: skip
+        axes.text(
+            (columns - 1) / 2,
+            (len(rows) - 1) / 2,
+            say("no pair reaches 0.05"),
+            ha="center",
+            va="center",
+            color=SOFT,
+            fontsize=9,
+        )
     top = min(len(rows), columns) - 1
     axes.plot([0, top], [0, top], color=LINE, linewidth=0.8, zorder=0)
     axes.set_xlim(-0.5, columns - 0.5)
@@ -82,27 +90,41 @@ def _draw(figure: Any, data: Data, say: Say) -> None:
     ]
     if UNREAD in boxes:
         legend.append(Patch(facecolor=SOFT, alpha=0.5, linewidth=0, label=say("not read")))
-    axes.legend(handles=legend[::-1], loc="upper left", bbox_to_anchor=(1.02, 1),
-                title=say("centred cosine"), title_fontsize=9)  # fmt: skip
+    axes.legend(
+        handles=legend[::-1],
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1),
+        title=say("centred cosine"),
+        title_fontsize=9,
+    )
 
 
-def _caption(data: Data) -> Text:
+def _caption(data: LayerTable) -> Text:
     del data
-    return Text("Every layer of the model against every layer of the reference: the mean cosine of"
-                " equally numbered rows of one kind of matrix, centred. A copy is a dark line,"
-                " with steps where layers were dropped, repeated or moved; blank cells are below"
-                " 0.05, as strangers' are. A copy whose neurons were renumbered or whose basis was"
-                " turned leaves the table blank too, and is not seen here but by other"
-                " tests.")  # fmt: skip
+    return Text(
+        "Every layer of the model against every layer of the reference: the mean cosine of"
+        " equally numbered rows of one kind of matrix, centred. A copy is a dark line,"
+        " with steps where layers were dropped, repeated or moved; blank cells are below"
+        " 0.05, as strangers' are. A copy whose neurons were renumbered or whose basis was"
+        " turned leaves the table blank too, and is not seen here but by other"
+        " tests."
+    )
 
 
-def _alt(data: Data) -> Text:
+def _alt(data: LayerTable) -> Text:
     rows = _rows(data)
     values = [value for row in rows for value in row if value is not None]
-    return Text("{ours} by {theirs} layers: the highest cosine is {high}, and {n} of {all} pairs of"
-                " layers reach 0.05.", ours=len(rows), theirs=len(rows[0]),
-                high=max(values, default=0) / 1000, n=sum(v >= SHADES[0][0] for v in values),
-                all=len(values))  # fmt: skip
+    return Text(
+        "{ours} by {theirs} layers: the highest cosine is {high}, and {n} of {all} pairs of"
+        " layers reach 0.05.",
+        ours=len(rows),
+        theirs=len(rows[0]),
+        high=max(values, default=0) / 1000,
+        n=sum(v >= SHADES[0][0] for v in values),
+        all=len(values),
+    )
 
 
-LAYER_TABLE = Drawing(Text("Every layer against every layer"), _draw, _caption, _alt, (6.4, 3.6))
+LAYER_TABLE = Drawing(
+    LayerTable, Text("Every layer against every layer"), _draw, _caption, _alt, (6.4, 3.6)
+)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.figure import FigureData, FigureDataError
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.figure_data import SimilarityByLayer
 from pytest_scratchverify.report.figures.ancestry import draw_branches
-from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, INK, SOFT
 
 FEWEST, MOST = 3, 40  # models
+SPANS = 1e-9  # the variance of a second axis from which on models span a plane
 Pairs = Mapping[frozenset[str], float]
 
 
@@ -36,14 +39,40 @@ class Lineage:
     newick: str | None
 
     @property
-    def figures(self) -> dict[str, Data]:
-        """Return the data of the drawings, by kind."""
-        shown = {"models": [*self.names], "tested": [*self.tested], "left_out": [*self.left_out]}
-        found: dict[str, Data] = {}
-        if self.newick is not None:
-            found["lineage"] = {**shown, "newick": self.newick}
-        found["weight_plane"] = {**shown, "cosines": [list(row) for row in self.cosines]}
-        return found
+    def figures(self) -> tuple[FigureData, ...]:
+        """Return the data of the drawings: a tree, where Biopython joined one, and a plane."""
+        plane = WeightPlane(self.names, self.tested, self.cosines)
+        if self.newick is None:
+            return (plane,)
+        return WeightTree(self.names, self.tested, self.left_out, self.newick), plane
+
+
+@dataclass(frozen=True, slots=True)
+class WeightTree(FigureData):
+    """The tree of all models of a run, as Newick, and the models that lack a comparison."""
+
+    kind: ClassVar[str] = "lineage"
+
+    models: tuple[str, ...]
+    tested: tuple[str, ...]
+    left_out: tuple[str, ...]
+    newick: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPlane(FigureData):
+    """The cosines of all pairs of models of a run."""
+
+    kind: ClassVar[str] = "weight_plane"
+
+    models: tuple[str, ...]
+    tested: tuple[str, ...]
+    cosines: tuple[tuple[float, ...], ...]
+
+    @property
+    def drawable(self) -> bool:
+        """Models that do not differ in two directions span no plane."""
+        return bool(_coordinates(self)[0][1] > SPANS)
 
 
 def lineage_of(findings: Iterable[Finding]) -> Lineage | None:
@@ -81,10 +110,10 @@ def _pairs(findings: Iterable[Finding]) -> tuple[Pairs, set[str]]:
 def _in_place(finding: Finding) -> float | None:
     """Return the mean cosine over layers; whatever step decided, layers are compared in place."""
     try:
-        by_layer: Any = finding.details["by_layer"]
-        values = [float(value) for layer, value in by_layer.items() if int(layer) >= 0]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None  # a foreign run.json may hold anything
+        given = next(f.data for f in finding.figures if f.kind == SimilarityByLayer.kind)
+        values = SimilarityByLayer.from_json(given).values
+    except (StopIteration, FigureDataError):
+        return None  # what is not readable, the finding's own figure says
     mean = sum(values) / len(values) if values else None
     return mean if mean is not None and -1.001 <= mean <= 1.001 else None
 
@@ -113,53 +142,65 @@ def _newick(names: list[str], cosines: tuple[tuple[float, ...], ...]) -> str | N
         return None
 
 
-def _draw_lineage(figure: Any, data: Data, say: Say) -> None:
-    draw_branches(figure, data["newick"], set(data["tested"]))
+def _draw_lineage(figure: Any, data: WeightTree, say: Say) -> None:
+    draw_branches(figure, data.newick, set(data.tested))
     figure.axes[0].set_xlabel(say("distance between weights: one minus the centred cosine"))
 
 
-def _lineage_caption(data: Data) -> Text:
-    if data["left_out"]:
-        return Text("Models whose weights are alike in place stand together, joined as neighbours;"
-                    " tested ones are bold. Strangers are long branches of their own: from one to"
-                    " the other it is about one. The place of the root means nothing, and the tree"
-                    " shows no order in time; a copy in another numbering or basis stands among"
-                    " the strangers. Not every pair was compared of {left_out}: they are left"
-                    " out.", left_out=data["left_out"])  # fmt: skip
-    return Text("Models whose weights are alike in place stand together, joined as neighbours;"
-                " tested ones are bold. Strangers are long branches of their own: from one to the"
-                " other it is about one. The place of the root means nothing, and the tree shows"
-                " no order in time; a copy in another numbering or basis stands among the"
-                " strangers.")  # fmt: skip
+def _lineage_caption(data: WeightTree) -> Text:
+    if data.left_out:
+        return Text(
+            "Models whose weights are alike in place stand together, joined as neighbours;"
+            " tested ones are bold. Strangers are long branches of their own: from one to"
+            " the other it is about one. The place of the root means nothing, and the tree"
+            " shows no order in time; a copy in another numbering or basis stands among"
+            " the strangers. Not every pair was compared of {left_out}: they are left"
+            " out.",
+            left_out=data.left_out,
+        )
+    return Text(
+        "Models whose weights are alike in place stand together, joined as neighbours;"
+        " tested ones are bold. Strangers are long branches of their own: from one to the"
+        " other it is about one. The place of the root means nothing, and the tree shows"
+        " no order in time; a copy in another numbering or basis stands among the"
+        " strangers."
+    )
 
 
-def _lineage_alt(data: Data) -> Text:
-    return Text("A tree of {models} by the likeness of their weights.", models=data["models"])
+def _lineage_alt(data: WeightTree) -> Text:
+    return Text("A tree of {models} by the likeness of their weights.", models=data.models)
 
 
-def _plane(data: Data) -> tuple[Any, list[float]]:
-    """Return principal coordinates of the models and the shares of variance of the two axes."""
+def _coordinates(data: WeightPlane) -> tuple[Any, Any]:
+    """Return variances of the principal axes, largest first, and the axes as columns."""
     import numpy as np  # noqa: PLC0415
 
-    table = np.array(data["cosines"], float)
+    table = np.array(data.cosines, float)
     n = len(table)
     if table.shape != (n, n) or not FEWEST <= n <= MOST or not np.isfinite(table).all():
         raise ValueError("no table of cosines")
     middle = np.eye(n) - 1 / n
     values, vectors = np.linalg.eigh(middle @ ((table + table.T) / 2) @ middle)
     order = np.argsort(values)[::-1]
-    positive = np.maximum(values[order], 0.0)
-    if positive[1] <= 1e-9:
+    return np.maximum(values[order], 0.0), vectors[:, order]
+
+
+def _plane(data: WeightPlane) -> tuple[Any, list[float]]:
+    """Return principal coordinates of the models and the shares of variance of the two axes."""
+    import numpy as np  # noqa: PLC0415
+
+    positive, axes = _coordinates(data)
+    if positive[1] <= SPANS:
         raise ValueError("models that do not differ in a plane")
-    points = vectors[:, order[:2]] * np.sqrt(positive[:2])
+    points = axes[:, :2] * np.sqrt(positive[:2])
     points *= np.where(points[np.abs(points).argmax(axis=0), [0, 1]] < 0, -1, 1)
     return points, [float(value) for value in positive[:2] / positive.sum()]
 
 
-def _draw_plane(figure: Any, data: Data, say: Say) -> None:
+def _draw_plane(figure: Any, data: WeightPlane, say: Say) -> None:
     axes = figure.subplots()
     points, shares = _plane(data)
-    names, tested = data["models"], set(data["tested"])
+    names, tested = data.models, set(data.tested)
     low, high = float(points[:, 1].min()), float(points[:, 1].max())
     room = 0.06 * (high - low) * max(1, len(names) - 1) - (high - low)
     low, high = low - max(0.0, room) / 2, high + max(0.0, room) / 2
@@ -172,37 +213,54 @@ def _draw_plane(figure: Any, data: Data, say: Say) -> None:
         colour = FIRST if names[i] in tested else INK
         axes.plot([x, column], [y, level], color=SOFT, linewidth=0.7)
         axes.plot([x], [y], "o", color=colour, markersize=7)
-        axes.annotate(names[i], (column, level), xytext=(4, 0), va="center",
-                      textcoords="offset points", color=colour)  # fmt: skip
+        axes.annotate(
+            names[i],
+            (column, level),
+            xytext=(4, 0),
+            va="center",
+            textcoords="offset points",
+            color=colour,
+        )
     left = float(points[:, 0].min())
     axes.set_xlim(left - 0.05 * (column - left), column + 0.75 * (column - left))
-    axes.set_xlabel(say("first component: {share} % of the differences",
-                        share=round(100 * shares[0], 1)))  # fmt: skip
+    axes.set_xlabel(
+        say("first component: {share} % of the differences", share=round(100 * shares[0], 1))
+    )
     axes.set_ylabel(say("second: {share} %", share=round(100 * shares[1], 1)))
 
 
-def _plane_caption(data: Data) -> Text:
+def _plane_caption(data: WeightPlane) -> Text:
     _, shares = _plane(data)
-    return Text("Principal components of the decoders' weights, each centred and of length one,"
-                " from the cosines of all pairs. A descendant lies by its origin. Both axes"
-                " together show {share} % of what differs, so models that lie near each other here"
-                " may be far apart: strangers are all equally far from one another, which no plane"
-                " can show. A copy in another numbering or basis lies where a stranger would. No"
-                " p-value, and no direction of descent.",
-                share=round(100 * sum(shares), 1))  # fmt: skip
+    return Text(
+        "Principal components of the decoders' weights, each centred and of length one,"
+        " from the cosines of all pairs. A descendant lies by its origin. Both axes"
+        " together show {share} % of what differs, so models that lie near each other here"
+        " may be far apart: strangers are all equally far from one another, which no plane"
+        " can show. A copy in another numbering or basis lies where a stranger would. No"
+        " p-value, and no direction of descent.",
+        share=round(100 * sum(shares), 1),
+    )
 
 
-def _plane_alt(data: Data) -> Text:
+def _plane_alt(data: WeightPlane) -> Text:
     points, _ = _plane(data)
-    return Text("{n} models in the plane of two principal components: {points}.",
-                n=len(data["models"]),
-                points=[f"{name} ({x:.2f}, {y:.2f})"
-                        for name, (x, y) in zip(data["models"], points, strict=True)])  # fmt: skip
+    return Text(
+        "{n} models in the plane of two principal components: {points}.",
+        n=len(data.models),
+        points=[
+            f"{name} ({x:.2f}, {y:.2f})" for name, (x, y) in zip(data.models, points, strict=True)
+        ],
+    )
 
 
 LINEAGE = Drawing(
-    Text("Tree of weights"), _draw_lineage, _lineage_caption, _lineage_alt, (7.6, 3.2)
+    WeightTree, Text("Tree of weights"), _draw_lineage, _lineage_caption, _lineage_alt, (7.6, 3.2)
 )
 WEIGHT_PLANE = Drawing(
-    Text("Principal components of weights"), _draw_plane, _plane_caption, _plane_alt, (7.6, 3.4)
+    WeightPlane,
+    Text("Principal components of weights"),
+    _draw_plane,
+    _plane_caption,
+    _plane_alt,
+    (7.6, 3.4),
 )

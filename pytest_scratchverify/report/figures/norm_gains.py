@@ -5,52 +5,85 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.methods.weights.figure_data import NormGains, NormSeries
+from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, INK, PAPER, SECOND, SOFT
 
 
-def _draw_gains(figure: Any, data: Data, say: Say) -> None:
+def _draw_gains(figure: Any, data: NormGains, say: Say) -> None:
     axes = figure.subplots()
-    rows = ((1, data["raw_cosine"], data["raw_null"]), (0, data["centred_cosine"], 0.0))
+    rows = ((1, data.raw_cosine, data.raw_null), (0, data.centred_cosine, 0.0))
     for at, observed, chance in rows:
         axes.hlines(at, min(observed, chance), max(observed, chance), color=SOFT, linewidth=2)
-        axes.plot([chance], [at], "o", markersize=11, markerfacecolor=PAPER,
-                  markeredgecolor=SECOND, markeredgewidth=2,
-                  label=say("channels renumbered: chance") if at else None)  # fmt: skip
-        axes.plot([observed], [at], "o", color=FIRST, markersize=6,
-                  label=say("as they are") if at else None)  # fmt: skip
-        axes.annotate(f"{observed:.4f}", (observed, at), xytext=(0, 9), ha="center",
-                      textcoords="offset points")  # fmt: skip
+        axes.plot(
+            [chance],
+            [at],
+            "o",
+            markersize=11,
+            markerfacecolor=PAPER,
+            markeredgecolor=SECOND,
+            markeredgewidth=2,
+            label=say("channels renumbered: chance") if at else None,
+        )
+        axes.plot(
+            [observed],
+            [at],
+            "o",
+            color=FIRST,
+            markersize=6,
+            label=say("as they are") if at else None,
+        )
+        axes.annotate(
+            f"{observed:.4f}",
+            (observed, at),
+            xytext=(0, 9),
+            ha="center",
+            textcoords="offset points",
+        )
     axes.set_yticks([0, 1], [say("centred"), say("raw")])
     axes.set_ylim(-0.6, 1.9)
-    axes.set_xlim(min(-0.1, data["centred_cosine"] - 0.1), 1.1)
+    axes.set_xlim(min(-0.1, data.centred_cosine - 0.1), 1.1)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(say("cosine"))
     axes.legend(loc="lower right", ncols=2)
 
 
-def _gains_caption(data: Data) -> Text:
-    return Text("Norm gains of any two models point the same way, so the raw cosine stays high"
-                " when the channels are shuffled (ring) and is no evidence. Only what remains"
-                " beyond the ring once the mean is taken out counts: p {p}. Gains are a"
-                " very small part of a model and alone decide nothing.", p=data["p"])  # fmt: skip
+def _gains_caption(data: NormGains) -> Text:
+    return Text(
+        "Norm gains of any two models point the same way, so the raw cosine stays high"
+        " when the channels are shuffled (ring) and is no evidence. Only what remains"
+        " beyond the ring once the mean is taken out counts: p {p}. Gains are a"
+        " very small part of a model and alone decide nothing.",
+        p=data.p,
+    )
 
 
-def _gains_alt(data: Data) -> Text:
-    return Text("Raw cosine {raw}, {null} with renumbered channels; centred cosine {centred},"
-                " 0 with renumbered channels.", raw=data["raw_cosine"], null=data["raw_null"],
-                centred=data["centred_cosine"])  # fmt: skip
+def _gains_alt(data: NormGains) -> Text:
+    return Text(
+        "Raw cosine {raw}, {null} with renumbered channels; centred cosine {centred},"
+        " 0 with renumbered channels.",
+        raw=data.raw_cosine,
+        null=data.raw_null,
+        centred=data.centred_cosine,
+    )
 
 
-def _draw_series(figure: Any, data: Data, say: Say) -> None:
+def _draw_series(figure: Any, data: NormSeries, say: Say) -> None:
     axes = figure.subplots()
-    layers = data["layers"]
-    axes.plot(layers, data["shuffled"], color=SECOND, linewidth=4, alpha=0.45,
-              label=say("raw, channels shuffled: chance"))  # fmt: skip
-    axes.plot(layers, data["raw"], color=FIRST, linewidth=1.4, label=say("raw cosine"))
-    axes.plot(layers, data["centred"], "o-", color=INK, markersize=3, linewidth=0.8,
-              label=say("centred"))  # fmt: skip
+    layers = data.layers
+    axes.plot(
+        layers,
+        data.shuffled,
+        color=SECOND,
+        linewidth=4,
+        alpha=0.45,
+        label=say("raw, channels shuffled: chance"),
+    )
+    axes.plot(layers, data.raw, color=FIRST, linewidth=1.4, label=say("raw cosine"))
+    axes.plot(
+        layers, data.centred, "o-", color=INK, markersize=3, linewidth=0.8, label=say("centred")
+    )
     axes.axhline(0, color=SOFT, linewidth=0.8)
     axes.set_ylim(-0.15, 1.35)
     axes.set_xlabel(say("layer"))
@@ -58,23 +91,39 @@ def _draw_series(figure: Any, data: Data, say: Say) -> None:
     axes.legend(loc="upper center", ncols=3)
 
 
-def _series_caption(data: Data) -> Text:
+def _series_caption(data: NormSeries) -> Text:
     del data
-    return Text("The published figures of these two models. The raw cosine that was taken for"
-                " evidence lies on the line that shuffled channels give; once centred, nothing is"
-                " left. Others measured this, not this run, and norm gains say nothing about"
-                " the other weights.")  # fmt: skip
+    return Text(
+        "The published figures of these two models. The raw cosine that was taken for"
+        " evidence lies on the line that shuffled channels give; once centred, nothing is"
+        " left. Others measured this, not this run, and norm gains say nothing about"
+        " the other weights."
+    )
 
 
-def _series_alt(data: Data) -> Text:
-    return Text("{n} layers: raw cosine up to {raw}, shuffled up to {shuffled}, centred up to"
-                " {centred}.", n=len(data["layers"]), raw=max(data["raw"]),
-                shuffled=max(data["shuffled"]), centred=max(data["centred"]))  # fmt: skip
+def _series_alt(data: NormSeries) -> Text:
+    return Text(
+        "{n} layers: raw cosine up to {raw}, shuffled up to {shuffled}, centred up to {centred}.",
+        n=len(data.layers),
+        raw=max(data.raw),
+        shuffled=max(data.shuffled),
+        centred=max(data.centred),
+    )
 
 
 NORM_GAINS = Drawing(
-    Text("Norm gains, raw and centred"), _draw_gains, _gains_caption, _gains_alt, (7.6, 2.3)
+    NormGains,
+    Text("Norm gains, raw and centred"),
+    _draw_gains,
+    _gains_caption,
+    _gains_alt,
+    (7.6, 2.3),
 )
 NORM_SERIES = Drawing(
-    Text("Published norm gains by layer"), _draw_series, _series_caption, _series_alt, (7.6, 3.0)
+    NormSeries,
+    Text("Published norm gains by layer"),
+    _draw_series,
+    _series_caption,
+    _series_alt,
+    (7.6, 3.0),
 )

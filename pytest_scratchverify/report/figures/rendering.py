@@ -13,17 +13,17 @@ from typing import Any
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.figure import Figure, FigureData, FigureDataError
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
-from pytest_scratchverify.report.figures.sources import picked
 from pytest_scratchverify.report.figures.style import RC, finished, parted
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import COMPONENT_NAMES
 
 NUMBERS = 5_000  # numbers in the data of one figure; a foreign run.json may hold anything
-FOREIGN = (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError)
+FOREIGN = (TypeError, ValueError, IndexError, OverflowError)  # of numbers that make no figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +53,70 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def kept(finding: Finding) -> Iterator[tuple[str, Data]]:
-    """Yield the figures whose data a finding holds and that there is a drawing for."""
-    given = finding.details.get("figures")
-    explicit = sorted(given.items()) if isinstance(given, dict) else []
-    for kind, data in (*picked(finding), *explicit):
-        if kind in DRAWINGS and isinstance(data, dict) and _count(data) <= NUMBERS:
-            yield kind, data
+@dataclass(frozen=True, slots=True)
+class Undrawn:
+    """A figure whose data cannot be read or drawn: a report says so."""
+
+    kind: str
+    finding: str
 
 
-def figures_of(finding: Finding, language: str) -> Iterator[Rendered]:
-    """Draw the figures of one finding, each whole; data of another kind give none."""
-    for kind, data in kept(finding):
+def data_of(finding: Finding) -> Iterator[tuple[str, FigureData | None]]:
+    """Yield the kind and the data of a finding's figures; None where they cannot be read."""
+    for figure in finding.figures:
         try:
-            svg, caption = _whole(kind, data, language, _name(finding.id, kind))
+            data = _read(figure)
+            drawable = data.drawable
         except FOREIGN:
-            continue
-        yield _of(finding, kind, language, (svg, caption))
+            yield figure.kind, None
+        else:
+            if drawable:
+                yield figure.kind, data
 
 
-def shared_figures(finding: Finding, languages: Sequence[str]) -> Iterator[Shared]:
+def _read(figure: Figure) -> FigureData:
+    drawing = DRAWINGS.get(figure.kind)
+    if drawing is None or _count(figure.data) > NUMBERS:
+        raise FigureDataError(f"no drawing of {figure.kind} for these data")
+    data: FigureData = drawing.data.from_json(figure.data)
+    return data
+
+
+def figures_of(finding: Finding, language: str) -> Iterator[Rendered | Undrawn]:
+    """Draw the figures of one finding, each whole."""
+    for kind, data in data_of(finding):
+        try:
+            if data is None:
+                raise FigureDataError(kind)
+            svg, caption = _whole(data, language, _name(finding.id, kind))
+        except FOREIGN:
+            yield Undrawn(kind, finding.id)
+        else:
+            yield _of(finding, kind, language, (svg, caption))
+
+
+def shared_figures(finding: Finding, languages: Sequence[str]) -> Iterator[Shared | Undrawn]:
     """Draw the figures of one finding, the shapes once and the words in each language."""
-    for kind, data in kept(finding):
-        drawn = draw_shared(kind, data, languages, finding.id)
-        if drawn is not None:
+    for kind, data in data_of(finding):
+        drawn = draw_shared(data, languages, finding.id) if data is not None else None
+        if drawn is None:
+            yield Undrawn(kind, finding.id)
+        else:
             own = {at: _of(finding, kind, at, words) for at, words in drawn.own.items()}
             yield Shared(drawn.shapes, own)
 
 
-def run_figures(found: Lineage, languages: Sequence[str]) -> list[Shared]:
+def run_figures(found: Lineage, languages: Sequence[str]) -> Iterator[Shared | Undrawn]:
     """Draw the figures of all models of a run, of which every pair was compared."""
-    figures = []
-    for kind, data in found.figures.items():
-        drawn = draw_shared(kind, data, languages, "run")
-        if drawn is not None:
-            own = {at: _of_run(kind, at, words) for at, words in drawn.own.items()}
-            figures.append(Shared(drawn.shapes, own))
-    return figures
+    for data in found.figures:
+        if not data.drawable:
+            continue
+        drawn = draw_shared(data, languages, "run")
+        if drawn is None:
+            yield Undrawn(data.kind, "run")
+        else:
+            own = {at: _of_run(data.kind, at, words) for at, words in drawn.own.items()}
+            yield Shared(drawn.shapes, own)
 
 
 def _of_run(kind: str, language: str, drawn: tuple[str, str]) -> Rendered:
@@ -111,19 +138,19 @@ class Drawn:
     own: Mapping[str, tuple[str, str]]
 
 
-def draw_shared(kind: str, data: Data, languages: Sequence[str], seed: str) -> Drawn | None:
-    """Draw data of a kind for a page of several languages; None for data of another kind.
+def draw_shared(data: FigureData, languages: Sequence[str], seed: str) -> Drawn | None:
+    """Draw data for a page of several languages; None for numbers that make no figure.
 
     Laid out in English; `seed` makes the ids of the figure its own.
     """
     try:
-        return _parts(kind, data, languages, _name(seed, kind))
+        return _parts(data, languages, _name(seed, data.kind))
     except FOREIGN:
         return None
 
 
-def _parts(kind: str, data: Data, languages: Sequence[str], name: str) -> Drawn:
-    drawing = DRAWINGS[kind]
+def _parts(data: FigureData, languages: Sequence[str], name: str) -> Drawn:
+    drawing = DRAWINGS[data.kind]
     said: dict[str, Callable[[str], str]] = {}
 
     def say(template: str, /, **params: object) -> str:
@@ -145,8 +172,8 @@ def _parts(kind: str, data: Data, languages: Sequence[str], name: str) -> Drawn:
     )
 
 
-def _whole(kind: str, data: Data, language: str, name: str) -> tuple[str, str]:
-    drawing = DRAWINGS[kind]
+def _whole(data: FigureData, language: str, name: str) -> tuple[str, str]:
+    drawing = DRAWINGS[data.kind]
 
     def say(template: str, /, **params: object) -> str:
         return translate(Text(template, **params), language)
@@ -172,7 +199,7 @@ def _of(finding: Finding, kind: str, language: str, drawn: tuple[str, str]) -> R
     )
 
 
-def _svg(drawing: Drawing, data: Data, say: Say, name: str) -> str:
+def _svg(drawing: Drawing[Any], data: FigureData, say: Say, name: str) -> str:
     import matplotlib as mpl  # noqa: PLC0415 - an extra, and a second of import
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -190,7 +217,7 @@ def _svg(drawing: Drawing, data: Data, say: Say, name: str) -> str:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return sum(_count(item) for item in value.values())
     if isinstance(value, list):
         return sum(_count(item) for item in value)

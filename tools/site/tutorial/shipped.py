@@ -17,6 +17,7 @@ from pytest_scratchverify.catalog.layernorm import GLM, published_series
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.figure_data import AnswerTree
 from pytest_scratchverify.stats.behaviour.neighbour_joining import neighbour_joining
 from pytest_scratchverify.stats.behaviour.probe_dependence import Dependence, probe_dependence
 from tools import ROOT
@@ -183,15 +184,16 @@ def _known(dependence: Dependence | None) -> Dependence:
 def published_tree() -> Finding:
     """The tree of the published distances, as a finding that a figure can be drawn of."""
     names, matrix = _published_distances()
+    model = "upstage/Solar-Open-100B"
     return Finding(
         method="behaviour.tree",
         component=Component.BEHAVIOUR,
-        model="upstage/Solar-Open-100B",
+        model=model,
         reference=None,
         outcome=Outcome.INDETERMINATE,
         headline=Text("a tree of published distances"),
         hypothesis=Text("none: a drawing"),
-        details={"newick": neighbour_joining(names, matrix).newick},
+        figures=(AnswerTree(neighbour_joining(names, matrix).newick, model).to_json(),),
     )
 
 

@@ -1,0 +1,18 @@
+"""The steps of the weights test, under the names that reports say."""
+
+from __future__ import annotations
+
+from pytest_scratchverify.core.text import Term
+
+
+class Step(Term):
+    """The step of the escalation that decided, in the order of cost."""
+
+    BYTES = "equal numbers"
+    ALIGNED = "aligned numbering"
+    MATCHING = "matching of neurons"
+    LAYERS = "map of layers"
+    BASIS = "matching in any basis"
+    ANGLES = "angles between neurons"
+    ALIGNMENT = "alignment by shared embeddings"
+    NONE = "all steps"
