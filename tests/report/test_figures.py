@@ -505,7 +505,7 @@ def test_a_forged_child_is_set_beside_disguised_pairs_not_beside_cosines(weights
     copies = [control for control in weights["forged"].controls if control.disguised]
     assert [control.kind for control in copies] == ["positive", "negative"]
     assert not any("disguised" in name for control in copies for name in control.pair)
-    page = html.render_html(run_of(weights["forged"]), "en")
+    page = html.render_html(run_of(weights["forged"], name=weights["forged"].model), "en")
     assert all(" / ".join(control.shown_pair) in page for control in copies)
 
 
