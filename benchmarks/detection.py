@@ -30,16 +30,18 @@ import numpy as np
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
-from pytest_scratchverify.methods.weights.any_basis import compare_in_any_basis
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
-from pytest_scratchverify.methods.weights.power import diluted
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.methods.weights.rotation_invariant import match_rotation_invariant
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.power_by_dilution import diluted
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 from tools import ROOT
 from tools.zoo import packing
 
@@ -129,8 +131,10 @@ class Bench:
         ours, theirs = self.store(suspect), self.store(reference)
         pair = Pair(ModelSpec(name=suspect.name), ModelSpec(name=reference.name))
         return [
-            weights_origin(Question(pair=pair, component=c), ours, theirs, self.calibration)
-            for c in Checkpoint(ours).components
+            weights_origin(
+                ComponentHypothesis(pair=pair, component=c), ours, theirs, self.calibration
+            )
+            for c in open_checkpoint(ours).components
         ]
 
     def _merge(self, name: str, parents: list[str]) -> Finding:
@@ -225,8 +229,9 @@ def dilution(zoo: Path) -> None:
     parents = {}
     for name in ("s0", "w0"):
         store = open_store(str(zoo / name), None, run_dir=run, budget=ByteBudget())
-        sides = Sides(Checkpoint(store), Checkpoint(store))
-        found = compare_in_any_basis(sides, Component.TEXT_DECODER, (), None)
+        checkpoint = open_checkpoint(store)
+        pair = ComponentPair(CheckpointPair(checkpoint, checkpoint), Component.TEXT_DECODER)
+        found = match_rotation_invariant(pair, (), None)
         assert found is not None
         parents[name] = found.views
     for share in (0.9, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3):

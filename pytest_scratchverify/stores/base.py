@@ -10,6 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
@@ -78,6 +79,11 @@ class ReadingStore(ABC):
         self._note = note
         self._answers: dict[tuple[str, ...], Any] = {}
         self._lock = RLock()
+
+    @cached_property
+    def derived(self) -> dict[type, object]:
+        """What upper floors made of this store and keep as long as it, by its type."""
+        return {}
 
     @property
     def repo(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -28,6 +29,11 @@ class FallbackStore:
     def __init__(self, first: ArtifactStore, catalogue: Catalogue | None) -> None:
         self._first = first
         self._catalogue = catalogue
+
+    @cached_property
+    def derived(self) -> dict[type, object]:
+        """What upper floors made of this store and keep as long as it, by its type."""
+        return {}
 
     @property
     def repo(self) -> str:
@@ -107,6 +113,11 @@ class NoStore:
         self.repo = repo
         self.revision: str | None = None
         self._failure = failure
+
+    @cached_property
+    def derived(self) -> dict[type, object]:
+        """What upper floors made of this store and keep as long as it, by its type."""
+        return {}
 
     def _refuse(self) -> Unavailable:
         return Unavailable(self._failure.reason, self._failure.what, self._failure.remedy)

@@ -24,10 +24,11 @@ from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
 from pytest_scratchverify.methods.tokenizer.relation import load_calibration
 from pytest_scratchverify.methods.training_log.checkpoint_reading import read_walk
 from pytest_scratchverify.methods.training_log.checkpoints import checkpoint_path
-from pytest_scratchverify.methods.weights.finding import _thousandths
+from pytest_scratchverify.methods.weights.details import _thousandths
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.figures import figures_of, shared_figures
@@ -61,7 +62,7 @@ THREE = ("child", "stranger", "strangers")  # all pairs of three models
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 TRAINED_ON = ROOT / "tests" / "weights" / "merges" / "merge-linear-strangers-cpt"
 
 
@@ -88,8 +89,8 @@ def weight_findings(folder):
         return Pair(*(ModelSpec(name=name, folder=True) for name in (one, two)))
 
     def origin(one, two):
-        question = Question(pair=pair(one, two), component=Component.TEXT_DECODER)
-        return weights_origin(question, opened(one), opened(two), WEIGHTS)
+        hypothesis = ComponentHypothesis(pair=pair(one, two), component=Component.TEXT_DECODER)
+        return weights_origin(hypothesis, opened(one), opened(two), WEIGHTS)
 
     parents = {name: opened(name) for name in ("s0-finetune", "s0-cpt-long")}
     return {

@@ -14,12 +14,8 @@ from pytest_scratchverify.checkpoint.roles import read_roles, role_of
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.tensors.control_slices import load_control_slices, save_control_slices
-from pytest_scratchverify.tensors.slices import (
-    Slot,
-    block_of,
-    plan_component,
-    take_inventory,
-)
+from pytest_scratchverify.tensors.inventory import Slot, take_inventory
+from pytest_scratchverify.tensors.plan import block_of, plan_component
 from tools.zoo.giant import shapes
 
 T, E, V, P = (

@@ -25,7 +25,7 @@ from tools.running import ROOT, run_suites
 from tools.zoo.hub_server import LoopbackHub
 
 TRAJECTORIES = Path(__file__).parent / "trajectories"
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 SUITE = "suites/test_checkpoint_trajectory.py"
 
 

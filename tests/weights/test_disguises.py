@@ -15,8 +15,9 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
@@ -104,7 +105,9 @@ def ask(tmp_path_factory):
         names = [str(model), str(READY / reference)]
         stores = [open_store(name, run_dir=run, budget=ByteBudget()) for name in names]
         pair = Pair(*(ModelSpec(name=name, folder=True) for name in names))
-        return weights_origin(Question(pair=pair, component=component), *stores, CALIBRATION)
+        return weights_origin(
+            ComponentHypothesis(pair=pair, component=component), *stores, CALIBRATION
+        )
 
     return ask
 

@@ -12,7 +12,8 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import CONTENTS, FingerprintStore
@@ -43,7 +44,7 @@ def ask(run, model, reference, component):
     stores = [
         open_store(s.name, run_dir=run, budget=ByteBudget()) for s in (pair.model, pair.reference)
     ]
-    return weights_origin(Question(pair=pair, component=component), *stores, CALIBRATION)
+    return weights_origin(ComponentHypothesis(pair=pair, component=component), *stores, CALIBRATION)
 
 
 @pytest.mark.parametrize(

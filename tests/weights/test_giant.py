@@ -11,7 +11,7 @@ from tools.zoo.giant import giant, shapes
 from tools.zoo.giant_disguises import disguised, merged
 from tools.zoo.hub_server import LoopbackHub
 
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 QUICK = 16_000_000
 
 

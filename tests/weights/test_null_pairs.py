@@ -10,7 +10,8 @@ from scipy import stats
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.calibration import WeightsCalibration
-from pytest_scratchverify.methods.weights.judge import Evidence, judge
+from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.judge import judge
 from tools.running import ROOT
 from tools.zoo.null_pairs import STRANGERS, null_pairs
 
@@ -25,7 +26,7 @@ assert COUNT * len(STRANGERS) >= 2000
 def test_pvalues_are_uniform_and_nobody_is_accused(component):
     rng = np.random.default_rng(1)
     found = list(null_pairs(component, COUNT, seed=list(Component).index(component)))
-    judged = [judge(Evidence(m, None, None), NUMBERS) for m in found]
+    judged = [judge(Compared(measured=m), None, NUMBERS) for m in found]
     assert [j for j in judged if j.relation is not None] == []
     channels = [m.channels.pvalue for m in found]
     assert stats.kstest(channels, "uniform").pvalue > 1e-3

@@ -20,18 +20,19 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.architecture.parameters import stored_parameters
 from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FolderStore
-from pytest_scratchverify.tensors.reading import Checkpoint, Ledger
-from pytest_scratchverify.tensors.slices import Block
+from pytest_scratchverify.tensors.plan import Block
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 from tests.checkpoint.test_torch_archives import archive
 from tools.running import ROOT, run_suites
 from tools.zoo import packing
 
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 FORMATS = {
@@ -60,8 +61,8 @@ def made(tmp_path_factory):
 
 def ask(model, reference, component=DECODER, **more):
     specs = [ModelSpec(name=str(path), folder=True) for path in (model, reference)]
-    question = Question(pair=Pair(*specs), component=component, **more)
-    return weights_origin(question, FolderStore(model), FolderStore(reference), CALIBRATION)
+    hypothesis = ComponentHypothesis(pair=Pair(*specs), component=component, **more)
+    return weights_origin(hypothesis, FolderStore(model), FolderStore(reference), CALIBRATION)
 
 
 @pytest.mark.parametrize("how", FORMATS)
@@ -88,8 +89,8 @@ def test_places_and_rows_are_those_of_the_original(how, made):
     assert not packed.inventory.unmapped
     for slot, matrix in packed.inventory.matrices.items():
         original = plain.inventory.matrices[slot]
-        [found] = packed.read([Block(matrix, 0, matrix.rows)], Ledger(packed.store))
-        [wanted] = plain.read([Block(original, 0, original.rows)], Ledger(plain.store))
+        [found] = packed.read([Block(matrix, 0, matrix.rows)], ReadLog())
+        [wanted] = plain.read([Block(original, 0, original.rows)], ReadLog())
         assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99, slot
 
 
@@ -208,8 +209,8 @@ def test_a_fingerprint_stands_in_for_a_packed_model(how, made, tmp_path):
     save_fingerprint(FolderStore(model), path)
     store = FingerprintStore(path, run=RunDirectory(tmp_path / "run"), budget=ByteBudget())
     specs = [ModelSpec(name="a"), ModelSpec(name="b")]
-    question = Question(pair=Pair(*specs), component=DECODER)
-    finding = weights_origin(question, store, FolderStore(READY / "s0"), CALIBRATION)
+    hypothesis = ComponentHypothesis(pair=Pair(*specs), component=DECODER)
+    finding = weights_origin(hypothesis, store, FolderStore(READY / "s0"), CALIBRATION)
     assert finding.kind == ("identical" if how == "bin" else "quantised copy")
     whole = sum(entry.size for entry in FolderStore(model).files().value)
     assert path.stat().st_size < 2 * whole

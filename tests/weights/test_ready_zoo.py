@@ -11,8 +11,9 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
@@ -20,7 +21,7 @@ from pytest_scratchverify.stores.opening import open_store
 from tools.running import ROOT, run_suites
 from tools.zoo import small_checkpoints as checkpoints
 
-READY = ROOT / "tests" / "zoo" / "ready"
+READY = ROOT / "tools" / "zoo" / "ready"
 CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 DECODER = Component.TEXT_DECODER
 STRANGERS = ("s0", "s1", "t0", "moe0", "vl0")
@@ -35,8 +36,8 @@ def ask(tmp_path_factory):
         names = [str(m if hasattr(m, "parts") else READY / m) for m in (model, reference)]
         specs = [ModelSpec(name=name, folder=True) for name in names]
         stores = [open_store(n, None, run_dir=run, budget=ByteBudget()) for n in names]
-        question = Question(pair=Pair(*specs), component=component, **more)
-        return weights_origin(question, *stores, CALIBRATION)
+        hypothesis = ComponentHypothesis(pair=Pair(*specs), component=component, **more)
+        return weights_origin(hypothesis, *stores, CALIBRATION)
 
     return ask
 
@@ -179,18 +180,22 @@ def test_other_shapes_are_not_comparable_and_never_support(ask, tmp_path):
 
 
 def test_why_tables_cannot_be_compared_is_said(tmp_path):
-    from pytest_scratchverify.methods.weights.finding import incomparable
-    from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+    from pytest_scratchverify.methods.weights.applicability import incomparable
+    from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+    from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 
     run = RunDirectory(tmp_path / "run")
     small = checkpoints.independent(tmp_path / "small")
     one, two = (
-        Checkpoint(open_store(str(path), None, run_dir=run, budget=ByteBudget()))
+        open_checkpoint(open_store(str(path), None, run_dir=run, budget=ByteBudget()))
         for path in (READY / "s0", small)
     )
-    said = str(incomparable(Component.EMBEDDINGS, "r", Sides(one, one)))
+    alike, unlike = (
+        ComponentPair(CheckpointPair(one, other), Component.EMBEDDINGS) for other in (one, two)
+    )
+    said = str(incomparable(alike, "r"))
     assert "too few tokens in common" in said  # as wide, so the shapes are not the reason
-    assert "no tensor of one shape" in str(incomparable(Component.EMBEDDINGS, "r", Sides(one, two)))
+    assert "no tensor of one shape" in str(incomparable(unlike, "r"))
 
 
 def test_no_verdict_rests_on_norm_gains(tmp_path):
@@ -322,7 +327,7 @@ def test_dates_of_publication_are_stated_and_decide_nothing(ours, theirs, said):
     pair = Pair(
         ModelSpec(name="model", released=ours), ModelSpec(name="reference", released=theirs)
     )
-    found = weights_origin(Question(pair=pair, component=DECODER), *stores, CALIBRATION)
+    found = weights_origin(ComponentHypothesis(pair=pair, component=DECODER), *stores, CALIBRATION)
     assert (found.outcome, found.relation, found.details["later"]) == (D, "derived", "model")
     assert ("published" in found.details) is bool(said)
     assert found.remedy is None if said is None else said in str(found.remedy)

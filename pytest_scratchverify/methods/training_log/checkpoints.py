@@ -33,7 +33,7 @@ from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
     trajectory,
 )
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSimilarity, ChannelSums
-from pytest_scratchverify.tensors.slices import Slot
+from pytest_scratchverify.tensors.inventory import Slot
 
 _OPEN = Outcome.INDETERMINATE
 POWERLESS = 0.5  # an aligned cosine that would not even be noticed

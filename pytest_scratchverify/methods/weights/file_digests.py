@@ -1,4 +1,4 @@
-"""Method zero: whether files of weights are byte for byte another model's.
+"""File digests: whether files of weights are byte for byte another model's.
 
 The hub publishes the sha256 of every weight file, so whole shards are compared without
 reading one weight. A hit needs no statistics: 2^-256 is the chance of a coincidence. A miss

@@ -1,4 +1,4 @@
-"""How little inheritance would have been found? Power measured on the suspect's own weights.
+"""Power by dilution: how little inheritance the test would have found, with added noise.
 
 A test that finds nothing clears nobody until it is known what it would have found. The
 suspect's own slices are mixed with noise of their own size, and the smallest share at which
@@ -20,7 +20,7 @@ SHARES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.45, 0.65, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
-class DilutionCurve:
+class PowerCurve:
     """At which cosine with its parent a descendant is found, and how often.
 
     `minimum_detectable_effect` is the smallest aligned cosine at which all but 5 % of the
@@ -50,14 +50,14 @@ def diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
     return result
 
 
-def dilution_curve(
+def power_curve(
     slices: Sequence[Array],
     detects: Callable[[Sequence[Array]], bool],
     rng: np.random.Generator,
     *,
     draws: int = 20,
     shares: Sequence[float] = SHARES,
-) -> DilutionCurve:
+) -> PowerCurve:
     """Find the smallest share of inheritance that a test still detects.
 
     Parameters
@@ -74,7 +74,7 @@ def dilution_curve(
 
     Returns
     -------
-    DilutionCurve
+    PowerCurve
 
     Notes
     -----
@@ -97,4 +97,4 @@ def dilution_curve(
         found.append(hits / (hits + misses))
         if misses <= draws // 20:
             break
-    return DilutionCurve(tuple(tried), tuple(found), draws)
+    return PowerCurve(tuple(tried), tuple(found), draws)
