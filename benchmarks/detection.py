@@ -110,7 +110,7 @@ class Bench:
         seconds = time.monotonic() - began
         accusing = [f for f in findings if f.outcome is Outcome.DERIVED]
         best = min(accusing, key=lambda f: f.pvalue or 0.0, default=None)
-        kinds = [f.kind for f in findings if f.component in _BODY and f.kind]
+        kinds = [", ".join(f.kinds) for f in findings if f.component in _BODY and f.kinds]
         peer, accused, spent = self._peer(folder, self.zoo / parent)
         return Row(
             name=name,
@@ -143,7 +143,7 @@ class Bench:
         found = weights_merge(ModelSpec(name=name), ours, stores, self.calibration)
         shares = zip(found.details.get("parents", []), found.details.get("shares", []), strict=True)
         mixed = ", ".join(f"{parent} {share:.2f}" for parent, share in shares)
-        return replace(found, kind=f"{found.kind} of {mixed}") if found.kind else found
+        return replace(found, kinds=tuple(f"{k} of {mixed}" for k in found.kinds))
 
     def _peer(self, suspect: Path, reference: Path) -> tuple[str, bool, float]:
         if self.peer is None:

@@ -112,7 +112,7 @@ def zoo_table(folder: Path, figure: Path | None) -> None:
 
 
 def _finding_row(name: str, row: dict[str, Any], component: Component, finding: Finding) -> str:
-    said = finding.kind or finding.relation or finding.outcome.value
+    said = ", ".join(finding.kinds) or finding.relation or finding.outcome.value
     if finding.relation == "verbatim":
         said = "verbatim"
     if finding.relation == "unclear":

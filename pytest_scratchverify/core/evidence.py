@@ -162,7 +162,8 @@ class Finding:
 
     `method` is ``area.statistic``; `dependence_group` names findings that rest on the same
     observation and count once; `replications` counts disjoint sets of tensors or ranks on
-    which it was found; `details` holds what a report shows beside the numbers.
+    which it was found; `kinds` name the relation further, in terms that reports translate;
+    `details` holds what a report shows beside the numbers.
     """
 
     method: str
@@ -175,7 +176,7 @@ class Finding:
     level: Level = Level.E0
     direction: Direction = Direction.NONE
     relation: str | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] = ()
     statistic: Statistic | None = None
     effect: Statistic | None = None
     pvalue: float | None = None
@@ -191,6 +192,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         _plain(self, "pvalue", "details")
+        object.__setattr__(self, "kinds", tuple(str(kind) for kind in self.kinds))
 
     @property
     def id(self) -> str:

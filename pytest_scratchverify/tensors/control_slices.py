@@ -2,7 +2,7 @@
 
 A safetensors file of BF16 rows, named by slot and first row, with the seed and the identity of
 the model in its metadata. Because places do not depend on the model, two files of one seed
-hold the same places of both. What a user saves of a model is `hub.fingerprint`.
+hold the same places of both. What a user saves of a model is `stores.fingerprint`.
 """
 
 from __future__ import annotations

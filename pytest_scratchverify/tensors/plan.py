@@ -6,7 +6,7 @@ compared with any other later, and nobody can prepare a model for the places tha
 read and leave the rest alone without knowing that this is possible: pass another seed.
 
 Rows of a tensor do not depend on the layer, so that layers can be compared with one another
-(`stats.layer_map`). Layers come in an order drawn from the seed, and a larger budget reads
+(`stats.weights.layer_map`). Layers come in an order drawn from the seed, and a larger budget reads
 more of the same order: what is read at quick is a part of what is read at robust.
 """
 

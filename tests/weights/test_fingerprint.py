@@ -61,7 +61,7 @@ def ask(run, model, reference, component):
 def test_fingerprint_says_what_the_original_says(run, fingerprints, model, reference, component):
     kept = ask(run, READY / model, fingerprints / f"{reference}.fingerprint", component)
     whole = ask(run, READY / model, READY / reference, component)
-    assert (kept.outcome, kept.kind, kept.pvalue) == (whole.outcome, whole.kind, whole.pvalue)
+    assert (kept.outcome, kept.kinds, kept.pvalue) == (whole.outcome, whole.kinds, whole.pvalue)
     assert kept.effect == whole.effect
     [record] = {r.source for r in kept.artifacts if r.repo.endswith(reference)}
     assert record == "fingerprint"

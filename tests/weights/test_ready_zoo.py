@@ -87,7 +87,7 @@ def test_strangers_are_never_accused(one, two, ask):
 @pytest.mark.parametrize("component", [Component.EMBEDDINGS, DECODER, Component.LM_HEAD])
 def test_descendants_are_found_in_every_component(model, kind, component, ask):
     finding = ask(model, "s0", component)
-    assert (finding.outcome, finding.relation, finding.kind) == (D, "derived", kind)
+    assert (finding.outcome, finding.relation, finding.kinds) == (D, "derived", (kind,))
     assert finding.pvalue < 1e-6
     assert finding.replications >= 2
     assert {c.kind for c in finding.controls} == {"positive", "negative", "self_permuted"}
@@ -129,7 +129,7 @@ def test_pruning_is_found_and_named(ask, made):
             for k, v in weights.items()
         }
 
-    assert ask(made("pruned", pruned), "s0").kind == "pruned copy"
+    assert ask(made("pruned", pruned), "s0").kinds == ("pruned copy",)
 
 
 def test_renumbered_neurons_are_found_by_matching(ask, made):
@@ -168,7 +168,7 @@ def test_dropped_layers_are_mapped(ask, made):
         }
 
     finding = ask(made("dropped", dropped), "s0")
-    assert (finding.relation, finding.kind) == ("derived", "layers moved")
+    assert (finding.relation, finding.kinds) == ("derived", ("layers moved",))
     assert finding.details["layer_map"]["pairs"] == [1, 3]
 
 
@@ -260,7 +260,7 @@ def test_a_copy_in_another_precision_is_no_fine_tune(ask, made):
         for component in (DECODER, Component.EMBEDDINGS):
             finding = ask(model, reference, component)
             assert finding.outcome is D
-            assert finding.kind == "copy in another precision"
+            assert finding.kinds == ("copy in another precision",)
             if finding.relation == "derived":  # in F16 some matrices are the same numbers
                 assert finding.details["later"] == later
                 assert finding.details["later_certain"] is False
@@ -281,10 +281,10 @@ def renumbered_channels(weights):
 def test_tables_with_renumbered_channels_are_a_lead_and_never_cleared(ask, made):
     copy = made("channels", renumbered_channels)
     decoder = ask(copy, "s0")
-    assert (decoder.outcome, decoder.relation, decoder.kind) == (
+    assert (decoder.outcome, decoder.relation, decoder.kinds) == (
         D,
         "derived",
-        "renumbered channels",
+        ("renumbered channels",),
     )
     for component in (Component.EMBEDDINGS, Component.LM_HEAD):
         finding = ask(copy, "s0", component)

@@ -150,4 +150,4 @@ def test_l6_is_recognised_in_another_order_without_its_embeddings(tmp_path):
     assert finding.outcome is Outcome.DERIVED, finding.headline
     layers = finding.details["any_basis"]["layers"]
     assert [int(row[2]) for row in layers] == [0, 2, 4, 6, 8, 10]
-    assert {"renumbered channels", "renumbered neurons"} <= set(finding.kind.split(", "))
+    assert {"renumbered channels", "renumbered neurons"} <= set(finding.kinds)

@@ -126,7 +126,7 @@ def _finding(model: str, outcome: Outcome, words: Text, sizes: Sizes, stated: St
         hypothesis=Text("The config and the tokenizer belong to the same model."),
         level=Level.E2,
         direction=Direction.NONE,
-        kind="contradiction" if outcome is Outcome.INDETERMINATE else "sizes",
+        kinds=("contradiction" if outcome is Outcome.INDETERMINATE else "sizes",),
         statistic=Statistic(name="rows_needed_by_tokenizer", value=sizes.rows),
         dependence_group="tokenizer.sizes",
         remedy=Text("Compare the repositories and commits that config and tokenizer came from.")

@@ -101,7 +101,7 @@ def random_initialisation(model: str, walk: Walk) -> Finding:
         null=Null(kind="exact", description=Text(
             "Largest singular value of matrices with independent entries (Tracy and Widom), the"
             " worst of all slices by Bonferroni")),
-        direction=direction, relation=relation or None, kind=kind, controls=controls,
+        direction=direction, relation=relation or None, kinds=(kind,), controls=controls,
         artifacts=walk.records, details=_details(walk),
     )  # fmt: skip
 

@@ -62,7 +62,7 @@ def first_loss(model: str, log: TrainingLog, vocabulary: int | None, limits: Lim
         Text("the first loss is that of a network that guesses at random"),
         statistic=number("first_loss_minus_ln_vocabulary", found.statistic, len(log)),
         effect=number("first_loss_over_ln_vocabulary", found.ratio), null=limits.null(),
-        direction=direction, relation=relation, kind=kind,
+        direction=direction, relation=relation, kinds=(kind,),
         details={"vocabulary": vocabulary, "lowest_genuine": low, "drop": found.drop,
                  "early_drop": found.early_drop, "start": kind},
     )  # fmt: skip
@@ -239,7 +239,7 @@ def schedule(model: str, log: TrainingLog, limits: Limits) -> Finding:
     return finding(
         "schedule", model, log, _OK if whole else _OPEN, said, hypothesis,
         statistic=number("rms_error", found.statistic, len(log)),
-        effect=number("peak", found.peak), null=limits.null(), kind=found.kind,
+        effect=number("peak", found.peak), null=limits.null(), kinds=(found.kind,),
         details={"warmup": found.warmup, "final": found.final, "jumps": found.jumps,
                  "starts_low": found.starts_low},
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Positive and negative controls: pairs of known truth, measured by the code of the test.
 
-A verdict stands on the test having found a descendant and spared a stranger a moment before.
-The pairs are slices of small models that were trained for this (`tools/zoo/train`); the
-suspect's own slices, renumbered, show whether the test follows numbers or contents.
+A verdict stands on the test having found a descendant, and spared an unrelated model, a moment
+before. The pairs are slices of small models that were trained for this (`tools/zoo/train`); the
+suspect's own slices, permuted, show whether the test follows numbers or contents.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def shipped(name: str) -> ControlSlices | None:
 
 @cache
 def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
-    """Measure the known descendant and the known stranger of the component's kind."""
+    """Measure the known descendant and the known unrelated model of the component's kind."""
     parent, child, unrelated = TRIOS.get(component, DENSE)
     stand_in = STAND_INS.get(component, component)
     positive = _measure_shipped(stand_in, parent, child)
@@ -80,7 +80,7 @@ def _shipped_gains(one: str, two: str) -> GainSimilarity | None:
 
 
 def known_gains(thresholds: WeightsCalibration) -> tuple[Control, Control]:
-    """Compare the norm gains of a known descendant, and of a known stranger, with the parent's."""
+    """Compare the norm gains of a descendant, and of an unrelated model, with the parent's."""
     parent, child, unrelated = DENSE
     found = []
     for name, kind in ((child, "positive"), (unrelated, "negative")):
@@ -104,9 +104,9 @@ def _measure_shipped(component: Component, one: str, two: str) -> Measured | Non
 
 @cache
 def known_rotated(alpha: float, share: float) -> tuple[Control, Control]:
-    """Disguise a known descendant, which must be recognised, and a known stranger, which must not.
+    """Rotate a known descendant, which must be recognised, and an unrelated model, which must not.
 
-    Rotated, with neurons renumbered and rescaled, in the same way; `share` of a layer's neurons
+    Neurons are permuted and rescaled as well, in the same way; `share` of a layer's neurons
     is what recognition asks for.
     """
     parent, child, unrelated = DENSE
@@ -146,7 +146,7 @@ def _whole_blocks(name: str) -> dict[Key, list[Array]]:
 def self_permuted(
     component: Component, name: str, sample: Batch, thresholds: WeightsCalibration
 ) -> Control:
-    """Renumber the suspect's own slices: tests that follow numbers must find nothing.
+    """Permute the suspect's own slices: tests of aligned weights must find nothing.
 
     Where gate and up matrices are at hand whole, matching must find the neurons again.
     """

@@ -87,7 +87,7 @@ def finding_of(
         level=_level(judgement, outcome),
         direction=_direction(judgement, outcome),
         relation=relation.value if relation else None,
-        kind=", ".join(judgement.kinds) or None,
+        kinds=judgement.kinds,
         statistic=_statistic(measured),
         effect=Statistic(
             name=_effect_name(pair, judgement.step), value=judgement.effect, n=measured.elements

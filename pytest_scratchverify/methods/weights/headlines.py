@@ -81,7 +81,7 @@ def headline_of(reference: str, compared: Compared, judgement: Judgement, outcom
         "n": identity.n,
         "effect": judgement.effect,
         "p": judgement.pvalue,
-        "kind": ", ".join(judgement.kinds) or "kind unknown",
+        "kind": [*judgement.kinds] or "kind unknown",
         "step": judgement.step.value,
         "tensors": compared.tensors,
     }

@@ -113,7 +113,7 @@ def merge_finding(
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if kind else Direction.NONE,
         relation="merge" if kind else None,
-        kind=kind.value if kind else None,
+        kinds=(kind,) if kind else (),
         statistic=Statistic(name="explained_distance", value=explained.decoder.explained),
         effect=Statistic(name="second_share", value=explained.second),
         dependence_group="weights",

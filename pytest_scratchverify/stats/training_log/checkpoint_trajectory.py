@@ -1,7 +1,8 @@
 """Whether the checkpoints of a run form one path: from a random start, in steps that lead on.
 
 Pure functions on arrays. Whether two checkpoints descend from one initialisation at all is
-asked with `stats.channel_permutation`; here are distances and the spectrum of a fresh matrix.
+asked with `stats.weights.channel_permutation`; here are distances and the spectrum of a fresh
+matrix.
 """
 
 from __future__ import annotations

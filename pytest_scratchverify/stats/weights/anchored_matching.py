@@ -166,8 +166,8 @@ def agreement(ours: Views, theirs: Views, anchors: Anchors, *, signed: bool = Tr
     Returns
     -------
     (n,) array of int
-        The partner on which both matchings agree, -1 elsewhere. Between strangers about one
-        neuron in the whole layer agrees by chance.
+        The partner on which both matchings agree, -1 elsewhere. Between unrelated networks about
+        one neuron in the whole layer agrees by chance.
     """
     first, second = similarities(ours[:2], theirs[:2], anchors)
     one = best_permutation(first if signed else np.abs(first))

@@ -148,7 +148,7 @@ def fixed_points(similarities: Iterable[Array]) -> FixedPoints:
     It misleads where numbers have a meaning: positions, tokens, frequencies of a rotary
     embedding, fixed bases. It finds no relation to a descendant whose parts were renumbered;
     `match_agreement` does. A small p says "not independently initialised", never "derived":
-    twins from one seed keep their numbers too.
+    models of the same seed keep their numbers too.
     """
     fixed = 0
     sizes: list[int] = []

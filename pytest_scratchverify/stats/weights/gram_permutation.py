@@ -78,8 +78,8 @@ def gram_permutation(
     count against it), independently for every layer, and the number of such layers is binomial:
     exact, after N. Mantel (1967) and as for every randomisation test.
 
-    It is blind to renumbered neurons (`anchored_matching` is not), and it finds twins from one
-    seed as well as descendants: those are told apart by size.
+    It is blind to renumbered neurons (`anchored_matching` is not), and it finds models of
+    the same seed as well as descendants: those are told apart by size.
     """
     hits = 0
     found: list[float] = []
