@@ -7,7 +7,6 @@ the same test, with the same bytes, still finds them is reported beside the nega
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -43,11 +42,10 @@ class PowerCurve:
 
 
 def diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
-    """Return weights of the same size whose cosine with `values` is about `share`."""
-    noise = rng.standard_normal(values.shape, np.float32)
-    noise *= np.float32(values.std() * math.sqrt(1 - share * share))
-    result: Array = np.float32(share) * (values - values.mean()) + noise + values.mean()
-    return result
+    """Mix weights with noise of their own size so that `share` is the cosine with the original."""
+    noise = rng.standard_normal(values.shape, np.float32) * float(values.std())
+    mixed: Array = (share * values + np.sqrt(1 - share**2) * noise).astype(np.float32)
+    return mixed
 
 
 def power_curve(
