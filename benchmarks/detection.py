@@ -30,16 +30,18 @@ import numpy as np
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
-from pytest_scratchverify.methods.weights.any_basis import compare_in_any_basis
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
-from pytest_scratchverify.methods.weights.power import diluted
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.methods.weights.rotation_invariant import match_rotation_invariant
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.power_by_dilution import diluted
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 from tools import ROOT
 from tools.zoo import packing
 
@@ -108,7 +110,7 @@ class Bench:
         seconds = time.monotonic() - began
         accusing = [f for f in findings if f.outcome is Outcome.DERIVED]
         best = min(accusing, key=lambda f: f.pvalue or 0.0, default=None)
-        kinds = [f.kind for f in findings if f.component in _BODY and f.kind]
+        kinds = [", ".join(f.kinds) for f in findings if f.component in _BODY and f.kinds]
         peer, accused, spent = self._peer(folder, self.zoo / parent)
         return Row(
             name=name,
@@ -129,8 +131,10 @@ class Bench:
         ours, theirs = self.store(suspect), self.store(reference)
         pair = Pair(ModelSpec(name=suspect.name), ModelSpec(name=reference.name))
         return [
-            weights_origin(Question(pair=pair, component=c), ours, theirs, self.calibration)
-            for c in Checkpoint(ours).components
+            weights_origin(
+                ComponentHypothesis(pair=pair, component=c), ours, theirs, self.calibration
+            )
+            for c in open_checkpoint(ours).components
         ]
 
     def _merge(self, name: str, parents: list[str]) -> Finding:
@@ -139,7 +143,7 @@ class Bench:
         found = weights_merge(ModelSpec(name=name), ours, stores, self.calibration)
         shares = zip(found.details.get("parents", []), found.details.get("shares", []), strict=True)
         mixed = ", ".join(f"{parent} {share:.2f}" for parent, share in shares)
-        return replace(found, kind=f"{found.kind} of {mixed}") if found.kind else found
+        return replace(found, kinds=tuple(f"{k} of {mixed}" for k in found.kinds))
 
     def _peer(self, suspect: Path, reference: Path) -> tuple[str, bool, float]:
         if self.peer is None:
@@ -225,8 +229,9 @@ def dilution(zoo: Path) -> None:
     parents = {}
     for name in ("s0", "w0"):
         store = open_store(str(zoo / name), None, run_dir=run, budget=ByteBudget())
-        sides = Sides(Checkpoint(store), Checkpoint(store))
-        found = compare_in_any_basis(sides, Component.TEXT_DECODER, (), None)
+        checkpoint = open_checkpoint(store)
+        pair = ComponentPair(CheckpointPair(checkpoint, checkpoint), Component.TEXT_DECODER)
+        found = match_rotation_invariant(pair, (), None)
         assert found is not None
         parents[name] = found.views
     for share in (0.9, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3):

@@ -15,12 +15,8 @@ from pytest_scratchverify.checkpoint.formats.ggml import BLOCKS, PREFIX
 from pytest_scratchverify.checkpoint.formats.recognise import shape_tensors, unpack
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.slices import (
-    BUDGETS,
-    component_budget,
-    plan_component,
-    take_inventory,
-)
+from pytest_scratchverify.tensors.inventory import take_inventory
+from pytest_scratchverify.tensors.plan import BUDGETS, component_budget, plan_component
 
 HIDDEN, INNER, LAYERS, VOCABULARY, KEYS = 4096, 14336, 32, 128_256, 1024
 HEADERS = 40_000  # bytes

@@ -26,11 +26,13 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.compare import Effort, compare
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+from pytest_scratchverify.tensors.reading import Checkpoint, CheckpointPair, open_checkpoint
 from tools import ROOT
 from tools.calibrate.weights import relation
 from tools.zoo.giant import dense, giant
@@ -103,15 +105,15 @@ def zoo_table(folder: Path, figure: Path | None) -> None:
             continue
         ours, theirs = store(name), store(row["parent"])
         pair = Pair(ModelSpec(name=name), ModelSpec(name=row["parent"]))
-        for component in Checkpoint(ours).components:
-            question = Question(pair=pair, component=component)
-            finding = weights_origin(question, ours, theirs, calibration)
+        for component in open_checkpoint(ours).components:
+            hypothesis = ComponentHypothesis(pair=pair, component=component)
+            finding = weights_origin(hypothesis, ours, theirs, calibration)
             print(_finding_row(name, row, component, finding))
-    _strangers(zoo, {name: Checkpoint(store(name)) for name in zoo}, figure)
+    _strangers(zoo, {name: open_checkpoint(store(name)) for name in zoo}, figure)
 
 
 def _finding_row(name: str, row: dict[str, Any], component: Component, finding: Finding) -> str:
-    said = finding.kind or finding.relation or finding.outcome.value
+    said = ", ".join(finding.kinds) or finding.relation or finding.outcome.value
     if finding.relation == "verbatim":
         said = "verbatim"
     if finding.relation == "unclear":
@@ -139,9 +141,10 @@ def _strangers(
         same = {**one["shape"], "tokenizer": ""} == {**two["shape"], "tokenizer": ""}
         if not same or relation(one, two, zoo) != "independent" or one["parent"] or two["parent"]:
             continue
-        sides = Sides(checkpoints[two["name"]], checkpoints[one["name"]])
-        for component in sides.ours.components:
-            compared = compare(sides, component, Effort())
+        ours, theirs = checkpoints[two["name"]], checkpoints[one["name"]]
+        for component in ours.components:
+            pair = ComponentPair(CheckpointPair(ours, theirs), component)
+            compared = compare(pair, Effort())
             if compared is None:
                 continue
             smallest = min(smallest, compared.measured.pvalue)

@@ -5,8 +5,9 @@ import pytest
 from pytest_scratchverify.methods.disclosure import names_base_model
 from pytest_scratchverify.methods.weights.compare import Effort
 from pytest_scratchverify.methods.weights.file_digests import shard_digests
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 
 pytestmark = pytest.mark.weights
 
@@ -25,8 +26,8 @@ def test_component_is_not_inherited(pair, component, artifacts, calibration, rea
     """No component's weights come from the reference's: compared by slices, with controls."""
     ours, theirs = artifacts(pair.model), artifacts(pair.reference)
     declared = names_base_model(pair, ours, component)
-    question = Question(pair=pair, component=component, declared=declared, **reading)
-    finding = record(weights_origin(question, ours, theirs, calibration("weights")))
+    hypothesis = ComponentHypothesis(pair=pair, component=component, declared=declared, **reading)
+    finding = record(weights_origin(hypothesis, ours, theirs, calibration("weights")))
     assert not finding.derived, finding.headline
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -47,3 +48,15 @@ TEXT_ONLY = frozenset(
         Component.ROUTER_EXPERTS,
     }
 )
+
+# Components whose rows are tokens, and the kind of slot that their table has.
+TOKEN_TABLES: Mapping[Component, str] = {
+    Component.EMBEDDINGS: "embed",
+    Component.LM_HEAD: "head",
+}
+
+# Where a component has no block of its own, the other's may be what it was made of.
+SIBLINGS: Mapping[Component, Component] = {
+    Component.ROUTER_EXPERTS: Component.TEXT_DECODER,
+    Component.TEXT_DECODER: Component.ROUTER_EXPERTS,
+}

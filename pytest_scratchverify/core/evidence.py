@@ -173,9 +173,10 @@ class Finding:
 
     `method` is ``area.statistic``; `dependence_group` names findings that rest on the same
     observation and count once; `replications` counts disjoint sets of tensors or ranks on
-    which it was found. `components` are those that the model's config shows it to have, and
-    `weight_bytes` the size of its weight files, from findings that read the one or the other.
-    `figures` holds data of drawings; `details` is for readers only, and nothing is decided by it.
+    which it was found; `kinds` name the relation further, in terms that reports translate.
+    `components` are those that the model's config shows it to have, and `weight_bytes` the size
+    of its weight files, from findings that read the one or the other. `figures` holds data of
+    drawings; `details` is for readers only, and nothing is decided by it.
     """
 
     method: str
@@ -188,7 +189,7 @@ class Finding:
     level: Level = Level.E0
     direction: Direction = Direction.NONE
     relation: str | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] = ()
     statistic: Statistic | None = None
     effect: Statistic | None = None
     pvalue: float | None = None
@@ -207,6 +208,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         _plain(self, "pvalue", "details")
+        object.__setattr__(self, "kinds", tuple(str(kind) for kind in self.kinds))
 
     @property
     def id(self) -> str:

@@ -49,7 +49,7 @@ class Measured(TypedDict, total=False):
     level: Level
     direction: Direction
     relation: str | None
-    kind: str | None
+    kinds: tuple[str, ...]
     statistic: Statistic | None
     effect: Statistic | None
     pvalue: float | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isclose
 
 from pytest_scratchverify.core.evidence import Finding, Statistic
@@ -72,8 +72,12 @@ def _verdicts(old: ModelVerdict, new: ModelVerdict) -> Iterator[Text]:
 def _said(verdict: ComponentVerdict | None) -> str | None:
     if verdict is None:
         return None
-    more = [part for part in (verdict.reference, verdict.kind) if part]
+    more = [part for part in (verdict.reference, *verdict.kinds) if part]
     return f"{verdict.verdict.value} ({', '.join(more)})" if more else verdict.verdict.value
+
+
+def _joined(kinds: Sequence[str]) -> str | None:
+    return ", ".join(kinds) or None
 
 
 def _by_id(run: Run) -> dict[str, Finding]:
@@ -95,14 +99,14 @@ def _findings(old: Mapping[str, Finding], new: Mapping[str, Finding]) -> Iterato
 
 def _changed(key: str, old: Finding, new: Finding) -> Iterator[Text]:
     if old.outcome is not new.outcome:
-        yield Text(
-            "{id}: {before} -> {after}",
-            id=key,
-            before=OUTCOME_WORDS[old.outcome],
-            after=OUTCOME_WORDS[new.outcome],
-        )
-    for name in ("relation", "kind", "level"):
-        before, after = getattr(old, name), getattr(new, name)
+        yield Text("{id}: {before} -> {after}", id=key, before=OUTCOME_WORDS[old.outcome],
+                   after=OUTCOME_WORDS[new.outcome])  # fmt: skip
+    names = (
+        ("relation", old.relation, new.relation),
+        ("kind", _joined(old.kinds), _joined(new.kinds)),
+        ("level", old.level, new.level),
+    )
+    for name, before, after in names:
         if before != after:
             yield Text(
                 "{id}, {name}: {before} -> {after}", id=key, name=name, before=before, after=after

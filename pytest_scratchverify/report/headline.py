@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_scratchverify.core.component import Component
@@ -77,23 +77,18 @@ _RESULT_ORDER = (Result.FAIL, Result.UNDETERMINED, Result.PASS)
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Components of one model with one verdict, one reference and one kind."""
+    """Components of one model with one verdict, one reference and the same kinds."""
 
     verdict: Verdict
     components: tuple[Text, ...]
     reference: str | None
-    kind: str | None
+    kinds: tuple[str, ...]
     why: Text | None
 
 
-def kind_texts(kind: str | None) -> list[Text]:
-    """Return a kind's parts as texts; a part that is not known stays as it is."""
-    if not kind:
-        return []
-    if kind in KIND_WORDS:
-        return [KIND_WORDS[kind]]
-    parts = [part.strip() for part in kind.split(",")]
-    return [KIND_WORDS.get(part, Text("{kind}", kind=part)) for part in parts if part]
+def kind_texts(kinds: Iterable[str]) -> list[Text]:
+    """Return kinds as texts; one that is not known stays as it is."""
+    return [KIND_WORDS.get(kind, Text("{kind}", kind=kind)) for kind in kinds]
 
 
 def in_order(model: ModelVerdict) -> list[tuple[Component, ComponentVerdict]]:
@@ -122,33 +117,33 @@ def policy_rank(run: Run, model: ModelVerdict) -> str:
 
 def groups(model: ModelVerdict) -> list[Group]:
     """Return the model's trained components by verdict, the gravest first."""
-    found: dict[tuple[Verdict, str, str], list[ComponentVerdict]] = {}
+    found: dict[tuple[Verdict, str, tuple[str, ...]], list[ComponentVerdict]] = {}
     for component, verdict in in_order(model):
         if component.is_trained:
-            key = (verdict.verdict, verdict.reference or "", verdict.kind or "")
+            key = (verdict.verdict, verdict.reference or "", verdict.kinds)
             found.setdefault(key, []).append(verdict)
     return [
         Group(
             key[0],
             tuple(COMPONENT_NAMES[verdict.component] for verdict in members),
             key[1] or None,
-            key[2] or None,
+            key[2],
             next((text for verdict in members for text in reasons(verdict)), None),
         )
         for key, members in sorted(found.items(), key=lambda item: _ORDER.index(item[0][0]))
     ]
 
 
-def kinds_found(run: Run, model: ModelVerdict) -> list[str]:
+def kinds_found(run: Run, model: ModelVerdict) -> list[tuple[str, ...]]:
     """Return how the model's weights were taken, as far as it can be told: each once."""
-    kinds = [v.kind for c, v in model.components.items() if c.is_trained and v.verdict.is_reuse]
-    merges = [f.kind for f in run.findings_of(model.model) if f.relation == "merge"]
-    return list(dict.fromkeys(kind for kind in [*kinds, *merges] if kind and is_derivation(kind)))
+    kinds = [v.kinds for c, v in model.components.items() if c.is_trained and v.verdict.is_reuse]
+    merges = [f.kinds for f in run.findings_of(model.model) if f.relation == "merge"]
+    return list(dict.fromkeys(found for found in [*kinds, *merges] if is_derivation(found)))
 
 
-def is_derivation(kind: str | None) -> bool:
-    """Whether a kind says how something was taken, rather than by what it was recognised."""
-    return bool(kind) and kind != "vocabulary order"
+def is_derivation(kinds: Sequence[str]) -> bool:
+    """Whether kinds say how something was taken, rather than by what it was recognised."""
+    return bool(kinds) and tuple(kinds) != ("vocabulary order",)
 
 
 def evidence(findings: list[Finding], limit: int) -> tuple[list[Finding], ...]:

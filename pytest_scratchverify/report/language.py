@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.particles import particles
 
@@ -32,16 +33,13 @@ def translate(text: Text, language: str) -> str:
 
 
 def _in_language(text: Text, say: Callable[[str], str]) -> Text:
-    """Translate the parameters that hold terms of ours, joined by commas: kinds and steps."""
-    terms = {name: str(text.params[name]) for name in TERMS if name in text.params}
-    said = {name: _term(value, say) for name, value in terms.items()}
+    """Translate the parameters that hold terms of ours: kinds, one or several, and steps."""
+    said = {name: _term(text.params[name], say) for name in TERMS if name in text.params}
     return Text(text.template, **{**text.params, **said}) if said else text
 
 
-def _term(value: str, say: Callable[[str], str]) -> str:
-    if not value:
-        return value  # gettext's header is the translation of nothing
-    whole = say(value)
-    if whole != value:
-        return whole
-    return ", ".join(say(part) if part else part for part in value.split(", "))
+def _term(value: Json, say: Callable[[str], str]) -> Json:
+    if isinstance(value, list):
+        return [_term(item, say) for item in value]
+    term = str(value)
+    return say(term) if term else term  # gettext's header is the translation of nothing

@@ -10,6 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
@@ -82,6 +83,11 @@ class BaseStore(ABC):
         self._fallback = fallback
         self._answers: dict[tuple[str, ...], Any] = {}
         self._lock = RLock()
+
+    @cached_property
+    def derived(self) -> dict[type, object]:
+        """What upper floors made of this store and keep as long as it, by its type."""
+        return {}
 
     @property
     def repo(self) -> str:

@@ -6,7 +6,7 @@ cannot tell them apart except by the record of what was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -64,6 +64,14 @@ class ArtifactStore(Protocol):
     @property
     def revision(self) -> str | None:
         """The commit that everything is read from; None for a folder."""
+        ...
+
+    @property
+    def derived(self) -> MutableMapping[type, object]:
+        """What upper floors made of this store and keep as long as it, by its type.
+
+        `tensors.reading.open_checkpoint` keeps the `Checkpoint` here: headers are sorted once.
+        """
         ...
 
     def config(self) -> Artifact[dict[str, Json]]:

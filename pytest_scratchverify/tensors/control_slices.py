@@ -1,8 +1,8 @@
-"""Slices of models whose ancestry is known, shipped as controls.
+"""Control slices: shipped rows of models whose ancestry is known.
 
 A safetensors file of BF16 rows, named by slot and first row, with the seed and the identity of
 the model in its metadata. Because places do not depend on the model, two files of one seed
-hold the same places of both. What a user saves of a model is `hub.fingerprint`.
+hold the same places of both. What a user saves of a model is `stores.fingerprint`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.dtypes import decode
 from pytest_scratchverify.checkpoint.header import parse_header
-from pytest_scratchverify.tensors.slices import SEED, Slot
+from pytest_scratchverify.tensors.inventory import Slot
+from pytest_scratchverify.tensors.plan import SEED
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]

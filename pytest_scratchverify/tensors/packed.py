@@ -1,4 +1,4 @@
-"""Reads the few small things that say how a packed checkpoint is to be decoded."""
+"""Decoding of packed checkpoints: reads the few small tensors that state shapes and scales."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""Reads the same places of two checkpoints, batch by batch, within a budget of bytes."""
+"""Paired reading of two checkpoints: the same rows, batch by batch, as few requests as can be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,79 +18,82 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.inventory import Slot, take_inventory
 from pytest_scratchverify.tensors.packed import open_packed
-from pytest_scratchverify.tensors.slices import Block, Inventory, Slot, pieces, take_inventory
+from pytest_scratchverify.tensors.plan import Block, pieces
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]  # a place and the first row
 Batch = Mapping[Piece, tuple[Array, Array]]
+Rows = tuple[str, int, int]  # a file, the first byte and one past the last
+T = TypeVar("T")
 
 BATCH_BYTES = 48 * 2**20
 KEPT_BYTES = 96 * 2**20  # raw bytes kept per model, for its next reference or component
 
-_kept: WeakKeyDictionary[ArtifactStore, dict[tuple[str, int, int], bytes]] = WeakKeyDictionary()
-_taken: WeakKeyDictionary[ArtifactStore, _Taken] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What a checkpoint's headers say, sorted once: a second for the tensors of A.X-K1."""
-
-    index_record: ArtifactRecord
-    inventory: Inventory
-    questions: tuple[TensorInfo, ...]
-    total_bytes: int
-
-
-def _take(store: ArtifactStore) -> _Taken:
-    index = store.tensor_index()
-    opened = open_packed(store, index.value)
-    found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
-    unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
-    return _Taken(
-        replace(index.record, bytes_read=index.record.bytes_read + opened.bytes_read),
-        replace(found, unsupported=tuple(unsupported)),
-        opened.questions,
-        # Whole files, because their headers are read too.
-        index.record.bytes_total or index.value.total_bytes,
-    )
-
 
 @dataclass(slots=True)
-class Ledger:
+class ReadLog:
     """What was needed of each file, whoever fetched it first: records do not depend on that."""
 
-    store: ArtifactStore
     spent: dict[str, list[ByteRange]] = field(default_factory=dict)
-    records: dict[str, ArtifactRecord] = field(default_factory=dict)
+    files: dict[str, ArtifactRecord] = field(default_factory=dict)
 
     def note(self, record: ArtifactRecord, spans: Iterable[ByteRange]) -> None:
         """Remember which bytes of one file were needed; those needed twice count once."""
         known = self.spent.get(record.file, [])
         self.spent[record.file] = [*coalesce([*known, *spans], gap=0)]
-        self.records[record.file] = record
+        self.files[record.file] = record
 
     def as_records(self) -> tuple[ArtifactRecord, ...]:
         """Return one record per file, sorted by its name."""
         return tuple(
             replace(
-                self.records[name],
+                self.files[name],
                 bytes_read=sum(map(len, self.spent[name])),
                 ranges=tuple((span.start, span.stop) for span in self.spent[name]),
                 digest=None,
             )
-            for name in sorted(self.records)
+            for name in sorted(self.files)
         )
 
 
+def open_checkpoint(store: ArtifactStore) -> Checkpoint:
+    """Return the checkpoint of a store: opened at the first call, and kept with the store.
+
+    Raises `Unavailable` where the headers cannot be read.
+    """
+    found = store.derived.get(Checkpoint)
+    if not isinstance(found, Checkpoint):
+        found = store.derived[Checkpoint] = Checkpoint(store)
+    return found
+
+
 class Checkpoint:
-    """The weights of one model: an inventory by slot, and rows on demand."""
+    """The weights of one model: an inventory by slot, and rows on demand.
+
+    Headers are sorted when it is made, a second for the tensors of A.X-K1, and raw rows are kept
+    up to `KEPT_BYTES`: open it by `open_checkpoint`, once a store.
+    """
 
     def __init__(self, store: ArtifactStore) -> None:
         self.store = store
-        taken = _taken.get(store) or _taken.setdefault(store, _take(store))
-        self.index_record, self.inventory = taken.index_record, taken.inventory
-        self.questions, self.total_bytes = taken.questions, taken.total_bytes
+        index = store.tensor_index()
+        opened = open_packed(store, index.value)
+        found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
+        unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
+        read = index.record.bytes_read + opened.bytes_read
+        self.index_record = replace(index.record, bytes_read=read)
+        self.inventory = replace(found, unsupported=tuple(unsupported))
+        self.questions = opened.questions
+        # Whole files, because their headers are read too.
+        self.total_bytes = index.record.bytes_total or index.value.total_bytes
+        self._kept: dict[Rows, bytes] = {}
+        self._beside: WeakKeyDictionary[Checkpoint, dict[Hashable, Any]] = WeakKeyDictionary()
+
+    def beside(self, other: Checkpoint) -> dict[Hashable, Any]:
+        """Return what was found of this checkpoint beside another, kept as long as both."""
+        return self._beside.setdefault(other, {})
 
     @cached_property
     def components(self) -> tuple[Component, ...]:
@@ -101,21 +105,19 @@ class Checkpoint:
         """Whether the rows of a block can be read at all."""
         return all(self.store.holds(info.file, [span]) for info, span in spans_of(block))
 
-    def read(self, blocks: Sequence[Block], ledger: Ledger) -> list[Array]:
+    def read(self, blocks: Sequence[Block], log: ReadLog) -> list[Array]:
         """Decode the rows of several blocks, fetched with as few requests as possible."""
         wanted: dict[str, list[ByteRange]] = {}
         for block in blocks:
             for info, span in spans_of(block):
                 wanted.setdefault(info.file, []).append(span)
-        raw: dict[tuple[str, int, int], bytes] = {}
+        raw: dict[Rows, bytes] = {}
         for file, spans in wanted.items():
-            raw |= self._fetch(file, spans, ledger)
+            raw |= self._fetch(file, spans, log)
         return [_decoded(block, raw) for block in blocks]
 
-    def _fetch(
-        self, file: str, spans: Sequence[ByteRange], ledger: Ledger
-    ) -> dict[tuple[str, int, int], bytes]:
-        kept = _kept.setdefault(self.store, {})
+    def _fetch(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> dict[Rows, bytes]:
+        kept = self._kept
         keys = {(file, span.start, span.stop): span for span in spans}
         missing = [span for key, span in keys.items() if key not in kept]
         found = {key: kept[key] for key in keys if key in kept}
@@ -128,8 +130,8 @@ class Checkpoint:
                 kept.update(fresh)
             record = answer.record
         else:
-            record = ledger.records.get(file) or self._record(file)
-        ledger.note(record, keys.values())
+            record = log.files.get(file) or self._record(file)
+        log.note(record, keys.values())
         return found
 
     def _record(self, file: str) -> ArtifactRecord:
@@ -158,7 +160,7 @@ def _stored_rows(block: Block) -> tuple[int, int]:
     return first, max(first, matrix.first_row + (block.stop - 1) * matrix.step + 1)
 
 
-def _decoded(block: Block, raw: Mapping[tuple[str, int, int], bytes]) -> Array:
+def _decoded(block: Block, raw: Mapping[Rows, bytes]) -> Array:
     matrix = block.matrix
     bodies = [raw[info.file, span.start, span.stop] for info, span in spans_of(block)]
     if matrix.codec is not None:
@@ -174,12 +176,30 @@ def _decoded(block: Block, raw: Mapping[tuple[str, int, int], bytes]) -> Array:
     return decode(bodies[0], matrix.info.dtype, shape, factors)
 
 
-class Sides:
-    """Two checkpoints side by side, and what was needed of each."""
+class CheckpointPair:
+    """Two checkpoints side by side, and what one comparison needed of each."""
 
     def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
         self.ours, self.theirs = _charged(ours, theirs), theirs
-        self.ledgers = (Ledger(ours.store), Ledger(theirs.store))
+        self.logs = (ReadLog(), ReadLog())
+
+    @property
+    def records(self) -> tuple[ArtifactRecord, ...]:
+        """What was read of either: its headers, then its rows file by file."""
+        return (
+            self.ours.index_record,
+            *self.logs[0].as_records(),
+            self.theirs.index_record,
+            *self.logs[1].as_records(),
+        )
+
+    def once(self, key: Hashable, found: Callable[[], T]) -> T:
+        """Return what `found` gives, kept for every later comparison of these checkpoints."""
+        known = self.ours.beside(self.theirs)
+        if key not in known:
+            known[key] = found()
+        answer: T = known[key]
+        return answer
 
     def batches(self, blocks: Sequence[Block]) -> Iterator[Batch]:
         """Read the same rows of both; gate and up of one layer come together.
@@ -206,8 +226,8 @@ class Sides:
     def _batch(self, group: Sequence[Block]) -> Batch:
         partner = self.theirs.inventory.matrices
         others = [replace(block, matrix=partner[block.matrix.slot]) for block in group]
-        left = self.ours.read(group, self.ledgers[0])
-        right = self.theirs.read(others, self.ledgers[1])
+        left = self.ours.read(group, self.logs[0])
+        right = self.theirs.read(others, self.logs[1])
         return {
             (block.matrix.slot, block.start): (a, b)
             for block, a, b in zip(group, left, right, strict=True)

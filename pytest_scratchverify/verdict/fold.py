@@ -155,7 +155,7 @@ def _verdict(
         because=tuple(reasons),
         missing=tuple(missing),
         reference=finding.reference if finding else None,
-        kind=finding.kind if finding else None,
+        kinds=finding.kinds if finding else (),
         p_adjusted=case.adjusted.get(finding.id) if finding else None,
         effect=finding.effect.value if finding and finding.effect else None,
         findings=tuple(sorted(f.id for f in case.findings)),
@@ -181,7 +181,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     verdict = _verdict(case, Verdict.DERIVED, strongest)
     if merge is None:
         return verdict
-    return replace(verdict, because=(merge.headline, *verdict.because), kind=merge.kind)
+    return replace(verdict, because=(merge.headline, *verdict.because), kinds=merge.kinds)
 
 
 def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float, str]]:

@@ -52,7 +52,7 @@ class ComponentVerdict:
     because: tuple[Text, ...] = ()
     missing: tuple[Text, ...] = ()
     reference: str | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] = ()
     p_adjusted: float | None = None
     effect: float | None = None
     findings: tuple[str, ...] = ()

@@ -26,8 +26,9 @@ from pytest_scratchverify.checkpoint.formats.recognise import shape_tensors, unp
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo, parse_header
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.tensors.inventory import take_inventory
+from pytest_scratchverify.tensors.plan import Block, plan_component
 from pytest_scratchverify.tensors.reading import _decoded, spans_of
-from pytest_scratchverify.tensors.slices import Block, plan_component, take_inventory
 from tools.zoo import packing
 
 RAW = (Path(__file__).parent / "packed" / "references.safetensors").read_bytes()

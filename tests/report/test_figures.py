@@ -31,9 +31,10 @@ from pytest_scratchverify.methods.weights.figure_data import (
     SimilarityByLayer,
     thousandths,
 )
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.figures import figures_of, run_figures, shared_figures
@@ -92,8 +93,8 @@ def weight_findings(folder):
         return Pair(*(ModelSpec(name=name, folder=True) for name in (one, two)))
 
     def origin(one, two):
-        question = Question(pair=pair(one, two), component=Component.TEXT_DECODER)
-        return weights_origin(question, opened(one), opened(two), WEIGHTS)
+        hypothesis = ComponentHypothesis(pair=pair(one, two), component=Component.TEXT_DECODER)
+        return weights_origin(hypothesis, opened(one), opened(two), WEIGHTS)
 
     parents = {name: opened(name) for name in ("s0-finetune", "s0-cpt-long")}
     return {

@@ -259,7 +259,7 @@ def test_an_unknown_test_is_answered_with_near_ones(home):
 
 def test_the_kind_of_derivation_stands_beside_the_verdict(run):
     [model] = run.models
-    assert kinds_found(run, model) == ["continued pretraining"]
+    assert kinds_found(run, model) == [("continued pretraining",)]
     page = render_html(run, "ko")
     top = page[page.index("<section") : page.index("</section>")]
     assert "추가 사전학습" in top
@@ -280,12 +280,14 @@ def test_evidence_is_sorted_by_what_it_points_to(run):
 
 
 def test_kinds_of_several_parts_are_said_part_by_part():
-    said = [translate(text, "ko") for text in kind_texts("rotated, renumbered neurons, odd thing")]
+    said = [
+        translate(text, "ko") for text in kind_texts(["rotated", "renumbered neurons", "odd thing"])
+    ]
     assert said == ["회전", "뉴런 번호 변경", "odd thing"]
-    [merge] = kind_texts("merge, or trained on the second parent's data")
+    [merge] = kind_texts(["merge, or trained on the second parent's data"])
     assert "," in str(merge)
-    assert kind_texts(None) == []
-    assert [str(t) for t in kind_texts(HOSTILE)]
+    assert kind_texts(()) == []
+    assert [str(t) for t in kind_texts([HOSTILE])]
 
 
 def test_several_models_give_one_page_with_a_matrix_that_links_to_each(run):

@@ -165,10 +165,11 @@ def test_templates_are_literals():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text" and node.args:
                 first = node.args[0]
-                allowed = isinstance(first, ast.Constant) or path.name in {
+                looked_up = ast.unparse(first).startswith("HEADLINES[")  # which is collected
+                allowed = isinstance(first, ast.Constant) or looked_up or path.name in {
                     "terminal.py", "markdown.py", "html.py", "serialization.py", "run_directory.py", "text.py",
                     "rendering.py", "language.py",
-                    "headlines.py",  # from its table HEADLINES, which is collected
+                    "headlines.py",  # from its table HEADLINES, filled with what it names
                 }  # fmt: skip
                 assert allowed, f"{path}:{node.lineno}"
 

@@ -7,12 +7,8 @@ import numpy as np
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.control_slices import load_control_slices, save_control_slices
-from pytest_scratchverify.tensors.slices import (
-    Slot,
-    block_of,
-    plan_component,
-    take_inventory,
-)
+from pytest_scratchverify.tensors.inventory import Slot, take_inventory
+from pytest_scratchverify.tensors.plan import block_of, plan_component
 from tools.zoo.giant import shapes
 
 T, E = Component.TEXT_DECODER, Component.ROUTER_EXPERTS

@@ -104,7 +104,7 @@ def test_the_run_from_a_random_start_passes(limits):
     series = series_of(TRAJECTORIES / "s0")
     assert series.steps == (0, 10, 25, 50, 100, 200, 350, 500, 600)
     start = random_initialisation("s0", series)
-    assert (start.outcome, start.kind) == (Outcome.CONSISTENT, "random start")
+    assert (start.outcome, start.kinds) == (Outcome.CONSISTENT, ("random start",))
     assert {c.kind: c.passed for c in start.controls} == {"positive": True, "negative": True}
     path = methods.checkpoint_path("s0", series, limits)
     assert path.outcome is Outcome.CONSISTENT
@@ -116,7 +116,7 @@ def test_the_run_from_a_random_start_passes(limits):
 def test_the_fine_tunes_step_0_is_a_warm_start_with_what_else_explains_it(limits):
     series = series_of(TRAJECTORIES / "s0-finetune")
     start = random_initialisation("m", series)
-    assert (start.outcome, start.kind) == (Outcome.INDETERMINATE, "warm start")
+    assert (start.outcome, start.kinds) == (Outcome.INDETERMINATE, ("warm start",))
     assert start.direction is Direction.TOWARD_REUSE
     assert start.pvalue < 1e-6
     for word in ("after a resume", "wrong label", "low rank"):
@@ -129,7 +129,7 @@ def test_a_later_first_checkpoint_is_no_warm_start(tmp_path):
     for step in (0, 10, 25):
         shutil.rmtree(folder / f"checkpoint-{step}")
     start = random_initialisation("m", series_of(folder))
-    assert (start.kind, start.relation) == ("truncated", "incomplete")
+    assert (start.kinds, start.relation) == (("truncated",), "incomplete")
     assert start.direction is Direction.NONE
 
 
@@ -210,7 +210,7 @@ def run(model, home, *arguments, env=None):
 
 def test_folders_of_a_trainer_are_found(tmp_path):
     ran = run(str(copied(tmp_path, "s0")), tmp_path, "--offline")
-    assert ran.finding("training_log.random_initialisation")["kind"] == "random start"
+    assert ran.finding("training_log.random_initialisation")["kinds"] == ["random start"]
     path = ran.finding("training_log.checkpoint_path")
     assert path["outcome"] == "consistent", ran.output
     assert any(r["file"] == "checkpoint-600/model.safetensors" for r in path["artifacts"])
@@ -244,7 +244,7 @@ def test_branches_of_a_hub_are_read_by_ranges(hub, tmp_path):
         f"step{n}" for n in (0, 10, 25, 50, 100, 200, 350, 500, 600)
     ]
     assert path["details"]["published_compared"] is True
-    assert ran.finding("training_log.random_initialisation")["kind"] == "random start"
+    assert ran.finding("training_log.random_initialisation")["kinds"] == ["random start"]
     assert len(hub.requests("/refs")) == 1
     assert len({record["revision"] for record in path["artifacts"]}) == 10
     whole = 9 * of("s0", 0).stat().st_size + (READY / "s0" / "model.safetensors").stat().st_size

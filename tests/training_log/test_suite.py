@@ -64,7 +64,7 @@ def test_a_given_log_of_a_copy_is_a_lead_and_fails_visibly(folder, tmp_path):
 def test_a_resumed_export_leaves_the_record_undecided_and_accuses_nobody(folder, tmp_path):
     ran = run(folder, tmp_path, "--training-log", str(LOGS / "pythia-410m-0.csv"))
     assert ran.code == 10, ran.output
-    assert ran.finding("training_log.first_loss")["kind"] == "under way"
+    assert ran.finding("training_log.first_loss")["kinds"] == ["under way"]
     assert ran.verdicts(str(folder))["training_record"] == "INSUFFICIENT_EVIDENCE"
 
 
@@ -78,7 +78,7 @@ def test_a_name_inside_the_repository_and_named_columns(folder, tmp_path):
     given = "odd.csv#loss=eval/pile-validation/CrossEntropyLoss"
     ran = run(folder, tmp_path, "--training-log", given)
     found = ran.finding("training_log.schedule")
-    assert found["kind"] == "cosine"
+    assert found["kinds"] == ["cosine"]
     assert found["details"]["columns"]["loss"] == "eval/pile-validation/CrossEntropyLoss"
 
 

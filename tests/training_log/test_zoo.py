@@ -45,10 +45,10 @@ def test_from_a_random_start_and_from_trained_weights_are_told_apart_without_exc
         found = methods.first_loss(name, zoo[name], size(name), limits)
         excess[name] = found.statistic.value
         if name in RANDOM:
-            assert (found.outcome, found.kind) == (Outcome.CONSISTENT, "random start"), name
+            assert (found.outcome, found.kinds) == (Outcome.CONSISTENT, ("random start",)), name
         else:
             assert found.outcome is Outcome.INDETERMINATE, name
-            assert found.kind in {"warm start", "under way"}, name
+            assert found.kinds in {("warm start",), ("under way",)}, name
             assert "warm start" in str(found.headline), name
     assert max(excess[n] for n in TRAINED) < -3
     assert max(abs(excess[n]) for n in RANDOM) < 0.05
@@ -56,7 +56,7 @@ def test_from_a_random_start_and_from_trained_weights_are_told_apart_without_exc
 
 def test_a_real_warm_start_whose_loss_falls_is_a_lead_and_says_what_else(zoo, limits):
     found = methods.first_loss(PROSE, zoo[PROSE], 1024, limits)
-    assert (found.outcome, found.kind) == (Outcome.INDETERMINATE, "warm start")
+    assert (found.outcome, found.kinds) == (Outcome.INDETERMINATE, ("warm start",))
     assert (found.relation, found.direction) == ("contradicted", Direction.TOWARD_REUSE)
     for word in ("resumed export", "cut off", "normalisation"):
         assert word in str(found.headline)
@@ -65,7 +65,7 @@ def test_a_real_warm_start_whose_loss_falls_is_a_lead_and_says_what_else(zoo, li
 @pytest.mark.parametrize("name", sorted(PARTS))
 def test_a_reused_part_does_not_show_in_the_first_loss(name, zoo, limits):
     """What the test cannot see: two layers, the embeddings or a vision tower of another model."""
-    assert methods.first_loss(name, zoo[name], 1024, limits).kind == "random start"
+    assert methods.first_loss(name, zoo[name], 1024, limits).kinds == ("random start",)
 
 
 def test_no_genuine_log_of_the_zoo_is_contradicted(zoo, limits):
@@ -85,7 +85,7 @@ def test_no_genuine_log_of_the_zoo_is_contradicted(zoo, limits):
             for f in (found[1:] if name == PROSE else found)
             if f.relation == "contradicted" or f.direction is Direction.TOWARD_REUSE or f.derived
         ]
-        assert found[5].kind == "cosine", name
+        assert found[5].kinds == ("cosine",), name
     assert not alarms
 
 

@@ -13,8 +13,9 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.merge import weights_merge
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
@@ -99,7 +100,9 @@ def ask(tmp_path_factory):
         names = [str(model), str(READY / reference)]
         stores = [open_store(name, run_dir=run, budget=ByteBudget()) for name in names]
         pair = Pair(*(ModelSpec(name=name, folder=True) for name in names))
-        return weights_origin(Question(pair=pair, component=component), *stores, CALIBRATION)
+        return weights_origin(
+            ComponentHypothesis(pair=pair, component=component), *stores, CALIBRATION
+        )
 
     return ask
 
@@ -109,7 +112,7 @@ def test_descendant_is_found_through_it_and_the_disguise_is_named(case, made, as
     steps, kind = CASES[case]
     found = ask(made("s0-cpt-long", case, steps), "s0")
     assert (found.outcome, found.relation) == (Outcome.DERIVED, "derived"), found.headline
-    assert set(kind.split(", ")) <= set(found.kind.split(", "))
+    assert set(kind.split(", ")) <= set(found.kinds)
     assert found.pvalue < 1e-6
     assert found.replications >= 2
     assert all(control.passed for control in found.controls)
@@ -140,7 +143,7 @@ def test_dense_model_made_experts_is_found_and_named(made, ask):
     for component in (DECODER, EXPERTS):
         found = ask(folder, "s0", component)
         assert (found.outcome, found.relation) == (Outcome.DERIVED, "derived")
-        assert "upcycled" in found.kind
+        assert "upcycled" in found.kinds
     stranger = ask(made("s1", "upcycled", steps), "s0", EXPERTS)
     assert stranger.relation == "not_comparable"
 
@@ -150,7 +153,7 @@ def test_experts_are_recognised_in_another_order_and_basis(source, relation, mad
     if source == "moe0":
         found = ask(made("moe0", "all", [d.every_disguise]), "moe0", EXPERTS)
         assert (found.relation, found.outcome) == (relation, Outcome.DERIVED)
-        assert "renumbered experts" in found.kind
+        assert "renumbered experts" in found.kinds
     else:
         steps = [lambda m, r: d.upcycle(m, 4, r)]
         assert ask(made("s1", "up", steps), "s0", EXPERTS).relation == relation
@@ -244,5 +247,5 @@ def test_merge_is_what_the_verdict_names(tmp_path):
         "--against", str(READY / "s0-cpt-long"), "--component", "text_decoder", home=tmp_path,
     )  # fmt: skip
     decoder = ran.model(str(folder))["components"]["text_decoder"]
-    assert (ran.code, decoder["verdict"], decoder["kind"]) == (1, "DERIVED", "merge")
+    assert (ran.code, decoder["verdict"], decoder["kinds"]) == (1, "DERIVED", ["merge"])
     assert "0.60" in decoder["because"][0]["text"]

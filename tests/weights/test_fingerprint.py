@@ -12,7 +12,8 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import CONTENTS, FingerprintStore
@@ -44,7 +45,7 @@ def ask(run, model, reference, component):
     stores = [
         open_store(s.name, run_dir=run, budget=ByteBudget()) for s in (pair.model, pair.reference)
     ]
-    return weights_origin(Question(pair=pair, component=component), *stores, CALIBRATION)
+    return weights_origin(ComponentHypothesis(pair=pair, component=component), *stores, CALIBRATION)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def ask(run, model, reference, component):
 def test_fingerprint_says_what_the_original_says(run, fingerprints, model, reference, component):
     kept = ask(run, READY / model, fingerprints / f"{reference}.fingerprint", component)
     whole = ask(run, READY / model, READY / reference, component)
-    assert (kept.outcome, kept.kind, kept.pvalue) == (whole.outcome, whole.kind, whole.pvalue)
+    assert (kept.outcome, kept.kinds, kept.pvalue) == (whole.outcome, whole.kinds, whole.pvalue)
     assert kept.effect == whole.effect
     [record] = {r.source for r in kept.artifacts if r.repo.endswith(reference)}
     assert record == "fingerprint"

@@ -88,6 +88,6 @@ def test_a_merged_terabyte_is_taken_apart(forged, tmp_path):
     arguments = ("--model", "giant/merged", *against, "-k", "decoder_is_no_merge")
     ran = run_suites(*arguments, home=tmp_path, env=forged.environment(tmp_path))
     [found] = [f for f in ran.run["findings"] if f["method"] == "weights.merge"]
-    assert (found["relation"], found["kind"]) == ("merge", "merge")
+    assert (found["relation"], found["kinds"]) == ("merge", ["merge"])
     shares = dict(zip(found["details"]["parents"], found["details"]["shares"], strict=True))
     assert shares["giant/tuned"] == pytest.approx(0.4, abs=0.05)

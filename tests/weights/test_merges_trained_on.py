@@ -52,7 +52,7 @@ def true_shares(name):
 def test_shares_are_found_though_training_went_on(name, taken_apart):
     found = taken_apart(name, TRUTH[name]["parents"])
     assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "merge"), found.headline
-    assert found.kind == "merge"
+    assert found.kinds == ("merge",)
     assert found.details["parents"] == TRUTH[name]["parents"]
     assert found.details["shares"] == pytest.approx(true_shares(name), abs=0.05)
     assert found.details["rows_left_alone"]["rows"] >= 10
@@ -70,7 +70,7 @@ def test_intervals_cover_the_truth(name, taken_apart):
 def test_interval_is_all_there_is_where_the_table_was_replaced(taken_apart):
     """Later training moves all weights along what the parents differ in: no share is claimed."""
     found = taken_apart(NEW_TABLE, TRUTH[NEW_TABLE]["parents"])
-    assert (found.relation, found.kind) == ("merge", BOTH)
+    assert (found.relation, found.kinds) == ("merge", (BOTH,))
     assert found.details["rows_left_alone"] is None
     assert "no closer since training moves" in str(found.headline)
 
@@ -98,8 +98,8 @@ def test_child_of_one_parent_is_called_no_merge(child, parents, taken_apart):
     """s0-cpt-short had the very batches of s0-cpt-long, s0-plain-cpt the same text anew."""
     asked = [parent for parent in parents if parent != child]
     found = taken_apart(child, asked)
-    assert found.outcome is Outcome.NOT_APPLICABLE or found.kind == BOTH, found.headline
-    if found.kind == BOTH:  # only where the true parent cannot be told from another reference
+    assert found.outcome is Outcome.NOT_APPLICABLE or found.kinds == (BOTH,), found.headline
+    if found.kinds == (BOTH,):  # only where the true parent cannot be told from another reference
         assert all(low == 0 for low, _ in found.details["intervals"][1:])
 
 

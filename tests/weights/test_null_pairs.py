@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.methods.weights.judge import Evidence, judge
+from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.judge import judge
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from tools.running import ROOT
 from tools.zoo.null_pairs import STRANGERS, null_pairs
@@ -21,7 +22,7 @@ assert COUNT * len(STRANGERS) >= 2000
 def test_pvalues_are_uniform_and_nobody_is_accused(component):
     rng = np.random.default_rng(1)
     found = list(null_pairs(component, COUNT, seed=list(Component).index(component)))
-    judged = [judge(Evidence(m, None, None), NUMBERS) for m in found]
+    judged = [judge(Compared(measured=m), None, NUMBERS) for m in found]
     assert [j for j in judged if j.relation is not None] == []
     channels = [m.channels.pvalue for m in found]
     assert stats.kstest(channels, "uniform").pvalue > 1e-3

@@ -19,13 +19,14 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.architecture.parameters import stored_parameters
 from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FolderStore
-from pytest_scratchverify.tensors.reading import Checkpoint, Ledger
-from pytest_scratchverify.tensors.slices import Block
+from pytest_scratchverify.tensors.plan import Block
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 from tests.weights.shipped import CALIBRATION
 from tools.running import run_suites
 from tools.zoo import packing
@@ -59,15 +60,15 @@ def made(tmp_path_factory):
 
 def ask(model, reference, component=DECODER, **more):
     specs = [ModelSpec(name=str(path), folder=True) for path in (model, reference)]
-    question = Question(pair=Pair(*specs), component=component, **more)
-    return weights_origin(question, FolderStore(model), FolderStore(reference), CALIBRATION)
+    hypothesis = ComponentHypothesis(pair=Pair(*specs), component=component, **more)
+    return weights_origin(hypothesis, FolderStore(model), FolderStore(reference), CALIBRATION)
 
 
 @pytest.mark.parametrize("how", FORMATS)
 def test_a_packed_copy_is_found_as_a_quantised_copy(how, made):
     finding = ask(made("s0", how), READY / "s0")
     assert (finding.outcome, finding.relation) == (Outcome.DERIVED, "derived")
-    assert finding.kind == "quantised copy"
+    assert finding.kinds == ("quantised copy",)
     assert finding.effect.value > 0.99
 
 
@@ -87,8 +88,8 @@ def test_places_and_rows_are_those_of_the_original(how, made):
     assert not packed.inventory.unmapped
     for slot, matrix in packed.inventory.matrices.items():
         original = plain.inventory.matrices[slot]
-        [found] = packed.read([Block(matrix, 0, matrix.rows)], Ledger(packed.store))
-        [wanted] = plain.read([Block(original, 0, original.rows)], Ledger(plain.store))
+        [found] = packed.read([Block(matrix, 0, matrix.rows)], ReadLog())
+        [wanted] = plain.read([Block(original, 0, original.rows)], ReadLog())
         assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99, slot
 
 
@@ -110,14 +111,14 @@ def test_two_strangers_packed_alike_stay_strangers(how, made):
 def test_zeros_that_rounding_made_are_not_called_pruning(bits, tmp_path):
     coarse = partial(packing.compressed_int, bits=bits)
     packed = packing.packed_folder(READY / "s0", tmp_path / "m", coarse)
-    assert ask(packed, READY / "s0").kind == "quantised copy"
+    assert ask(packed, READY / "s0").kinds == ("quantised copy",)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Q4_1", "Q5_0", "Q5_1", "MXFP4"])
 def test_other_kinds_of_gguf_are_quantised_copies(kind, tmp_path):
     packed = packing.gguf_file(READY / "s0", tmp_path / "m", kind)
-    assert ask(packed, READY / "s0").kind == "quantised copy"
+    assert ask(packed, READY / "s0").kinds == ("quantised copy",)
 
 
 @pytest.mark.slow
@@ -126,7 +127,7 @@ def test_other_kinds_of_gguf_are_quantised_copies(kind, tmp_path):
 def test_other_widths_are_quantised_copies(pack, bits, tmp_path):
     packed = packing.packed_folder(READY / "s0", tmp_path / "m", partial(pack, bits=bits))
     finding = ask(packed, READY / "s0")
-    assert (finding.kind, finding.effect.value > 0.91) == ("quantised copy", True)
+    assert (finding.kinds, finding.effect.value > 0.91) == (("quantised copy",), True)
 
 
 def test_act_order_and_the_second_gptq_format_are_read(tmp_path):
@@ -137,23 +138,23 @@ def test_act_order_and_the_second_gptq_format_are_read(tmp_path):
     second = {"quantization_config": {"checkpoint_format": "gptq_v2"}}
     packed = packing.packed_folder(READY / "s0", tmp_path / "m", shuffled, second)
     finding = ask(packed, READY / "s0")
-    assert finding.kind == "quantised copy"
+    assert finding.kinds == ("quantised copy",)
     assert finding.effect.value > 0.9975  # .9968 where zeros are taken for the first format's
 
 
 def test_two_packed_copies_are_compared_with_one_another(made):
-    assert ask(made("s0", "gptq"), made("s0", "q4_0")).kind == "quantised copy"
+    assert ask(made("s0", "gptq"), made("s0", "q4_0")).kinds == ("quantised copy",)
     assert ask(made("s1", "awq"), made("s0", "nf4")).outcome is Outcome.CONSISTENT
 
 
 def test_the_embeddings_of_a_gguf_file_are_a_quantised_copy_too(made):
-    assert ask(made("s0", "q8_0"), READY / "s0", Component.EMBEDDINGS).kind == "quantised copy"
+    assert ask(made("s0", "q8_0"), READY / "s0", Component.EMBEDDINGS).kinds == ("quantised copy",)
 
 
 def test_experts_packed_as_gpt_oss_packs_them_are_found(tmp_path):
     packed = packing.gpt_oss(READY / "moe0", tmp_path / "moe0")
     finding = ask(packed, READY / "moe0", EXPERTS)
-    assert (finding.relation, finding.kind) == ("derived", "quantised copy")
+    assert (finding.relation, finding.kinds) == ("derived", ("quantised copy",))
     plain = Checkpoint(FolderStore(READY / "moe0")).inventory
     assert Checkpoint(FolderStore(packed)).inventory.matrices.keys() == plain.matrices.keys()
 
@@ -179,7 +180,7 @@ def test_a_q4_k_copy_is_found_and_a_stranger_is_not(tmp_path):
     for source, name in ((zero, "zero"), (one, "one")):
         packing.gguf_file(source, tmp_path / name, "Q4_K", pad=packing.q4_k)
     finding = ask(tmp_path / "zero", zero)
-    assert (finding.relation, finding.kind) == ("derived", "quantised copy")
+    assert (finding.relation, finding.kinds) == ("derived", ("quantised copy",))
     assert ask(tmp_path / "one", zero).outcome is not Outcome.DERIVED
 
 
@@ -193,7 +194,7 @@ def bin_folder(source, target):
 @pytest.mark.parametrize("component", [DECODER, Component.EMBEDDINGS, Component.LM_HEAD])
 def test_a_bin_file_of_the_same_weights_is_identical(component, tmp_path):
     finding = ask(bin_folder("s0", tmp_path / "bin"), READY / "s0", component)
-    assert (finding.relation, finding.kind) == ("verbatim", "identical")
+    assert (finding.relation, finding.kinds) == ("verbatim", ("identical",))
 
 
 def test_a_bin_file_of_a_stranger_is_not_accused(tmp_path):
@@ -207,9 +208,9 @@ def test_a_fingerprint_stands_in_for_a_packed_model(how, made, tmp_path):
     save_fingerprint(FolderStore(model), path)
     store = FingerprintStore(path, run=RunDirectory(tmp_path / "run"), budget=ByteBudget())
     specs = [ModelSpec(name="a"), ModelSpec(name="b")]
-    question = Question(pair=Pair(*specs), component=DECODER)
-    finding = weights_origin(question, store, FolderStore(READY / "s0"), CALIBRATION)
-    assert finding.kind == ("identical" if how == "bin" else "quantised copy")
+    hypothesis = ComponentHypothesis(pair=Pair(*specs), component=DECODER)
+    finding = weights_origin(hypothesis, store, FolderStore(READY / "s0"), CALIBRATION)
+    assert finding.kinds == ("identical" if how == "bin" else "quantised copy",)
     whole = sum(entry.size for entry in FolderStore(model).files().value)
     assert path.stat().st_size < 2 * whole
 

@@ -11,8 +11,9 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
@@ -35,8 +36,8 @@ def ask(tmp_path_factory):
         names = [str(m if hasattr(m, "parts") else READY / m) for m in (model, reference)]
         specs = [ModelSpec(name=name, folder=True) for name in names]
         stores = [open_store(n, None, run_dir=run, budget=ByteBudget()) for n in names]
-        question = Question(pair=Pair(*specs), component=component, **more)
-        return weights_origin(question, *stores, CALIBRATION)
+        hypothesis = ComponentHypothesis(pair=Pair(*specs), component=component, **more)
+        return weights_origin(hypothesis, *stores, CALIBRATION)
 
     return ask
 
@@ -77,7 +78,7 @@ def test_strangers_are_never_accused(one, two, ask):
 @pytest.mark.parametrize("component", [Component.EMBEDDINGS, DECODER, Component.LM_HEAD])
 def test_descendants_are_found_in_every_component(model, kind, component, ask):
     finding = ask(model, "s0", component)
-    assert (finding.outcome, finding.relation, finding.kind) == (D, "derived", kind)
+    assert (finding.outcome, finding.relation, finding.kinds) == (D, "derived", (kind,))
     assert finding.pvalue < 1e-6
     assert finding.replications >= 2
     assert {c.kind for c in finding.controls} == {"positive", "negative", "self_permuted"}
@@ -119,7 +120,7 @@ def test_pruning_is_found_and_named(ask, made):
             for k, v in weights.items()
         }
 
-    assert ask(made("pruned", pruned), "s0").kind == "pruned copy"
+    assert ask(made("pruned", pruned), "s0").kinds == ("pruned copy",)
 
 
 def test_renumbered_neurons_are_found_by_matching(ask, made):
@@ -158,7 +159,7 @@ def test_dropped_layers_are_mapped(ask, made):
         }
 
     finding = ask(made("dropped", dropped), "s0")
-    assert (finding.relation, finding.kind) == ("derived", "layers moved")
+    assert (finding.relation, finding.kinds) == ("derived", ("layers moved",))
     assert finding.details["layer_map"]["pairs"] == [1, 3]
 
 
@@ -170,18 +171,22 @@ def test_other_shapes_are_not_comparable_and_never_support(ask, tmp_path):
 
 
 def test_why_tables_cannot_be_compared_is_said(tmp_path):
-    from pytest_scratchverify.methods.weights.finding import incomparable
-    from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+    from pytest_scratchverify.methods.weights.applicability import incomparable
+    from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+    from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 
     run = RunDirectory(tmp_path / "run")
     small = checkpoints.independent(tmp_path / "small")
     one, two = (
-        Checkpoint(open_store(str(path), None, run_dir=run, budget=ByteBudget()))
+        open_checkpoint(open_store(str(path), None, run_dir=run, budget=ByteBudget()))
         for path in (READY / "s0", small)
     )
-    said = str(incomparable(Component.EMBEDDINGS, "r", Sides(one, one)))
+    alike, unlike = (
+        ComponentPair(CheckpointPair(one, other), Component.EMBEDDINGS) for other in (one, two)
+    )
+    said = str(incomparable(alike, "r"))
     assert "too few tokens in common" in said  # as wide, so the shapes are not the reason
-    assert "no tensor of one shape" in str(incomparable(Component.EMBEDDINGS, "r", Sides(one, two)))
+    assert "no tensor of one shape" in str(incomparable(unlike, "r"))
 
 
 def test_no_verdict_rests_on_norm_gains(tmp_path):
@@ -220,7 +225,7 @@ def test_a_copy_in_another_precision_is_no_fine_tune(ask, made):
         for component in (DECODER, Component.EMBEDDINGS):
             finding = ask(model, reference, component)
             assert finding.outcome is D
-            assert finding.kind == "copy in another precision"
+            assert finding.kinds == ("copy in another precision",)
             if finding.relation == "derived":  # in F16 some matrices are the same numbers
                 assert finding.details["later"] == later
                 assert finding.details["later_certain"] is False
@@ -241,10 +246,10 @@ def renumbered_channels(weights):
 def test_tables_with_renumbered_channels_are_a_lead_and_never_cleared(ask, made):
     copy = made("channels", renumbered_channels)
     decoder = ask(copy, "s0")
-    assert (decoder.outcome, decoder.relation, decoder.kind) == (
+    assert (decoder.outcome, decoder.relation, decoder.kinds) == (
         D,
         "derived",
-        "renumbered channels",
+        ("renumbered channels",),
     )
     for component in (Component.EMBEDDINGS, Component.LM_HEAD):
         finding = ask(copy, "s0", component)
@@ -286,7 +291,7 @@ def test_dates_of_publication_are_stated_and_decide_nothing(ours, theirs, said):
     pair = Pair(
         ModelSpec(name="model", released=ours), ModelSpec(name="reference", released=theirs)
     )
-    found = weights_origin(Question(pair=pair, component=DECODER), *stores, CALIBRATION)
+    found = weights_origin(ComponentHypothesis(pair=pair, component=DECODER), *stores, CALIBRATION)
     assert (found.outcome, found.relation, found.details["later"]) == (D, "derived", "model")
     assert ("published" in found.details) is bool(said)
     assert found.remedy is None if said is None else said in str(found.remedy)

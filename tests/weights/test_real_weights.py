@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
 from tests.weights.shipped import CALIBRATION
 from tools.facts.artifact_registry import real_weights_path
@@ -27,9 +28,9 @@ from tools.zoo import small_checkpoints as checkpoints
 @cache
 def origin(suspect: str, reference: str, depth: str = "quick"):
     pair = Pair(ModelSpec(name=suspect), ModelSpec(name=reference))
-    question = Question(pair=pair, component=Component.TEXT_DECODER, depth=depth)
+    hypothesis = ComponentHypothesis(pair=pair, component=Component.TEXT_DECODER, depth=depth)
     stores = FolderStore(real_weights_path(suspect)), FolderStore(real_weights_path(reference))
-    return weights_origin(question, *stores, CALIBRATION)
+    return weights_origin(hypothesis, *stores, CALIBRATION)
 
 
 def test_the_int8_copy_is_found():
@@ -135,10 +136,10 @@ def renumbered(name: str, target, rng: np.random.Generator):
 def test_l6_is_recognised_in_another_order_without_its_embeddings(tmp_path):
     suspect = renumbered("minilm-l6", tmp_path / "l6", np.random.default_rng(3))
     pair = Pair(ModelSpec(name="l6, renumbered"), ModelSpec(name="minilm-l12"))
-    question = Question(pair=pair, component=Component.TEXT_DECODER, depth="robust")
+    hypothesis = ComponentHypothesis(pair=pair, component=Component.TEXT_DECODER, depth="robust")
     stores = FolderStore(suspect), FolderStore(real_weights_path("minilm-l12"))
-    finding = weights_origin(question, *stores, CALIBRATION)
+    finding = weights_origin(hypothesis, *stores, CALIBRATION)
     assert finding.outcome is Outcome.DERIVED, finding.headline
     layers = finding.details["any_basis"]["layers"]
     assert [int(row[2]) for row in layers] == [0, 2, 4, 6, 8, 10]
-    assert {"renumbered channels", "renumbered neurons"} <= set(finding.kind.split(", "))
+    assert {"renumbered channels", "renumbered neurons"} <= set(finding.kinds)

@@ -13,13 +13,14 @@ from safetensors.numpy import load_file, save_file
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
-from pytest_scratchverify.methods.weights.direction import REFERENCE, direction_of
+from pytest_scratchverify.methods.weights.derivation_order import REFERENCE, derivation_order
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.measure import measure
-from pytest_scratchverify.methods.weights.origin import Question, weights_origin
+from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
 from pytest_scratchverify.stores.folder import FolderStore
-from pytest_scratchverify.tensors.slices import Slot
+from pytest_scratchverify.tensors.inventory import Slot
 from tests.weights.shipped import CALIBRATION
 from tools.zoo.ready_models import READY
 
@@ -43,8 +44,8 @@ def written(folder, weights, like="s0", **config):
 
 def ask(model, reference, component=DECODER):
     pair = Pair(ModelSpec(name="model"), ModelSpec(name="reference"))
-    question = Question(pair=pair, component=component)
-    return weights_origin(question, FolderStore(model), FolderStore(reference), CALIBRATION)
+    hypothesis = ComponentHypothesis(pair=pair, component=component)
+    return weights_origin(hypothesis, FolderStore(model), FolderStore(reference), CALIBRATION)
 
 
 def decoy(ours, theirs):
@@ -131,7 +132,7 @@ def test_what_was_published_in_few_bits_may_have_been_unpacked_and_trained_on(ch
         for layer in range(4)
     }
     numbers = WeightsThresholds.from_json(CALIBRATION)
-    found = direction_of(measure(DECODER, [batch | norms]), (["F32"], ["F8_E4M3"]), numbers)
+    found = derivation_order(measure(DECODER, [batch | norms]), (["F32"], ["F8_E4M3"]), numbers)
     assert (found.later, found.certain) == (said, False)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
 
-from pytest_scratchverify.stats.weights.untouched_rows import rows_left_alone
+from pytest_scratchverify.stats.weights.untouched_rows import untouched_rows
 from tools import ROOT
 from tools.zoo import disguises as d
 from tools.zoo import train as zoo
@@ -77,7 +77,7 @@ def row(name: str, merge: d.Model, after: d.Model, parents: list[d.Model]) -> st
     moved = float(np.linalg.norm(drift))
     cosine = f"{drift @ apart / (moved * size):.2f}" if moved else ""
     fitted = float((decoder(after) - one) @ apart) / size**2
-    found = rows_left_alone(after.tensors[TABLE], [p.tensors[TABLE] for p in parents], DRIFT)
+    found = untouched_rows(after.tensors[TABLE], [p.tensors[TABLE] for p in parents], DRIFT)
     rows = f"{found.shares[1]:.3f} ± {found.margins[1]:.3f} | {found.rows}" if found else "- | 0"
     return f"| {name} | {cosine} | {moved / size:.2f} | {fitted:.3f} | {rows} |"
 

@@ -21,15 +21,17 @@ from typing import Any
 import numpy as np
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.methods.weights.any_basis import compare_angles, groups_of
+from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Compared, Effort, compare
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.controls import COMPOSITE, DENSE, MIXTURE
+from pytest_scratchverify.methods.weights.gated_blocks import gated_blocks
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.tensors.control_slices import save_control_slices
-from pytest_scratchverify.tensors.reading import Checkpoint, Ledger, Sides
-from pytest_scratchverify.tensors.slices import Block
+from pytest_scratchverify.tensors.plan import Block
+from pytest_scratchverify.tensors.reading import CheckpointPair, ReadLog, open_checkpoint
 from tools import ROOT
 
 # Trained descendants: what training leaves, as opposed to noise that we add.
@@ -59,7 +61,9 @@ def measure_pairs(folder: Path, zoo: dict[str, Any]) -> list[dict[str, Any]]:
     """Compare every pair of models of one shape, component by component."""
     run = RunDirectory(Path(tempfile.mkdtemp()))
     checkpoints = {
-        name: Checkpoint(open_store(str(folder / name), None, run_dir=run, budget=ByteBudget()))
+        name: open_checkpoint(
+            open_store(str(folder / name), None, run_dir=run, budget=ByteBudget())
+        )
         for name in zoo
     }
     rows = []
@@ -69,9 +73,10 @@ def measure_pairs(folder: Path, zoo: dict[str, Any]) -> list[dict[str, Any]]:
         true = relation(one, two, zoo)
         if true == "kin":
             continue
-        sides = Sides(checkpoints[two["name"]], checkpoints[one["name"]])
-        for component in sides.ours.components:
-            found = compare(sides, component, Effort())
+        ours, theirs = checkpoints[two["name"]], checkpoints[one["name"]]
+        for component in ours.components:
+            pair = ComponentPair(CheckpointPair(ours, theirs), component)
+            found = compare(pair, Effort())
             if found is None:
                 continue
             measured = found.measured
@@ -97,7 +102,7 @@ def measure_pairs(folder: Path, zoo: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _angles(found: Compared, component: Component) -> float | None:
-    angles = compare_angles(found.probe, component)
+    angles = compare_angles(found.sample, component)
     return angles.effect if angles else None
 
 
@@ -211,7 +216,7 @@ def write_fingerprints(folder: Path, target: Path) -> None:
     for name in sorted({*DENSE, *MIXTURE, *COMPOSITE}):
         source = name.removeprefix("zoo-")
         store = open_store(str(folder / source), None, run_dir=run, budget=ByteBudget())
-        checkpoint, ledger = Checkpoint(store), Ledger(store)
+        checkpoint, log = open_checkpoint(store), ReadLog()
         slices = {}
         for slot, matrix in checkpoint.inventory.matrices.items():
             limit = KEPT_TOKENS if slot.kind in ("embed", "head") else KEPT_ROWS
@@ -221,7 +226,7 @@ def write_fingerprints(folder: Path, target: Path) -> None:
             if name in COMPOSITE and slot.component in ("text_decoder", "embeddings", "lm_head"):
                 continue
             block = Block(matrix, 0, min(limit, matrix.rows))
-            slices[slot, 0] = checkpoint.read([block], ledger)[0]
+            slices[slot, 0] = checkpoint.read([block], log)[0]
         save_control_slices(
             target / f"{name}.safetensors", name, slices, source=f"zoo fixture {source}"
         )
@@ -233,13 +238,13 @@ def write_blocks(folder: Path, target: Path) -> None:
     for name in DENSE:
         source = name.removeprefix("zoo-")
         store = open_store(str(folder / source), None, run_dir=run, budget=ByteBudget())
-        checkpoint, ledger = Checkpoint(store), Ledger(store)
+        checkpoint, log = open_checkpoint(store), ReadLog()
         slices = {}
-        for key, group in groups_of(checkpoint, DEFAULT).items():
+        for key, gated in gated_blocks(checkpoint.inventory, DEFAULT).items():
             if key[0] in LAYERS:
-                for matrix in group.matrices:
+                for matrix in gated.matrices:
                     block = Block(matrix, 0, matrix.rows)
-                    slices[matrix.slot, 0] = checkpoint.read([block], ledger)[0]
+                    slices[matrix.slot, 0] = checkpoint.read([block], log)[0]
         path = target / f"{name}.blocks.safetensors"
         save_control_slices(path, f"{name}.blocks", slices, source=f"zoo fixture {source}")
 

@@ -44,7 +44,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         Text(BASE_MODEL_HEADLINES[outcome], **values),
         direction=Direction.TOWARD_REUSE if bases else Direction.NONE,
         relation="declared" if bases else None,
-        kind=_KINDS.get(relation or "", relation),
+        kinds=(_KINDS.get(relation, relation),) if relation else (),
     )
 
 

@@ -126,7 +126,7 @@ def nearest_ancestor(
         level=level_of(found, nearest.pair, sound=sound),
         direction=words.direction(found, nearest.verdict),
         relation=nearest.verdict.relation.value,
-        kind="vocabulary order",
+        kinds=("vocabulary order",),
         statistic=words.concordance(nearest.pair),
         effect=words.inherited(nearest.pair),
         pvalue=_family_wise(neighbours),

@@ -83,7 +83,7 @@ def size_consistency(model: str, sizes: Sizes, config: Mapping[str, Json]) -> Fi
         headline=_headline(found, sizes.rows, stated, counts),
         hypothesis=Text("The config and the tokenizer belong to the same model."),
         level=Level.E2,
-        kind="contradiction" if found.contradicts else "sizes",
+        kinds=("contradiction" if found.contradicts else "sizes",),
         statistic=Statistic(name="rows_needed_by_tokenizer", value=sizes.rows),
         dependence_group="tokenizer.sizes",
         remedy=Text("Compare the repositories and commits that config and tokenizer came from.")

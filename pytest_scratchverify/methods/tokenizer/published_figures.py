@@ -77,7 +77,7 @@ def published_figures(
         level=Level.E2 if apart else Level.E0,
         direction=Direction.TOWARD_INDEPENDENCE if apart else Direction.NONE,
         relation=relation.value,
-        kind="published figures",
+        kinds=("published figures",),
         statistic=None
         if figures.kendall is None
         else Statistic(name="published_kendall", value=figures.kendall, n=figures.kendall_tokens),

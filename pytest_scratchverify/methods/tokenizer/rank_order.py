@@ -74,7 +74,7 @@ def rank_order(
         level=level_of(found, pair, sound=sound),
         direction=words.direction(found, verdict),
         relation=verdict.relation.value,
-        kind="vocabulary order",
+        kinds=("vocabulary order",),
         statistic=words.concordance(pair),
         effect=words.inherited(pair),
         pvalue=words.floor(verdict.pvalue),
@@ -210,7 +210,7 @@ def containment(
         hypothesis=Text("The overlap is one that unrelated vocabularies of such sizes reach."),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if unusual else Direction.NONE,
-        kind="vocabulary overlap",
+        kinds=("vocabulary overlap",),
         statistic=Statistic(
             name="containment_of_smaller", value=pair.containment, n=round(pair.shared)
         ),

@@ -69,7 +69,7 @@ def special_tokens(suspect: Vocabulary, reference: Vocabulary) -> Finding:
             reference=reference.name,
             rare=len(rare),
         ),
-        kind=KIND,
+        kinds=(KIND,),
         direction=Direction.TOWARD_REUSE if lead else Direction.NONE,
         statistic=Statistic(name="special_jaccard", value=jaccard, n=len(both)),
         details={
@@ -118,7 +118,7 @@ def pre_tokenizer(suspect: Vocabulary, reference: Vocabulary) -> Finding:
                 "which": [name for name in names if same[name]] or ["-"],
             },
         ),
-        kind=KIND,
+        kinds=(KIND,),
         direction=Direction.TOWARD_REUSE if lead else Direction.NONE,
         statistic=Statistic(
             name="equal_settings", value=sum(known) / len(known) if known else None, n=len(known)
@@ -157,7 +157,7 @@ def script_profile(suspect: Tokenizer | Sketch) -> Finding:
         ),
         hypothesis=Text("None: a description."),
         level=Level.E2,
-        kind="description",
+        kinds=("description",),
         statistic=Statistic(name="hangul_share", value=scripts["hangul"], n=suspect.keys.size),
         effect=Statistic(name="tokens_per_korean_syllable", value=cost),
         dependence_group="tokenizer.scripts",

@@ -15,16 +15,9 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stores.snapshots import Snapshot, Snapshots
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.reading import Checkpoint, Ledger
-from pytest_scratchverify.tensors.slices import (
-    BUDGETS,
-    RESIDUAL_COLUMNS,
-    Block,
-    Inventory,
-    Matrix,
-    Slot,
-    plan_component,
-)
+from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Inventory, Matrix, Slot
+from pytest_scratchverify.tensors.plan import BUDGETS, Block, plan_component
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog, open_checkpoint
 
 Array = NDArray[np.float32]
 Slices = Mapping[Slot, Array]
@@ -67,7 +60,7 @@ def read_series(
     first: Unavailable | None = None
     for snapshot in chosen:
         try:
-            opened.append((snapshot, Checkpoint(snapshot.open())))
+            opened.append((snapshot, open_checkpoint(snapshot.open())))
         except Unavailable as failure:
             first = first or failure
             unread.append(Text("{name}: {why}", name=snapshot.name, why=failure.what))
@@ -110,7 +103,7 @@ def _published(store: ArtifactStore | None) -> Checkpoint | None:
     if store is None:
         return None
     try:
-        return Checkpoint(store)
+        return open_checkpoint(store)
     except Unavailable:  # a repository may hold checkpoints only
         return None
 
@@ -140,15 +133,15 @@ def _shape(inventory: Inventory, slot: Slot) -> tuple[int, int] | None:
 def _read(
     checkpoint: Checkpoint, blocks: Mapping[Slot, Block]
 ) -> tuple[Slices, tuple[ArtifactRecord, ...]]:
-    ledger = Ledger(checkpoint.store)
+    log = ReadLog()
     mine = [
         Block(checkpoint.inventory.matrices[slot], block.start, block.stop)
         for slot, block in blocks.items()
     ]
-    values = checkpoint.read(mine, ledger)
+    values = checkpoint.read(mine, log)
     return (
         dict(zip(blocks, values, strict=True)),
-        (checkpoint.index_record, *ledger.as_records()),
+        (checkpoint.index_record, *log.as_records()),
     )
 
 

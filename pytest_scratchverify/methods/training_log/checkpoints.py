@@ -53,7 +53,7 @@ from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
     trajectory,
 )
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSimilarity, ChannelSums
-from pytest_scratchverify.tensors.slices import Slot
+from pytest_scratchverify.tensors.inventory import Slot
 
 POWERLESS = 0.5  # an aligned cosine that would not even be noticed
 PATH = "checkpoint_path"

@@ -32,7 +32,7 @@ class Decision:
         parts: Measured = {
             "relation": self.relation,
             "direction": self.direction,
-            "kind": self.kind,
+            "kinds": (self.kind,) if self.kind else (),
             **measured,
         }
         return tested.finding(self.outcome, headline, **parts)

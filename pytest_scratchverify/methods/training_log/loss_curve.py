@@ -209,7 +209,7 @@ def schedule(model: str, log: TrainingLog, thresholds: TrainingLogThresholds) ->
         statistic=number("rms_error", found.statistic, len(log)),
         effect=number("peak", found.peak),
         null=thresholds.null(),
-        kind=found.kind,
+        kinds=(found.kind,),
         details={
             "warmup": found.warmup,
             "final": found.final,

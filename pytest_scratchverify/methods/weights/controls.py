@@ -1,8 +1,8 @@
-"""Pairs whose truth is known, measured in every run by the code that measures the suspect.
+"""Positive and negative controls: pairs of known truth, measured by the code of the test.
 
-A verdict stands on the test having found a descendant and spared a stranger a moment before.
-The pairs are slices of small models that were trained for this (`tools/zoo/train`); the
-suspect's own slices, renumbered, show whether the test follows numbers or contents.
+A verdict stands on the test having found a descendant, and spared an unrelated model, a moment
+before. The pairs are slices of small models that were trained for this (`tools/zoo/train`); the
+suspect's own slices, permuted, show whether the test follows numbers or contents.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import Key, anchored_match
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.tensors.control_slices import ControlSlices, load_control_slices
-from pytest_scratchverify.tensors.slices import Slot
+from pytest_scratchverify.tensors.inventory import Slot
 
 Array = NDArray[np.float32]
 
 FOLDER = Path(__file__).parents[2] / "catalog" / "fingerprints"
-# Parent, descendant (continued pretraining at full rate), stranger; by the kind of component.
+# Parent, descendant (continued pretraining at full rate), unrelated; by the kind of component.
 DENSE = ("zoo-s0", "zoo-s0-cpt-long", "zoo-s1")
 MIXTURE = ("zoo-moe0", "zoo-moe0-cpt-long", "zoo-moe1")
 COMPOSITE = ("zoo-vl0", "zoo-vl0-finetune", "zoo-vl1")
@@ -50,11 +50,11 @@ def shipped(name: str) -> ControlSlices | None:
 
 @cache
 def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
-    """Measure the known descendant and the known stranger of the component's kind."""
-    parent, child, stranger = TRIOS.get(component, DENSE)
+    """Measure the known descendant and the known unrelated model of the component's kind."""
+    parent, child, unrelated = TRIOS.get(component, DENSE)
     stand_in = STAND_INS.get(component, component)
     positive = _measure_shipped(stand_in, parent, child)
-    negative = _measure_shipped(stand_in, parent, stranger)
+    negative = _measure_shipped(stand_in, parent, unrelated)
     return (
         Control(
             kind="positive",
@@ -64,7 +64,7 @@ def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
         ),
         Control(
             kind="negative",
-            pair=(parent, stranger),
+            pair=(parent, unrelated),
             passed=None if negative is None else negative.pvalue > alpha,
             value=None if negative is None else negative.similarity,
         ),
@@ -79,15 +79,17 @@ def _shipped_gains(one: str, two: str) -> GainSimilarity | None:
     return gain_similarity(measured.gains, np.random.default_rng(2026), GAIN_DRAWS)
 
 
-def known_gains(numbers: WeightsThresholds) -> tuple[Control, Control]:
-    """Compare the norm gains of a known descendant, and of a known stranger, with the parent's."""
-    parent, child, stranger = DENSE
+def known_gains(thresholds: WeightsThresholds) -> tuple[Control, Control]:
+    """Compare the norm gains of a descendant, and of an unrelated model, with the parent's."""
+    parent, child, unrelated = DENSE
     found = []
-    for name, kind in ((child, "positive"), (stranger, "negative")):
+    for name, kind in ((child, "positive"), (unrelated, "negative")):
         gains = _shipped_gains(parent, name)
         passed = None
         if gains is not None:
-            alike = gains.effect >= numbers.gains_learned and gains.pvalue <= numbers.gains_pvalue
+            alike = (
+                gains.effect >= thresholds.gains_learned and gains.pvalue <= thresholds.gains_pvalue
+            )
             passed = alike is (kind == "positive")
         value = None if gains is None else gains.effect
         found.append(Control(kind=kind, pair=(parent, name), passed=passed, value=value))
@@ -101,15 +103,15 @@ def _measure_shipped(component: Component, one: str, two: str) -> Measured | Non
 
 
 @cache
-def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
-    """Disguise a known descendant, which must be recognised, and a known stranger, which must not.
+def known_rotated(alpha: float, share: float) -> tuple[Control, Control]:
+    """Rotate a known descendant, which must be recognised, and an unrelated model, which must not.
 
-    Rotated, with neurons renumbered and rescaled, in the same way; `share` of a layer's neurons
+    Neurons are permuted and rescaled as well, in the same way; `share` of a layer's neurons
     is what recognition asks for.
     """
-    parent, child, stranger = DENSE
+    parent, child, unrelated = DENSE
     found = []
-    for name, kind in ((child, "positive"), (stranger, "negative")):
+    for name, kind in ((child, "positive"), (unrelated, "negative")):
         ours, theirs = _whole_blocks(name), _whole_blocks(parent)
         rng = np.random.default_rng(20260109)
         match = anchored_match(disguised(ours, rng), theirs) if ours and theirs else None
@@ -125,14 +127,16 @@ def known_in_any_basis(alpha: float, share: float) -> tuple[Control, Control]:
 
 
 def _whole_blocks(name: str) -> dict[Key, list[Array]]:
-    kept = shipped(f"{name}.blocks")
-    if kept is None:
+    blocks = shipped(f"{name}.blocks")
+    if blocks is None:
         return {}
     found: dict[Key, list[Array]] = {}
-    for slot, _ in kept.slices:
+    for slot, _ in blocks.slices:
         if slot.kind != "gate":
             continue
-        parts = {s.kind: values for (s, _), values in kept.slices.items() if s.layer == slot.layer}
+        parts = {
+            s.kind: values for (s, _), values in blocks.slices.items() if s.layer == slot.layer
+        }
         gains = parts["norm_post"][0]
         views = [parts["gate"] * gains, parts["up"] * gains, parts["down"].T.copy()]
         found[slot.layer, slot.expert] = views
@@ -140,33 +144,33 @@ def _whole_blocks(name: str) -> dict[Key, list[Array]]:
 
 
 def self_permuted(
-    component: Component, name: str, probe: Batch, calibration: WeightsThresholds
+    component: Component, name: str, sample: Batch, thresholds: WeightsThresholds
 ) -> Control:
-    """Renumber the suspect's own slices: tests that follow numbers must find nothing.
+    """Permute the suspect's own slices: tests of aligned weights must find nothing.
 
     Where gate and up matrices are at hand whole, matching must find the neurons again.
     """
     rng = np.random.default_rng(20260108)
-    renumbered, rows_only = _renumbered(probe, rng)
-    blind = measure(component, [renumbered], matching=False)
+    permuted, rows_only = _permuted(sample, rng)
+    blind = measure(component, [permuted], matching=False)
     seeing = measure(component, [rows_only])
-    passed = blind.pvalue > calibration.alpha
+    passed = blind.pvalue > thresholds.alpha
     if seeing.agreement is not None and seeing.agreement.n >= 16:
-        passed &= seeing.agreement.effect >= calibration.agreement_inherited
+        passed &= seeing.agreement.effect >= thresholds.agreement_inherited
     return Control(
         kind="self_permuted", pair=(name, "renumbered"), passed=passed, value=blind.similarity
     )
 
 
-def _renumbered(
-    probe: Batch, rng: np.random.Generator
+def _permuted(
+    sample: Batch, rng: np.random.Generator
 ) -> tuple[
     dict[tuple[Slot, int], tuple[Array, Array]], dict[tuple[Slot, int], tuple[Array, Array]]
 ]:
     columns: dict[int, NDArray[np.intp]] = {}
     rows: dict[tuple[int, str, int, int], NDArray[np.intp]] = {}
     both, only = {}, {}
-    for piece, (ours, _) in sorted(probe.items()):
+    for piece, (ours, _) in sorted(sample.items()):
         slot, start = piece
         height, width = ours.shape
         if width not in columns:

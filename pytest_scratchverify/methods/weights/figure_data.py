@@ -180,7 +180,7 @@ def _beside_controls(
 ) -> KnownPairs | None:
     """The effect beside its controls, where these measured the same statistic."""
     if judgement.step is Step.BASIS:
-        share = compared.basis.match.effect if compared.basis is not None else None
+        share = compared.rotated.match.effect if compared.rotated is not None else None
         return known_pairs("neurons_recognised", share, controls, disguised=True)
     if judgement.step not in IN_PLACE or effect.name != COSINE:
         return None
@@ -188,8 +188,8 @@ def _beside_controls(
 
 
 def _matched_layers(compared: Compared) -> MatchedLayers | None:
-    if compared.basis is not None and compared.basis.match.layers:
-        matched = compared.basis.match.layers
+    if compared.rotated is not None and compared.rotated.match.layers:
+        matched = compared.rotated.match.layers
         found = [(layer.ours[0], layer.theirs[0], round(layer.share, 4)) for layer in matched]
     elif compared.layers is not None:
         pairs = enumerate(compared.layers.pairs)

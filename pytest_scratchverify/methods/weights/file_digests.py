@@ -1,4 +1,4 @@
-"""Method zero: whether files of weights are byte for byte another model's.
+"""File digests: whether files of weights are byte for byte another model's.
 
 The hub publishes the sha256 of every weight file, so whole shards are compared without
 reading one weight. A hit needs no statistics: 2^-256 is the chance of a coincidence. A miss
@@ -20,6 +20,7 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.stores.store import Artifact, FileEntry
 
 # Smaller files hold headers, scalars or initialisation constants that two models may share.
@@ -52,7 +53,7 @@ def shard_digests(pair: Pair, files: Listing, reference: Listing, *, declared: b
         level=Level.E4 if same else Level.E0,
         direction=Direction.TOWARD_REUSE if same else Direction.NONE,
         relation="verbatim" if same else None,
-        kind="identical" if same and len(same) == len(mine) else None,
+        kinds=(Kind.IDENTICAL,) if same and len(same) == len(mine) else (),
         statistic=Statistic(name="identical_files", value=len(same), n=len(mine)),
         effect=Statistic(name="identical_share_of_bytes", value=equal / total if total else None),
         null=Null(

@@ -1,157 +1,169 @@
-"""The sentences of the weights method, and the table of numbers that a report shows."""
+"""From a comparison and its judgement to a finding: outcome, level, null, remedy."""
 
 from __future__ import annotations
 
-from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Null, Outcome
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_scratchverify.core.evidence import (
+    Control,
+    Coverage,
+    Direction,
+    Finding,
+    Level,
+    Null,
+    Outcome,
+    Statistic,
+)
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.compare import Compared
-from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.derivation_order import (
+    DerivationOrder,
+    dates_of,
+    published_first,
+)
+from pytest_scratchverify.methods.weights.details import details_of
+from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
+from pytest_scratchverify.methods.weights.headlines import headline_of
+from pytest_scratchverify.methods.weights.hypothesis import METHOD, ComponentHypothesis
+from pytest_scratchverify.methods.weights.judge import Judgement, Relation
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
 from pytest_scratchverify.methods.weights.step import Step
-from pytest_scratchverify.methods.weights.token_rows import KIND
-from pytest_scratchverify.stats.weights.layer_map import runs
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
-from pytest_scratchverify.stats.weights.power_by_dilution import DilutionCurve
-from pytest_scratchverify.tensors.reading import Checkpoint, Sides
+
+# What the effect is, where the step that decided measures no cosine in place.
+EFFECTS: Mapping[Step, str] = {
+    Step.MATCHING: "share_of_neurons_matched",
+    Step.BASIS: "share_of_neurons_recognised",
+    Step.ANGLES: "correlation_of_angles",
+    Step.ALIGNMENT: "fitted_likeness",
+}
+ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
+REPLICATED = 1e-3  # p-value at which a half of the layers says the same by itself
 
 
-def hypothesis_of(component: Component) -> Text:
-    """Return the innocent claim under test."""
-    return Text(
-        "the weights of {component} were not taken from the reference", component=component.value
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out of a comparison, before it is put into words.
+
+    `missed` says why silence would be worth nothing.
+    """
+
+    gains: GainSimilarity | None
+    judgement: Judgement
+    controls: tuple[Control, ...]
+    power: PowerMeasured | None = None
+    order: DerivationOrder | None = None
+    missed: Text | None = None
+
+    @property
+    def powered(self) -> bool:
+        """Whether anything would have been found."""
+        return power_of(self.power) is not None
+
+    @property
+    def controlled(self) -> bool:
+        """Whether every control did what is known of it."""
+        return all(control.passed is True for control in self.controls)
+
+
+def finding_of(
+    hypothesis: ComponentHypothesis, pair: ComponentPair, compared: Compared, result: Result
+) -> Finding:
+    """Put the result of a comparison into a finding."""
+    judgement, measured = result.judgement, compared.measured
+    outcome = _outcome(hypothesis, compared, result)
+    reference, relation = hypothesis.pair.reference.name, judgement.relation
+    curve = result.power.curve if result.power else None
+    effect = _effect(pair, judgement, measured.elements)
+    accused = outcome in ACCUSED
+    return Finding(
+        method=METHOD,
+        component=hypothesis.component,
+        model=hypothesis.pair.model.name,
+        reference=reference,
+        outcome=outcome,
+        headline=headline_of(reference, compared, judgement, outcome),
+        hypothesis=hypothesis.claim,
+        level=_level(judgement, outcome),
+        direction=_direction(judgement, outcome),
+        relation=relation.value if relation else None,
+        kinds=judgement.kinds,
+        statistic=_statistic(measured),
+        effect=effect,
+        pvalue=judgement.pvalue,
+        null=_null(measured),
+        power=power_of(result.power),
+        controls=result.controls,
+        coverage=Coverage(tensors=compared.tensors, parameters=compared.coverage),
+        dependence_group="weights",
+        replications=_replications(compared, judgement) if accused else 1,
+        artifacts=pair.checkpoints.records,
+        remedy=_remedy(hypothesis, compared, result, outcome),
+        weight_bytes=pair.checkpoints.ours.total_bytes,
+        figures=origin_figures(compared, judgement, effect, result.controls, reused=accused),
+        details=details_of(pair, compared, result.gains, judgement, curve)
+        | _later(result.order)
+        | dates_of(hypothesis.pair, related=relation is not None),
     )
 
 
-def shown_headline(
-    reference: str, compared: Compared, judgement: Judgement, outcome: Outcome
-) -> Text:
-    """Say in one sentence what was found, by which step, with which numbers."""
-    measured = compared.measured
-    if judgement.relation == "verbatim":
-        return Text(
-            "{same} of {n} sampled tensors are number for number {reference}'s",
-            same=measured.identity.statistic,
-            n=measured.identity.n,
-            reference=reference,
-        )
-    if judgement.relation == "shared_initialisation":
-        return Text(
-            "the weights share an initialisation with {reference}: cosine {effect}, p {p}; more"
-            " than strangers share, less than a descendant keeps",
-            reference=reference,
-            effect=judgement.effect,
-            p=judgement.pvalue,
-        )
-    if judgement.relation in ("derived", "shared_ancestry"):
-        return _kin_headline(reference, judgement)
-    if judgement.relation == "unclear" and judgement.step is Step.ALIGNMENT:
-        return Text(
-            "alike to {reference} once the channels are renumbered: {effect} after fitting, a"
-            " lead without a p-value",
-            reference=reference,
-            effect=judgement.effect,
-        )
-    if judgement.relation == "unclear" and judgement.step is Step.BASIS:
-        return Text(
-            "alike to {reference} in the basis in which its layers were recognised: cosine"
-            " {effect}; taken along, or learnt in that basis",
-            reference=reference,
-            effect=judgement.effect,
-        )
-    if judgement.relation == "unclear":
-        return Text(
-            "more alike than strangers and less than kin of {reference}: cosine {effect}, p {p}",
-            reference=reference,
-            effect=judgement.effect,
-            p=judgement.pvalue,
-        )
+def _outcome(hypothesis: ComponentHypothesis, compared: Compared, result: Result) -> Outcome:
+    judgement = result.judgement
+    reused = Outcome.DECLARED if hypothesis.declared else Outcome.DERIVED
+    if judgement.relation is Relation.VERBATIM:  # equal numbers need no calibration
+        return reused
+    if not result.controlled:
+        return Outcome.INDETERMINATE
+    if judgement.accuses:
+        return reused
+    if judgement.relation is Relation.UNCLEAR or not compared.aligned_rows:
+        return Outcome.INDETERMINATE
+    if result.missed is not None:
+        return Outcome.INDETERMINATE
+    return Outcome.CONSISTENT if result.powered else Outcome.INDETERMINATE
+
+
+def _level(judgement: Judgement, outcome: Outcome) -> Level:
+    if judgement.relation is Relation.VERBATIM:
+        return Level.E4
+    decided = outcome in ACCUSED or outcome is Outcome.CONSISTENT
+    return Level.E3 if decided else Level.E2
+
+
+def _direction(judgement: Judgement, outcome: Outcome) -> Direction:
+    if judgement.relation is not None:
+        return Direction.TOWARD_REUSE
     if outcome is Outcome.CONSISTENT:
-        return Text(
-            "no relation to {reference}: cosine {effect}, p {p} over {tensors} tensors",
-            reference=reference,
-            effect=judgement.effect,
-            p=judgement.pvalue,
-            tensors=compared.tensors,
+        return Direction.TOWARD_INDEPENDENCE
+    return Direction.NONE
+
+
+def _statistic(measured: Measured) -> Statistic:
+    """Return the fixed points under the best permutation, of neurons or else of channels."""
+    neurons, channels = measured.neurons, measured.channels
+    if neurons is not None:
+        return Statistic(
+            name="neurons_that_keep_their_number", value=neurons.statistic, n=neurons.n
         )
-    return Text(
-        "nothing was found against {reference}, and the test could not have decided",
-        reference=reference,
+    return Statistic(
+        name="channels_that_keep_their_number",
+        value=channels.fixed_points if channels else None,
+        n=channels.n if channels else None,
     )
 
 
-def _kin_headline(reference: str, judgement: Judgement) -> Text:
-    if judgement.relation == "shared_ancestry":
-        return Text(
-            "the weights are kin of {reference}'s ({kind}), which looks like the later of the two:"
-            " cosine {effect}, p {p}",
-            reference=reference,
-            kind=judgement.kind or "kind unknown",
-            effect=judgement.effect,
-            p=judgement.pvalue,
-        )
-    if judgement.step is Step.BASIS:
-        return Text(
-            "the weights come from {reference} in another order or basis ({kind}): share of a"
-            " layer's neurons that is recognised {effect}, p {p}, decided by {step}",
-            reference=reference,
-            kind=judgement.kind or "kind unknown",
-            effect=judgement.effect,
-            p=judgement.pvalue,
-            step=judgement.step.value,
-        )
-    if judgement.step is Step.ANGLES:
-        return Text(
-            "the weights come from {reference} in another basis ({kind}): the angles between"
-            " neurons correlate by {effect}, p {p}, decided by {step}",
-            reference=reference,
-            kind=judgement.kind or "kind unknown",
-            effect=judgement.effect,
-            p=judgement.pvalue,
-            step=judgement.step.value,
-        )
-    return Text(
-        "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by {step}",
-        reference=reference,
-        kind=judgement.kind or "kind unknown",
-        effect=judgement.effect,
-        p=judgement.pvalue,
-        step=judgement.step.value,
-    )
+def _effect(pair: ComponentPair, judgement: Judgement, elements: int) -> Statistic:
+    name = EFFECTS.get(judgement.step, COSINE)
+    if pair.is_token_table and judgement.step is Step.BASIS:
+        name = "cosine_in_the_recognised_basis"
+    return Statistic(name=name, value=judgement.effect, n=elements)
 
 
-def incomparable(component: Component, reference: str, sides: Sides) -> Text:
-    """Say why nothing could be laid side by side."""
-    widths = [_widths(checkpoint, component) for checkpoint in (sides.ours, sides.theirs)]
-    if component in KIND and widths[0] == widths[1]:
-        return Text(
-            "{component} cannot be compared with {reference}: too few tokens in common whose rows"
-            " could be laid side by side",
-            component=component.value,
-            reference=reference,
-        )
-    return Text(
-        "{component} cannot be compared with {reference}: no tensor of one shape in common"
-        " ({ours} and {theirs})",
-        component=component.value,
-        reference=reference,
-        ours=_shapes(sides, component, mine=True),
-        theirs=_shapes(sides, component, mine=False),
-    )
-
-
-def _widths(checkpoint: Checkpoint, component: Component) -> set[int]:
-    return {m.cols for m in checkpoint.inventory.of(component).values() if m.rows > 1}
-
-
-def _shapes(sides: Sides, component: Component, *, mine: bool) -> str:
-    inventory = (sides.ours if mine else sides.theirs).inventory.of(component)
-    shapes = sorted({(m.rows, m.cols) for m in inventory.values() if m.rows > 1}, reverse=True)
-    return ", ".join(f"{rows} x {cols}" for rows, cols in shapes[:3]) or "-"
-
-
-def null_of(measured: Measured) -> Null:
+def _null(measured: Measured) -> Null:
     """Name the null behind the p-value."""
     if measured.neurons is not None:
         return Null(
@@ -172,101 +184,43 @@ def null_of(measured: Measured) -> Null:
     )
 
 
-def details_of(
-    compared: Compared,
-    gains: GainSimilarity | None,
-    judgement: Judgement,
-    power: DilutionCurve | None,
-) -> dict[str, Json]:
-    """Return the numbers beside the finding, builtins only."""
-    measured = compared.measured
-    inventory = compared.sides.ours.inventory
-    table: dict[str, Json] = {
-        "step": judgement.step.value,
-        "by_layer": {str(k): round(v, 5) for k, v in measured.by_layer().items()},
-        "inherited_layers": [*judgement.layers],
-        "std_profile_correlation": measured.spread_profile(),  # shown, never evidence
-        "shared_slots": compared.shared_slots,
-        "slots": compared.our_slots,
-        "unmapped": [*inventory.unmapped[:20]],
-        "unsupported": [*inventory.unsupported[:20]],
-        "identical": [*measured.identity.names[:20]],
-    }
-    channels, agreement = measured.channels, measured.agreement
-    if channels is not None:
-        table["channels"] = {
-            "z": channels.statistic,
-            "p": channels.pvalue,
-            "cosine": channels.effect,
-            "kept": channels.kept,
-            "of": channels.n,
-        }
-    if agreement is not None:
-        table["matching"] = {
-            "share": agreement.effect,
-            "p": agreement.pvalue,
-            "kept_number": agreement.identity,
-        }
-    if compared.aligned is not None:
-        table["aligned_by_embeddings"] = {
-            "table_cosine": compared.aligned.embeddings,
-            "matching": compared.aligned.agreement,
-            "renumbered": compared.aligned.moved,
-            "attention_cka": compared.aligned.attention,
-            "attention_cka_of_deranged_tokens": compared.aligned.attention_null,
-        }
-    table |= _any_basis(compared)
-    if compared.layers is not None:
-        table["layer_map"] = {
-            "pairs": [*compared.layers.pairs],
-            "runs": [list(run) for run in runs(compared.layers.pairs)],
-            "p": compared.layers.pvalue,
-        }
-    if gains is not None:
-        table["norm_gains"] = gains_table(gains)
-    if power is not None:
-        table["dilution"] = {"cosine": [*power.shares], "found": [*power.found]}
-    return table
+def _replications(compared: Compared, judgement: Judgement) -> int:
+    """Count the disjoint sets of tensors on which the deciding step found the same."""
+    if judgement.step is Step.LAYERS and compared.layers is not None:
+        return compared.layers.replications
+    if judgement.step is Step.BASIS and compared.rotated is not None:
+        return max(1, sum(p <= REPLICATED for p in compared.rotated.match.halves))
+    if judgement.step is Step.ANGLES and compared.angles is not None:
+        return max(1, compared.angles.statistic)
+    return max(1, compared.measured.replications)
 
 
-def _any_basis(compared: Compared) -> dict[str, Json]:
-    table: dict[str, Json] = {}
-    basis, angles = compared.basis, compared.angles
-    if angles is not None:
-        table["angles"] = {
-            "layers_that_fit_best": angles.statistic,
-            "of": angles.n,
-            "p": angles.pvalue,
-            "correlation": angles.effect,
-        }
-    if basis is not None:
-        match, channels = basis.match, basis.channels
-        table["any_basis"] = {
-            "agreed": match.statistic,
-            "neurons": match.n,
-            "share": match.effect,
-            "p": match.pvalue,
-            "kept_number": match.kept,
-            "layers": [
-                [*map(str, layer.ours), *map(str, layer.theirs), round(layer.share, 4)]
-                for layer in match.layers
-            ],
-            "channels_alike": channels.alike if channels else None,
-            "channels_kept": channels.kept if channels else None,
-            "table_cosine": compared.table,
-        }
-    return table
+def _remedy(
+    hypothesis: ComponentHypothesis, compared: Compared, result: Result, outcome: Outcome
+) -> Text | None:
+    if outcome in ACCUSED:
+        return published_first(hypothesis.pair)
+    if outcome is not Outcome.INDETERMINATE:
+        return None
+    if not compared.aligned_rows:
+        return Text(
+            "Rows of {component} could not be aligned by token: give both tokenizers.",
+            component=hypothesis.component.value,
+        )
+    if not result.controlled:
+        return Text("A control of the test itself failed: nothing it says counts in this run.")
+    if result.missed is not None:
+        return result.missed
+    if result.judgement.relation is None and not result.powered:
+        return Text("Too little was read to find anything: raise --depth or the byte budget.")
+    return Text("Raise --depth: more layers decide what a few leave open.")
 
 
-def gains_table(gains: GainSimilarity) -> dict[str, Json]:
-    """Return the norm control: the raw cosine beside what it is worth."""
+def _later(order: DerivationOrder | None) -> dict[str, Json]:
+    if order is None:
+        return {}
     return {
-        "raw_cosine": gains.raw,
-        "raw_null": gains.raw_null,
-        "moment_null": gains.moment_null,
-        "raw_says_nothing": gains.raw_is_empty,
-        "centred_cosine": gains.effect,
-        "p": gains.pvalue,
-        "z": gains.z,
-        "vectors": gains.vectors,
+        "later": order.later,
+        "later_because": order.because,
+        "later_certain": order.certain,
     }

@@ -1,4 +1,4 @@
-"""Makes a fingerprint: reads of a model what comparisons will want to read, and keeps it."""
+"""Fingerprint of a checkpoint: the rows that comparisons will want to read, saved in a file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_scratchverify.checkpoint.header import PREFIX_BYTES
+from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods.weights.layers import mapped_blocks
-from pytest_scratchverify.methods.weights.token_rows import KIND, TOKENS
 from pytest_scratchverify.stores.fingerprint import FingerprintContents, write_fingerprint
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import BIN_INDEX, INDEX
+from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.packed import OLD_CONFIG
-from pytest_scratchverify.tensors.reading import Checkpoint, spans_of
-from pytest_scratchverify.tensors.slices import (
+from pytest_scratchverify.tensors.plan import (
     BUDGETS,
     Block,
-    Slot,
     block_of,
     component_budget,
     plan_component,
 )
+from pytest_scratchverify.tensors.reading import Checkpoint, open_checkpoint, spans_of
+from pytest_scratchverify.tensors.token_rows import TOKENS
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 
 MARGIN = 1.25  # over the depth's budget: the other model's headers may be smaller
@@ -36,7 +37,7 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
 
     Raises `Unavailable` where the weights cannot be read; what else is absent is left out.
     """
-    checkpoint = Checkpoint(store)
+    checkpoint = open_checkpoint(store)
     kept = FingerprintContents(store.repo, store.revision, depth, store.files().value)
     for name in _small_files(store):
         try:
@@ -89,7 +90,7 @@ def _blocks(checkpoint: Checkpoint, depth: str) -> Iterator[Block]:
         budget = None if part is None else int(MARGIN * part)
         whole = budget // 2 if budget is not None and depth == "robust" else 0
         yield from plan_component(matrices, budget, whole_budget=whole).blocks
-        yield from mapped_blocks(checkpoint, component)
+        yield from mapped_blocks(matrices)
     yield from _token_rows(checkpoint)
 
 
@@ -100,7 +101,7 @@ def _token_rows(checkpoint: Checkpoint) -> Iterator[Block]:
     except Unavailable:
         return
     known = [int(row) for row in keys.ids[:TOKENS_KEPT] if row >= 0]
-    for component, kind in KIND.items():
+    for component, kind in TOKEN_TABLES.items():
         matrix = checkpoint.inventory.matrices.get(Slot(component.value, kind))
         if matrix is not None:
             yield block_of(matrix)

@@ -1,248 +1,322 @@
-"""From numbers to a relation and its kind. The thresholds are data; see the calibration file.
+"""Decision rules of the weights method: from what was compared to a relation and its kinds.
 
 A p-value rejects independent initialisation and no more. Whether what is shared was learnt
 (descent) or drawn (one seed) is told by size: how alike the weights are, and how alike the
-norm gains, which all start at one, so that whatever they share was learnt.
+norm gains, which all start at one, so that whatever they share was learnt. The thresholds are
+data; see the calibration file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 
-from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.methods.weights.alignment import Aligned
-from pytest_scratchverify.methods.weights.any_basis import TABLES, InAnyBasis
-from pytest_scratchverify.methods.weights.kinds import (
-    CAST,
-    joined,
-    kind_in_place,
-    kinds_in_any_basis,
-    more_kinds,
-)
+from pytest_scratchverify.core.component import TOKEN_TABLES
+from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
-from pytest_scratchverify.stats.weights.gram_permutation import GramNumbering
-from pytest_scratchverify.stats.weights.layer_map import LayerMap
+from pytest_scratchverify.methods.weights.transformations import (
+    aligned_kind,
+    distinct,
+    further_kinds,
+    rotation_invariant_kinds,
+)
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
+
+
+class Relation(StrEnum):
+    """What the weights of one component of a pair have to do with each other."""
+
+    VERBATIM = "verbatim"
+    DERIVED = "derived"
+    SHARED_ANCESTRY = "shared_ancestry"  # related, and the reference is the later one
+    SHARED_INITIALISATION = "shared_initialisation"
+    UNCLEAR = "unclear"
+
+
+ACCUSING = frozenset(Relation) - {Relation.UNCLEAR}
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the measurement says of one component of one pair.
 
-    `relation` is None (no relation), "verbatim", "derived", "shared_ancestry" (related, and the
-    reference is the later one), "shared_initialisation" or "unclear"; `kind` names it further
-    where it can be told.
+    `relation` is None where there is no relation; `kinds` name it further where they can be
+    told; `layers` are those that were inherited.
     """
 
-    relation: str | None
+    relation: Relation | None
     step: Step
     pvalue: float
     effect: float
-    kind: str | None = None
-    layers: tuple[int, ...] = field(default=())
+    kinds: tuple[Kind, ...] = ()
+    layers: tuple[int, ...] = ()
 
     @property
     def accuses(self) -> bool:
         """Whether the relation is one that refutes independence."""
-        return self.relation in (
-            "verbatim",
-            "derived",
-            "shared_ancestry",
-            "shared_initialisation",
-        )
+        return self.relation in ACCUSING
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that was measured of one component, as the judge wants it."""
+@dataclass(frozen=True)
+class _Case:
+    """What was compared, with the answers that several rules ask for."""
 
-    measured: Measured
+    compared: Compared
     gains: GainSimilarity | None
-    layers: LayerMap | None
-    aligned: Aligned | None = None
-    stored: tuple[str, ...] = ()  # dtypes of the suspect's slices
-    basis: InAnyBasis | None = None
-    angles: GramNumbering | None = None
-    table: float | None = None  # the cosine of embeddings in the basis that was recognised
-    changes: tuple[str, ...] = ()  # of shape
+    thresholds: WeightsThresholds
+
+    @property
+    def measured(self) -> Measured:
+        return self.compared.measured
+
+    @property
+    def effect(self) -> float:
+        return self.measured.similarity or 0.0
+
+    def corrected(self, pvalue: float) -> float:
+        """Correct a p-value for the tests of one question (Bonferroni)."""
+        return min(1.0, self.thresholds.tests * pvalue)
+
+    @cached_property
+    def aligned(self) -> Judgement | None:
+        """What is alike in its place says, in either direction."""
+        return _aligned(self)
+
+    @cached_property
+    def mapped(self) -> Judgement | None:
+        """What the map of layers says."""
+        return _by_layers(self)
+
+    @cached_property
+    def rotated(self) -> Judgement | None:
+        """What was recognised in any basis says."""
+        return _rotated(self)
+
+    @property
+    def further(self) -> tuple[Kind, ...]:
+        """What else was done to a copy that is recognised in its place."""
+        kinds = further_kinds(self.measured, self.compared.rotated, self.thresholds)
+        return (*kinds, *self.compared.changes)
 
 
-def judge(evidence: Evidence, numbers: WeightsThresholds) -> Judgement:
-    """Apply the steps in their order; the first that decides ends it."""
-    measured = evidence.measured
-    effect = measured.similarity or 0.0
-    pvalue = min(1.0, numbers.tests * measured.pvalue)
-    identity = measured.identity
-    if identity.statistic and identity.statistic >= min(2, identity.n):
-        kind = "identical" if identity.statistic == identity.n else "partly identical"
-        kind = CAST if measured.cast else kind
-        kind = joined([kind, *_more(evidence, numbers)])
-        return Judgement("verbatim", Step.BYTES, identity.pvalue, identity.effect, kind)
-    found = _aligned(evidence, numbers, pvalue, effect)
-    if found is not None and found.relation == "shared_initialisation":
-        # Twins share what was drawn, and in no layer the neurons that training made of it.
-        recognised = _in_any_basis(evidence, numbers)
-        if recognised is not None and recognised.relation == "derived":
-            return recognised
-    if found is not None and found.accuses:
-        mapped = _by_layers(evidence, numbers)
-        explains_more = mapped is not None and len(mapped.layers) > len(found.layers)
-        return mapped if mapped is not None and mapped.accuses and explains_more else found
-    for step in (_matching, _by_layers, _in_any_basis, _by_angles, _by_alignment):
-        other = step(evidence, numbers)
-        if other is not None:
-            return other
-    if found is not None:
-        return found
-    return Judgement(None, Step.NONE, _least(evidence, numbers), effect)
+def judge(
+    compared: Compared, gains: GainSimilarity | None, thresholds: WeightsThresholds
+) -> Judgement:
+    """Apply the rules in their order; the first that says anything decides.
+
+    Steps come in the order of their cost, with three exceptions, each a rule of its own in
+    `RULES`: matching in any basis overrules a shared seed, a map of layers that explains more
+    layers overrules what is alike in place, and a lead in place is kept for last, since every
+    other step may make more of it.
+    """
+    case = _Case(compared, gains, thresholds)
+    for rule in RULES:
+        found = rule(case)
+        if found is not None:
+            return found
+    return Judgement(None, Step.NONE, _least(case), case.effect)
 
 
-def _aligned(
-    evidence: Evidence, numbers: WeightsThresholds, pvalue: float, effect: float
-) -> Judgement | None:
-    measured = evidence.measured
-    component = measured.component
-    if pvalue > numbers.undecided:
+def _identical(case: _Case) -> Judgement | None:
+    """Equal numbers need no statistics."""
+    identity = case.measured.identity
+    if not identity.statistic or identity.statistic < min(2, identity.n):
         return None
-    inherited = _inherited_layers(measured, numbers)
+    whole = identity.statistic == identity.n
+    kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
+    kind = Kind.CAST if case.measured.cast else kind
+    kinds = distinct(kind, *case.further)
+    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, identity.effect, kinds)
+
+
+def _learnt_beyond_the_seed(case: _Case) -> Judgement | None:
+    """Let matching in any basis overrule one seed in common.
+
+    Models of the same seed share what was drawn, and in no layer the neurons that training made
+    of it.
+    """
+    found = case.aligned
+    if found is None or found.relation is not Relation.SHARED_INITIALISATION:
+        return None
+    derived = case.rotated is not None and case.rotated.relation is Relation.DERIVED
+    return case.rotated if derived else None
+
+
+def _more_layers_than_in_place(case: _Case) -> Judgement | None:
+    """Let the map of layers overrule what is alike in place, where it explains more layers."""
+    found, mapped = case.aligned, case.mapped
+    if found is None or not found.accuses or mapped is None or not mapped.accuses:
+        return None
+    return mapped if len(mapped.layers) > len(found.layers) else None
+
+
+def _accused_in_place(case: _Case) -> Judgement | None:
+    return case.aligned if case.aligned is not None and case.aligned.accuses else None
+
+
+def _lead_in_place(case: _Case) -> Judgement | None:
+    return case.aligned
+
+
+def _aligned(case: _Case) -> Judgement | None:
+    measured, thresholds = case.measured, case.thresholds
+    component, effect, pvalue = measured.component, case.effect, case.corrected(measured.pvalue)
+    if pvalue > thresholds.undecided:
+        return None
+    inherited = _inherited_layers(measured, thresholds)
     strongest = max([effect, *(measured.by_layer()[layer] for layer in inherited)])
-    if pvalue > numbers.alpha or strongest < numbers.shared_from(component):
-        return Judgement("unclear", Step.ALIGNED, pvalue, effect)
-    learnt = _learnt(evidence, numbers)
-    if strongest >= numbers.derived_from(component) or learnt:
-        kind = kind_in_place(measured, evidence.stored, numbers, inherited)
-        kind = joined([kind, *_more(evidence, numbers)])
-        return Judgement("derived", Step.ALIGNED, pvalue, strongest, kind, inherited)
-    return Judgement("shared_initialisation", Step.ALIGNED, pvalue, effect, "shared initialisation")
+    if pvalue > thresholds.alpha or strongest < thresholds.shared_from(component):
+        return Judgement(Relation.UNCLEAR, Step.ALIGNED, pvalue, effect)
+    if strongest >= thresholds.derived_from(component) or _is_learnt(case):
+        kind = aligned_kind(measured, case.compared.stored, thresholds, inherited)
+        kinds = distinct(kind, *case.further)
+        return Judgement(Relation.DERIVED, Step.ALIGNED, pvalue, strongest, kinds, inherited)
+    kinds = (Kind.SHARED_INITIALISATION,)
+    return Judgement(Relation.SHARED_INITIALISATION, Step.ALIGNED, pvalue, effect, kinds)
 
 
-def _more(evidence: Evidence, numbers: WeightsThresholds) -> list[str]:
-    return [*more_kinds(evidence.measured, evidence.basis, numbers), *evidence.changes]
-
-
-def _learnt(evidence: Evidence, numbers: WeightsThresholds) -> bool:
+def _is_learnt(case: _Case) -> bool:
     """Whether what is shared was learnt, by the gains: they share nothing that was drawn.
 
     Where the gains share nothing at all, the models as a whole have no seed in common, so a
     component that is alike was taken. In between, size alone decides.
     """
-    gains = evidence.gains
+    gains, thresholds = case.gains, case.thresholds
     if gains is None:
         return False
-    if gains.effect >= numbers.gains_learned and gains.pvalue <= numbers.gains_pvalue:
+    if gains.effect >= thresholds.gains_learned and gains.pvalue <= thresholds.gains_pvalue:
         return True
-    alone = evidence.measured.component in (Component.EMBEDDINGS, Component.LM_HEAD)
-    return alone and gains.vectors >= 4 and gains.pvalue > 10 * numbers.gains_pvalue
+    alone = case.measured.component in TOKEN_TABLES
+    return alone and gains.vectors >= 4 and gains.pvalue > 10 * thresholds.gains_pvalue
 
 
-def _inherited_layers(measured: Measured, numbers: WeightsThresholds) -> tuple[int, ...]:
-    bar = numbers.derived_from(measured.component)
+def _inherited_layers(measured: Measured, thresholds: WeightsThresholds) -> tuple[int, ...]:
+    bar = thresholds.derived_from(measured.component)
     layers = {layer: value for layer, value in measured.by_layer().items() if layer >= 0}
     return tuple(layer for layer, value in layers.items() if value >= bar)
 
 
-def _matching(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
-    agreement = evidence.measured.agreement
+def _matched(case: _Case) -> Judgement | None:
+    """Neurons that two matchings agree on, whatever their numbers."""
+    agreement, thresholds = case.measured.agreement, case.thresholds
     if agreement is None:
         return None
-    pvalue = min(1.0, numbers.tests * agreement.pvalue)
-    if pvalue > numbers.alpha or agreement.effect < numbers.agreement_none:
+    pvalue = case.corrected(agreement.pvalue)
+    if pvalue > thresholds.alpha or agreement.effect < thresholds.agreement_none:
         return None
-    inherited = agreement.effect >= numbers.agreement_inherited
-    return Judgement(
-        "derived" if inherited else "unclear",
-        Step.MATCHING,
-        pvalue,
-        agreement.effect,
-        "renumbered neurons" if agreement.identity < 0.5 else None,
-    )
+    kinds = (Kind.PERMUTED_NEURONS,) if agreement.fixed_share < 0.5 else ()
+    relation = _by_share(agreement.effect, thresholds)
+    return Judgement(relation, Step.MATCHING, pvalue, agreement.effect, kinds)
 
 
-def _by_layers(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
-    layers = evidence.layers
+def _by_share(share: float, thresholds: WeightsThresholds) -> Relation:
+    """Judge a share of neurons that were recognised."""
+    return Relation.DERIVED if share >= thresholds.agreement_inherited else Relation.UNCLEAR
+
+
+def _by_layers(case: _Case) -> Judgement | None:
+    layers, thresholds = case.compared.layers, case.thresholds
     if layers is None or not layers.effect:
         return None
-    pvalue = min(1.0, numbers.tests * layers.pvalue)
-    if pvalue > numbers.alpha:
+    pvalue = case.corrected(layers.pvalue)
+    if pvalue > thresholds.alpha:
         return None
     mapped = tuple(a for a, b in enumerate(layers.pairs) if b >= 0)
-    kind = "layers moved" if not layers.is_identity else "partial reuse"
-    bar = numbers.derived_from(evidence.measured.component)
-    relation = "derived" if layers.statistic >= bar else "unclear"
-    return Judgement(relation, Step.LAYERS, pvalue, layers.statistic, kind, mapped)
+    kinds = (Kind.PARTIAL if layers.is_identity else Kind.LAYERS,)
+    bar = thresholds.derived_from(case.measured.component)
+    relation = Relation.DERIVED if layers.statistic >= bar else Relation.UNCLEAR
+    return Judgement(relation, Step.LAYERS, pvalue, layers.statistic, kinds, mapped)
 
 
-def _in_any_basis(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
+def _rotated(case: _Case) -> Judgement | None:
     """Judge what was recognised without regard to basis, order and width.
 
     A table of embeddings is told from one that was learnt in the taken basis by nothing that
     has a null: for tables it is a lead.
     """
-    found = evidence.basis
+    found, thresholds = case.compared.rotated, case.thresholds
     if found is None:
         return None
-    pvalue = min(1.0, numbers.tests * found.match.pvalue)
-    effect = found.match.effect
-    if pvalue > numbers.alpha or effect < numbers.agreement_none:
+    pvalue, effect = case.corrected(found.match.pvalue), found.match.effect
+    if pvalue > thresholds.alpha or effect < thresholds.agreement_none:
         return None
-    kind = joined(kinds_in_any_basis(found, numbers, evidence.changes))
-    inherited = tuple(layer.ours[0] for layer in found.match.inherited(numbers.agreement_inherited))
-    relation = "derived" if effect >= numbers.agreement_inherited else "unclear"
-    if evidence.measured.component in TABLES:
-        if evidence.table is None or evidence.table < numbers.table_in_basis:
+    kinds = rotation_invariant_kinds(found, thresholds, case.compared.changes)
+    if case.measured.component in TOKEN_TABLES:
+        table = case.compared.table
+        if table is None or table < thresholds.table_in_basis:
             return None
-        return Judgement("unclear", Step.BASIS, pvalue, evidence.table, kind)
+        return Judgement(Relation.UNCLEAR, Step.BASIS, pvalue, table, kinds)
     if found.values is not None:
         agreed, size, tail = found.values
-        pvalue, effect = min(1.0, numbers.tests * max(tail, found.match.pvalue)), agreed / size
-        if pvalue > numbers.alpha or effect < numbers.agreement_none:
+        pvalue, effect = case.corrected(max(tail, found.match.pvalue)), agreed / size
+        if pvalue > thresholds.alpha or effect < thresholds.agreement_none:
             return None
-        relation = "derived" if effect >= numbers.agreement_inherited else "unclear"
-    return Judgement(relation, Step.BASIS, pvalue, effect, kind, tuple(dict.fromkeys(inherited)))
+    inherited = found.match.inherited(thresholds.agreement_inherited)
+    layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
+    relation = _by_share(effect, thresholds)
+    return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
 
-def _by_angles(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
-    found = evidence.angles
+def _by_angles(case: _Case) -> Judgement | None:
+    found, thresholds = case.compared.angles, case.thresholds
     if found is None:
         return None
-    pvalue = min(1.0, numbers.tests * found.pvalue)
-    if pvalue > numbers.alpha or found.effect < numbers.angles_shared:
+    pvalue = case.corrected(found.pvalue)
+    if pvalue > thresholds.alpha or found.effect < thresholds.angles_shared:
         return None
-    relation = "derived" if found.effect >= numbers.angles_derived else "unclear"
-    kind = joined(["rotated or renumbered channels", *evidence.changes])
-    return Judgement(relation, Step.ANGLES, pvalue, found.effect, kind)
+    derived = found.effect >= thresholds.angles_derived
+    kinds = distinct(Kind.CHANGED_CHANNELS, *case.compared.changes)
+    relation = Relation.DERIVED if derived else Relation.UNCLEAR
+    return Judgement(relation, Step.ANGLES, pvalue, found.effect, kinds)
 
 
-def _by_alignment(evidence: Evidence, numbers: WeightsThresholds) -> Judgement | None:
+def _by_alignment(case: _Case) -> Judgement | None:
     """Give a lead at most: what is alike after fitting has no p-value."""
-    aligned = evidence.aligned
+    aligned, thresholds = case.compared.aligned, case.thresholds
     if aligned is None:
         return None
-    table = evidence.measured.component in (Component.EMBEDDINGS, Component.LM_HEAD)
+    table = case.measured.component in TOKEN_TABLES
     found = aligned.embeddings if table else aligned.agreement
-    bar = numbers.aligned_table if table else numbers.aligned_agreement
+    bar = thresholds.aligned_table if table else thresholds.aligned_agreement
     if not table and (found is None or found < bar):
         # Where the blocks were retrained, queries and keys may still tell.
-        found, bar = aligned.attention, numbers.aligned_attention
+        found, bar = aligned.attention, thresholds.aligned_attention
         if (aligned.attention_null or 0.0) >= bar:
             return None
     if found is None or found < bar:
         return None
-    return Judgement(
-        "unclear", Step.ALIGNMENT, _least(evidence, numbers), found, "renumbered channels"
-    )
+    kinds = (Kind.PERMUTED_CHANNELS,)
+    return Judgement(Relation.UNCLEAR, Step.ALIGNMENT, _least(case), found, kinds)
 
 
-def _least(evidence: Evidence, numbers: WeightsThresholds) -> float:
-    found = [evidence.measured.pvalue]
-    if evidence.measured.agreement is not None:
-        found.append(evidence.measured.agreement.pvalue)
-    if evidence.layers is not None:
-        found.append(evidence.layers.pvalue)
-    if evidence.basis is not None and evidence.measured.component not in TABLES:
-        found.append(evidence.basis.match.pvalue)
-    if evidence.angles is not None:
-        found.append(evidence.angles.pvalue)
-    return min(1.0, numbers.tests * min(found))
+def _least(case: _Case) -> float:
+    """Return the smallest p-value of all steps, corrected."""
+    compared, measured = case.compared, case.measured
+    found = [measured.pvalue]
+    found += [
+        step.pvalue
+        for step in (measured.agreement, compared.layers, compared.angles)
+        if step is not None
+    ]
+    if compared.rotated is not None and measured.component not in TOKEN_TABLES:
+        found.append(compared.rotated.match.pvalue)
+    return case.corrected(min(found))
+
+
+RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
+    _identical,
+    _learnt_beyond_the_seed,  # before the step that would call it a shared initialisation
+    _more_layers_than_in_place,  # before the step that would call it partial reuse
+    _accused_in_place,
+    _matched,
+    lambda case: case.mapped,
+    lambda case: case.rotated,
+    _by_angles,
+    _by_alignment,
+    _lead_in_place,  # last: a lead that no other step made more of
+)

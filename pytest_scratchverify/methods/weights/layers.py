@@ -1,18 +1,20 @@
-"""The map of layers: the same rows of every layer of one model against every layer of the other."""
+"""Layer map: the same rows of every layer of one model against every layer of the other."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.stats.weights.assignment import match_labels, row_similarity
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.stats.weights.assignment import fixed_points, row_similarity
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.layer_map import LayerMap, layer_map
-from pytest_scratchverify.tensors.reading import Checkpoint, Ledger, Sides
-from pytest_scratchverify.tensors.slices import Block, Matrix, block_of
+from pytest_scratchverify.tensors.inventory import Matrix, Slot
+from pytest_scratchverify.tensors.plan import Block, block_of
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 
 Array = NDArray[np.float32]
 
@@ -28,27 +30,25 @@ class _Stack:
     values: tuple[Array, ...]
 
 
-def map_layers(
-    sides: Sides, component: Component, *, budget: int | None, threshold: float
-) -> LayerMap | None:
+def map_layers(pair: ComponentPair, *, budget: int | None, threshold: float) -> LayerMap | None:
     """Compare all layers with all; None where no kind of matrix has the same shape."""
+    checkpoints = pair.checkpoints
     for kind in KINDS:
-        ours, theirs, ledgers = sides.ours, sides.theirs, sides.ledgers
-        mine, partners = _of_kind(ours, component, kind), _of_kind(theirs, component, kind)
+        mine, partners = _of_kind(pair.ours, kind), _of_kind(pair.theirs, kind)
         shapes = {(m.rows, m.cols) for m in mine} & {(m.rows, m.cols) for m in partners}
         if len(shapes) == 1 and len(mine) > 1 and len(partners) > 1:
             shape = next(iter(shapes))
-            left = _read(ours, mine, shape, budget, ledgers[0])
-            right = _read(theirs, partners, shape, budget, ledgers[1])
+            left = _read(checkpoints.ours, mine, shape, budget, checkpoints.logs[0])
+            right = _read(checkpoints.theirs, partners, shape, budget, checkpoints.logs[1])
             if len(left.layers) > 1 and len(right.layers) > 1:
                 return _mapped(left, right, threshold)
     return None
 
 
-def mapped_blocks(checkpoint: Checkpoint, component: Component) -> list[Block]:
-    """Return the rows that a map of layers reads, of the first kind that there is."""
+def mapped_blocks(matrices: Mapping[Slot, Matrix]) -> list[Block]:
+    """Return the rows that a map of layers reads, of the first kind that a component has."""
     for kind in KINDS:
-        found = _of_kind(checkpoint, component, kind)
+        found = _of_kind(matrices, kind)
         if len(found) > 1:
             return [_first_rows(matrix, ROWS) for matrix in found]
     return []
@@ -59,9 +59,9 @@ def _first_rows(matrix: Matrix, limit: int) -> Block:
     return Block(matrix, block.start, block.start + min(block.stop - block.start, limit))
 
 
-def _of_kind(checkpoint: Checkpoint, component: Component, kind: str) -> list[Matrix]:
+def _of_kind(matrices: Mapping[Slot, Matrix], kind: str) -> list[Matrix]:
     found: dict[int, Matrix] = {}
-    for slot, matrix in sorted(checkpoint.inventory.of(component).items()):
+    for slot, matrix in sorted(matrices.items()):
         if slot.kind == kind and slot.layer >= 0 and slot.expert in ("", "0"):
             found.setdefault(slot.layer, matrix)
     return [found[layer] for layer in sorted(found)]
@@ -72,7 +72,7 @@ def _read(
     matrices: list[Matrix],
     shape: tuple[int, int],
     budget: int | None,
-    ledger: Ledger,
+    log: ReadLog,
 ) -> _Stack:
     blocks: list[Block] = []
     left = budget
@@ -86,7 +86,7 @@ def _read(
             break
         blocks.append(block)
         left = None if left is None else left - block.nbytes
-    values = checkpoint.read(blocks, ledger)
+    values = checkpoint.read(blocks, log)
     kept = [(b, v) for b, v in zip(blocks, values, strict=True) if not is_degenerate(v)]
     return _Stack(tuple(b.matrix.slot.layer for b, _ in kept), tuple(v for _, v in kept))
 
@@ -97,7 +97,7 @@ def _mapped(left: _Stack, right: _Stack, threshold: float) -> LayerMap:
     for a, ours in zip(left.layers, left.values, strict=True):
         for b, theirs in zip(right.layers, right.values, strict=True):
             cosines = row_similarity(ours, theirs)
-            match = match_labels([cosines])
+            match = fixed_points([cosines])
             similarity[a, b] = float(np.diag(cosines).mean())
             pvalues[a, b] = match.pvalue
     found = layer_map(np.where(pvalues < 1e-3, similarity, 0.0), threshold, pvalues)

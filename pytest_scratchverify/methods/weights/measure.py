@@ -1,7 +1,7 @@
-"""Measures one component of two models over batches of slices: numbers, and no judgement.
+"""Statistics of one component of two models, accumulated over batches of slices.
 
 A `Measure` takes batches as they are read and keeps sums, so that a terabyte needs no more
-memory than a megabyte. The same code measures the pair under test and the controls.
+memory than a megabyte. It judges nothing, and the same code measures pair and controls.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.stats.weights.assignment import (
-    LabelMatch,
-    match_labels,
-    matching_pvalue,
+    FixedPoints,
+    fixed_points,
+    fixed_points_pvalue,
     row_similarity,
 )
 from pytest_scratchverify.stats.weights.centring import (
@@ -36,7 +36,7 @@ from pytest_scratchverify.stats.weights.tensor_identity import (
     is_rounding_of,
     tensor_identity,
 )
-from pytest_scratchverify.tensors.slices import RESIDUAL_COLUMNS, Slot
+from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Slot
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]
@@ -56,7 +56,6 @@ CHANNELS = 768  # at most so many channels take part in an assignment
 ROWS = 512  # and so many rows of one piece
 AGREEMENT_BLOCKS = 4
 AGREEMENT_ROWS = 1024
-TOKEN_ROWS = frozenset({Component.EMBEDDINGS, Component.LM_HEAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Similar:
 class Half:
     """What one of two disjoint sets of layers (or of rows) says by itself."""
 
-    neurons: LabelMatch | None
+    neurons: FixedPoints | None
     channels: ChannelSimilarity | None
 
     @property
@@ -87,7 +86,7 @@ class Measured:
     """All statistics of one component of one pair."""
 
     component: Component
-    neurons: LabelMatch | None
+    neurons: FixedPoints | None
     channels: ChannelSimilarity | None
     agreement: MatchAgreement | None
     identity: TensorIdentity
@@ -144,7 +143,7 @@ def channel_pvalue(channels: ChannelSimilarity) -> float:
     return max(channels.pvalue, min(1e-4, channels.exact_pvalue))
 
 
-def combined_pvalue(neurons: LabelMatch | None, channels: ChannelSimilarity | None) -> float:
+def combined_pvalue(neurons: FixedPoints | None, channels: ChannelSimilarity | None) -> float:
     """Bonferroni over the aligned tests that could be made; 1 if none could."""
     found = [neurons.pvalue] if neurons else []
     if channels:
@@ -154,15 +153,18 @@ def combined_pvalue(neurons: LabelMatch | None, channels: ChannelSimilarity | No
 
 @dataclass(slots=True)
 class _Group:
-    kept: int = 0
+    fixed: int = 0
     sizes: list[int] = field(default_factory=list)
     sums: ChannelSums | None = None
 
-    def neurons(self) -> LabelMatch | None:
+    def neurons(self) -> FixedPoints | None:
         if not self.sizes:
             return None
-        return LabelMatch(
-            self.kept, sum(self.sizes), matching_pvalue(self.kept, self.sizes), tuple(self.sizes)
+        return FixedPoints(
+            self.fixed,
+            sum(self.sizes),
+            fixed_points_pvalue(self.fixed, self.sizes),
+            tuple(self.sizes),
         )
 
     def channels(self) -> ChannelSimilarity | None:
@@ -251,7 +253,7 @@ class Measure:
             self._rounded[1] += is_rounding_of(right, left)
 
     def _add_neurons(self, matrices: Batch) -> None:
-        if self.component in TOKEN_ROWS:
+        if self.component in TOKEN_TABLES:
             return
         similarities: dict[tuple[str, int, str, int], Array] = {}
         for (slot, start), (ours, theirs) in matrices.items():
@@ -268,8 +270,8 @@ class Measure:
             slot = Slot(self.component.value, "", layer, expert)
             for part, offset in _parts(similarity, split=layer < 0):
                 group_sums = self._half(slot, start + offset)
-                match = match_labels([part])
-                group_sums.kept += match.statistic
+                match = fixed_points([part])
+                group_sums.fixed += match.statistic
                 group_sums.sizes += match.sizes
 
     def _arbitrary_rows(self, slot: Slot, start: int, size: int) -> int:
@@ -337,8 +339,8 @@ def _parts(similarity: Array, *, split: bool) -> list[tuple[Array, int]]:
     return [(square[:half, :half], 0), (square[half:, half:], 16)]
 
 
-def _together(halves: tuple[_Group, _Group]) -> LabelMatch | None:
-    both = _Group(halves[0].kept + halves[1].kept, halves[0].sizes + halves[1].sizes)
+def _together(halves: tuple[_Group, _Group]) -> FixedPoints | None:
+    both = _Group(halves[0].fixed + halves[1].fixed, halves[0].sizes + halves[1].sizes)
     return both.neurons()
 
 
@@ -358,13 +360,13 @@ def _agreed(found: list[MatchAgreement]) -> MatchAgreement | None:
         return None
     count = sum(item.statistic for item in found)
     expected = sum(item.expected for item in found)
-    kept = sum(item.identity * item.statistic for item in found)
+    fixed = sum(item.fixed_share * item.statistic for item in found)
     return MatchAgreement(
         count,
         sum(item.n for item in found),
         poisson_tail(count, DISPERSION * expected),
         tuple(share for item in found for share in item.shares),
-        kept / count if count else 0.0,
+        fixed / count if count else 0.0,
         expected,
     )
 

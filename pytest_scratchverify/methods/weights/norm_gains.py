@@ -1,4 +1,4 @@
-"""The norm control: what a cosine of 0.99 between norm gains is worth, shown beside its null.
+"""Norm-gain similarity with its permutation null: what a raw cosine of 0.99 is worth.
 
 Norm gains are some millionths of a model. All of them start at one, so what two models share
 in them was learnt, and a relation as close as descendants' is called derived; but the verdict
@@ -27,19 +27,27 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.controls import known_gains
+from pytest_scratchverify.methods.weights.details import gains_table
 from pytest_scratchverify.methods.weights.figure_data import gains_figures
-from pytest_scratchverify.methods.weights.finding import gains_table
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.reading import Checkpoint, Sides
-from pytest_scratchverify.tensors.slices import Block, common, in_order
+from pytest_scratchverify.tensors.plan import Block, in_order
+from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 
 VECTORS = 24
-FIRES_AT = 0.30  # centred cosine, with p <= 0.001: docs/adr/0006, norm gains
+FIRES_AT = 0.30  # centred cosine, with p <= 0.001: STATISTICS E3
 DRAWS = 999
+
+HEADLINES = {
+    True: "norm gains follow {reference}'s: centred cosine {centred}, p {p} (raw cosine {raw},"
+    " {null} for renumbered channels)",
+    False: "norm gains say nothing against {reference}: raw cosine {raw}, and {null} for renumbered"
+    " channels; centred cosine {centred}, p {p}",
+}
 
 
 def norm_control(
@@ -56,20 +64,23 @@ def norm_control(
 
     Raises `Unavailable` where the weights of either cannot be read, or no gains compare.
     """
-    sides = Sides(Checkpoint(ours), Checkpoint(theirs))
-    found = _measure(sides)
+    checkpoints = CheckpointPair(open_checkpoint(ours), open_checkpoint(theirs))
+    decoders = ComponentPair(checkpoints, Component.TEXT_DECODER)
+    found = _measure(decoders)
     if found is None:
         raise Unavailable(
             Reason.UNSUPPORTED,
-            Text("{model} and {reference} have no norm gains of one size that vary.",
-                 model=pair.model.name, reference=pair.reference.name),
+            Text(
+                "{model} and {reference} have no norm gains of one size that vary.",
+                model=pair.model.name,
+                reference=pair.reference.name,
+            ),
             Text("Gains that were folded away or never trained say nothing: compare matrices."),
-        )  # fmt: skip
-    numbers = WeightsThresholds.from_json(calibration)
-    controls = known_gains(numbers)
-    outcome = norms_outcome(found.effect, found.pvalue, controls, numbers, declared=declared)
+        )
+    thresholds = WeightsThresholds.from_json(calibration)
+    controls = known_gains(thresholds)
+    outcome = norms_outcome(found.effect, found.pvalue, controls, thresholds, declared=declared)
     fires = outcome is not Outcome.CONSISTENT
-    parameters = sides.ours.inventory.parameters[Component.TEXT_DECODER.value]
     return Finding(
         method="weights.layernorm",
         component=Component.TEXT_DECODER,
@@ -88,16 +99,13 @@ def norm_control(
             description=Text("joint renumbering of the channels of all layers"),
             draws=found.draws,
         ),
-        coverage=Coverage(tensors=found.vectors, parameters=found.elements / parameters),
+        coverage=Coverage(
+            tensors=found.vectors, parameters=found.elements / decoders.parameters[0]
+        ),
         controls=controls,
         relation=RELATIONS.get(outcome),
         dependence_group="norm gains",
-        artifacts=(
-            sides.ours.index_record,
-            *sides.ledgers[0].as_records(),
-            sides.theirs.index_record,
-            *sides.ledgers[1].as_records(),
-        ),
+        artifacts=checkpoints.records,
         remedy=Text("Gains alone decide nothing: see the matrices of the same run.")
         if outcome is Outcome.INDETERMINATE
         else None,
@@ -113,7 +121,7 @@ def norms_outcome(
     effect: float,
     pvalue: float | None,
     controls: tuple[Control, ...],
-    numbers: WeightsThresholds,
+    thresholds: WeightsThresholds,
     *,
     declared: bool,
 ) -> Outcome:
@@ -122,41 +130,29 @@ def norms_outcome(
     From `gains_learned` on, above every twin from one seed, it is derived; from `FIRES_AT`
     on a lead; both only with a p-value, and the first only beside controls that passed.
     """
-    significant = pvalue is None or pvalue <= numbers.gains_pvalue
+    significant = pvalue is None or pvalue <= thresholds.gains_pvalue
     if effect < FIRES_AT or not significant:
         return Outcome.CONSISTENT
     sound = pvalue is not None and all(control.passed is True for control in controls)
-    if effect < numbers.gains_learned or not sound:
+    if effect < thresholds.gains_learned or not sound:
         return Outcome.INDETERMINATE
     return Outcome.DECLARED if declared else Outcome.DERIVED
 
 
-def _measure(sides: Sides) -> GainSimilarity | None:
-    mine = sides.ours.inventory.of(Component.TEXT_DECODER)
-    slots = common(mine, sides.theirs.inventory.of(Component.TEXT_DECODER))
-    norms = [mine[s] for s in slots if s.kind.startswith("norm") and mine[s].rows == 1]
+def _measure(pair: ComponentPair) -> GainSimilarity | None:
+    norms = [m for s, m in pair.matrices.items() if s.kind.startswith("norm") and m.rows == 1]
     blocks = [Block(matrix, 0, 1) for matrix in in_order(norms)[:VECTORS]]
-    read = [pair for batch in sides.batches(blocks) for pair in batch.values()]
+    read = [pair for batch in pair.checkpoints.batches(blocks) for pair in batch.values()]
     gains = [(a[0], b[0]) for a, b in read if not (is_degenerate(a) or is_degenerate(b))]
     return gain_similarity(gains, np.random.default_rng(2026), DRAWS)
 
 
 def _headline(pair: Pair, found: GainSimilarity, *, fires: bool) -> Text:
-    words = {
-        "reference": pair.reference.name,
-        "raw": found.raw,
-        "null": found.raw_null,
-        "centred": found.effect,
-        "p": found.pvalue,
-    }
-    if fires:
-        return Text(
-            "norm gains follow {reference}'s: centred cosine {centred}, p {p} (raw cosine {raw},"
-            " {null} for renumbered channels)",
-            **words,
-        )
     return Text(
-        "norm gains say nothing against {reference}: raw cosine {raw}, and {null} for renumbered"
-        " channels; centred cosine {centred}, p {p}",
-        **words,
+        HEADLINES[fires],
+        reference=pair.reference.name,
+        raw=found.raw,
+        null=found.raw_null,
+        centred=found.effect,
+        p=found.pvalue,
     )

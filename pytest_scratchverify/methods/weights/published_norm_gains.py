@@ -1,4 +1,4 @@
-"""What was published of two models' norm gains, judged as it should have been.
+"""Published norm-gain correlations of two models, judged by the null that they lacked.
 
 For the pairs of the LayerNorm episode only. Figures that others measured are level E2: the
 verdict on a decoder never rests on them.
@@ -42,9 +42,9 @@ def published_norms(
         if len(layers) >= FEWEST_LAYERS
         else one_layer_pvalue(mean, WIDTH)
     )
-    numbers = WeightsThresholds.from_json(calibration)
-    controls = known_gains(numbers)
-    outcome = norms_outcome(mean, pvalue, controls, numbers, declared=declared)
+    thresholds = WeightsThresholds.from_json(calibration)
+    controls = known_gains(thresholds)
+    outcome = norms_outcome(mean, pvalue, controls, thresholds, declared=declared)
     finding = _finding(
         pair,
         outcome,

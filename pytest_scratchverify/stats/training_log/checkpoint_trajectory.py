@@ -1,7 +1,8 @@
 """Training trajectory in weight space: random initialisation, then steps that lead on.
 
 Pure functions on arrays. Whether two checkpoints descend from one initialisation at all is
-asked with `stats.channel_permutation`; here are distances and the spectrum of a fresh matrix.
+asked with `stats.weights.channel_permutation`; here are distances and the spectrum of a fresh
+matrix.
 """
 
 from __future__ import annotations

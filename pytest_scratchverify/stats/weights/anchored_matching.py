@@ -1,4 +1,4 @@
-"""Recognise a network whose basis was changed and whose neurons were renumbered.
+"""Anchored matching: neurons by relative representations, in any basis and order.
 
 Rotate the residual stream, renumber neurons, rescale them, put new embeddings on top: nothing
 is in its place, and no table of tokens is left to align on. What no such disguise changes are
@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.weights.assignment import best_renumbering
+from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import unit_rows
 
 Array = NDArray[np.float32]
@@ -96,7 +96,7 @@ def match_by_invariants(ours: Array, theirs: Array) -> tuple[Order, float]:
     distance = (
         (ours**2).sum(1)[:, None] + (theirs**2).sum(1)[None] - 2 * (ours @ theirs.T)
     ) / ours.shape[1]
-    order = best_renumbering(-distance)
+    order = best_permutation(-distance)
     known = order >= 0
     return order, float(distance[known, order[known]].mean())
 
@@ -133,7 +133,7 @@ def refine(ours: Views, theirs: Views, order: Order) -> Matched:
     matched = Matched(ours, theirs, order, 0.0)
     for _ in range(REFINEMENTS):
         total = _joint(similarities(ours, theirs, anchors_of([matched])))
-        better = best_renumbering(total)
+        better = best_permutation(total)
         known = better >= 0
         score = float(total[known, better[known]].mean()) / len(ours)
         same = bool((better == matched.order).all())
@@ -166,12 +166,12 @@ def agreement(ours: Views, theirs: Views, anchors: Anchors, *, signed: bool = Tr
     Returns
     -------
     (n,) array of int
-        The partner on which both matchings agree, -1 elsewhere. Between strangers about one
-        neuron in the whole layer agrees by chance.
+        The partner on which both matchings agree, -1 elsewhere. Between unrelated networks about
+        one neuron in the whole layer agrees by chance.
     """
     first, second = similarities(ours[:2], theirs[:2], anchors)
-    one = best_renumbering(first if signed else np.abs(first))
-    two = best_renumbering(np.abs(second))
+    one = best_permutation(first if signed else np.abs(first))
+    two = best_permutation(np.abs(second))
     return np.where((one == two) & (one >= 0), one, -1)
 
 

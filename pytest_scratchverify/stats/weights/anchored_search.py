@@ -1,4 +1,4 @@
-"""Search two networks for layers that are the same in another basis, and cross-fit the answer."""
+"""Rotation-invariant layer matching of two networks, cross-fitted between their layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
     match_by_invariants,
     refine,
 )
-from pytest_scratchverify.stats.weights.assignment import best_renumbering
+from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
 
@@ -40,7 +40,7 @@ class HeldOut:
     ours: Key
     theirs: Key
     agreed: int
-    kept: int  # of the agreed neurons, how many have the same number
+    fixed_points: int  # of the agreed neurons, how many have the same number
     n: int
     pvalue: float
 
@@ -68,10 +68,10 @@ class AnchoredMatch:
     null: str = "Poisson, 2.5 agreements per layer (approximate; cross-fitted between layers)"
 
     @property
-    def kept(self) -> float:
-        """The share of agreed neurons that kept their number."""
+    def fixed_share(self) -> float:
+        """The share of agreed neurons that are fixed points of the matching."""
         agreed = sum(layer.agreed for layer in self.layers)
-        return sum(layer.kept for layer in self.layers) / agreed if agreed else 0.0
+        return sum(layer.fixed_points for layer in self.layers) / agreed if agreed else 0.0
 
     @property
     def minimum_detectable_effect(self) -> float:
@@ -141,17 +141,17 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
 
 
 def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:
-    """Deal layers in turn, but repeats of one layer into one half: they hold nothing out."""
-    kin: list[list[Key]] = []
+    """Split layers into two folds for cross-fitting; repeats of one layer go into one fold."""
+    repeats: list[list[Key]] = []
     for key in keys:
-        known = next((group for group in kin if _repeated(ours[group[0]], ours[key])), None)
+        known = next((group for group in repeats if _repeated(ours[group[0]], ours[key])), None)
         if known is None:
-            kin.append([key])
+            repeats.append([key])
         else:
             known.append(key)
     return (
-        [key for group in kin[::2] for key in group],
-        [key for group in kin[1::2] for key in group],
+        [key for group in repeats[::2] for key in group],
+        [key for group in repeats[1::2] for key in group],
     )
 
 
@@ -208,22 +208,22 @@ def _recognised(
         return int(np.count_nonzero(order >= 0)), order
 
     (agreed, order), other = max(((count(k), k) for k in keys), key=lambda item: item[0][0])
-    kept = int(np.count_nonzero(order == np.arange(len(order))))
+    fixed = int(np.count_nonzero(order == np.arange(len(order))))
     sizes = len(ours[key][0]), len(theirs[other][0])
     tail = poisson_tail(agreed, DISPERSION * min(sizes) / max(sizes))
-    return HeldOut(key, other, agreed, kept, min(sizes), min(1.0, len(keys) * tail))
+    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, len(keys) * tail))
 
 
 @dataclass(frozen=True, slots=True)
 class Channels:
     """How the channels of two residual streams correspond, by anchors.
 
-    `alike` is the mean cosine of matched channels over the anchors, `kept` the share of
-    channels that are matched to their own number.
+    `alike` is the mean cosine of matched channels over the anchors, `fixed_share` the
+    share of channels that are matched to their own number.
     """
 
     alike: float
-    kept: float
+    fixed_share: float
 
 
 def matched_channels(anchors: Anchors) -> Channels | None:
@@ -235,6 +235,6 @@ def matched_channels(anchors: Anchors) -> Channels | None:
     if width != anchors.theirs.shape[1] or width > WIDEST:
         return None
     cosines = np.abs(unit_rows(anchors.ours.T.copy()) @ unit_rows(anchors.theirs.T.copy()).T)
-    order = best_renumbering(cosines)
+    order = best_permutation(cosines)
     own = np.arange(width)
     return Channels(float(cosines[own, order].mean()), float(np.mean(order == own)))

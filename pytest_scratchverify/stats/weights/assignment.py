@@ -1,11 +1,11 @@
-"""Do two networks give their parts the same numbers? Exact p-values from the symmetry of training.
+"""Linear assignment between parts of two networks, and exact p-values of its fixed points.
 
 The neurons of a layer, the experts of a router, the channels of a residual stream carry
 numbers that mean nothing: initialisation draws them from one distribution and every optimiser
 in use treats them alike, so a network with its neurons renumbered is as likely an outcome as
 the network itself. Two networks trained from independent initialisations therefore have
-independent numberings, and the renumbering that makes them most alike is uniformly random.
-How many parts keep their number under it is the classical problem of the hats.
+independent numberings, and the permutation that makes them most alike is uniformly random.
+How many parts are its fixed points, that is keep their number, is the problem of the hats.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _EXACT = 64  # counts up to here by convolution, beyond by a bound that is sharp
 
 
 @dataclass(frozen=True, slots=True)
-class LabelMatch:
-    """Parts that keep their number under the best renumbering.
+class FixedPoints:
+    """Fixed points of the best permutation: parts that keep their number.
 
     `statistic` is their number, `n` how many parts there are, `effect` the quotient.
     `minimum_detectable_effect` is the smallest share that `ALPHA_SHOWN` would reject at.
@@ -40,24 +40,24 @@ class LabelMatch:
 
     @property
     def effect(self) -> float:
-        """The share of parts that keep their number."""
+        """The share of parts that are fixed points."""
         return self.statistic / self.n if self.n else 0.0
 
     @property
     def minimum_detectable_effect(self) -> float:
-        """The smallest share of kept numbers at which p falls below one in a million."""
+        """The smallest share of fixed points at which p falls below one in a million."""
         for k in range(self.n + 1):
-            if matching_pvalue(k, self.sizes) <= 1e-6:
+            if fixed_points_pvalue(k, self.sizes) <= 1e-6:
                 return k / self.n
         return math.inf
 
     @property
     def randomised_pvalue_bounds(self) -> tuple[float, float]:
         """P(K > k) and P(K >= k): a uniform draw between them is uniform under the null."""
-        return matching_pvalue(self.statistic + 1, self.sizes), self.pvalue
+        return fixed_points_pvalue(self.statistic + 1, self.sizes), self.pvalue
 
 
-def matching_pvalue(k: int, sizes: Sequence[int]) -> float:
+def fixed_points_pvalue(k: int, sizes: Sequence[int]) -> float:
     """Return P(K >= k) for the fixed points of independent uniform permutations.
 
     Parameters
@@ -81,7 +81,7 @@ def matching_pvalue(k: int, sizes: Sequence[int]) -> float:
 
     Examples
     --------
-    >>> round(matching_pvalue(1, [2]), 3), round(matching_pvalue(3, [3]), 4)
+    >>> round(fixed_points_pvalue(1, [2]), 3), round(fixed_points_pvalue(3, [3]), 4)
     (0.5, 0.1667)
     """
     if k <= 0:
@@ -110,7 +110,7 @@ def _rencontres(n: int, k: int) -> NDArray[np.float64]:
     return np.array([derangements[n - j] / math.factorial(j) if j <= n else 0.0 for j in range(k)])
 
 
-def best_renumbering(similarity: Array) -> NDArray[np.intp]:
+def best_permutation(similarity: Array) -> NDArray[np.intp]:
     """Return, for each row, the column it is matched to when total similarity is largest."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second to import
 
@@ -126,8 +126,8 @@ def row_similarity(ours: Array, theirs: Array) -> Array:
     return similarity
 
 
-def match_labels(similarities: Iterable[Array]) -> LabelMatch:
-    """Count the parts that keep their number, over independent groups of parts.
+def fixed_points(similarities: Iterable[Array]) -> FixedPoints:
+    """Count the fixed points of the best permutations, over independent groups of parts.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def match_labels(similarities: Iterable[Array]) -> LabelMatch:
 
     Returns
     -------
-    LabelMatch
+    FixedPoints
 
     Notes
     -----
@@ -148,12 +148,12 @@ def match_labels(similarities: Iterable[Array]) -> LabelMatch:
     It misleads where numbers have a meaning: positions, tokens, frequencies of a rotary
     embedding, fixed bases. It finds no relation to a descendant whose parts were renumbered;
     `match_agreement` does. A small p says "not independently initialised", never "derived":
-    twins from one seed keep their numbers too.
+    models of the same seed keep their numbers too.
     """
-    kept = 0
+    fixed = 0
     sizes: list[int] = []
     for similarity in similarities:
-        matched = best_renumbering(similarity)
-        kept += int(np.count_nonzero(matched == np.arange(len(matched))))
+        matched = best_permutation(similarity)
+        fixed += int(np.count_nonzero(matched == np.arange(len(matched))))
         sizes.append(len(matched))
-    return LabelMatch(kept, sum(sizes), matching_pvalue(kept, sizes), tuple(sizes))
+    return FixedPoints(fixed, sum(sizes), fixed_points_pvalue(fixed, sizes), tuple(sizes))

@@ -1,4 +1,4 @@
-"""Do two networks use the same channels for the same things? Aligned similarity and its null.
+"""Aligned similarity of two networks, against the null of permuted residual channels.
 
 Every matrix that reads the residual stream has a column for each channel. Between networks of
 independent initialisation the numbering of channels is arbitrary, and one and the same
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.weights.assignment import best_renumbering, matching_pvalue
+from pytest_scratchverify.stats.weights.assignment import best_permutation, fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred
 
 Array = NDArray[np.float32]
@@ -26,7 +26,7 @@ MATCHED_FROM = 1e-3  # the exact test costs an assignment; it is made where it c
 class ChannelSimilarity:
     """Mean aligned centred cosine of matrices, against every renumbering of the channels.
 
-    `statistic` is the standardised trace, `effect` the mean aligned cosine. `kept` channels
+    `statistic` is the standardised trace, `effect` the mean aligned cosine. `fixed_points` channels
     of `n` keep their number under the best renumbering, which happens by chance with
     probability `exact_pvalue`; both are looked for where `pvalue` is below `MATCHED_FROM`.
     """
@@ -34,7 +34,7 @@ class ChannelSimilarity:
     statistic: float
     pvalue: float
     effect: float
-    kept: int
+    fixed_points: int
     n: int
     exact_pvalue: float
     minimum_detectable_effect: float
@@ -104,21 +104,21 @@ def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> Chan
     deviation = math.sqrt(float((spread**2).sum()) / (size - 1))
     z = (trace - mean) / deviation if deviation > 0 else 0.0
     pvalue = 0.5 * math.erfc(z / math.sqrt(2))
-    kept = _kept(cross) if pvalue <= MATCHED_FROM else 0
+    fixed = _fixed_points(cross) if pvalue <= MATCHED_FROM else 0
     return ChannelSimilarity(
         statistic=z,
         pvalue=pvalue,
         effect=trace,
-        kept=kept,
+        fixed_points=fixed,
         n=size,
-        exact_pvalue=matching_pvalue(kept, [size]),  # 1 where nothing was matched
+        exact_pvalue=fixed_points_pvalue(fixed, [size]),  # 1 where nothing was matched
         minimum_detectable_effect=5.0 * deviation,
         matrices=matrices,
     )
 
 
-def _kept(cross: NDArray[np.float64]) -> int:
-    matched = best_renumbering(cross.astype(np.float32))
+def _fixed_points(cross: NDArray[np.float64]) -> int:
+    matched = best_permutation(cross.astype(np.float32))
     return int(np.count_nonzero(matched == np.arange(len(cross))))
 
 

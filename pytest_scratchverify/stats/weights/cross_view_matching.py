@@ -1,4 +1,4 @@
-"""Two different matrices of one block must match neuron i of A to the same neuron j of B.
+"""Cross-view matching: gate and up matrices must match neuron i of A to the same one of B.
 
 Neurons can be renumbered for nothing, and a forger will. But the gate and the up matrix of a
 block share their neurons: matched separately, by independent weights, the two matchings agree
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.weights.assignment import best_renumbering, row_similarity
+from pytest_scratchverify.stats.weights.assignment import best_permutation, row_similarity
 
 Array = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class MatchAgreement:
     n: int
     pvalue: float
     shares: tuple[float, ...]
-    identity: float  # the share of agreed neurons that kept their number
+    fixed_share: float  # of the agreed neurons, those that are fixed points of both matchings
     expected: float = field(repr=False, default=0.0)
     null: str = "Poisson, one agreement per block, mean inflated by 1.5 (approximate)"
 
@@ -76,22 +76,22 @@ def match_agreement(
     only; after an alignment that was fitted to the weights no p-value is valid.
     Follows the MATCH statistic of Zhu et al., arXiv 2502.12292, without activations.
     """
-    agreed = total = kept = 0
+    agreed = total = fixed = 0
     expected = 0.0
     shares: list[float] = []
     for gates, ups in blocks:
         size = min(len(gates[0]), largest)
-        by_gate = best_renumbering(row_similarity(gates[0][:size], gates[1]))
-        by_up = best_renumbering(row_similarity(ups[0][:size], ups[1]))
+        by_gate = best_permutation(row_similarity(gates[0][:size], gates[1]))
+        by_up = best_permutation(row_similarity(ups[0][:size], ups[1]))
         same = (by_gate == by_up) & (by_gate >= 0)
         agreed += int(same.sum())
-        kept += int((same & (by_gate == np.arange(size))).sum())
+        fixed += int((same & (by_gate == np.arange(size))).sum())
         total += size
         expected += min(1.0, size / max(1, len(gates[1])))
         shares.append(float(same.mean()))
     pvalue = poisson_tail(agreed, DISPERSION * expected)
     return MatchAgreement(
-        agreed, total, pvalue, tuple(shares), kept / agreed if agreed else 0.0, expected
+        agreed, total, pvalue, tuple(shares), fixed / agreed if agreed else 0.0, expected
     )
 
 

@@ -1,4 +1,4 @@
-"""Do two networks number their neurons alike, in whatever basis? An exact test by renumbering.
+"""Permutation test on Gram matrices: equal numbering of neurons, in whatever basis.
 
 A forger may rotate the residual stream, or renumber its channels, and train new embeddings:
 then no two weights of the copy and the original are alike in place. But the angles between the
@@ -26,7 +26,7 @@ LARGEST = 96
 
 
 @dataclass(frozen=True, slots=True)
-class GramNumbering:
+class GramPermutation:
     """Blocks whose own numbering fits better than every renumbering that was drawn.
 
     `statistic` counts such blocks, `n` the blocks; `effect` is the mean correlation of the two
@@ -50,9 +50,9 @@ class GramNumbering:
         return math.inf
 
 
-def gram_numbering(
+def gram_permutation(
     blocks: Iterable[tuple[Views, Views]], rng: np.random.Generator, draws: int = DRAWS
-) -> GramNumbering | None:
+) -> GramPermutation | None:
     """Compare the angles between equally numbered neurons of two networks.
 
     Parameters
@@ -67,7 +67,7 @@ def gram_numbering(
 
     Returns
     -------
-    GramNumbering or None
+    GramPermutation or None
         None if no block has enough rows.
 
     Notes
@@ -78,8 +78,8 @@ def gram_numbering(
     count against it), independently for every layer, and the number of such layers is binomial:
     exact, after N. Mantel (1967) and as for every randomisation test.
 
-    It is blind to renumbered neurons (`anchored_matching` is not), and it finds twins from one
-    seed as well as descendants: those are told apart by size.
+    It is blind to renumbered neurons (`anchored_matching` is not), and it finds models of
+    the same seed as well as descendants: those are told apart by size.
     """
     hits = 0
     found: list[float] = []
@@ -98,7 +98,7 @@ def gram_numbering(
     if not found:
         return None
     pvalue = binomial_tail(hits, len(found), 1 / (1 + draws))
-    return GramNumbering(hits, len(found), pvalue, float(np.mean(found)), draws, tuple(found))
+    return GramPermutation(hits, len(found), pvalue, float(np.mean(found)), draws, tuple(found))
 
 
 def _angles(view: Array) -> Array:

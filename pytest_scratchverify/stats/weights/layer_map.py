@@ -1,4 +1,4 @@
-"""Say which layer of one model comes from which layer of the other.
+"""Monotone alignment of the layers of two models: which comes from which.
 
 Depth changes hide descent from every comparison of layer 3 with layer 3: dropped layers,
 every second layer, layers repeated. All layers are compared with all, and the best order-

@@ -1,4 +1,4 @@
-"""Of which parents is a merged model made, and in what shares? Constrained least squares."""
+"""Merge coefficients by constrained least squares: of which parents a model is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The norm gains of two models, and why a cosine of 0.99 between them says nothing.
+"""Centred similarity of norm gains, and why a raw cosine of 0.99 says nothing.
 
 Gains are positive and vary little, so the cosine of any two of them is near one: it measures
 how little each varies. What two moments predict needs no common origin as its explanation.

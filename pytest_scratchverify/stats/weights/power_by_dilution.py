@@ -1,4 +1,4 @@
-"""How little inheritance would have been found? Power measured on the suspect's own weights.
+"""Power by dilution: how little inheritance the test would have found, with added noise.
 
 A test that finds nothing clears nobody until it is known what it would have found. The
 suspect's own slices are mixed with noise of their own size, and the smallest share at which
@@ -7,7 +7,6 @@ the same test, with the same bytes, still finds them is reported beside the nega
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ SHARES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.45, 0.65, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
-class DilutionCurve:
+class PowerCurve:
     """At which cosine with its parent a descendant is found, and how often.
 
     `minimum_detectable_effect` is the smallest aligned cosine at which all but 5 % of the
@@ -43,21 +42,20 @@ class DilutionCurve:
 
 
 def diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
-    """Return weights of the same size whose cosine with `values` is about `share`."""
-    noise = rng.standard_normal(values.shape, np.float32)
-    noise *= np.float32(values.std() * math.sqrt(1 - share * share))
-    result: Array = np.float32(share) * (values - values.mean()) + noise + values.mean()
-    return result
+    """Mix weights with noise of their own size so that `share` is the cosine with the original."""
+    noise = rng.standard_normal(values.shape, np.float32) * float(values.std())
+    mixed: Array = (share * values + np.sqrt(1 - share**2) * noise).astype(np.float32)
+    return mixed
 
 
-def dilution_curve(
+def power_curve(
     slices: Sequence[Array],
     detects: Callable[[Sequence[Array]], bool],
     rng: np.random.Generator,
     *,
     draws: int = 20,
     shares: Sequence[float] = SHARES,
-) -> DilutionCurve:
+) -> PowerCurve:
     """Find the smallest share of inheritance that a test still detects.
 
     Parameters
@@ -74,7 +72,7 @@ def dilution_curve(
 
     Returns
     -------
-    DilutionCurve
+    PowerCurve
 
     Notes
     -----
@@ -97,4 +95,4 @@ def dilution_curve(
         found.append(hits / (hits + misses))
         if misses <= draws // 20:
             break
-    return DilutionCurve(tuple(tried), tuple(found), draws)
+    return PowerCurve(tuple(tried), tuple(found), draws)

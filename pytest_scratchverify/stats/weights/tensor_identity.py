@@ -1,4 +1,4 @@
-"""Find the tensors that are the same numbers, however they are stored."""
+"""Tensor identity: which tensors are the same numbers, however they are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares how two matrices relate the channels, whatever was done to their outputs.
+"""Unbiased CKA: how two matrices relate the channels, whatever was done to their outputs.
 
 For attention whose blocks were retrained: query and key matrices may have their heads renumbered
 or rotated, and still relate the channels of the residual stream as they did.

@@ -1,4 +1,4 @@
-"""Shares of a merge that was trained on: from the rows which the later training left alone.
+"""Untouched embedding rows (zero gradient), and the shares of a merge that they still tell.
 
 Training moves weights along what its parents differ in, so that shares fitted to all weights say
 nothing once a merge was trained on. But a token that the later text never has gives its row of
@@ -35,7 +35,7 @@ MADE_UP = 0.9  # of all entries, by all of them
 
 
 @dataclass(frozen=True, slots=True)
-class LeftAlone:
+class UntouchedRows:
     """Shares of the parents in `rows` rows, and `margins` on either side.
 
     `scale` is what weight decay left of these rows. `entrywise` says that entries, not rows,
@@ -59,7 +59,7 @@ class LeftAlone:
         return sorted(self.shares)[-2]
 
 
-def rows_left_alone(model: Array, parents: Sequence[Array], drift: float) -> LeftAlone | None:
+def untouched_rows(model: Array, parents: Sequence[Array], drift: float) -> UntouchedRows | None:
     """Estimate shares from rows of an embedding table that later training did not touch.
 
     Parameters
@@ -75,7 +75,7 @@ def rows_left_alone(model: Array, parents: Sequence[Array], drift: float) -> Lef
 
     Returns
     -------
-    LeftAlone or None
+    UntouchedRows or None
         None where no rows were left alone, or too few that differ between the parents.
 
     Notes
@@ -97,15 +97,15 @@ def rows_left_alone(model: Array, parents: Sequence[Array], drift: float) -> Lef
     return min(filter(_is_precise, found), key=_widest, default=None)
 
 
-def _widest(found: LeftAlone | None) -> float:
+def _widest(found: UntouchedRows | None) -> float:
     return max(found.margins) if found is not None else np.inf
 
 
-def _is_precise(found: LeftAlone | None) -> bool:
+def _is_precise(found: UntouchedRows | None) -> bool:
     return _widest(found) <= MARGIN
 
 
-def _whole_rows(model: Array, parents: Sequence[Array], drift: float) -> LeftAlone | None:
+def _whole_rows(model: Array, parents: Sequence[Array], drift: float) -> UntouchedRows | None:
     kept = np.flatnonzero(_residuals(model, parents) <= ROUNDING)
     for _ in range(5):
         if len(kept) < FEWEST:
@@ -131,7 +131,7 @@ def _whole_rows(model: Array, parents: Sequence[Array], drift: float) -> LeftAlo
     unknown = max(float(np.linalg.norm(rest)), ROUNDING / 4 * products.own**0.5)
     residual = unknown * (drift + 2 / products.n**0.5)
     margins = residual * np.sqrt(np.maximum(np.diag(spread), 0))
-    return LeftAlone(_floats(shares), _floats(margins), len(kept), float(found.sum()), False)
+    return UntouchedRows(_floats(shares), _floats(margins), len(kept), float(found.sum()), False)
 
 
 def _chunks(rows: Rows) -> Iterator[Rows]:
@@ -224,7 +224,7 @@ class _Mixed:
         return weights, margins
 
 
-def _over_base(model: Array, parents: Sequence[Array], base: int) -> LeftAlone | None:
+def _over_base(model: Array, parents: Sequence[Array], base: int) -> UntouchedRows | None:
     root = parents[base]
     others = [number for number in range(len(parents)) if number != base]
     usable = np.abs(root) > 1e-3 * float(np.abs(root).max())
@@ -244,7 +244,7 @@ def _over_base(model: Array, parents: Sequence[Array], base: int) -> LeftAlone |
     shares, margins = np.zeros((2, len(parents)))
     shares[others], margins[others] = found
     total = float(shares.sum())
-    return LeftAlone(
+    return UntouchedRows(
         _floats(shares / total), _floats(margins / total), len(kept), float(scale), True
     )
 

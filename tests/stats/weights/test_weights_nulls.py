@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_scratchverify.stats.weights.assignment import (
-    match_labels,
-    matching_pvalue,
+    fixed_points,
+    fixed_points_pvalue,
     row_similarity,
 )
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
@@ -48,7 +48,7 @@ def null_pairs():
         sums = ChannelSums(np.arange(24))
         sums.add(ours, theirs)
         normal.append(sums.result().pvalue)
-        match = match_labels([row_similarity(ours[:20], theirs[:20]) for _ in range(1)])
+        match = fixed_points([row_similarity(ours[:20], theirs[:20]) for _ in range(1)])
         low, high = match.randomised_pvalue_bounds
         randomised.append(rng.uniform(low, high))
         smallest = min(smallest, match.pvalue)
@@ -77,13 +77,13 @@ def test_matching_probability_is_the_count_over_all_permutations():
     ]
     for k in range(8):
         expected = float(np.mean([count >= k for count in counts]))
-        assert matching_pvalue(k, [4, 3]) == pytest.approx(expected, abs=1e-9)
+        assert fixed_points_pvalue(k, [4, 3]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_matching_probability_is_never_below_the_truth_in_the_far_tail():
     simulated = stats.poisson.sf(29, 8)
-    assert matching_pvalue(30, [64] * 8) >= simulated * 0.99
-    assert matching_pvalue(64, [64]) < 1e-80
+    assert fixed_points_pvalue(30, [64] * 8) >= simulated * 0.99
+    assert fixed_points_pvalue(64, [64]) < 1e-80
 
 
 def test_channel_variance_agrees_with_permutations():

@@ -212,7 +212,7 @@ def _descendant(run: Run) -> Values:
     controls = {control.kind: control.value for control in finding.controls}
     return {
         **_weights(run, f"{READY}/s0-cpt-long", "kin"),
-        "kin.kind": str(finding.kind),
+        "kin.kind": ", ".join(finding.kinds),
         "kin.control_kin": decimal(controls["positive"] or 0.0),
         "kin.control_stranger": decimal(controls["negative"] or 0.0),
     }

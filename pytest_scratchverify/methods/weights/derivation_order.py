@@ -1,4 +1,4 @@
-"""Which of two related models came first? Said where the weights allow it, with how sure that is.
+"""Direction of derivation: which of two related models is the later one, and how sure that is.
 
 Rounding and pruning lose what nobody can put back, and training goes on in one direction:
 weights and the spread of norm gains grow. Kurtosis, which was proposed for this, points either
@@ -23,9 +23,17 @@ from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 
 MODEL, REFERENCE, UNKNOWN = "model", "reference", "unknown"
 
+HEADLINES = {
+    "before": "The model was published on {model}, {days} days before the reference"
+    " ({reference}): ask which of the two took from the other. Dates of"
+    " publication are not dates of training.",
+    "after": "The model was published on {model}, {days} days after the reference"
+    " ({reference}). Dates of publication are not dates of training.",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Direction:
+class DerivationOrder:
     """Which of the two is the later one; `certain` where it could not be the other way round."""
 
     later: str
@@ -42,10 +50,10 @@ def _published(pair: Pair) -> tuple[date, date] | None:
         return None
 
 
-def dates_of(pair: Pair, relation: str | None) -> dict[str, Json]:
+def dates_of(pair: Pair, *, related: bool) -> dict[str, Json]:
     """Return who published when, for the details of a finding that found a relation."""
     dates = _published(pair)
-    if dates is None or relation is None:
+    if dates is None or not related:
         return {}
     model, reference = dates
     both = {"model": model.isoformat(), "reference": reference.isoformat()}
@@ -59,20 +67,14 @@ def published_first(pair: Pair) -> Text | None:
         return None
     days = (dates[0] - dates[1]).days
     given = {"model": str(dates[0]), "reference": str(dates[1]), "days": abs(days)}
-    if days < 0:
-        return Text("The model was published on {model}, {days} days before the reference"
-                    " ({reference}): ask which of the two took from the other. Dates of"
-                    " publication are not dates of training.", **given)  # fmt: skip
-    return Text("The model was published on {model}, {days} days after the reference"
-                " ({reference}). Dates of publication are not dates of training.",
-                **given)  # fmt: skip
+    return Text(HEADLINES["before" if days < 0 else "after"], **given)
 
 
-def direction_of(
+def derivation_order(
     measured: Measured,
     stored: tuple[Sequence[str], Sequence[str]],
-    numbers: WeightsThresholds,
-) -> Direction:
+    thresholds: WeightsThresholds,
+) -> DerivationOrder:
     """Tell the later of two related models.
 
     Parameters
@@ -87,24 +89,24 @@ def direction_of(
     fine-tune reaches 1.01. A strong weight decay can turn this round, hence `certain` is False.
     """
     packed = [any(map(is_quantised, side)) for side in stored]
-    rounding = (measured.similarity or 0.0) >= numbers.fine_tune  # it takes off less than that
+    rounding = (measured.similarity or 0.0) >= thresholds.fine_tune  # it takes off less than that
     if packed[0] != packed[1] and rounding:
         # Not certain: what is published in few bits can be unpacked and trained on.
-        return Direction(MODEL if packed[0] else REFERENCE, "rounded to fewer bits")
+        return DerivationOrder(MODEL if packed[0] else REFERENCE, "rounded to fewer bits")
     if measured.cast:  # not certain: who adds less than the rounding looks like an original
         later = MODEL if measured.rounded[0] else REFERENCE
-        return Direction(later, "rounded to fewer bits")
+        return DerivationOrder(later, "rounded to fewer bits")
     zeros = measured.zeros[0] - measured.zeros[1]
-    if abs(zeros) >= numbers.pruned_zeros:
-        return Direction(MODEL if zeros > 0 else REFERENCE, "pruned", certain=True)
+    if abs(zeros) >= thresholds.pruned_zeros:
+        return DerivationOrder(MODEL if zeros > 0 else REFERENCE, "pruned", certain=True)
     weights, gains = _growth_of_weights(measured), _growth_of_gains(measured)
-    bar = numbers.growth
+    bar = thresholds.growth
     if len(weights) and len(gains):
         if min(weights) >= bar and gains.mean() >= bar:
-            return Direction(MODEL, "weights and gains have grown in every layer")
+            return DerivationOrder(MODEL, "weights and gains have grown in every layer")
         if max(weights) <= 1 / bar and gains.mean() <= 1 / bar:
-            return Direction(REFERENCE, "weights and gains have grown in every layer")
-    return Direction(UNKNOWN, "too little has changed to tell")
+            return DerivationOrder(REFERENCE, "weights and gains have grown in every layer")
+    return DerivationOrder(UNKNOWN, "too little has changed to tell")
 
 
 def _growth_of_weights(measured: Measured) -> np.ndarray:

@@ -16,7 +16,7 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     anchored_match,
     matched_channels,
 )
-from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_numbering
+from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_permutation
 from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
 from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
 from tools.zoo.disguises import disguise_blocks
@@ -42,7 +42,7 @@ def test_disguised_descendant_is_recognised_neuron_by_neuron(seed):
     )
     assert found.effect > 0.9
     assert found.pvalue < 1e-60
-    assert found.kept < 0.1
+    assert found.fixed_share < 0.1
     assert [layer.ours[0] for layer in found.layers] == [layer.theirs[0] for layer in found.layers]
 
 
@@ -51,11 +51,11 @@ def test_what_was_done_is_told_by_channels_and_numbers():
     rotated = anchored_match(
         disguise_blocks(blocks("child"), rng, renumber=False), blocks("parent")
     )
-    assert rotated.kept > 0.9
+    assert rotated.fixed_share > 0.9
     assert matched_channels(rotated.anchors).alike < 0.6
     plain = anchored_match(disguise_blocks(blocks("child"), rng, rotate=False), blocks("parent"))
     assert matched_channels(plain.anchors).alike > 0.6
-    assert matched_channels(plain.anchors).kept > 0.9
+    assert matched_channels(plain.anchors).fixed_share > 0.9
 
 
 def test_strangers_agree_by_chance_whatever_is_done_to_them():
@@ -125,7 +125,7 @@ def test_three_neurons_have_six_numberings():
     hits = 0
     for _ in range(300):
         ours, theirs = (rng.normal(size=(9, 30)).astype(np.float32) for _ in range(2))
-        found = gram_numbering([([ours], [theirs])], rng, draws=5)
+        found = gram_permutation([([ours], [theirs])], rng, draws=5)
         hits += found.statistic
     assert 25 < hits < 80  # 1 / (1 + draws) of 300 is 50
 
@@ -137,11 +137,11 @@ def test_angles_survive_a_rotation_and_not_a_renumbering():
         disguise_blocks(blocks("child"), rng, renumber=False, rescale=False),
     )
     pairs = [(child[key][:2], parent[key][:2]) for key in parent]
-    found = gram_numbering(pairs, rng)
+    found = gram_permutation(pairs, rng)
     assert found.statistic == found.n == 2
     assert found.effect > 0.5
     moved = disguise_blocks(blocks("child"), rng)
-    assert gram_numbering([(moved[k][:2], parent[k][:2]) for k in parent], rng).statistic == 0
+    assert gram_permutation([(moved[k][:2], parent[k][:2]) for k in parent], rng).statistic == 0
 
 
 def test_angles_of_strangers_fit_best_as_rarely_as_they_say():
@@ -150,7 +150,7 @@ def test_angles_of_strangers_fit_best_as_rarely_as_they_say():
     hits = blocks_seen = 0
     for _ in range(400):
         other = disguise_blocks(stranger, rng)
-        found = gram_numbering([(other[k][:2], parent[k][:2]) for k in parent], rng, draws=19)
+        found = gram_permutation([(other[k][:2], parent[k][:2]) for k in parent], rng, draws=19)
         hits, blocks_seen = hits + found.statistic, blocks_seen + found.n
     assert abs(hits / blocks_seen - 1 / 20) < 3 * np.sqrt(0.05 * 0.95 / blocks_seen)
 

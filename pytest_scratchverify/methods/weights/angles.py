@@ -1,0 +1,47 @@
+"""Rotation-invariant Gram comparison: the angles between equally numbered neurons.
+
+On the slices at hand, so that it costs no byte; see `stats.weights.gram_permutation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.core.component import TOKEN_TABLES, Component
+from pytest_scratchverify.methods.weights.measure import NEURON_GROUPS, Batch
+from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation, gram_permutation
+from pytest_scratchverify.tensors.inventory import NORMS, Slot
+
+Array = NDArray[np.float32]
+
+
+def compare_angles(sample: Batch, component: Component) -> GramPermutation | None:
+    """Compare the Gram matrices of equally numbered neurons, layer by layer."""
+    if component in TOKEN_TABLES:  # models that know one language share the angles of tokens
+        return None
+    gains = {
+        slot: pair for (slot, _), pair in sample.items() if slot.kind in NORMS and len(pair[0]) == 1
+    }
+    blocks: dict[tuple[str, int, str, int], tuple[list[Array], list[Array]]] = {}
+    for (slot, start), pair in sorted(sample.items()):
+        kind = NEURON_GROUPS.get(slot.kind)
+        if kind is None or slot.layer < 0 or kind == "kv_a":
+            continue
+        left, right = blocks.setdefault((kind, slot.layer, slot.expert, start), ([], []))
+        scale = _gains_before(gains, slot, pair[0].shape[1]) if kind == "mlp" else None
+        left.append(pair[0] if scale is None else pair[0] * scale[0])
+        right.append(pair[1] if scale is None else pair[1] * scale[1])
+    return gram_permutation(blocks.values(), np.random.default_rng(2026))
+
+
+def _gains_before(
+    gains: Mapping[Slot, tuple[Array, Array]], slot: Slot, width: int
+) -> tuple[Array, Array] | None:
+    for kind in NORMS:
+        found = gains.get(Slot(slot.component, kind, slot.layer))
+        if found is not None and found[0].shape[1] == width:
+            return found
+    return None

@@ -1,0 +1,133 @@
+"""Applicability of the weights method: components that cannot be asked about, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+
+from pytest_scratchverify.checkpoint.design import read_designs
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.evidence import Finding, Outcome
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.architecture.config import trained_components
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.inventory import Matrix, Slot
+from pytest_scratchverify.tensors.reading import open_checkpoint
+
+LISTED = 20  # names of tensors that a finding lists
+
+
+class Obstacle(Enum):
+    """Why a component cannot be compared."""
+
+    NO_COMPONENT = "by config"
+    NO_TENSOR = "by tensors"
+    NO_COUNTERPART = "in the reference"
+    TOO_FEW_TOKENS = "of tables"
+    NO_SHAPE = "of matrices"
+
+
+HEADLINES: Mapping[Obstacle, str] = {
+    Obstacle.NO_COMPONENT: "the model has no {component} of its own",
+    Obstacle.NO_TENSOR: "no tensor of the model belongs to {component}",
+    Obstacle.NO_COUNTERPART: "{reference} has no {component} to take one from",
+    Obstacle.TOO_FEW_TOKENS: "{component} cannot be compared with {reference}: too few tokens in"
+    " common whose rows could be laid side by side",
+    Obstacle.NO_SHAPE: "{component} cannot be compared with {reference}: no tensor of one shape in"
+    " common ({ours} and {theirs})",
+}
+
+
+def without_component(hypothesis: ComponentHypothesis, store: ArtifactStore) -> Finding | None:
+    """Answer for a model that has no such component, by its config and by its tensors."""
+    try:
+        config = store.config()
+    except Unavailable:
+        return None  # the tensors will say
+    designs = read_designs(config.value)
+    component = hypothesis.component
+    if not designs or component in trained_components(designs) or _has_tensors(store, component):
+        return None
+    headline = Text(HEADLINES[Obstacle.NO_COMPONENT], component=component.value)
+    finding = hypothesis.unanswered(Outcome.NOT_APPLICABLE, headline)
+    return replace(finding, artifacts=(config.record,))
+
+
+def _has_tensors(store: ArtifactStore, component: Component) -> bool:
+    """Whether tensors show a component: a config may be silent about a tower that is there."""
+    try:
+        return bool(open_checkpoint(store).inventory.parameters.get(component.value))
+    except Unavailable:
+        return False
+
+
+def without_counterpart(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Finding | None:
+    """Answer where either side has no such component, nor what it may have been made of."""
+    if pair.sibling is not None and pair.own_blocks[0] and pair.sibling.own_blocks[1]:
+        return None  # experts may be made of a dense block, and the other way round
+    ours, theirs = pair.parameters
+    name, reference = pair.component.value, hypothesis.pair.reference.name
+    if not ours:
+        headline = Text(HEADLINES[Obstacle.NO_TENSOR], component=name)
+    elif not theirs:
+        headline = Text(HEADLINES[Obstacle.NO_COUNTERPART], reference=reference, component=name)
+    else:
+        return None
+    return _described(hypothesis.unanswered(Outcome.NOT_APPLICABLE, headline), pair)
+
+
+def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Finding:
+    """Answer where nothing of the two could be laid side by side."""
+    headline = incomparable(pair, hypothesis.pair.reference.name)
+    return replace(
+        _described(hypothesis.unanswered(Outcome.INDETERMINATE, headline), pair),
+        relation="not_comparable",
+        remedy=Text(
+            "What cannot be laid side by side is not thereby different: ask for other"
+            " references, or for activations."
+        ),
+    )
+
+
+def incomparable(pair: ComponentPair, reference: str) -> Text:
+    """Say why nothing could be laid side by side."""
+    given = {"component": pair.component.value, "reference": reference}
+    if pair.is_token_table and _widths(pair.ours) == _widths(pair.theirs):
+        return Text(HEADLINES[Obstacle.TOO_FEW_TOKENS], **given)
+    shapes = {"ours": _shapes(pair.ours), "theirs": _shapes(pair.theirs)}
+    return Text(HEADLINES[Obstacle.NO_SHAPE], **given, **shapes)
+
+
+def inventory_details(pair: ComponentPair) -> dict[str, Json]:
+    """Return what the suspect's headers say, for the details of a finding."""
+    ours = pair.checkpoints.ours
+    return {
+        "unmapped": [*ours.inventory.unmapped[:LISTED]],
+        "unsupported": [*ours.inventory.unsupported[:LISTED]],
+    }
+
+
+def _described(finding: Finding, pair: ComponentPair) -> Finding:
+    """Add what was read to find out: the headers of both."""
+    ours, theirs = pair.checkpoints.ours, pair.checkpoints.theirs
+    records = (ours.index_record, theirs.index_record)
+    return replace(
+        finding,
+        artifacts=records,
+        weight_bytes=ours.total_bytes,
+        details=inventory_details(pair),
+    )
+
+
+def _widths(matrices: Mapping[Slot, Matrix]) -> set[int]:
+    return {m.cols for m in matrices.values() if m.rows > 1}
+
+
+def _shapes(matrices: Mapping[Slot, Matrix]) -> str:
+    shapes = sorted({(m.rows, m.cols) for m in matrices.values() if m.rows > 1}, reverse=True)
+    return ", ".join(f"{rows} x {cols}" for rows, cols in shapes[:3]) or "-"

@@ -1,0 +1,111 @@
+"""Details of a weights finding: the numbers that a report shows beside it."""
+
+from __future__ import annotations
+
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.methods.weights.applicability import LISTED, inventory_details
+from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.stats.weights.layer_map import runs
+from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
+from pytest_scratchverify.stats.weights.power_by_dilution import PowerCurve
+
+
+def details_of(
+    pair: ComponentPair,
+    compared: Compared,
+    gains: GainSimilarity | None,
+    judgement: Judgement,
+    curve: PowerCurve | None,
+) -> dict[str, Json]:
+    """Return the numbers beside the finding, builtins only."""
+    measured = compared.measured
+    table: dict[str, Json] = {
+        "step": judgement.step.value,
+        "by_layer": {str(k): round(v, 5) for k, v in measured.by_layer().items()},
+        "inherited_layers": [*judgement.layers],
+        "std_profile_correlation": measured.spread_profile(),  # shown, never evidence
+        "shared_slots": len(pair.slots),
+        "slots": len(pair.ours),
+        **inventory_details(pair),
+        "identical": [*measured.identity.names[:LISTED]],
+    }
+    channels, agreement = measured.channels, measured.agreement
+    if channels is not None:
+        table["channels"] = {
+            "z": channels.statistic,
+            "p": channels.pvalue,
+            "cosine": channels.effect,
+            "kept": channels.fixed_points,
+            "of": channels.n,
+        }
+    if agreement is not None:
+        table["matching"] = {
+            "share": agreement.effect,
+            "p": agreement.pvalue,
+            "kept_number": agreement.fixed_share,
+        }
+    if compared.aligned is not None:
+        table["aligned_by_embeddings"] = {
+            "table_cosine": compared.aligned.embeddings,
+            "matching": compared.aligned.agreement,
+            "renumbered": compared.aligned.moved,
+            "attention_cka": compared.aligned.attention,
+            "attention_cka_of_deranged_tokens": compared.aligned.attention_null,
+        }
+    table |= _rotation_invariant(compared)
+    if compared.layers is not None:
+        table["layer_map"] = {
+            "pairs": [*compared.layers.pairs],
+            "runs": [list(run) for run in runs(compared.layers.pairs)],
+            "p": compared.layers.pvalue,
+        }
+    if gains is not None:
+        table["norm_gains"] = gains_table(gains)
+    if curve is not None:
+        table["dilution"] = {"cosine": [*curve.shares], "found": [*curve.found]}
+    return table
+
+
+def _rotation_invariant(compared: Compared) -> dict[str, Json]:
+    table: dict[str, Json] = {}
+    rotated, angles = compared.rotated, compared.angles
+    if angles is not None:
+        table["angles"] = {
+            "layers_that_fit_best": angles.statistic,
+            "of": angles.n,
+            "p": angles.pvalue,
+            "correlation": angles.effect,
+        }
+    if rotated is not None:
+        match, channels = rotated.match, rotated.channels
+        table["any_basis"] = {
+            "agreed": match.statistic,
+            "neurons": match.n,
+            "share": match.effect,
+            "p": match.pvalue,
+            "kept_number": match.fixed_share,
+            "layers": [
+                [*map(str, layer.ours), *map(str, layer.theirs), round(layer.share, 4)]
+                for layer in match.layers
+            ],
+            "channels_alike": channels.alike if channels else None,
+            "channels_kept": channels.fixed_share if channels else None,
+            "table_cosine": compared.table,
+        }
+    return table
+
+
+def gains_table(gains: GainSimilarity) -> dict[str, Json]:
+    """Return the norm control: the raw cosine beside what it is worth."""
+    return {
+        "raw_cosine": gains.raw,
+        "raw_null": gains.raw_null,
+        "moment_null": gains.moment_null,
+        "raw_says_nothing": gains.raw_is_empty,
+        "centred_cosine": gains.effect,
+        "p": gains.pvalue,
+        "z": gains.z,
+        "vectors": gains.vectors,
+    }

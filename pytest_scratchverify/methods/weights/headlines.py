@@ -1,0 +1,89 @@
+"""Headlines of the weights method: one sentence a case, with the numbers that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.judge import Judgement, Relation
+from pytest_scratchverify.methods.weights.step import Step
+
+
+class Case(Enum):
+    """What a headline says, decided before the sentence is looked up."""
+
+    VERBATIM = auto()
+    SHARED_INITIALISATION = auto()
+    SHARED_ANCESTRY = auto()
+    DERIVED = auto()
+    DERIVED_BY_MATCHING = auto()
+    DERIVED_BY_ANGLES = auto()
+    LEAD = auto()
+    LEAD_AFTER_ALIGNMENT = auto()
+    LEAD_IN_BASIS = auto()
+    NO_RELATION = auto()
+    UNDECIDED = auto()
+
+
+HEADLINES: Mapping[Case, str] = {
+    Case.VERBATIM: "{same} of {n} sampled tensors are number for number {reference}'s",
+    Case.SHARED_INITIALISATION: "the weights share an initialisation with {reference}: cosine"
+    " {effect}, p {p}; more than strangers share, less than a descendant keeps",
+    Case.SHARED_ANCESTRY: "the weights are kin of {reference}'s ({kind}), which looks like the"
+    " later of the two: cosine {effect}, p {p}",
+    Case.DERIVED: "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by"
+    " {step}",
+    Case.DERIVED_BY_MATCHING: "the weights come from {reference} in another order or basis"
+    " ({kind}): share of a layer's neurons that is recognised {effect}, p {p}, decided by {step}",
+    Case.DERIVED_BY_ANGLES: "the weights come from {reference} in another basis ({kind}): the"
+    " angles between neurons correlate by {effect}, p {p}, decided by {step}",
+    Case.LEAD: "more alike than strangers and less than kin of {reference}: cosine {effect}, p {p}",
+    Case.LEAD_AFTER_ALIGNMENT: "alike to {reference} once the channels are renumbered: {effect}"
+    " after fitting, a lead without a p-value",
+    Case.LEAD_IN_BASIS: "alike to {reference} in the basis in which its layers were recognised:"
+    " cosine {effect}; taken along, or learnt in that basis",
+    Case.NO_RELATION: "no relation to {reference}: cosine {effect}, p {p} over {tensors} tensors",
+    Case.UNDECIDED: "nothing was found against {reference}, and the test could not have decided",
+}
+
+_OF_RELATION: Mapping[Relation, Case] = {
+    Relation.VERBATIM: Case.VERBATIM,
+    Relation.SHARED_INITIALISATION: Case.SHARED_INITIALISATION,
+    Relation.SHARED_ANCESTRY: Case.SHARED_ANCESTRY,
+    Relation.DERIVED: Case.DERIVED,
+    Relation.UNCLEAR: Case.LEAD,
+}
+_OF_STEP: Mapping[tuple[Relation, Step], Case] = {
+    (Relation.DERIVED, Step.BASIS): Case.DERIVED_BY_MATCHING,
+    (Relation.DERIVED, Step.ANGLES): Case.DERIVED_BY_ANGLES,
+    (Relation.UNCLEAR, Step.ALIGNMENT): Case.LEAD_AFTER_ALIGNMENT,
+    (Relation.UNCLEAR, Step.BASIS): Case.LEAD_IN_BASIS,
+}
+
+
+def case_of(judgement: Judgement, outcome: Outcome) -> Case:
+    """Decide which sentence says what was found, and by which step."""
+    relation = judgement.relation
+    if relation is None:
+        return Case.NO_RELATION if outcome is Outcome.CONSISTENT else Case.UNDECIDED
+    return _OF_STEP.get((relation, judgement.step), _OF_RELATION[relation])
+
+
+def headline_of(reference: str, compared: Compared, judgement: Judgement, outcome: Outcome) -> Text:
+    """Say in one sentence what was found, by which step, with which numbers."""
+    template = HEADLINES[case_of(judgement, outcome)]
+    identity = compared.measured.identity
+    values: dict[str, object] = {
+        "reference": reference,
+        "same": identity.statistic,
+        "n": identity.n,
+        "effect": judgement.effect,
+        "p": judgement.pvalue,
+        "kind": [*judgement.kinds] or "kind unknown",
+        "step": judgement.step.value,
+        "tensors": compared.tensors,
+    }
+    return Text(template, **{name: v for name, v in values.items() if f"{{{name}}}" in template})
