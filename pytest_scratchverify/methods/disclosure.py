@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Relation
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
@@ -43,7 +43,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         hypothesis=Text("the developer declares no base model for the text decoder"),
         level=Level.E1,
         direction=Direction.TOWARD_REUSE if bases else Direction.NONE,
-        relation="declared" if bases else None,
+        relation=Relation.DECLARED if bases else None,
         kind=_KINDS.get(relation or "", relation),
         dependence_group="disclosure",
         artifacts=(card.record,),
@@ -91,7 +91,7 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
         hypothesis=Text("no reuse of another model's {component} is declared", component=component),
         level=Level.E1,
         direction=Direction.TOWARD_REUSE,
-        relation="declared",
+        relation=Relation.DECLARED,
         dependence_group="disclosure",
         details={"source": declaration.source, "state": declaration.state},
     )
@@ -106,7 +106,7 @@ def _disputed(model: ModelSpec, component: Component) -> Finding:
         headline=Text("sources disagree: {dispute}", dispute=model.disputed.get(component, "-")),
         hypothesis=Text("no reuse of another model's {component} is declared", component=component),
         level=Level.E1,
-        relation="conflicting",
+        relation=Relation.CONFLICTING,
         dependence_group="disclosure",
     )
 

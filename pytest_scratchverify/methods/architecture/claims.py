@@ -15,7 +15,7 @@ from pytest_scratchverify.catalog.nearest import nearest
 from pytest_scratchverify.checkpoint.design import Design, Tower, Value
 from pytest_scratchverify.checkpoint.parameter_count import UncountableDesignError, count_parameters
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Source
+from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Relation, Source
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.design import Calibration, Config
@@ -42,7 +42,7 @@ def claim_holds(
         headline=headline,
         hypothesis=Text("the published claim {claim} holds", claim=claim.id),
         level=Level.E2,
-        relation="contradicted" if outcome is Outcome.INDETERMINATE else None,
+        relation=Relation.CONTRADICTED if outcome is Outcome.INDETERMINATE else None,
         dependence_group="architecture",
         artifacts=(config.record,),
         remedy=Text(

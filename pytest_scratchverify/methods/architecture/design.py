@@ -15,7 +15,14 @@ from pytest_scratchverify.catalog.entries import Catalogue, Entry
 from pytest_scratchverify.catalog.nearest import Comparison, compare, nearest
 from pytest_scratchverify.checkpoint.design import Design, Tower, Value, read_designs
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Level, Null, Outcome
+from pytest_scratchverify.core.evidence import (
+    ArtifactRecord,
+    Finding,
+    Level,
+    Null,
+    Outcome,
+    Relation,
+)
 from pytest_scratchverify.core.evidence import Statistic as Measured
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec, Pair
@@ -116,7 +123,9 @@ def nearest_design(
         headline=headline,
         hypothesis=hypothesis,
         level=Level.E2,
-        relation="near_design" if chosen.distance <= calibration.near else "own_design",
+        relation=Relation.NEAR_DESIGN
+        if chosen.distance <= calibration.near
+        else Relation.OWN_DESIGN,
         statistic=Measured(name="gower_distance", value=chosen.distance, n=chosen.result.n),
         null=_population(calibration),
         dependence_group=_GROUP,
@@ -226,7 +235,7 @@ def core_fields(pair: Pair, config: Config, reference: Config, catalogue: Catalo
         headline=_core_headline(pair, comparison, len(same)),
         hypothesis=hypothesis,
         level=Level.E2,
-        relation="same_core" if complete else "other_core",
+        relation=Relation.SAME_CORE if complete else Relation.OTHER_CORE,
         statistic=Measured(name="core_fields_equal", value=comparison.core_equal, n=5),
         dependence_group=_GROUP,
         artifacts=(config.record, reference.record),

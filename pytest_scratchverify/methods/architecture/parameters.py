@@ -14,7 +14,7 @@ from pytest_scratchverify.checkpoint.parameter_count import (
 )
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Statistic
+from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.design import Calibration, Config, plain_finding
@@ -65,7 +65,7 @@ def parameter_count(
         headline=_count_headline(count, checks, wrong),
         hypothesis=hypothesis,
         level=Level.E2,
-        relation="contradicted" if wrong else None,
+        relation=Relation.CONTRADICTED if wrong else None,
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
         dependence_group="architecture",
         artifacts=(config.record, stored.record) if stored is not None else (config.record,),

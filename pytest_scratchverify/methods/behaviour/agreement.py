@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour.similarity import (
     NEEDED,
@@ -96,7 +96,7 @@ def output_agreement(panel: Panel, limits: Limits, *, declared: bool = False) ->
     return finding(
         METHOD, model, outcome, said, HYPOTHESIS, *everyone, reference=reference,
         direction=Direction.TOWARD_REUSE if outcome in _ACCUSING else Direction.NONE,
-        relation="shared_answers" if outcome in _ACCUSING else None,
+        relation=Relation.SHARED_ANSWERS if outcome in _ACCUSING else None,
         statistic=number("share_of_equal_openings", rate.value, rate.n, rate.low, rate.high),
         effect=number("excess_agreement", judged.excess.effect),
         pvalue=judged.pvalue, null=null(len(names)), controls=judged.controls,

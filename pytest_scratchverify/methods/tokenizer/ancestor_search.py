@@ -101,7 +101,7 @@ def nearest_ancestor(
         hypothesis=Text("The vocabulary was learnt apart from every catalogued one."),
         level=level_of(found, nearest.pair, sound=sound),
         direction=words.direction(found, nearest.verdict),
-        relation=nearest.verdict.relation.value,
+        relation=nearest.verdict.relation,
         kind="vocabulary order",
         statistic=words.concordance(nearest.pair),
         effect=words.inherited(nearest.pair),

@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
+from pytest_scratchverify.core.evidence import (
+    Direction,
+    Finding,
+    Level,
+    Outcome,
+    Relation,
+    Statistic,
+)
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.tokenizer.config_sizes import Stated, contradiction_between
 
 if TYPE_CHECKING:
     from pytest_scratchverify.methods.tokenizer.published import PublishedFigures
-    from pytest_scratchverify.methods.tokenizer.relation import Calibration, Relation
+    from pytest_scratchverify.methods.tokenizer.relation import Calibration
     from pytest_scratchverify.tokenizer.sketch import Sketch
 
 METHOD = "tokenizer.published_figures"
@@ -30,8 +37,6 @@ def published_figures(model: str, figures: PublishedFigures, calibration: Calibr
     is an artefact of exporters, and figures of another model's file are no figures of this
     one. A published Kendall tau supports independence if it is one that unrelated pairs have.
     """
-    from pytest_scratchverify.methods.tokenizer.relation import Relation  # noqa: PLC0415
-
     void = misattribution(model, figures)
     relation = Relation.INCONCLUSIVE if void else _relation(figures, calibration)
     apart = relation is Relation.INDEPENDENT
@@ -48,7 +53,7 @@ def published_figures(model: str, figures: PublishedFigures, calibration: Calibr
         hypothesis=Text("The vocabulary was learnt apart from the reference's."),
         level=Level.E2 if apart else Level.E0,
         direction=Direction.TOWARD_INDEPENDENCE if apart else Direction.NONE,
-        relation=relation.value,
+        relation=relation,
         kind="published figures",
         statistic=None
         if figures.kendall is None

@@ -18,6 +18,7 @@ from pytest_scratchverify.core.evidence import (
     Null,
     Outcome,
     Power,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.text import Text
@@ -69,7 +70,7 @@ def rank_order(
         hypothesis=words.HYPOTHESIS,
         level=level_of(found, pair, sound=sound),
         direction=words.direction(found, verdict),
-        relation=verdict.relation.value,
+        relation=verdict.relation,
         kind="vocabulary order",
         statistic=words.concordance(pair),
         effect=words.inherited(pair),
@@ -109,7 +110,7 @@ def decide(
     suspect: Vocabulary, reference: Vocabulary, calibration: Calibration
 ) -> tuple[Comparison, Judgement]:
     """Compare two vocabularies and judge them, known common ancestors considered."""
-    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
 
     pair = compare(suspect, reference)
@@ -123,7 +124,7 @@ def residuals(
     suspect: Vocabulary, reference: Vocabulary, calibration: Calibration
 ) -> list[Residual]:
     """What two vocabularies share beyond each shipped vocabulary that both hold in its order."""
-    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.compare import compare, residual  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.sketch import load_sketches  # noqa: PLC0415
 
@@ -139,7 +140,7 @@ def residuals(
 
 def controls(calibration: Calibration) -> tuple[Control, ...]:
     """Run the same statistic on two shipped pairs of known truth."""
-    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
 
     positive, negative = _control_pairs()
     kin = judge(positive, calibration)

@@ -16,11 +16,14 @@ from pytest_scratchverify.core.evidence import (
     Level,
     Null,
     Outcome,
+    Relation,
+    Source,
     Statistic,
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.store import Artifact, FileEntry
+from pytest_scratchverify.stores.weight_files import holds_no_weights, not_published
 
 # Smaller files hold headers, scalars or initialisation constants that two models may share.
 MINIMUM_BYTES = 16 * 2**10
@@ -51,7 +54,7 @@ def shard_digests(pair: Pair, files: Listing, reference: Listing, *, declared: b
         hypothesis=Text("no weight file is byte for byte the reference's"),
         level=Level.E4 if same else Level.E0,
         direction=Direction.TOWARD_REUSE if same else Direction.NONE,
-        relation="verbatim" if same else None,
+        relation=Relation.VERBATIM if same else None,
         kind="identical" if same and len(same) == len(mine) else None,
         statistic=Statistic(name="identical_files", value=len(same), n=len(mine)),
         effect=Statistic(name="identical_share_of_bytes", value=equal / total if total else None),
@@ -75,6 +78,10 @@ def _weights(repo: str, listing: Listing) -> dict[str, FileEntry]:
         and (entry.size or 0) >= MINIMUM_BYTES
     }
     if not found:
+        if listing.record.source is Source.HUB:
+            names = [entry.path for entry in listing.value]
+            if holds_no_weights(names):
+                raise not_published(repo, len(names))
         raise Unavailable(
             Reason.ABSENT,
             Text("{repo} publishes no digest of any weight file.", repo=repo),

@@ -23,6 +23,7 @@ from pytest_scratchverify.core.evidence import (
     Finding,
     Level,
     Outcome,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.json_values import Json
@@ -327,7 +328,7 @@ def _found(model: ModelSpec, found: _Explained, numbers: WeightsCalibration) -> 
         hypothesis=_hypothesis(),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if kind else Direction.NONE,
-        relation="merge" if kind else None,
+        relation=Relation.MERGE if kind else None,
         kind=kind,
         statistic=Statistic(name="explained_distance", value=found.decoder.explained),
         effect=Statistic(name="second_share", value=found.second),

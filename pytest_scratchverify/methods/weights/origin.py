@@ -27,6 +27,7 @@ from pytest_scratchverify.core.evidence import (
     Finding,
     Level,
     Outcome,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.evidence import (
@@ -202,7 +203,7 @@ def _finding(question: Question, compared: Compared, result: Result) -> Finding:
         hypothesis=hypothesis_of(question.component),
         level=Level.E4 if relation == "verbatim" else Level.E3 if decided else Level.E2,
         direction=_pointing(outcome, relation),
-        relation=relation,
+        relation=Relation(relation) if relation else None,
         kind=judgement.kind,
         statistic=_statistic(compared),
         effect=Statistic(
@@ -367,7 +368,7 @@ def _not_comparable(question: Question, sides: Sides) -> Finding:
     return replace(
         _bare(question, Outcome.INDETERMINATE),
         headline=incomparable(question.component, question.pair.reference.name, sides),
-        relation="not_comparable",
+        relation=Relation.NOT_COMPARABLE,
         artifacts=(sides.ours.index_record, sides.theirs.index_record),
         remedy=Text("What cannot be laid side by side is not thereby different: ask for other"
                     " references, or for activations."),
