@@ -6,7 +6,7 @@ scratchverify fingerprint org/name --out F   keep what comparisons read of a mod
 scratchverify render run.json --html FILE   make reports of an earlier run; --md --sarif --badge
 scratchverify diff old.json new.json        what changed; exit code 0: nothing, 1: something
 scratchverify explain TEST [run.json]       what a test asks, by which null, what it found
-scratchverify catalog add org/name          maintain the catalogue
+scratchverify catalog add org/name          maintain the catalogue; also nearest, list
 """
 
 from __future__ import annotations
@@ -134,7 +134,3 @@ def _catalog(arguments: list[str]) -> int:
     from pytest_scratchverify.cli.catalog import main as catalog_main  # noqa: PLC0415
 
     return catalog_main(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,7 +20,6 @@ from pytest_scratchverify.verdict.holm import holm_by_id
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Verdict
 
 ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more
-CALIBRATED_AREAS = frozenset({"weights", "tokenizer", "behaviour", "training_log"})
 IDENTITIES = frozenset({Relation.VERBATIM, Relation.SAME})
 SHARED = frozenset({Relation.SHARED_ANCESTRY, Relation.SHARED_INITIALISATION})
 MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
@@ -39,12 +38,17 @@ _DUPLICATE_ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that was to be tested of one model, whatever then happened to it."""
+    """Everything that was to be tested of one model, whatever then happened to it.
+
+    `calibrated` are the areas of methods (the first part of ``area.statistic``) whose hypotheses
+    may give a p-value: the family of Holm's correction.
+    """
 
     model: str
     intents: tuple[Intent, ...]
     components: tuple[Component, ...] = ()
     complete: bool = True  # False: stopped, deselected or crashed; stamps the run partial
+    calibrated: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -126,7 +130,7 @@ def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
     planned = {
         f"planned:{i.nodeid}:{i.component}": 1.0
         for i in plan.intents
-        if i.method.split(".")[0] in CALIBRATED_AREAS
+        if i.method.split(".")[0] in plan.calibrated
     }
     padding = list(planned.items())[: max(0, len(planned) - len(pvalues))]
     return holm_by_id({**pvalues, **dict(padding)})

@@ -1,4 +1,4 @@
-"""`python -m pytest_scratchverify.catalog add org/name`, over the loopback hub."""
+"""`scratchverify catalog add org/name`, over the loopback hub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.zoo.hub_server import LoopbackHub
 
 def catalog(*arguments, env):
     return subprocess.run(
-        [sys.executable, "-m", "pytest_scratchverify.catalog", *arguments],
+        [sys.executable, "-m", "pytest_scratchverify.cli", "catalog", *arguments],
         cwd=ROOT,
         env={**os.environ, **env},
         capture_output=True,

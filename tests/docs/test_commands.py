@@ -64,7 +64,7 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest suites/ --model org/name --training-log": "tests/training_log/test_suite.py runs it",
     "pytest tests/weights/test_real_weights.py": "slow; make test-slow runs it",
     "pytest suites/ --model A --against B": "a template: tests/suites/test_checkpoints.py fills it in",
-    "python -m pytest_scratchverify.catalog add": HUB,
+    "scratchverify catalog add": HUB,
     "scratchverify diff": "a template: tests/report/test_outlets.py runs it on two runs",
     "scratchverify explain": "a template: tests/report/test_outlets.py runs it on real findings",
     "scratchverify render run.json --html page.html": "tests/report/test_outlets.py renders them all",

@@ -135,7 +135,7 @@ def test_a_folder_with_an_awkward_name_gets_a_selectable_id(tmp_path):
 def test_a_folder_of_another_checkout_is_a_folder(tmp_path):
     """pytest takes the value of an option that it does not know yet for a path to collect."""
     other = tmp_path / "other"
-    shutil.copytree(ROOT / "tests" / "zoo" / "ready" / "s0", other / "s0")
+    shutil.copytree(ROOT / "tools" / "zoo" / "ready" / "s0", other / "s0")
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, other)
     ran = run_suites("--model", str(other / "s0"), "--offline", "-m", "disclosure", home=tmp_path)

@@ -24,6 +24,7 @@ from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.terminal import summary_lines
 from pytest_scratchverify.report.wording import MEANING, OUTCOME_WORDS, RESULT_MEANING, size
 from pytest_scratchverify.report.writing import render_json
+from pytest_scratchverify.verdict.policy import shipped_policies
 from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models
 from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.verdict.findings import finding, intent_of
@@ -40,7 +41,7 @@ def run_of(*findings, name="org/suspect", partial=()):
     )
     collected = Collected(intents=intents, findings=findings, partial_because=partial)
     return Run(
-        models=fold_models([subject], collected, ["strict"]),
+        models=fold_models([subject], collected, [shipped_policies()["strict"]]),
         findings=findings,
         partial=bool(partial),
         partial_because=partial,
