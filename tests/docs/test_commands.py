@@ -65,18 +65,21 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest tests/weights/test_real_weights.py": "slow; make test-slow runs it",
     "pytest suites/ --model A --against B": "a template: tests/suites/test_checkpoints.py fills it in",
     "scratchverify catalog add": HUB,
+    "pytest suites/ --pyargs mylab_scratch.suites": "tests/plugin/test_third_party.py runs it",
+    "scratchverify explain signs.agreement": "tests/plugin/test_third_party.py runs it",
+    "pytest suites/ --model ./suspect": "printed by an example that tests/docs/test_examples.py runs",
     "scratchverify diff": "a template: tests/report/test_outlets.py runs it on two runs",
     "scratchverify explain": "a template: tests/report/test_outlets.py runs it on real findings",
     "scratchverify render run.json --html page.html": "tests/report/test_outlets.py renders them all",
     "scratchverify render": "a template: see the renderings above",
     "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
     "scratchverify fingerprint": "reads the hub; tests/weights run it on folders",
-    "python -m tools.calibrate_": CALIBRATION,
+    "python -m tools.calibrate.": CALIBRATION,
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
     "python -m tools.zoo.serve": "needs torch and transformers",
-    "python benchmarks/": BENCHMARK,
+    "python -m benchmarks.": BENCHMARK,
 }
 
 
