@@ -121,7 +121,8 @@ def compare_weights(  # noqa: PLR0913 - what a command line would say
 ) -> Finding:
     """Compare one component's weights of two models, as the test ``weights.origin`` does.
 
-    One finding is no verdict: a verdict also weighs what else was tested (`verify`).
+    One finding is no verdict: a verdict also weighs what else was tested (`verify`). Tensor names
+    that other packages register are not asked here; `verify` asks those of its `plugins`.
 
     Raises
     ------

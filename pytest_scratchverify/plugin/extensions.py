@@ -13,6 +13,7 @@ from pytest_scratchverify.checkpoint.roles import TensorNames
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.methods.registry import SHIPPED_METHODS, Method
+from pytest_scratchverify.plugin import hookspecs
 from pytest_scratchverify.verdict.korea_2026 import PublishedRules
 from pytest_scratchverify.verdict.policy import Policy, shipped_policies
 
@@ -72,10 +73,9 @@ def registered(manager: pytest.PytestPluginManager) -> Extensions:
 
 def installed() -> Extensions:
     """Ask all installed packages, outside of a pytest run. Raises `ScratchError`."""
-    from pytest_scratchverify import plugin  # noqa: PLC0415 - it imports from here when used
-
     manager = pytest.PytestPluginManager()
-    manager.register(plugin, "scratchverify")  # under its entry point's name: registered once
+    manager.add_hookspecs(hookspecs)
+    manager.set_blocked("scratchverify")  # this package's own entry point
     manager.load_setuptools_entrypoints("pytest11")
     return registered(manager)
 
