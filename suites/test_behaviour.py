@@ -6,7 +6,6 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods import behaviour as methods
 from pytest_scratchverify.methods.disclosure import names_base_model
-from pytest_scratchverify.plugin.answers import RunAnswers, record_of
 
 pytestmark = pytest.mark.behaviour
 
@@ -17,17 +16,11 @@ def thresholds(calibration):
     return methods.BehaviourThresholds.from_json(calibration("behaviour"))
 
 
-@pytest.fixture(scope="session")
-def answers(scratch_session):
-    """The answers of --answers and --endpoint; asked once per run."""
-    return RunAnswers(scratch_session)
-
-
 @pytest.mark.scratch("behaviour.answers", component="behaviour")
 def test_the_model_answers(model, answers, thresholds, record):
     """It answers, and not the same to everything: without that, nothing below means anything."""
     mine = answers.of(model.name)
-    finding = record(methods.quality(mine, thresholds, answers.price()), record_of(mine))
+    finding = record(methods.quality(mine, thresholds, answers.price()), answers.record(mine))
     assert not finding.derived, finding.headline
 
 
@@ -36,7 +29,7 @@ def test_the_model_does_not_call_itself_anothers(model, answers, artifacts, thre
     """Asked who made it, it does not name another vendor, but for a declared origin's."""
     mine = answers.of(model.name)
     finding = methods.identity(mine, thresholds, _origins(model, artifacts))
-    record(finding, record_of(mine))
+    record(finding, answers.record(mine))
     assert not finding.derived, finding.headline
 
 
@@ -44,7 +37,7 @@ def test_the_model_does_not_call_itself_anothers(model, answers, artifacts, thre
 def test_knowledge_ends_at_some_month(model, answers, thresholds, record):
     """Right answers to dated questions end at a month, which has an interval."""
     mine = answers.of(model.name)
-    finding = record(methods.cutoff(mine, thresholds), record_of(mine))
+    finding = record(methods.cutoff(mine, thresholds), answers.record(mine))
     assert not finding.derived, finding.headline
 
 
@@ -52,7 +45,7 @@ def test_knowledge_ends_at_some_month(model, answers, thresholds, record):
 def test_tree_of_answers(model, answers, thresholds, record):
     """Where the model stands in a tree of answers: drawn, never judged."""
     paired = answers.beside(model)
-    finding = record(methods.tree(paired, thresholds), record_of(paired.mine))
+    finding = record(methods.tree(paired, thresholds), answers.record(paired.mine))
     assert not finding.derived, finding.headline
 
 
@@ -61,7 +54,7 @@ def test_cutoff_beside_the_references(pair, answers, thresholds, record):
     """The model's knowledge ends where the reference's does, earlier, or later."""
     paired = answers.paired(pair)
     finding = methods.cutoff_difference(paired, thresholds)
-    record(finding, record_of(paired.mine), record_of(paired.theirs))
+    record(finding, answers.record(paired.mine), answers.record(paired.theirs))
     assert not finding.derived, finding.headline
 
 
@@ -70,7 +63,7 @@ def test_outputs_agree_no_more_than_strangers(pair, answers, artifacts, threshol
     """It goes on no more like the reference than unrelated models do."""
     paired = answers.paired(pair)
     finding = methods.output_agreement(paired, thresholds, declared=_declares(pair, artifacts))
-    record(finding, record_of(paired.mine), record_of(paired.theirs))
+    record(finding, answers.record(paired.mine), answers.record(paired.theirs))
     assert not finding.derived, finding.headline
 
 
@@ -79,7 +72,7 @@ def test_refusals_are_its_own(pair, answers, thresholds, record):
     """It declines in words of its own."""
     paired = answers.paired(pair)
     finding = methods.refusal_phrasing(paired, thresholds)
-    record(finding, record_of(paired.mine), record_of(paired.theirs))
+    record(finding, answers.record(paired.mine), answers.record(paired.theirs))
     assert not finding.derived, finding.headline
 
 
@@ -88,7 +81,7 @@ def test_manner_is_its_own(pair, answers, thresholds, record):
     """It writes in a style of its own."""
     paired = answers.paired(pair)
     finding = methods.style(paired, thresholds)
-    record(finding, record_of(paired.mine), record_of(paired.theirs))
+    record(finding, answers.record(paired.mine), answers.record(paired.theirs))
     assert not finding.derived, finding.headline
 
 
@@ -97,7 +90,7 @@ def test_wording_is_no_nearer_than_strangers(pair, answers, thresholds, record):
     """Its answers are no nearer to the reference's than unrelated models' are."""
     paired = answers.paired(pair)
     finding = methods.response_distance(paired, thresholds)
-    record(finding, record_of(paired.mine), record_of(paired.theirs))
+    record(finding, answers.record(paired.mine), answers.record(paired.theirs))
     assert not finding.derived, finding.headline
 
 

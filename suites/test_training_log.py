@@ -7,7 +7,6 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods import training_log as methods
 from pytest_scratchverify.methods.disclosure import names_base_model
 from pytest_scratchverify.methods.training_log.compute import batch_tokens
-from pytest_scratchverify.plugin import options
 
 pytestmark = pytest.mark.training_log
 
@@ -19,11 +18,10 @@ def thresholds(calibration):
 
 
 @pytest.fixture(scope="session")
-def training_log(artifacts, scratch_session):
+def training_log(artifacts, scratch_session, given_logs):
     """Read a model's log: the one of --training-log, or one found in its repository."""
     from pytest_scratchverify.methods.training_log.readers.locate import locate_log  # noqa: PLC0415 - numpy
 
-    given = options.value(scratch_session.config, "training-log")
     only = scratch_session.models[0].name if len(scratch_session.models) == 1 else None
 
     logs = {}
@@ -34,7 +32,7 @@ def training_log(artifacts, scratch_session):
                 store = artifacts(spec)
             except Unavailable:
                 store = None
-            logs[spec.name] = locate_log(spec.name, store, given, alone=spec.name == only)
+            logs[spec.name] = locate_log(spec.name, store, given_logs, alone=spec.name == only)
         return logs[spec.name]
 
     return read

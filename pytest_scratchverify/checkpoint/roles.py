@@ -1,6 +1,7 @@
 """Tensor roles by name: component, layer, kind, expert; one table, one line per pattern.
 
-An architecture is supported by the lines that its tensor names match; to add one, add a line.
+An architecture is supported by the lines that its tensor names match; to add one, add a line, or
+from another package `TensorNames`, by the hook `pytest_scratchverify_tensor_names`.
 A name that no line matches is reported as unmapped and never guessed, because a tensor that
 is compared with the wrong partner looks independent.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import ScratchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,42 @@ class RoleMap:
     roles: Mapping[str, TensorRole]
     unmapped: tuple[str, ...]
     ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorNames:
+    """Tensor names of an architecture that the shipped table does not know; all are patterns.
+
+    They are asked after the shipped lines, and so cannot change what a shipped line means. The
+    kinds are those of the tables below, and with a kind comes its layout: ``gate_up`` is cut into
+    gate and up, ``qkv`` is compared fused, and ``^T`` behind a kind says that rows are inputs.
+
+    Attributes
+    ----------
+    stacks : sequence of (component, pattern)
+        Where layers are: everything in front of a layer's number.
+    in_layer : sequence of (kind, pattern)
+        What follows the layer's number and a dot, without ``.weight``. The groups ``expert``,
+        ``shared``, ``stack`` and ``routes`` mean what they mean in `IN_LAYER`.
+    outside : sequence of (component, kind, pattern)
+        Whole names outside of the layers, without ``.weight``.
+
+    Raises
+    ------
+    ScratchError
+        If a pattern is no regular expression.
+    """
+
+    stacks: tuple[tuple[Component, str], ...] = ()
+    in_layer: tuple[tuple[str, str], ...] = ()
+    outside: tuple[tuple[Component, str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for *_, pattern in (*self.stacks, *self.in_layer, *self.outside):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ScratchError(f"tensor names: {pattern!r} is no pattern: {error}") from None
 
 
 TEXT, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
@@ -210,15 +248,29 @@ InLayer = list[tuple[str, re.Pattern[str]]]
 Outside = list[tuple[Component, str, re.Pattern[str]]]
 
 
+_NUMBERED = r"(?P<layer>\d+)\.(?P<rest>.+)"
+# Names of third parties, of the run that goes on in this process. Like the tables above they say
+# what names mean, whatever checkpoint is read.
+_added: list[TensorNames] = []
+
+
+def use_tensor_names(names: Iterable[TensorNames]) -> None:
+    """Ask these names after the shipped ones from now on, in place of any that were added."""
+    _added[:] = names
+    _tables.cache_clear()
+
+
 @cache
 def _tables() -> tuple[Stacks, InLayer, Outside]:
-    stacks = [
-        (component, re.compile(prefix + LAYER + r"(?P<layer>\d+)\.(?P<rest>.+)"))
-        for component, prefix in STACKS
-    ]
-    inside = [(kind, re.compile(pattern)) for kind, pattern in IN_LAYER]
-    outside = [(component, kind, re.compile(pattern)) for component, kind, pattern in OUTSIDE]
-    return stacks, inside, outside
+    shipped = [(component, prefix + LAYER) for component, prefix in STACKS]
+    stacks = [*shipped, *(line for names in _added for line in names.stacks)]
+    inside = [*IN_LAYER, *(line for names in _added for line in names.in_layer)]
+    outside = [*OUTSIDE, *(line for names in _added for line in names.outside)]
+    return (
+        [(component, re.compile(prefix + _NUMBERED)) for component, prefix in stacks],
+        [(kind, re.compile(pattern)) for kind, pattern in inside],
+        [(component, kind, re.compile(pattern)) for component, kind, pattern in outside],
+    )
 
 
 def role_of(name: str) -> TensorRole | None:

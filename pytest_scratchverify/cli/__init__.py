@@ -6,7 +6,7 @@ scratchverify fingerprint org/name --out F   keep what comparisons read of a mod
 scratchverify render run.json --html FILE   make reports of an earlier run; --md --sarif --badge
 scratchverify diff old.json new.json        what changed; exit code 0: nothing, 1: something
 scratchverify explain TEST [run.json]       what a test asks, by which null, what it found
-scratchverify catalog add org/name          maintain the catalogue
+scratchverify catalog add org/name          maintain the catalogue; also nearest, list
 """
 
 from __future__ import annotations
@@ -96,8 +96,10 @@ def _fetch_model(repo: str, revision: str | None) -> int:
 
 def _fingerprint(arguments: list[str]) -> int:
     """Save what later comparisons need of a model; give the file to --model or --against."""
+    from pytest_scratchverify.checkpoint.roles import use_tensor_names  # noqa: PLC0415
     from pytest_scratchverify.core.errors import Unavailable  # noqa: PLC0415
     from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint  # noqa: PLC0415
+    from pytest_scratchverify.plugin.extensions import installed  # noqa: PLC0415
     from pytest_scratchverify.stores.disk.run_directory import RunDirectory  # noqa: PLC0415
     from pytest_scratchverify.stores.fingerprint import SUFFIX  # noqa: PLC0415
     from pytest_scratchverify.stores.opening import open_store  # noqa: PLC0415
@@ -112,6 +114,7 @@ def _fingerprint(arguments: list[str]) -> int:
     out = given.out or Path(f"{name}{SUFFIX}")
     if out.suffix != SUFFIX:
         parser.error(f"--out must end in {SUFFIX}")
+    use_tensor_names(installed().tensor_names)
     with tempfile.TemporaryDirectory() as folder:
         try:
             store = open_store(given.model, given.revision, run_dir=RunDirectory(Path(folder)))

@@ -1,4 +1,6 @@
-"""Lets ``python -m pytest_scratchverify.cli`` stand for the console script."""
+"""Run the console script as a module: ``python -m pytest_scratchverify.cli``."""
+
+from __future__ import annotations
 
 import sys
 

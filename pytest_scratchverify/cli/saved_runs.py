@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding
-from pytest_scratchverify.plugin.options import LANGUAGES
+from pytest_scratchverify.methods.registry import Method, method_of
+from pytest_scratchverify.plugin.options import LANGUAGES, REPORTS
 from pytest_scratchverify.verdict.run import Run
 
 UNREADABLE = 2
@@ -26,7 +29,8 @@ def render(arguments: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="scratchverify render")
     parser.add_argument("run", type=Path)
-    for name in ("html", "md", "sarif"):
+    formats = [name for name in REPORTS if name != "json"]
+    for name in formats:
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--badge", type=Path, help="FILE.svg, or FILE.json for shields.io")
     parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
@@ -38,7 +42,7 @@ def render(arguments: list[str]) -> int:
         run = _read(given.run)
     except _UnreadableError as failure:
         return _refused(failure)
-    paths = {"html": given.html, "md": given.md, "sarif": given.sarif}
+    paths: dict[str, Path | None] = {name: getattr(given, name) for name in formats}
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
     write_reports(run, paths, given.report_lang)
@@ -84,7 +88,11 @@ def explain(arguments: list[str]) -> int:
         run = _read(given.run) if given.run else None
     except _UnreadableError as failure:
         return _refused(failure)
-    known = suite_tests()
+    try:
+        methods = _methods()
+        known = suite_tests(methods)
+    except ScratchError as error:
+        return _refused(_UnreadableError(error))
     findings = run.findings if run is not None else ()
     method = _method_of(given.test, known, findings)
     if method is None:
@@ -93,23 +101,46 @@ def explain(arguments: list[str]) -> int:
         sys.stderr.write(f"{given.test}: no such test; known are {near}\n")
         return UNREADABLE
     says = next((doc for name, doc in known.values() if name == method), None)
-    for line in explained(method, says, _asked(given.test, method, findings)):
+    area = method_of(method, methods)
+    about = area.explanation if area is not None else None
+    for line in explained(method, about, says, _asked(given.test, method, findings)):
         sys.stdout.write(f"{translate(line, given.report_lang) if line.template else ''}\n")
     return 0
 
 
-def suite_tests() -> dict[str, tuple[str, str | None]]:
-    """Return method and docstring of every test of the shipped suites, by its function's name."""
+def _methods() -> tuple[Method, ...]:
+    from pytest_scratchverify.plugin.extensions import installed  # noqa: PLC0415 - loads plugins
+
+    return installed().methods
+
+
+def suite_tests(methods: Iterable[Method]) -> dict[str, tuple[str, str | None]]:
+    """Return method and docstring of every test of the suites, by its function's name.
+
+    Raises `ScratchError` where a method names suites that are not installed.
+    """
     from pytest_scratchverify.plugin.session import suites_path  # noqa: PLC0415 - brings pytest
 
+    folders = [suites_path(), *map(_folder_of, filter(None, (m.suites for m in methods)))]
     found: dict[str, tuple[str, str | None]] = {}
-    for path in sorted(suites_path().glob("test_*.py")):
+    for path in (path for folder in folders for path in sorted(folder.glob("test_*.py"))):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.FunctionDef):
                 method = next(filter(None, map(_marked, node.decorator_list)), None)
                 if method:
                     found[node.name] = (method, ast.get_docstring(node))
     return found
+
+
+def _folder_of(package: str) -> Path:
+    try:
+        spec = find_spec(package)
+    except ImportError:
+        spec = None
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not places:
+        raise ScratchError(f"{package}: a method names this package of tests; it is not there")
+    return Path(places[0])
 
 
 def _marked(decorator: ast.expr) -> str | None:

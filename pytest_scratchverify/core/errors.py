@@ -16,6 +16,7 @@ class Reason(StrEnum):
 
     GATED = "gated"
     ABSENT = "absent"
+    NOT_PUBLISHED = "not-published"  # listed, and no file that could hold weights
     OFFLINE = "offline"
     UNREACHABLE = "unreachable"
     RATE_LIMITED = "rate-limited"

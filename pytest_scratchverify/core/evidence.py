@@ -57,6 +57,52 @@ class Direction(StrEnum):
     NONE = "none"
 
 
+class Relation(StrEnum):
+    """What a finding says two models, or a model and a claim about it, are to each other.
+
+    The fold decides by some of them; the others are shown. `Finding` refuses any other word.
+    """
+
+    # of bytes and whole vocabularies
+    VERBATIM = "verbatim"
+    SAME = "same"
+    # of weights and vocabularies
+    EXTENDS = "extends"  # one vocabulary holds the whole other, in its order
+    DERIVED = "derived"
+    MERGE = "merge"
+    SHARED_ANCESTRY = "shared_ancestry"
+    SHARED_INITIALISATION = "shared_initialisation"
+    INDEPENDENT = "independent"
+    INCONCLUSIVE = "inconclusive"
+    UNCLEAR = "unclear"
+    NOT_COMPARABLE = "not_comparable"
+    # of designs
+    NEAR_DESIGN = "near_design"
+    OWN_DESIGN = "own_design"
+    SAME_CORE = "same_core"
+    OTHER_CORE = "other_core"
+    # of training logs
+    COPIED_SEGMENT = "copied_segment"
+    COPIED_RECORD = "copied_record"
+    SAME_DATA_ORDER = "same_data_order"
+    STRETCH_APART = "stretch_apart"
+    INCOMPARABLE = "incomparable"
+    INCOMPLETE = "incomplete"
+    # of answers
+    SHARED_ANSWERS = "shared_answers"
+    # of what is claimed and what is found
+    CONTRADICTED = "contradicted"
+    DECLARED = "declared"
+    CONFLICTING = "conflicting"  # sources disagree
+    NOT_PUBLISHED = "not_published"  # the repository was listed and holds no weights
+    AUDITED = "audited"  # part of the training was re-executed; needs level E4
+
+    @property
+    def inherits(self) -> bool:
+        """Whether one of two vocabularies is made from the other."""
+        return self in (Relation.SAME, Relation.EXTENDS, Relation.DERIVED)
+
+
 class Source(StrEnum):
     """Where an artifact was read from in this run."""
 
@@ -188,7 +234,7 @@ class Finding:
     reference: str | None = None
     level: Level = Level.E0
     direction: Direction = Direction.NONE
-    relation: str | None = None
+    relation: Relation | None = None
     kinds: tuple[str, ...] = ()
     statistic: Statistic | None = None
     effect: Statistic | None = None
@@ -209,6 +255,8 @@ class Finding:
     def __post_init__(self) -> None:
         _plain(self, "pvalue", "details")
         object.__setattr__(self, "kinds", tuple(str(kind) for kind in self.kinds))
+        if self.relation is not None:  # a word that is none of them raises ValueError here
+            object.__setattr__(self, "relation", Relation(self.relation))
 
     @property
     def id(self) -> str:

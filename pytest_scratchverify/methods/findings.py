@@ -35,6 +35,7 @@ from pytest_scratchverify.core.evidence import (
     Null,
     Outcome,
     Power,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.figure import Figure
@@ -48,7 +49,7 @@ class Measured(TypedDict, total=False):
 
     level: Level
     direction: Direction
-    relation: str | None
+    relation: Relation | None
     kinds: tuple[str, ...]
     statistic: Statistic | None
     effect: Statistic | None

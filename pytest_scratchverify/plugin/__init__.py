@@ -1,7 +1,7 @@
-"""The pytest plugin's entry point: options and markers, and nothing else until it is used.
+"""The pytest plugin's entry point: options and hooks, and nothing else until it is used.
 
-It is loaded in every pytest run of every project of its environment, so it imports only pytest
-and `options`; the rest comes when an option or an ini value asks for it.
+It is loaded in every pytest run of every project of its environment, so it imports only pytest,
+`options` and `hookspecs`; the rest comes when an option or an ini value asks for it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import pytest
 
 from pytest_scratchverify.plugin.options import add_ini_twins, add_options, is_used
 
-METHOD_MARKERS = {
-    "architecture": "design of the model: config, shapes, parameter counts",
-    "tokenizer": "ancestry of the vocabulary",
-    "weights": "bytes and statistics of the weights",
-    "behaviour": "answers of the running model",
-    "training_log": "plausibility of the training record",
-    "disclosure": "what the developer states openly",
-}
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks of third parties, before any of their plugins is checked."""
+    from pytest_scratchverify.plugin import hookspecs  # noqa: PLC0415 - it would be a hook's name
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,14 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "scratch(method, component=...): one null hypothesis of the verdict; `method` is "
         "area.statistic",
     )
-    for name, sentence in METHOD_MARKERS.items():
-        config.addinivalue_line("markers", f"{name}: {sentence}")
-    if not is_used(config):
+    used = is_used(config)
+    if not used and not config.option.markers:
         return
     from pytest_scratchverify.core.errors import ScratchError  # noqa: PLC0415 - see the docstring above
-    from pytest_scratchverify.plugin.registration import register  # noqa: PLC0415
+    from pytest_scratchverify.plugin.registration import register, register_methods  # noqa: PLC0415
 
     try:
-        register(config)
+        extensions = register_methods(config)
+        if used:
+            register(config, extensions)
     except (ScratchError, argparse.ArgumentTypeError) as error:
         raise pytest.UsageError(str(error)) from None

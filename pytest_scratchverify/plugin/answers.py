@@ -67,6 +67,19 @@ class RunAnswers:
         others = [name for name in sorted(self.session.answers) if name != model.name]
         return PairedAnswers(mine, mine, self._all(others))
 
+    @staticmethod
+    def record(answers: Answers) -> ArtifactRecord:
+        """Return the record of what was read of a model's answers, equal in every process."""
+        live = answers.source.startswith("http")
+        return ArtifactRecord(
+            repo=answers.model,
+            file=answers.source,
+            source=Source.ENDPOINT if live else Source.FOLDER,
+            bytes_read=answers.bytes,
+            bytes_total=answers.bytes,
+            digest=answers.digest,
+        )
+
     def price(self) -> tuple[float, float] | None:
         """Return the price per million tokens that was given."""
         text = options.value(self.session.config, "endpoint-price")
@@ -136,19 +149,6 @@ def kept_path(endpoint: Endpoint) -> Path:
         library_name="scratchverify", namespace="answers", subfolder=endpoint.api
     )
     return folder / f"{digest}.jsonl"
-
-
-def record_of(answers: Answers) -> ArtifactRecord:
-    """Return the record of what was read of a model's answers, equal in every process."""
-    live = answers.source.startswith("http")
-    return ArtifactRecord(
-        repo=answers.model,
-        file=answers.source,
-        source=Source.ENDPOINT if live else Source.FOLDER,
-        bytes_read=answers.bytes,
-        bytes_total=answers.bytes,
-        digest=answers.digest,
-    )
 
 
 @contextmanager

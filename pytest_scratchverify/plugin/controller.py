@@ -19,16 +19,17 @@ from pytest_scratchverify.core.component import TRAINED, Component
 from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.behaviour.asking.locate import shown_address, shown_entry
+from pytest_scratchverify.methods.registry import calibrated_areas
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify.plugin.execution import TRAFFIC_PREFIX
+from pytest_scratchverify.plugin.junit import add_junit_properties
+from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import planned_components
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.verdict.fold import unique_findings
 from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models, missing_intents
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
-from pytest_scratchverify.verdict.verdict import PolicyResult
 
 EXIT_UNDETERMINED = 10
 SHORT_LETTERS = {
@@ -94,6 +95,7 @@ class Controller:
         self._read_plan()
         if self.intents and not session.config.option.collectonly:
             self.run = self._fold(session, exitstatus)
+            session.config.hook.pytest_scratchverify_run(run=self.run)
             self._write(self.run)
             if self.session.settings.junit:
                 add_junit_properties(session.config, self.run)
@@ -160,16 +162,27 @@ class Controller:
         findings = tuple(unique_findings(self.findings))
         missing = missing_intents(intents, findings)
         reasons = tuple(self._partial_because(session, exitstatus, intents, missing, findings))
-        collected = Collected(intents=intents, findings=findings, partial_because=reasons)
+        extensions = self.session.extensions
+        collected = Collected(
+            intents=intents,
+            findings=findings,
+            partial_because=reasons,
+            calibrated=calibrated_areas(extensions.methods),
+        )
         return Run(
-            models=fold_models(self._subjects(findings), collected, settings.policies),
+            models=fold_models(
+                self._subjects(findings),
+                collected,
+                extensions.policies_called(settings.policies),
+                extensions.policies.values(),
+            ),
             findings=findings,
             partial=bool(reasons),
             partial_because=reasons,
             planned=len(intents),
             arrived=len(intents) - len(missing),
             missing=tuple(intent.nodeid for intent in missing),
-            reproduce=reproduce_command(self.session),
+            reproduce=reproduce_command(self.session, (intent.method for intent in intents)),
             matrix=_shown_path(Path(self.session.matrix.path), self.session.config.rootpath),
             matrix_digest=self.session.matrix.digest,
             version=_version("pytest-scratchverify"),
@@ -222,19 +235,9 @@ class Controller:
                     components=components,
                     asked=self.session.settings.components,
                     known=bool(found) or _all_looked_for(spec, findings),
-                    korea_2026=self._korea(spec.name),
                 )
             )
         return subjects
-
-    @staticmethod
-    def _korea(model: str) -> PolicyResult | None:
-        from pytest_scratchverify.catalog.entries import DATA  # noqa: PLC0415
-        from pytest_scratchverify.verdict import korea_2026  # noqa: PLC0415
-
-        data = json.loads((DATA / "korea_2026.json").read_text("utf-8"))
-        inputs = korea_2026.inputs_of(model, data)
-        return korea_2026.judge(inputs) if inputs is not None else None
 
     def _write(self, run: Run) -> None:
         from pytest_scratchverify.report.actions import (  # noqa: PLC0415
@@ -247,7 +250,7 @@ class Controller:
             run,
             {
                 name: options.as_path(self.session.config, f"verdict-{name}")
-                for name in ("json", "md", "html", "sarif")
+                for name in options.REPORTS
             },
             self.session.settings.language,
         )
@@ -297,50 +300,6 @@ def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
     left_out = [path for path in suites.glob("test_*.py") if not ({path, *path.parents} & named)]
     some = any(suites in path.parents for path in named)
     return "named files" if some and left_out else None
-
-
-def add_junit_properties(config: pytest.Config, run: Run) -> None:
-    """Add the verdicts to a JUnit file's suite, if one is being written.
-
-    pytest's own fixture for this does not reach the controller under xdist (pytest#7767), and
-    there is no public way to its writer; without that way the file merely lacks them.
-    """
-    try:
-        from _pytest.junitxml import xml_key  # noqa: PLC0415
-    except ImportError:
-        return
-    xml = config.stash.get(xml_key, None)
-    if xml is None:
-        return
-    for model in run.models:
-        for name, result in model.policies.items():
-            xml.add_global_property(f"scratch_policy:{model.model}:{name}", result.result.value)
-        for component, verdict in model.components.items():
-            key = f"scratch_verdict:{model.model}:{component}"
-            xml.add_global_property(key, verdict.verdict.value)
-
-
-def reproduce_command(session: Session) -> str:
-    """Return the canonical command of a run: its options, not its argv."""
-    settings = session.settings
-    parts = ["pytest suites/"]
-    parts += [f"--model {spec.name}" for spec in session.models] if settings.models else []
-    parts += [f"--against {name}" for name in settings.against]
-    parts += [f"--revision {settings.revision}"] if settings.revision else []
-    parts += [f"--component {component}" for component in sorted(settings.components)]
-    parts += [f"--depth {settings.depth}"]
-    logs = options.value(session.config, "training-log")
-    parts += [f"--training-log {name}" for name in logs]
-    answers = options.value(session.config, "answers")
-    parts += [f"--answers {shown_entry(entry)}" for entry in answers]
-    endpoint = options.value(session.config, "endpoint")
-    parts += [f"--endpoint {shown_address(endpoint)}"] if endpoint else []
-    for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
-        given = options.value(session.config, name)
-        parts += [f"--{name} {given}"] if endpoint and given else []
-    parts += ["--offline"] if settings.offline else []
-    parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
-    return " ".join(parts)
 
 
 def _shown_path(path: Path, root: Path) -> str:

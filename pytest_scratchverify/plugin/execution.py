@@ -10,11 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
-from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import Finding, Intent, Outcome, Relation, Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.plugin.collection import INTENT
 from pytest_scratchverify.plugin.fixtures import FINDINGS
@@ -59,7 +60,7 @@ class Worker:
     ) -> list[Finding]:
         error = call.excinfo.value if call.excinfo is not None else None
         if isinstance(error, Unavailable):
-            return [unavailable(intent, error)]
+            return [unavailable(intent, error, withheld=withheld(self.session, intent, error))]
         recorded = item.stash.get(FINDINGS, [])
         if report.when == "call" and not report.failed and report.outcome != "skipped":
             return recorded or [broken(intent, Text("the test ended without a finding"))]
@@ -112,16 +113,36 @@ def _error_text(error: BaseException | None) -> Text:
     return Text("{kind}: {error}", kind=type(error).__name__, error=str(error)[:500])
 
 
-def unavailable(intent: Intent, failure: Unavailable) -> Finding:
+def withheld(session: Session, intent: Intent, failure: Unavailable) -> bool:
+    """Whether the tested model's own repository was listed and publishes no weights.
+
+    The failure may be a reference's: then other references can still be compared with. The store
+    remembers its list, so that this reads nothing.
+    """
+    spec = next((model for model in session.models if model.name == intent.model), None)
+    if failure.reason is not Reason.NOT_PUBLISHED or not intent.component.is_trained:
+        return False
+    if spec is None or spec.folder:  # a folder's list costs a digest of every file
+        return False
+    from pytest_scratchverify.plugin.model_stores import open_model  # noqa: PLC0415 - the hub client
+    from pytest_scratchverify.stores.weight_files import holds_no_weights  # noqa: PLC0415
+
+    try:
+        files = open_model(session, spec).files()
+    except Unavailable:
+        return False
+    listed = files.record.source is Source.HUB
+    return listed and holds_no_weights(entry.path for entry in files.value)
+
+
+def unavailable(intent: Intent, failure: Unavailable, *, withheld: bool = False) -> Finding:
     """Return the finding for a hypothesis whose artifacts could not be read."""
-    return Finding(
-        method=intent.method,
-        component=intent.component,
-        model=intent.model,
-        reference=intent.reference,
-        outcome=Outcome.UNAVAILABLE,
+    return _untested(
+        intent,
+        Outcome.UNAVAILABLE,
         headline=failure.what,
         hypothesis=Text("not tested: {reason}", reason=failure.reason),
+        relation=Relation.NOT_PUBLISHED if withheld else None,
         remedy=failure.remedy,
         details={"reason": failure.reason.value},
     )
@@ -129,13 +150,21 @@ def unavailable(intent: Intent, failure: Unavailable) -> Finding:
 
 def broken(intent: Intent, what: Text) -> Finding:
     """Return the finding for a hypothesis whose test broke: our fault, never evidence."""
+    return _untested(
+        intent,
+        Outcome.HARNESS_ERROR,
+        headline=what,
+        hypothesis=Text("not tested: the harness failed"),
+        remedy=Text("report this as a bug of pytest-scratchverify, with the traceback"),
+    )
+
+
+def _untested(intent: Intent, outcome: Outcome, **said: Any) -> Finding:
     return Finding(
         method=intent.method,
         component=intent.component,
         model=intent.model,
         reference=intent.reference,
-        outcome=Outcome.HARNESS_ERROR,
-        headline=what,
-        hypothesis=Text("not tested: the harness failed"),
-        remedy=Text("report this as a bug of pytest-scratchverify, with the traceback"),
+        outcome=outcome,
+        **said,
     )

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_scratchverify.core.evidence import ArtifactRecord, Finding
 from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import INTENT
 from pytest_scratchverify.plugin.session import SESSION, Session
 
@@ -82,6 +83,20 @@ def catalogue() -> Any:
 def calibration(scratch_session: Session) -> Callable[[str], Mapping[str, Any]]:
     """Read a frozen calibration file by the name of its method, once a process."""
     return cache(scratch_session.calibration)
+
+
+@pytest.fixture(scope="session")
+def given_logs(scratch_session: Session) -> list[str]:
+    """The training logs of --training-log, as they were given."""
+    return [*options.value(scratch_session.config, "training-log")]
+
+
+@pytest.fixture(scope="session")
+def answers(scratch_session: Session) -> Any:
+    """The answers of --answers and --endpoint, as `plugin.answers.RunAnswers`: asked once a run."""
+    from pytest_scratchverify.plugin.answers import RunAnswers  # noqa: PLC0415 - numpy
+
+    return RunAnswers(scratch_session)
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,41 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 DEPTHS = ("metadata", "quick", "robust", "full")
-POLICIES = ("strict", "text-only", "msit-2026", "korea-2026")
 LANGUAGES = ("en", "ko")
+# What a run is written as: the option verdict-NAME, and its help. report.writing renders them.
+REPORTS = {
+    "json": "write the run as JSON",
+    "md": "write the verdict as Markdown",
+    "html": "write the verdict as one self-contained HTML page",
+    "sarif": "write the findings as SARIF 2.1.0",
+}
+
+
+class _PolicyNames(Collection[str]):
+    """The policies that the package ships, for the help: read when it is shown, and not before.
+
+    It refuses no name: others register policies too, and the run knows them all.
+    """
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        from pytest_scratchverify.plugin.extensions import Shipped  # noqa: PLC0415 - only for --help
+
+        return (policy.name for policy in Shipped.pytest_scratchverify_policies())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+POLICIES = _PolicyNames()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +55,7 @@ class OptionSpec:
     kind: str = "string"  # string, args (repeatable), bool
     metavar: str | None = None
     default: str | None = None
-    choices: Sequence[str] | None = None
+    choices: Collection[str] | None = None
     check: Callable[[str], str] | None = None
 
     @property
@@ -120,16 +147,12 @@ OPTIONS = (
     OptionSpec("offline", "use no network: folders, cache and catalogue only", kind="bool"),
     OptionSpec(
         "policy",
-        "policy to judge by: strict, text-only, msit-2026, korea-2026 (repeatable; default: "
-        "strict)",
+        "policy to judge by: %(choices)s (repeatable; default: strict)",
         kind="args",
         metavar="NAME",
         choices=POLICIES,
     ),
-    OptionSpec("verdict-json", "write the run as JSON", metavar="FILE"),
-    OptionSpec("verdict-md", "write the verdict as Markdown", metavar="FILE"),
-    OptionSpec("verdict-html", "write the verdict as one self-contained HTML page", metavar="FILE"),
-    OptionSpec("verdict-sarif", "write the findings as SARIF 2.1.0", metavar="FILE"),
+    *(OptionSpec(f"verdict-{name}", help_, metavar="FILE") for name, help_ in REPORTS.items()),
     OptionSpec(
         "report-lang",
         "language of terminal and reports: %(choices)s (default: en)",
@@ -171,7 +194,9 @@ def add_options(addoption: Callable[..., Any], prefix: str) -> None:
 def add_ini_twins(addini: Callable[..., Any]) -> None:
     """Declare the ini twin of every option, ``scratch_`` and its name."""
     for option in OPTIONS:
-        help_text = option.help.replace("%(choices)s", ", ".join(option.choices or ()))
+        named = isinstance(option.choices, tuple)  # the policies would have to be read
+        choices = ", ".join(option.choices or ()) if named else f"see --scratch-{option.name}"
+        help_text = option.help.replace("%(choices)s", choices)
         addini(option.dest, help_text, type=option.kind, default=None)
 
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_scratchverify.checkpoint.roles import use_tensor_names
 from pytest_scratchverify.plugin import collection, execution, pytest_html, xdist
 from pytest_scratchverify.plugin.controller import Controller
+from pytest_scratchverify.plugin.extensions import Extensions, registered
 from pytest_scratchverify.plugin.session import SESSION, open_session
 
 
-def register(config: pytest.Config) -> None:
+def register_methods(config: pytest.Config) -> Extensions:
+    """Ask the hooks, and register a marker for each method. Raises `ScratchError`."""
+    extensions = registered(config.pluginmanager)
+    for method in extensions.methods:
+        config.addinivalue_line("markers", f"{method.name}: {method.sentence}")
+    return extensions
+
+
+def register(config: pytest.Config, extensions: Extensions) -> None:
     """Open the session and register hooks. Raises `ScratchError` on a user's mistake."""
-    session = open_session(config)
+    session = open_session(config, extensions)
     config.stash[SESSION] = session
+    use_tensor_names(extensions.tensor_names)
+    config.add_cleanup(lambda: use_tensor_names(()))
     manager = config.pluginmanager
     manager.register(collection.Parametrizer(session), "scratchverify-parametrize")
     manager.register(execution.Worker(session), "scratchverify-worker")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.matrix_file import read_matrix
 from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
 from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.extensions import Extensions
 from pytest_scratchverify.plugin.selection import pairs, select_components, select_models
 
 SESSION = pytest.StashKey["Session"]()
@@ -44,17 +44,14 @@ class Settings:
     junit: bool
 
 
-def read_settings(config: pytest.Config) -> Settings:
+def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
     """Read all options. Raises `ScratchError` on values that argparse cannot judge."""
 
     def get(name: str) -> Any:
         return options.value(config, name)
 
     policies = tuple(dict.fromkeys(get("policy"))) or ("strict",)
-    unknown = [name for name in policies if name not in options.POLICIES]
-    if unknown:
-        known = ", ".join(options.POLICIES)
-        raise ScratchError(f"--policy {unknown[0]}: no such policy; known: {known}")
+    extensions.policies_called(policies)
     return Settings(
         models=tuple(get("model")),
         against=tuple(get("against")),
@@ -76,6 +73,7 @@ class Session:
 
     config: pytest.Config
     settings: Settings
+    extensions: Extensions
     matrix: Matrix
     models: tuple[ModelSpec, ...]
     is_worker: bool
@@ -102,9 +100,9 @@ class Session:
             shutil.rmtree(self.run_path, ignore_errors=True)
 
 
-def open_session(config: pytest.Config) -> Session:
+def open_session(config: pytest.Config, extensions: Extensions) -> Session:
     """Read options and matrix. Raises `ScratchError` that the plugin turns into exit code 4."""
-    settings = read_settings(config)
+    settings = read_settings(config, extensions)
     matrix = read_matrix(matrix_path(config))
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
@@ -114,6 +112,7 @@ def open_session(config: pytest.Config) -> Session:
     return Session(
         config=config,
         settings=settings,
+        extensions=extensions,
         matrix=matrix,
         models=models,
         is_worker=worker_input is not None,

@@ -35,37 +35,15 @@ LEVEL_MEANING: Mapping[Level, Text] = {
     Level.E0: Text("none: nothing was measured, or a control failed"),
 }
 
-AREAS: Mapping[str, Text] = {
-    "architecture": Text(
-        "Architecture asks whose design a model has. It says which weights can be compared, and"
-        " nothing about whose they are."
-    ),
-    "tokenizer": Text(
-        "Tokenizer tests ask whose vocabulary a model has, by the order in which tokens were"
-        " learnt. A shared vocabulary says nothing about the weights."
-    ),
-    "weights": Text(
-        "Weight tests ask whether a component's weights come from the reference's: in their"
-        " places, renumbered, or in another basis. They cannot show distillation."
-    ),
-    "training_log": Text(
-        "Training-log tests ask whether a log can be what it claims to be. A log is its author's"
-        " claim and says nothing about the weights."
-    ),
-    "behaviour": Text(
-        "Behaviour tests ask whether the running model answers like a descendant. They give a"
-        " lead at most: data that two models share make strangers alike."
-    ),
-    "disclosure": Text(
-        "Disclosure reads what the developer states. Whether it is true is not tested, and"
-        " silence means nothing."
-    ),
-}
 
+def explained(
+    method: str, area: Text | None, hypothesis: str | None, findings: Iterable[Finding]
+) -> Iterator[Text]:
+    """Explain a test, then each of its findings.
 
-def explained(method: str, hypothesis: str | None, findings: Iterable[Finding]) -> Iterator[Text]:
-    """Explain a test, then each of its findings; `hypothesis` is its docstring in the suites."""
-    area = AREAS.get(method.partition(".")[0])
+    `area` is the explanation that its method is registered with, `hypothesis` its docstring in
+    the suites.
+    """
     yield Text("Test {method}", method=method)
     if area is not None:
         yield area

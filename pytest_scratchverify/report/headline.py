@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import ArtifactRecord, Direction, Finding, Outcome
+from pytest_scratchverify.core.evidence import ArtifactRecord, Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.wording import COMPONENT_NAMES, reasons, strongest
 from pytest_scratchverify.verdict.run import LISTING, Run, records_of
@@ -137,7 +137,7 @@ def groups(model: ModelVerdict) -> list[Group]:
 def kinds_found(run: Run, model: ModelVerdict) -> list[tuple[str, ...]]:
     """Return how the model's weights were taken, as far as it can be told: each once."""
     kinds = [v.kinds for c, v in model.components.items() if c.is_trained and v.verdict.is_reuse]
-    merges = [f.kinds for f in run.findings_of(model.model) if f.relation == "merge"]
+    merges = [f.kinds for f in run.findings_of(model.model) if f.relation is Relation.MERGE]
     return list(dict.fromkeys(found for found in [*kinds, *merges] if is_derivation(found)))
 
 

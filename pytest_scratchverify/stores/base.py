@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
 from pytest_scratchverify.stores.weight_files import (
     OtherWeights,
     index_name,
+    not_published,
     other_weights,
     shards_of_index,
     shards_without_index,
@@ -164,6 +165,13 @@ class BaseStore(ABC):
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
         """Read ranges of a listed file, in the order of the request."""
 
+    def _withholds_weights(self, listing: Mapping[str, FileEntry]) -> bool:  # noqa: ARG002
+        """Whether this is the publisher's own list, and none of its files can hold weights.
+
+        A folder, a cache and a part of a repository hold what somebody kept of it.
+        """
+        return False
+
     def _missing(self, name: str) -> Unavailable:
         return absent(self.repo, name)
 
@@ -197,6 +205,8 @@ class BaseStore(ABC):
             content = self._object(index, MAX_INDEX_BYTES)
             weight_map = shards_of_index(content.value, listing, repo=self.repo, file=index)
             index_bytes = content.record.bytes_read
+        if self._withholds_weights(listing):
+            raise not_published(self.repo, len(listing))
         names = sorted(set(weight_map.values())) or shards_without_index(listing, repo=self.repo)
         shards = [listing[name] for name in names]
         tensors, heads = self._tensors(shards, weight_map)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +40,7 @@ from pytest_scratchverify.stores.http.range_reader import RangeReader
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce, cut
 from pytest_scratchverify.stores.http.resolution import Resolution
 from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
+from pytest_scratchverify.stores.weight_files import holds_no_weights
 
 LIBRARY = "pytest-scratchverify"
 REACHABILITY = "reachability"
@@ -210,6 +211,9 @@ class HubStore(BaseStore):
 
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._resolution.files
+
+    def _withholds_weights(self, listing: Mapping[str, FileEntry]) -> bool:
+        return holds_no_weights(listing)
 
     def _fetch(self, name: str) -> Path:
         cached = cached_path(self.repo, name, self._resolution.commit, self._access)

@@ -6,7 +6,7 @@ Safetensors win; PyTorch archives and then GGUF files are read only where there 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
@@ -46,6 +46,17 @@ _TOKENIZER_NAMES = frozenset(
         "vocab.txt",
     }
 )
+
+
+# What surely holds no weights: documents, code, settings, tokenizers, pictures. A list of what
+# does hold them would call every format that it does not know unpublished.
+_NO_WEIGHTS = re.compile(
+    r"\.(?:md|txt|rst|pdf|html|csv|tsv|jsonl?|ya?ml|toml|ini|cfg|py|ipynb|sh|jinja2?|j2"
+    r"|tiktoken|png|jpe?g|gif|svg|webp|gitattributes|gitignore)$"
+    r"|(?:^|/)(?:LICEN[CS]E|NOTICE|USE_POLICY|README|CITATION|Makefile|Dockerfile)[^/.]*$",
+    re.IGNORECASE,
+)
+_WEIGHT_INDEX = re.compile(r"\.index\.json$", re.IGNORECASE)  # names files of weights
 
 
 class Format(Enum):
@@ -152,6 +163,32 @@ def shards_without_index(listing: Mapping[str, FileEntry], *, repo: str) -> tupl
     if others:
         raise _unsupported(repo, others)
     raise absent(repo, SINGLE)
+
+
+def holds_no_weights(listing: Iterable[str]) -> bool:
+    """Whether no file of a listing, in whatever folder, can hold weights.
+
+    True only if every name is known for something else: a file of an unknown kind may be weights
+    in a format that is not read here, and an index of weights says that there are some.
+    """
+    return all(
+        PurePosixPath(name).name in _TOKENIZER_NAMES
+        or (_NO_WEIGHTS.search(name) and not _WEIGHT_INDEX.search(name))
+        for name in listing
+    )
+
+
+def not_published(repo: str, files: int) -> Unavailable:
+    """Say that a repository was listed and publishes no weights."""
+    return Unavailable(
+        Reason.NOT_PUBLISHED,
+        Text(
+            "{repo} publishes no weights: none of its {n} files at this revision can hold any.",
+            repo=repo,
+            n=files,
+        ),
+        Text("Ask the publisher for the weights, or name a revision that holds them."),
+    )
 
 
 def tokenizer_names(listing: Mapping[str, FileEntry]) -> Sequence[str]:

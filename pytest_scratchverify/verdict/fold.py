@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.holm import holm_by_id
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Verdict
 
 ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more
-CALIBRATED_AREAS = frozenset({"weights", "tokenizer", "behaviour", "training_log"})
-IDENTITIES = frozenset({"verbatim", "same"})
+IDENTITIES = frozenset({Relation.VERBATIM, Relation.SAME})
+SHARED = frozenset({Relation.SHARED_ANCESTRY, Relation.SHARED_INITIALISATION})
 MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
 
 _DUPLICATE_ORDER = (
@@ -38,12 +38,17 @@ _DUPLICATE_ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that was to be tested of one model, whatever then happened to it."""
+    """Everything that was to be tested of one model, whatever then happened to it.
+
+    `calibrated` are the areas of methods (the first part of ``area.statistic``) whose hypotheses
+    may give a p-value: the family of Holm's correction.
+    """
 
     model: str
     intents: tuple[Intent, ...]
     components: tuple[Component, ...] = ()
     complete: bool = True  # False: stopped, deselected or crashed; stamps the run partial
+    calibrated: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -125,7 +130,7 @@ def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
     planned = {
         f"planned:{i.nodeid}:{i.component}": 1.0
         for i in plan.intents
-        if i.method.split(".")[0] in CALIBRATED_AREAS
+        if i.method.split(".")[0] in plan.calibrated
     }
     padding = list(planned.items())[: max(0, len(planned) - len(pvalues))]
     return holm_by_id({**pvalues, **dict(padding)})
@@ -164,7 +169,7 @@ def _verdict(
 
 def _merge(case: _Case) -> Finding | None:
     """Return the finding that several parents were mixed: it says more than any one of them."""
-    return next((f for f in case.findings if f.relation == "merge"), None)
+    return next((f for f in case.findings if f.relation is Relation.MERGE), None)
 
 
 def _accused(case: _Case) -> ComponentVerdict | None:
@@ -175,7 +180,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     strongest = min(sustained, key=_strength(case))
     if is_identity(strongest):
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
-    if strongest.relation in {"shared_ancestry", "shared_initialisation"}:
+    if strongest.relation in SHARED:
         return None
     merge = _merge(case)
     verdict = _verdict(case, Verdict.DERIVED, strongest)
@@ -188,7 +193,7 @@ def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float
     def key(finding: Finding) -> tuple[bool, bool, float, float, str]:
         effect = finding.effect.value if finding.effect and finding.effect.value else 0.0
         return (
-            finding.relation in {"shared_ancestry", "shared_initialisation"},
+            finding.relation in SHARED,
             finding.level is not Level.E4,
             case.adjusted.get(finding.id, 0.0 if finding.level is Level.E4 else 1.0),
             -abs(effect),
@@ -239,7 +244,7 @@ def _shared(case: _Case) -> ComponentVerdict | None:
 
 
 def _conflicting(case: _Case) -> ComponentVerdict | None:
-    disputed = [f for f in case.findings if f.relation == "conflicting" and not f.derived]
+    disputed = [f for f in case.findings if f.relation is Relation.CONFLICTING and not f.derived]
     return _verdict(case, Verdict.CONFLICTING, disputed[0]) if disputed else None
 
 
@@ -249,7 +254,7 @@ def _declared(case: _Case) -> ComponentVerdict | None:
 
 
 def _not_testable(case: _Case) -> ComponentVerdict | None:
-    withheld = [f for f in case.findings if f.relation == "not_published" and not f.derived]
+    withheld = [f for f in case.findings if f.relation is Relation.NOT_PUBLISHED and not f.derived]
     return _verdict(case, Verdict.NOT_TESTABLE, withheld[0]) if withheld else None
 
 
@@ -267,7 +272,7 @@ def _suspected(case: _Case) -> ComponentVerdict | None:
 def _cleared(case: _Case, *, complete: bool) -> ComponentVerdict:
     """Grant a clean verdict only where every demand on a clearance is met."""
     missing = list(_missing(case, complete=complete))
-    audits = [f for f in case.findings if f.relation == "audited" and f.level is Level.E4]
+    audits = [f for f in case.findings if f.relation is Relation.AUDITED and f.level is Level.E4]
     if audits and not missing:
         return _verdict(case, Verdict.INDEPENDENCE_AUDITED, audits[0])
     clearing = [f for f in case.having(Outcome.CONSISTENT) if clears(f)]

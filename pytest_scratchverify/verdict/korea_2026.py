@@ -8,12 +8,14 @@ never blocks; without evidence the judgement is "trustworthy".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.policy import JudgedModel
 from pytest_scratchverify.verdict.verdict import PolicyResult, Result
 
 CORE = (
@@ -53,6 +55,38 @@ class PublishedInputs:
 STRONG = Text("strong support")
 INDIRECT = Text("indirect support")
 NOT_RUN = Text("not run")
+
+
+@dataclass(frozen=True)
+class PublishedRules:
+    """The project's rules as a policy, shown wherever the project published something.
+
+    Parameters
+    ----------
+    read : callable
+        Returns catalog/data/korea_2026.json, parsed; called once, by the first model.
+    """
+
+    read: Callable[[], Mapping[str, Json]]
+    name: str = "korea-2026"
+
+    def judge(self, judged: JudgedModel) -> PolicyResult:
+        """Judge by what was published on the model; what this run measured plays no part."""
+        inputs = inputs_of(judged.model, self._data)
+        if inputs is not None:
+            return judge(inputs)
+        return PolicyResult(
+            result=Result.UNDETERMINED,
+            because=(Text("the public project published nothing on this model"),),
+        )
+
+    def stands_beside(self, model: str) -> bool:
+        """Whether the project published a judgement on the model."""
+        return inputs_of(model, self._data) is not None
+
+    @cached_property
+    def _data(self) -> Mapping[str, Json]:
+        return self.read()
 
 
 def judge(inputs: PublishedInputs) -> PolicyResult:

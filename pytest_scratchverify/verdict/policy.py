@@ -1,25 +1,71 @@
-"""Judge component verdicts by a policy: data in, PASS, FAIL or UNDETERMINED out."""
+"""Judge component verdicts by a policy: data in, PASS, FAIL or UNDETERMINED out.
+
+A policy is anything with a name that judges a `JudgedModel`. Most are a table of policies.toml
+(`PolicyTable`); korea_2026.py is one that is not.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from pytest_scratchverify.core.component import TEXT_ONLY, TRAINED, Component
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, PolicyResult, Result, Verdict
 
-KOREA_2026 = "korea-2026"
-POLICY_NAMES = ("strict", "text-only", "msit-2026", KOREA_2026)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedModel:
+    """What a policy judges: one model's component verdicts, and what they rest on.
+
+    `known` is False where nothing showed which components the model has; `states` says in which
+    state a declared component was reused.
+    """
+
+    model: str
+    components: Mapping[Component, ComponentVerdict]
+    partial: bool = False
+    known: bool = True
+    states: Mapping[Component, str] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """A rule that turns component verdicts into PASS, FAIL or UNDETERMINED."""
+
+    @property
+    def name(self) -> str:
+        """What ``--policy`` takes."""
+        ...
+
+    def judge(self, judged: JudgedModel) -> PolicyResult:
+        """Return the judgement, with its reasons."""
+        ...
+
+    def stands_beside(self, model: str) -> bool:
+        """Whether the judgement on this model is shown where another policy was chosen."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What a policy demands of which components."""
+class PolicyTable:
+    """A policy as a table: what it demands of which components.
+
+    Examples
+    --------
+    >>> policies = read_policies('''
+    ... [lab-2027]
+    ... requires = "text"
+    ... satisfied_by = ["NO_EVIDENCE_OF_REUSE"]
+    ... failed_by = ["DERIVED", "REUSED_VERBATIM"]
+    ... ''')
+    >>> policies["lab-2027"].requires
+    'text'
+    """
 
     name: str
     requires: Literal["trained", "text"]
@@ -32,25 +78,55 @@ class Policy:
         scope = TRAINED if self.requires == "trained" else TEXT_ONLY
         return [component for component in Component if component in scope & components.keys()]
 
+    def judge(self, judged: JudgedModel) -> PolicyResult:
+        """Apply the table; see the function `judge`."""
+        return judge(
+            self,
+            judged.components,
+            partial=judged.partial,
+            known=judged.known,
+            states=judged.states,
+        )
+
+    def stands_beside(self, model: str) -> bool:  # noqa: ARG002
+        """Stand in a run only where it was chosen."""
+        return False
+
 
 @cache
-def shipped_policies() -> Mapping[str, Policy]:
+def shipped_policies() -> Mapping[str, PolicyTable]:
     """Return the policies of policies.toml by name."""
-    text = (Path(__file__).parent / "policies.toml").read_text("utf-8")
-    return {
-        name: Policy(
-            name=name,
-            requires=table["requires"],
-            satisfied_by=frozenset(map(Verdict, table["satisfied_by"])),
-            failed_by=frozenset(map(Verdict, table["failed_by"])),
-            accepts_states=frozenset(table.get("accepts_states", ())),
-        )
-        for name, table in tomllib.loads(text).items()
-    }
+    return read_policies((Path(__file__).parent / "policies.toml").read_text("utf-8"))
+
+
+def read_policies(text: str) -> Mapping[str, PolicyTable]:
+    """Read tables of policies by name from TOML, as policies.toml holds them.
+
+    Raises
+    ------
+    ScratchError
+        If it is no TOML, or a table lacks a key or holds a word that is no verdict.
+    """
+    try:
+        return {name: _table(name, table) for name, table in tomllib.loads(text).items()}
+    except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError) as error:
+        raise ScratchError(f"a policy's table cannot be read: {error}") from error
+
+
+def _table(name: str, table: Mapping[str, Any]) -> PolicyTable:
+    if table["requires"] not in ("trained", "text"):
+        raise ValueError(f"{name}: requires is 'trained' or 'text', not {table['requires']!r}")
+    return PolicyTable(
+        name=name,
+        requires=table["requires"],
+        satisfied_by=frozenset(map(Verdict, table["satisfied_by"])),
+        failed_by=frozenset(map(Verdict, table["failed_by"])),
+        accepts_states=frozenset(table.get("accepts_states", ())),
+    )
 
 
 def judge(
-    policy: Policy,
+    policy: PolicyTable,
     components: Mapping[Component, ComponentVerdict],
     *,
     partial: bool,
@@ -87,7 +163,7 @@ def judge(
 
 
 def _excused(
-    policy: Policy, verdict: ComponentVerdict, states: Mapping[Component, str] | None
+    policy: PolicyTable, verdict: ComponentVerdict, states: Mapping[Component, str] | None
 ) -> bool:
     state = (states or {}).get(verdict.component)
     return verdict.verdict is Verdict.DECLARED_REUSE and state in policy.accepts_states

@@ -7,7 +7,7 @@ pytest-xdist write the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Intent, Outcome
@@ -15,8 +15,8 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
-from pytest_scratchverify.verdict.policy import KOREA_2026, judge, shipped_policies
-from pytest_scratchverify.verdict.verdict import ModelVerdict, PolicyResult, Result, Verdict
+from pytest_scratchverify.verdict.policy import JudgedModel, Policy
+from pytest_scratchverify.verdict.verdict import ModelVerdict, Result, Verdict
 
 SCHEMA = "scratchverify/run/2"
 # The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
@@ -81,7 +81,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One tested model with its components and outside judgements.
+    """One tested model with its components.
 
     `asked` are the components that the user asked about, empty for all: the others are not
     shown, and still stand between the model and a policy's PASS. `known` is False where nothing
@@ -92,33 +92,35 @@ class Subject:
     components: tuple[Component, ...]
     asked: frozenset[Component] = frozenset()
     known: bool = True
-    korea_2026: PolicyResult | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What the controller gathered: the plan, the arrivals, and why they may not match."""
+    """What the controller gathered: the plan, the arrivals, and why they may not match.
+
+    `calibrated` are the areas whose p-values are corrected together; see `fold.Plan`.
+    """
 
     intents: tuple[Intent, ...]
     findings: tuple[Finding, ...]
     partial_because: tuple[Text, ...] = ()
+    calibrated: frozenset[str] = frozenset()
 
 
 def fold_models(
-    subjects: Iterable[Subject], collected: Collected, policies: Iterable[str]
+    subjects: Iterable[Subject],
+    collected: Collected,
+    chosen: Iterable[Policy],
+    others: Iterable[Policy] = (),
 ) -> tuple[ModelVerdict, ...]:
     """Return the verdict on every subject, in the order given.
 
-    `policies` are those that the user chose; korea-2026 is shown beside them wherever the
-    public project published a judgement.
+    `chosen` are the policies that the user chose; `others` are shown beside them for the models
+    of which they say so themselves.
     """
-    findings = unique_findings(collected.findings)
-    partial = bool(collected.partial_because)
-    chosen = list(policies)
-    return tuple(
-        _fold_model(subject, collected.intents, findings, chosen, run_partial=partial)
-        for subject in subjects
-    )
+    collected = replace(collected, findings=tuple(unique_findings(collected.findings)))
+    asked, beside = list(chosen), list(others)
+    return tuple(_fold_model(subject, collected, asked, beside) for subject in subjects)
 
 
 def missing_intents(intents: Iterable[Intent], findings: Iterable[Finding]) -> list[Intent]:
@@ -137,48 +139,40 @@ def missing_intents(intents: Iterable[Intent], findings: Iterable[Finding]) -> l
 
 
 def _fold_model(
-    subject: Subject,
-    intents: Iterable[Intent],
-    findings: list[Finding],
-    chosen: list[str],
-    *,
-    run_partial: bool,
+    subject: Subject, collected: Collected, chosen: list[Policy], others: list[Policy]
 ) -> ModelVerdict:
-    mine = tuple(intent for intent in intents if intent.model == subject.spec.name)
-    found = [finding for finding in findings if finding.model == subject.spec.name]
+    name = subject.spec.name
+    mine = tuple(intent for intent in collected.intents if intent.model == name)
+    found = [finding for finding in collected.findings if finding.model == name]
     lost = missing_intents(mine, found)
     broken = [f for f in found if f.outcome in (Outcome.MISSING, Outcome.HARNESS_ERROR)]
-    partial = run_partial or bool(lost) or bool(broken)
+    partial = bool(collected.partial_because) or bool(lost) or bool(broken)
     components = fold(
         Plan(
-            model=subject.spec.name,
+            model=name,
             intents=mine,
             components=subject.components,
             complete=not partial,
+            calibrated=collected.calibrated,
         ),
         found,
     )
-    states = {name: declared.state for name, declared in subject.spec.declares.items()}
-    results: dict[str, PolicyResult] = {}
-    for name in dict.fromkeys([*chosen, KOREA_2026]):
-        if name != KOREA_2026:
-            policy = shipped_policies()[name]
-            results[name] = judge(
-                policy, components, partial=partial, known=subject.known, states=states
-            )
-        elif subject.korea_2026 is not None:
-            results[name] = subject.korea_2026
-        elif name in chosen:
-            results[name] = PolicyResult(
-                result=Result.UNDETERMINED,
-                because=(Text("the public project published nothing on this model"),),
-            )
+    judged = JudgedModel(
+        model=name,
+        components=components,
+        partial=partial,
+        known=subject.known,
+        states={part: declared.state for part, declared in subject.spec.declares.items()},
+    )
+    beside = (policy for policy in others if policy.stands_beside(name))
+    judges = {policy.name: policy for policy in [*beside, *chosen]}  # chosen ones win
+    order = dict.fromkeys([*(policy.name for policy in chosen), *judges])
     shown = {c: v for c, v in components.items() if not subject.asked or c in subject.asked}
     return ModelVerdict(
-        model=subject.spec.name,
+        model=name,
         revision=_revision(subject.spec, found),
         components=shown,
-        policies=results,
+        policies={policy: judges[policy].judge(judged) for policy in order},
         bytes_read=_bytes_of(found, weights=True),
         bytes_total=_bytes_total(found),
         other_bytes=_bytes_of(found, weights=False),

@@ -8,6 +8,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.policy import shipped_policies
 from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models
 from tests.verdict.findings import finding, intent_of
 
@@ -21,7 +22,7 @@ def run_of(*findings, name="org/suspect", partial=()):
     )
     collected = Collected(intents=intents, findings=findings, partial_because=partial)
     return Run(
-        models=fold_models([subject], collected, ["strict"]),
+        models=fold_models([subject], collected, [shipped_policies()["strict"]]),
         findings=findings,
         partial=bool(partial),
         partial_because=partial,

@@ -9,10 +9,10 @@ from itertools import combinations
 import pytest
 
 from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.methods.tokenizer.rank_order import decide
 from pytest_scratchverify.methods.tokenizer.relation import (
     PublishedOrder,
-    Relation,
     relation_of_figures,
 )
 from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.methods.tokenizer.rank_order import decide
-from pytest_scratchverify.methods.tokenizer.relation import Relation, Way
+from pytest_scratchverify.methods.tokenizer.relation import Way
 from pytest_scratchverify.tokenizer.compare import compare
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
 from tests.tokenizer.real_tokenizers import real

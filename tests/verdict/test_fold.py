@@ -10,18 +10,27 @@ from hypothesis import strategies as st
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Coverage, Finding, Level, Outcome
+from pytest_scratchverify.methods.registry import SHIPPED_METHODS, calibrated_areas
 from pytest_scratchverify.verdict.fold import Plan, fold
 from pytest_scratchverify.verdict.policy import judge, shipped_policies
 from pytest_scratchverify.verdict.verdict import Result, Verdict
 from tests.verdict.findings import CONTROLS, MODEL, finding, intent_of
 
 DECODER = Component.TEXT_DECODER
+CALIBRATED = calibrated_areas(SHIPPED_METHODS)
 
 
 def verdict_of(*found: Finding, plan: tuple[Finding, ...] | None = None, complete: bool = True):
     intents = tuple(intent_of(f) for f in (found if plan is None else plan))
     return fold(
-        Plan(model=MODEL, intents=intents, components=(DECODER,), complete=complete), found
+        Plan(
+            model=MODEL,
+            intents=intents,
+            components=(DECODER,),
+            complete=complete,
+            calibrated=CALIBRATED,
+        ),
+        found,
     )[DECODER]
 
 
@@ -161,6 +170,27 @@ def test_a_rerun_that_overcomes_a_network_fault_counts():
     assert verdict_of(first, finding(Outcome.CONSISTENT)).verdict is Verdict.NO_EVIDENCE_OF_REUSE
 
 
+def test_planned_tests_of_a_calibrated_area_are_in_holms_family():
+    """A third party's too, and whether they arrive or not."""
+    accusation = finding(Outcome.DERIVED, pvalue=5e-5)
+    absent = [
+        intent_of(finding(Outcome.CONSISTENT, method=f"mylab.m{i}", component=Component.EMBEDDINGS))
+        for i in range(40)
+    ]
+    plan = Plan(model=MODEL, intents=(intent_of(accusation), *absent), calibrated=CALIBRATED)
+    alone = fold(plan, [accusation])[DECODER]
+    registered = fold(dataclasses.replace(plan, calibrated=CALIBRATED | {"mylab"}), [accusation])[
+        DECODER
+    ]
+    assert alone.p_adjusted == pytest.approx(5e-5)
+    assert (alone.verdict, registered.verdict) == (Verdict.DERIVED, Verdict.SUSPECTED)
+
+
+def test_a_word_that_is_no_relation_is_refused():
+    with pytest.raises(ValueError, match="akin"):
+        finding(Outcome.DERIVED, relation="akin")
+
+
 # ---- laws -------------------------------------------------------------------------------------
 
 RANK = [Result.FAIL, Result.UNDETERMINED, Result.PASS]
@@ -187,7 +217,14 @@ RUNS = st.lists(FINDINGS, max_size=6, unique_by=lambda f: f.id)
 def outcome_of(plan, found, complete=True):
     intents = tuple(intent_of(f) for f in plan)
     components = fold(
-        Plan(model=MODEL, intents=intents, components=(DECODER,), complete=complete), found
+        Plan(
+            model=MODEL,
+            intents=intents,
+            components=(DECODER,),
+            complete=complete,
+            calibrated=CALIBRATED,
+        ),
+        found,
     )
     result = judge(shipped_policies()["strict"], components, partial=not complete)
     return components[DECODER].verdict, result.result

@@ -8,9 +8,15 @@ import pytest
 
 from pytest_scratchverify.catalog.entries import DATA
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.plugin.options import POLICIES
 from pytest_scratchverify.verdict import korea_2026
-from pytest_scratchverify.verdict.policy import POLICY_NAMES, judge, shipped_policies
+from pytest_scratchverify.verdict.policy import (
+    JudgedModel,
+    judge,
+    read_policies,
+    shipped_policies,
+)
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Result, Verdict
 
 
@@ -21,6 +27,12 @@ def components(**verdicts: Verdict):
     }
 
 
+TABLE = """
+[lab-2027]
+requires = "text"
+satisfied_by = ["NO_EVIDENCE_OF_REUSE"]
+failed_by = ["SUSPECTED", "DERIVED"]
+"""
 CLEAN = Verdict.NO_EVIDENCE_OF_REUSE
 CASES = [
     ("strict", {"text_decoder": CLEAN, "embeddings": CLEAN}, Result.PASS),
@@ -64,9 +76,37 @@ def test_msit_accepts_a_design_that_was_reinitialised():
     assert again.result is Result.UNDETERMINED
 
 
-def test_the_option_lists_the_policies_that_exist():
-    assert tuple(POLICIES) == POLICY_NAMES
-    assert {*shipped_policies(), "korea-2026"} == set(POLICY_NAMES)
+def test_the_help_names_the_policies_that_exist():
+    assert tuple(POLICIES) == (*shipped_policies(), "korea-2026")
+
+
+def test_a_policy_is_a_table():
+    (policy,) = read_policies(TABLE).values()
+    failed = policy.judge(
+        JudgedModel(model="m", components=components(text_decoder=Verdict.SUSPECTED))
+    )
+    assert (policy.name, failed.result) == ("lab-2027", Result.FAIL)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [("[lab-2027]", "[lab"), ('"text"', '"all"'), ("SUSPECTED", "GUILTY"), ("requires", "x")],
+)
+def test_a_damaged_table_is_one_clear_line(damage):
+    with pytest.raises(ScratchError, match="a policy's table cannot be read"):
+        read_policies(TABLE.replace(*damage))
+
+
+def test_the_public_rules_are_a_policy_like_any_other():
+    rules = korea_2026.PublishedRules(data)
+    nobody = rules.judge(JudgedModel(model="org/nobody", components={}))
+    assert not rules.stands_beside("org/nobody")
+    assert nobody.result is Result.UNDETERMINED
+    assert "published nothing" in str(nobody.because[0])
+    assert rules.stands_beside("skt/A.X-K1")
+    assert (
+        str(rules.judge(JudgedModel(model="skt/A.X-K1", components={})).judgement) == "trustworthy"
+    )
 
 
 # ---- korea-2026: the five published rows, from their published inputs (docs/adr/0007) ----------

@@ -17,7 +17,7 @@ from pytest_scratchverify.catalog.entries import Catalogue, Entry
 from pytest_scratchverify.catalog.nearest import nearest
 from pytest_scratchverify.checkpoint.design import Design, Tower, Value
 from pytest_scratchverify.checkpoint.parameter_count import UncountableDesignError, count_parameters
-from pytest_scratchverify.core.evidence import Finding, Outcome, Source
+from pytest_scratchverify.core.evidence import Finding, Outcome, Relation, Source
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import Config, about_design
@@ -113,7 +113,7 @@ def claim_holds(
     return about_design(f"claim.{claim.id}", model.name, config, statement).finding(
         outcome,
         Text(HEADLINES[checked.check], **checked.values),
-        relation="contradicted" if contradicted else None,
+        relation=Relation.CONTRADICTED if contradicted else None,
         remedy=Text(
             "the claim is refuted; it says nothing about the weights ({source})",
             source=claim.source,

@@ -15,7 +15,7 @@ from pytest_scratchverify.catalog.entries import Catalogue, Entry
 from pytest_scratchverify.catalog.nearest import DesignComparison, compare, nearest
 from pytest_scratchverify.checkpoint.design import Design, Tower
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Finding, Level, Null, Outcome, Statistic
+from pytest_scratchverify.core.evidence import Finding, Level, Null, Outcome, Relation, Statistic
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
@@ -92,7 +92,7 @@ def nearest_design(
     return tested.finding(
         OUTCOMES[nearness],
         Text(HEADLINES[nearness], **_values(model, tower, chosen, near=near)),
-        relation="near_design" if near else "own_design",
+        relation=Relation.NEAR_DESIGN if near else Relation.OWN_DESIGN,
         statistic=Statistic(name="gower_distance", value=chosen.distance, n=chosen.result.n),
         null=_population(thresholds),
         remedy=_WEIGHTS_NEXT if nearness is Nearness.NEAR else None,
@@ -186,7 +186,7 @@ def core_fields(pair: Pair, config: Config, reference: Config, catalogue: Catalo
     return tested.finding(
         _core_outcome(complete=complete, declared=declared),
         _core_headline(pair, comparison, len(same)),
-        relation="same_core" if complete else "other_core",
+        relation=Relation.SAME_CORE if complete else Relation.OTHER_CORE,
         statistic=Statistic(name="core_fields_equal", value=comparison.core_equal, n=5),
         artifacts=(config.record, reference.record),
         remedy=_WEIGHTS_NEXT if complete and not declared else None,

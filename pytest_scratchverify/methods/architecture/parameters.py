@@ -16,7 +16,7 @@ from pytest_scratchverify.checkpoint.parameter_count import (
     count_parameters,
 )
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Outcome, Statistic
+from pytest_scratchverify.core.evidence import Finding, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import (
@@ -90,7 +90,7 @@ def parameter_count(
     return tested.finding(
         OUTCOMES[result],
         Text(HEADLINES[result], **_values(result, count, checks, wrong)),
-        relation="contradicted" if wrong else None,
+        relation=Relation.CONTRADICTED if wrong else None,
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
         artifacts=(config.record, stored.record) if stored is not None else (config.record,),
         weight_bytes=stored.value.total_bytes if stored is not None else None,

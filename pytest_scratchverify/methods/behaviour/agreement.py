@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour import similarity
@@ -96,7 +96,7 @@ def output_agreement(
         Outcome.DECLARED if reused and declared else OUTCOMES.get(found, Outcome.INDETERMINATE),
         Text(HEADLINES[found], **_values(found, judged, reference)),
         direction=Direction.TOWARD_REUSE if reused else Direction.NONE,
-        relation="shared_answers" if reused else None,
+        relation=Relation.SHARED_ANSWERS if reused else None,
         statistic=statistic(
             "share_of_equal_openings", rate.value, rate.n, low=rate.low, high=rate.high
         ),

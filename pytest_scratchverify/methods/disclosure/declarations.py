@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Relation
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
@@ -34,7 +34,7 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
         return tested.finding(
             Outcome.INDETERMINATE,
             Text(HEADLINES[Outcome.INDETERMINATE], dispute=model.disputed.get(component, "-")),
-            relation="conflicting",
+            relation=Relation.CONFLICTING,
         )
     headline = Text(
         HEADLINES[Outcome.DECLARED],
@@ -47,7 +47,7 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
         Outcome.DECLARED,
         headline,
         direction=Direction.TOWARD_REUSE,
-        relation="declared",
+        relation=Relation.DECLARED,
         details={"source": declaration.source, "state": declaration.state},
     )
 

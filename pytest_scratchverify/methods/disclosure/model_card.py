@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Relation
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
@@ -43,7 +43,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         outcome,
         Text(BASE_MODEL_HEADLINES[outcome], **values),
         direction=Direction.TOWARD_REUSE if bases else Direction.NONE,
-        relation="declared" if bases else None,
+        relation=Relation.DECLARED if bases else None,
         kinds=(_KINDS.get(relation, relation),) if relation else (),
     )
 

@@ -125,7 +125,7 @@ def nearest_ancestor(
         _headline(found, neighbours),
         level=level_of(found, nearest.pair, sound=sound),
         direction=words.direction(found, nearest.verdict),
-        relation=nearest.verdict.relation.value,
+        relation=nearest.verdict.relation,
         kinds=("vocabulary order",),
         statistic=words.concordance(nearest.pair),
         effect=words.inherited(nearest.pair),

@@ -16,8 +16,8 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.tokenizer.config_sizes import Stated, contradiction_between
 
 if TYPE_CHECKING:
+    from pytest_scratchverify.core.evidence import Relation
     from pytest_scratchverify.methods.tokenizer.published_claims import PublishedFigures
-    from pytest_scratchverify.methods.tokenizer.relation import Relation
     from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
     from pytest_scratchverify.tokenizer.sketch import Sketch
 
@@ -54,7 +54,7 @@ def published_figures(
     is an artefact of exporters, and figures of another model's file are no figures of this
     one. A published Kendall tau supports independence if it is one that unrelated pairs have.
     """
-    from pytest_scratchverify.methods.tokenizer.relation import Relation  # noqa: PLC0415
+    from pytest_scratchverify.core.evidence import Relation  # noqa: PLC0415
 
     void = misattribution(model, figures)
     relation = Relation.INCONCLUSIVE if void else _relation(figures, thresholds)
@@ -76,7 +76,7 @@ def published_figures(
         hypothesis=_HYPOTHESIS,
         level=Level.E2 if apart else Level.E0,
         direction=Direction.TOWARD_INDEPENDENCE if apart else Direction.NONE,
-        relation=relation.value,
+        relation=relation,
         kinds=("published figures",),
         statistic=None
         if figures.kendall is None

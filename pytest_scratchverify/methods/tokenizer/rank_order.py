@@ -73,7 +73,7 @@ def rank_order(
         hypothesis=words.HYPOTHESIS,
         level=level_of(found, pair, sound=sound),
         direction=words.direction(found, verdict),
-        relation=verdict.relation.value,
+        relation=verdict.relation,
         kinds=("vocabulary order",),
         statistic=words.concordance(pair),
         effect=words.inherited(pair),
@@ -120,7 +120,8 @@ def decide(
     suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
 ) -> tuple[Comparison, Judgement]:
     """Compare two vocabularies and judge them, known common ancestors considered."""
-    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.core.evidence import Relation  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
 
     pair = compare(suspect, reference)
@@ -134,7 +135,8 @@ def residuals(
     suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
 ) -> list[Residual]:
     """What two vocabularies share beyond each shipped vocabulary that both hold in its order."""
-    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.core.evidence import Relation  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.compare import compare, residual  # noqa: PLC0415
     from pytest_scratchverify.tokenizer.sketch import load_sketches  # noqa: PLC0415
 
@@ -150,7 +152,8 @@ def residuals(
 
 def controls(thresholds: TokenizerThresholds) -> tuple[Control, ...]:
     """Run the same statistic on two shipped pairs of known truth."""
-    from pytest_scratchverify.methods.tokenizer.relation import Relation, judge  # noqa: PLC0415
+    from pytest_scratchverify.core.evidence import Relation  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
 
     positive, negative = _control_pairs()
     kin = judge(positive, thresholds)

@@ -10,25 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.stats.tokenizer.rank_order import concordance_pvalue, detectable_share
 from pytest_scratchverify.tokenizer.compare import Comparison, Order, Residual
-
-
-class Relation(StrEnum):
-    """What two vocabularies are to each other."""
-
-    SAME = "same"  # one vocabulary, whatever the exporter
-    EXTENDS = "extends"  # one holds the whole other, in its order
-    DERIVED = "derived"  # one holds most of the other, in its order
-    SHARED_ANCESTRY = "shared_ancestry"  # a part in common order, each with much of its own
-    INDEPENDENT = "independent"  # learnt apart
-    INCONCLUSIVE = "inconclusive"
-
-    @property
-    def inherits(self) -> bool:
-        """Whether one of the two is made from the other."""
-        return self in (Relation.SAME, Relation.EXTENDS, Relation.DERIVED)
 
 
 class Way(StrEnum):

@@ -22,6 +22,7 @@ from pytest_scratchverify.core.evidence import (
     Level,
     Null,
     Outcome,
+    Relation,
 )
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.checkpoint_reading import (
@@ -89,7 +90,9 @@ class PathShape(Enum):
 PATHS: Mapping[PathShape, Decision] = {
     PathShape.CONTROL_FAILED: INCOMPLETE,
     PathShape.POWERLESS: INCOMPLETE,
-    PathShape.BROKEN: Decision(Outcome.INDETERMINATE, "contradicted", Direction.TOWARD_REUSE),
+    PathShape.BROKEN: Decision(
+        Outcome.INDETERMINATE, Relation.CONTRADICTED, Direction.TOWARD_REUSE
+    ),
     PathShape.ONE_UNRELATED: CONTRADICTED,
     PathShape.DETOUR: CONTRADICTED,
     PathShape.NO_GROWTH: CONTRADICTED,

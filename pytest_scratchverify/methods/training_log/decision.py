@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
+from pytest_scratchverify.core.evidence import (
+    Direction,
+    Finding,
+    Level,
+    Outcome,
+    Relation,
+    Statistic,
+)
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis, Measured
 
@@ -23,7 +30,7 @@ class Decision:
     """What one result of a test means: outcome, relation, direction and kind of its finding."""
 
     outcome: Outcome
-    relation: str | None = None
+    relation: Relation | None = None
     direction: Direction = Direction.NONE
     kind: str | None = None
 
@@ -39,8 +46,8 @@ class Decision:
 
 
 HOLDS = Decision(Outcome.CONSISTENT)
-CONTRADICTED = Decision(Outcome.INDETERMINATE, "contradicted")
-INCOMPLETE = Decision(Outcome.INDETERMINATE, "incomplete")
+CONTRADICTED = Decision(Outcome.INDETERMINATE, Relation.CONTRADICTED)
+INCOMPLETE = Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE)
 NOT_ASKED = Decision(Outcome.NOT_APPLICABLE)
 
 

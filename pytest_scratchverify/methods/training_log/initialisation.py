@@ -16,6 +16,7 @@ from pytest_scratchverify.core.evidence import (
     Level,
     Null,
     Outcome,
+    Relation,
 )
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.checkpoint_reading import CheckpointSeries, Slices
@@ -38,12 +39,16 @@ class Initialisation(Enum):
 
 
 INITIALISATIONS: Mapping[Initialisation, Decision] = {
-    Initialisation.CONTROL_FAILED: Decision(Outcome.INDETERMINATE, "incomplete", kind="unclear"),
-    Initialisation.POWERLESS: Decision(Outcome.INDETERMINATE, "incomplete", kind="unclear"),
+    Initialisation.CONTROL_FAILED: Decision(
+        Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="unclear"
+    ),
+    Initialisation.POWERLESS: Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="unclear"),
     Initialisation.RANDOM: Decision(Outcome.CONSISTENT, kind="random start"),
-    Initialisation.TRUNCATED: Decision(Outcome.INDETERMINATE, "incomplete", kind="truncated"),
+    Initialisation.TRUNCATED: Decision(
+        Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="truncated"
+    ),
     Initialisation.WARM_START: Decision(
-        Outcome.INDETERMINATE, "contradicted", Direction.TOWARD_REUSE, "warm start"
+        Outcome.INDETERMINATE, Relation.CONTRADICTED, Direction.TOWARD_REUSE, "warm start"
     ),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
+from pytest_scratchverify.core.evidence import Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.decision import (
     CONTRADICTED,
@@ -43,12 +43,12 @@ class Start(Enum):
 
 
 STARTS: Mapping[Start, Decision] = {
-    Start.TRUNCATED: Decision(Outcome.INDETERMINATE, "incomplete", kind="truncated"),
+    Start.TRUNCATED: Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="truncated"),
     Start.ABOVE_CHANCE: Decision(Outcome.INDETERMINATE, kind="unclear"),
     Start.RANDOM: Decision(Outcome.CONSISTENT, kind="random start"),
-    Start.UNDER_WAY: Decision(Outcome.INDETERMINATE, "incomplete", kind="under way"),
+    Start.UNDER_WAY: Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="under way"),
     Start.WARM: Decision(
-        Outcome.INDETERMINATE, "contradicted", Direction.TOWARD_REUSE, "warm start"
+        Outcome.INDETERMINATE, Relation.CONTRADICTED, Direction.TOWARD_REUSE, "warm start"
     ),
 }
 

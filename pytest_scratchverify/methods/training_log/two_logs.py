@@ -11,7 +11,15 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Null, Outcome, Power
+from pytest_scratchverify.core.evidence import (
+    Direction,
+    Finding,
+    Level,
+    Null,
+    Outcome,
+    Power,
+    Relation,
+)
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.decision import (
     HOLDS,
@@ -47,12 +55,16 @@ class LogRelation(Enum):
 
 DECISIONS: Mapping[LogRelation, Decision] = {
     LogRelation.CONTROL_FAILED: Decision(Outcome.INDETERMINATE),
-    LogRelation.COPIED_SEGMENT: Decision(Outcome.DERIVED, "copied_segment", Direction.TOWARD_REUSE),
-    LogRelation.COPIED_RECORD: Decision(Outcome.DERIVED, "copied_record", Direction.TOWARD_REUSE),
-    LogRelation.SAME_ORDER_IN_A_STRETCH: Decision(Outcome.INDETERMINATE, "same_data_order"),
-    LogRelation.SAME_ORDER_BUT_A_STRETCH: Decision(Outcome.INDETERMINATE, "stretch_apart"),
-    LogRelation.SAME_ORDER: Decision(Outcome.INDETERMINATE, "same_data_order"),
-    LogRelation.INCOMPARABLE: Decision(Outcome.INDETERMINATE, "incomparable"),
+    LogRelation.COPIED_SEGMENT: Decision(
+        Outcome.DERIVED, Relation.COPIED_SEGMENT, Direction.TOWARD_REUSE
+    ),
+    LogRelation.COPIED_RECORD: Decision(
+        Outcome.DERIVED, Relation.COPIED_RECORD, Direction.TOWARD_REUSE
+    ),
+    LogRelation.SAME_ORDER_IN_A_STRETCH: Decision(Outcome.INDETERMINATE, Relation.SAME_DATA_ORDER),
+    LogRelation.SAME_ORDER_BUT_A_STRETCH: Decision(Outcome.INDETERMINATE, Relation.STRETCH_APART),
+    LogRelation.SAME_ORDER: Decision(Outcome.INDETERMINATE, Relation.SAME_DATA_ORDER),
+    LogRelation.INCOMPARABLE: Decision(Outcome.INDETERMINATE, Relation.INCOMPARABLE),
     LogRelation.OWN_ORDER: HOLDS,
 }
 

@@ -9,7 +9,7 @@ from enum import Enum
 from pytest_scratchverify.checkpoint.design import read_designs
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Outcome
+from pytest_scratchverify.core.evidence import Finding, Outcome, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import trained_components
@@ -86,7 +86,7 @@ def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Find
     headline = incomparable(pair, hypothesis.pair.reference.name)
     return replace(
         _described(hypothesis.unanswered(Outcome.INDETERMINATE, headline), pair),
-        relation="not_comparable",
+        relation=Relation.NOT_COMPARABLE,
         remedy=Text(
             "What cannot be laid side by side is not thereby different: ask for other"
             " references, or for activations."

@@ -16,6 +16,7 @@ from pytest_scratchverify.core.evidence import (
     Level,
     Null,
     Outcome,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.spec import Pair
@@ -52,7 +53,7 @@ def shard_digests(pair: Pair, files: Listing, reference: Listing, *, declared: b
         hypothesis=Text("no weight file is byte for byte the reference's"),
         level=Level.E4 if same else Level.E0,
         direction=Direction.TOWARD_REUSE if same else Direction.NONE,
-        relation="verbatim" if same else None,
+        relation=Relation.VERBATIM if same else None,
         kinds=(Kind.IDENTICAL,) if same and len(same) == len(mine) else (),
         statistic=Statistic(name="identical_files", value=len(same), n=len(mine)),
         effect=Statistic(name="identical_share_of_bytes", value=equal / total if total else None),

@@ -13,6 +13,7 @@ from pytest_scratchverify.core.evidence import (
     Level,
     Null,
     Outcome,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.json_values import Json
@@ -28,7 +29,7 @@ from pytest_scratchverify.methods.weights.details import details_of
 from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.headlines import headline_of
 from pytest_scratchverify.methods.weights.hypothesis import METHOD, ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import Judgement, Relation
+from pytest_scratchverify.methods.weights.judge import Judgement
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
 from pytest_scratchverify.methods.weights.step import Step
@@ -90,7 +91,7 @@ def finding_of(
         hypothesis=hypothesis.claim,
         level=_level(judgement, outcome),
         direction=_direction(judgement, outcome),
-        relation=relation.value if relation else None,
+        relation=relation,
         kinds=judgement.kinds,
         statistic=_statistic(measured),
         effect=effect,

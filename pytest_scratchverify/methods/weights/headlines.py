@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, auto
 
-from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.evidence import Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.compare import Compared
-from pytest_scratchverify.methods.weights.judge import Judgement, Relation
+from pytest_scratchverify.methods.weights.judge import Judgement
 from pytest_scratchverify.methods.weights.step import Step
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 from pytest_scratchverify.core.component import TOKEN_TABLES
+from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
@@ -27,18 +27,14 @@ from pytest_scratchverify.methods.weights.transformations import (
 )
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
 
-
-class Relation(StrEnum):
-    """What the weights of one component of a pair have to do with each other."""
-
-    VERBATIM = "verbatim"
-    DERIVED = "derived"
-    SHARED_ANCESTRY = "shared_ancestry"  # related, and the reference is the later one
-    SHARED_INITIALISATION = "shared_initialisation"
-    UNCLEAR = "unclear"
-
-
-ACCUSING = frozenset(Relation) - {Relation.UNCLEAR}
+ACCUSING = frozenset(
+    {
+        Relation.VERBATIM,
+        Relation.DERIVED,
+        Relation.SHARED_ANCESTRY,  # related, and the reference is the later one
+        Relation.SHARED_INITIALISATION,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

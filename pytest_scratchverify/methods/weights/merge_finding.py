@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
+from pytest_scratchverify.core.evidence import (
+    Direction,
+    Finding,
+    Level,
+    Outcome,
+    Relation,
+    Statistic,
+)
 from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
@@ -112,7 +119,7 @@ def merge_finding(model: ModelSpec, explained: Explained, thresholds: WeightsThr
         hypothesis=_claim(),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if kind else Direction.NONE,
-        relation="merge" if kind else None,
+        relation=Relation.MERGE if kind else None,
         kinds=(kind,) if kind else (),
         statistic=Statistic(name="explained_distance", value=explained.decoder.explained),
         effect=Statistic(name="second_share", value=explained.second),

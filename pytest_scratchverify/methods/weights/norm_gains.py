@@ -23,6 +23,7 @@ from pytest_scratchverify.core.evidence import (
     Level,
     Null,
     Outcome,
+    Relation,
     Statistic,
 )
 from pytest_scratchverify.core.spec import Pair
@@ -114,7 +115,7 @@ def norm_control(
     )
 
 
-RELATIONS = {Outcome.DERIVED: "derived", Outcome.DECLARED: "derived"}
+RELATIONS = {Outcome.DERIVED: Relation.DERIVED, Outcome.DECLARED: Relation.DERIVED}
 
 
 def norms_outcome(

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_scratchverify.core.evidence import Control, Finding
+from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
     without_component,
@@ -37,7 +37,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
 )
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import Relation, judge
+from pytest_scratchverify.methods.weights.judge import judge
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason

@@ -1,0 +1,1 @@
+"""What a laboratory adds to pytest-scratchverify: see docs/extending.md."""

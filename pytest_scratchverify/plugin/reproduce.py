@@ -1,0 +1,40 @@
+"""The command that repeats a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_scratchverify.methods.behaviour.asking.locate import shown_address, shown_entry
+from pytest_scratchverify.methods.registry import method_of
+from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.session import Session
+
+
+def reproduce_command(session: Session, planned: Iterable[str]) -> str:
+    """Return the canonical command of a run: its options, not its argv.
+
+    `planned` are the names of the tests that were planned: suites of third parties are named
+    where one of theirs is among them.
+    """
+    settings = session.settings
+    parts = ["pytest suites/"]
+    methods = {method_of(name, session.extensions.methods) for name in planned}
+    suites = sorted({method.suites for method in methods if method and method.suites})
+    parts += [f"--pyargs {' '.join(suites)}"] if suites else []
+    parts += [f"--model {spec.name}" for spec in session.models] if settings.models else []
+    parts += [f"--against {name}" for name in settings.against]
+    parts += [f"--revision {settings.revision}"] if settings.revision else []
+    parts += [f"--component {component}" for component in sorted(settings.components)]
+    parts += [f"--depth {settings.depth}"]
+    logs = options.value(session.config, "training-log")
+    parts += [f"--training-log {name}" for name in logs]
+    answers = options.value(session.config, "answers")
+    parts += [f"--answers {shown_entry(entry)}" for entry in answers]
+    endpoint = options.value(session.config, "endpoint")
+    parts += [f"--endpoint {shown_address(endpoint)}"] if endpoint else []
+    for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
+        given = options.value(session.config, name)
+        parts += [f"--{name} {given}"] if endpoint and given else []
+    parts += ["--offline"] if settings.offline else []
+    parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
+    return " ".join(parts)
