@@ -13,26 +13,26 @@ import numpy as np
 from scipy import stats
 
 from pytest_scratchverify.methods.behaviour import features
-from pytest_scratchverify.methods.behaviour.agreement import _openings
+from pytest_scratchverify.methods.behaviour.agreement import openings
 from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
-from pytest_scratchverify.methods.behaviour.thresholds import chosen
+from pytest_scratchverify.methods.behaviour.usable import probes_of
 from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal, sign_test
 from tools import ROOT
 
-STRANGERS = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
-KIN = (("s0-lora", "s0"), ("s0-int4", "s0"), ("s0-finetune", "s0"), ("w0-finetune", "w0"),
+UNRELATED = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
+RELATED = (("s0-lora", "s0"), ("s0-int4", "s0"), ("s0-finetune", "s0"), ("w0-finetune", "w0"),
        ("moe0-finetune", "moe0"), ("s0-cpt-short", "s0"), ("s0-cpt-long", "s0"),
        ("s0-twin", "s0"))  # fmt: skip
-NAMES = (*STRANGERS, *(child for child, _ in KIN))
-PROBES = chosen(shipped_probes(), Kind.CONTINUATION)
+NAMES = (*UNRELATED, *(child for child, _ in RELATED))
+PROBES = probes_of(shipped_probes(), Kind.CONTINUATION)
 ALPHA, LEAST = 1e-3, 0.1
 
 
 def codes() -> tuple[np.ndarray, np.ndarray]:
     """Return numbered openings of all recorded models."""
     folder = ROOT / "tests/behaviour/answers"
-    rows = [_openings(read_answers(folder / f"{n}.jsonl.gz", n), PROBES) for n in NAMES]
+    rows = [openings(read_answers(folder / f"{n}.jsonl.gz", n), PROBES) for n in NAMES]
     return features.openings(rows)
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     """Print the figures."""
     c, u = codes()
     whole = share_equal(c, u)
-    every = list(range(len(STRANGERS)))
+    every = list(range(len(UNRELATED)))
 
     def test(rows: list[int]) -> object:
         return excess(whole[np.ix_(rows, rows)], 0, 1)
@@ -94,7 +94,7 @@ def main() -> None:
             print(f"  {NAMES[i]} {NAMES[j]}: excess {f.effect:.3f}, p {f.pvalue:.4f};"
                   f" test over prompts {by_prompt(c, u, rows):.1e}")  # fmt: skip
     print("descendants")
-    for child, parent in KIN:
+    for child, parent in RELATED:
         rows = [NAMES.index(child), NAMES.index(parent)]
         controls = [k for k in every if k not in rows]
         f = test([*rows, *controls])

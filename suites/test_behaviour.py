@@ -51,53 +51,53 @@ def test_knowledge_ends_at_some_month(model, answers, thresholds, record):
 @pytest.mark.scratch("behaviour.tree", component="behaviour")
 def test_tree_of_answers(model, answers, thresholds, record):
     """Where the model stands in a tree of answers: drawn, never judged."""
-    panel = answers.beside(model)
-    finding = record(methods.tree(panel, thresholds), record_of(panel.mine))
+    paired = answers.beside(model)
+    finding = record(methods.tree(paired, thresholds), record_of(paired.mine))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.cutoff_difference", component="behaviour")
 def test_cutoff_beside_the_references(pair, answers, thresholds, record):
     """The model's knowledge ends where the reference's does, earlier, or later."""
-    panel = answers.panel(pair)
-    finding = methods.cutoff_difference(panel, thresholds)
-    record(finding, record_of(panel.mine), record_of(panel.theirs))
+    paired = answers.paired(pair)
+    finding = methods.cutoff_difference(paired, thresholds)
+    record(finding, record_of(paired.mine), record_of(paired.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.output_agreement", component="behaviour")
 def test_outputs_agree_no_more_than_strangers(pair, answers, artifacts, thresholds, record):
     """It goes on no more like the reference than unrelated models do."""
-    panel = answers.panel(pair)
-    finding = methods.output_agreement(panel, thresholds, declared=_declares(pair, artifacts))
-    record(finding, record_of(panel.mine), record_of(panel.theirs))
+    paired = answers.paired(pair)
+    finding = methods.output_agreement(paired, thresholds, declared=_declares(pair, artifacts))
+    record(finding, record_of(paired.mine), record_of(paired.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.refusal_phrasing", component="behaviour")
 def test_refusals_are_its_own(pair, answers, thresholds, record):
     """It declines in words of its own."""
-    panel = answers.panel(pair)
-    finding = methods.refusal_phrasing(panel, thresholds)
-    record(finding, record_of(panel.mine), record_of(panel.theirs))
+    paired = answers.paired(pair)
+    finding = methods.refusal_phrasing(paired, thresholds)
+    record(finding, record_of(paired.mine), record_of(paired.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.style", component="behaviour")
 def test_manner_is_its_own(pair, answers, thresholds, record):
-    """It writes in a manner of its own."""
-    panel = answers.panel(pair)
-    finding = methods.style(panel, thresholds)
-    record(finding, record_of(panel.mine), record_of(panel.theirs))
+    """It writes in a style of its own."""
+    paired = answers.paired(pair)
+    finding = methods.style(paired, thresholds)
+    record(finding, record_of(paired.mine), record_of(paired.theirs))
     assert not finding.derived, finding.headline
 
 
 @pytest.mark.scratch("behaviour.response_distance", component="behaviour")
 def test_wording_is_no_nearer_than_strangers(pair, answers, thresholds, record):
-    """Its answers are no nearer to the reference's than strangers' are."""
-    panel = answers.panel(pair)
-    finding = methods.response_distance(panel, thresholds)
-    record(finding, record_of(panel.mine), record_of(panel.theirs))
+    """Its answers are no nearer to the reference's than unrelated models' are."""
+    paired = answers.paired(pair)
+    finding = methods.response_distance(paired, thresholds)
+    record(finding, record_of(paired.mine), record_of(paired.theirs))
     assert not finding.derived, finding.headline
 
 

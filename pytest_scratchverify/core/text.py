@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from string import Formatter
 
 from pytest_scratchverify.core.json_values import Json, to_builtin
 
@@ -27,6 +28,12 @@ class Text:
         object.__setattr__(self, "template", template)
         plain = {key: _plain(params[key]) for key in sorted(params)}
         object.__setattr__(self, "params", plain)
+
+    @classmethod
+    def filled(cls, template: str, values: Mapping[str, object]) -> Text:
+        """Return a template, chosen from a table, with those of `values` that it names."""
+        names = {name for _, name, _, _ in Formatter().parse(template)}
+        return cls(template, **{key: value for key, value in values.items() if key in names})
 
     def __str__(self) -> str:
         return self.render(self.template)

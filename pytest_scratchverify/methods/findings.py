@@ -122,3 +122,17 @@ class Hypothesis:
         """Return the finding of a test that could not be made: indeterminate, evidence of none."""
         parts: Measured = {"level": Level.E0, **measured}
         return self.finding(Outcome.INDETERMINATE, why, **parts)
+
+
+def statistic(
+    name: str,
+    value: float | None,
+    n: int | None = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+) -> Statistic:
+    """Return a named number for a finding, as a float, with its interval where there is one."""
+    return Statistic(
+        name=name, value=None if value is None else float(value), n=n, low=low, high=high
+    )

@@ -19,8 +19,8 @@ from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.asking.ask import Progress, ask_missing
 from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, is_loopback, no_answers
-from pytest_scratchverify.methods.behaviour.similarity import NEEDED
-from pytest_scratchverify.methods.behaviour.thresholds import Panel
+from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
+from pytest_scratchverify.methods.behaviour.usable import FEWEST_UNRELATED
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
@@ -47,25 +47,25 @@ class RunAnswers:
             raise Unavailable(found.reason, found.what, found.remedy)
         return found
 
-    def panel(self, pair: Pair) -> Panel:
-        """Return a pair's answers beside those of the models that serve as strangers.
+    def paired(self, pair: Pair) -> PairedAnswers:
+        """Return a pair's answers beside those of the models that serve as unrelated ones.
 
-        Strangers are models that were given with --answers and are no reference of the tested
-        model; where these are fewer than three, its other references join them.
+        These are models that were given with --answers and are no reference of the tested
+        model; where they are fewer than three, its other references join them.
         """
         tested = [p.reference.name for p in self.session.pairs if p.model == pair.model]
         given = [m for m in sorted(self.session.answers) if m not in self._pair_names(pair)]
-        strangers = [model for model in given if model not in tested]
-        if len(strangers) < NEEDED:
-            strangers = given
+        unrelated = [model for model in given if model not in tested]
+        if len(unrelated) < FEWEST_UNRELATED:
+            unrelated = given
         mine, theirs = self.of(pair.model.name), self.of(pair.reference.name)
-        return Panel(mine, theirs, self._all(strangers), max(1, len(tested)))
+        return PairedAnswers(mine, theirs, self._all(unrelated), max(1, len(tested)))
 
-    def beside(self, model: ModelSpec) -> Panel:
+    def beside(self, model: ModelSpec) -> PairedAnswers:
         """Return a model's answers beside everybody's, for the tree."""
         mine = self.of(model.name)
         others = [name for name in sorted(self.session.answers) if name != model.name]
-        return Panel(mine, mine, self._all(others))
+        return PairedAnswers(mine, mine, self._all(others))
 
     def price(self) -> tuple[float, float] | None:
         """Return the price per million tokens that was given."""
@@ -84,7 +84,7 @@ class RunAnswers:
         for name in names:
             try:
                 found.append(self.of(name))
-            except Unavailable:  # a stranger less; the finding counts those it has
+            except Unavailable:  # an unrelated model less; the finding counts those it has
                 continue
         return tuple(found)
 

@@ -1,4 +1,4 @@
-"""The two disguises in which a vocabulary writes its bytes.
+"""Byte-level and SentencePiece encodings, in which vocabularies write their bytes.
 
 GPT-2's byte-level alphabet shows every byte as a printable character; SentencePiece writes
 a space as U+2581 and a lone byte as ``<0xE3>``. Here both become plain bytes, so that the

@@ -1,4 +1,4 @@
-"""Two vocabularies side by side: every number that is asked of a pair.
+"""Overlap and order statistics of a pair of vocabularies.
 
 Orders are compared on the `SAMPLE` shared tokens of smallest key. That is a random sample,
 it is the same sample whether a file or a shipped sketch is compared, and it makes statistics
@@ -55,7 +55,7 @@ class Vocabulary(Protocol):
 
     @property
     def traits(self) -> Traits:
-        """What surrounds the vocabulary."""
+        """Settings around the vocabulary: pre-tokenizer, normaliser, template."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Tokens that stand for nothing yet: rows kept free for later, or padding.
+"""Reserved and padding tokens, which stand for nothing yet.
 
 They raise a vocabulary's size without a text ever having asked for them.
 """

@@ -1,4 +1,4 @@
-"""Real vocabularies as shipped facts: a sample of hashed tokens with ranks, never the file.
+"""Hash-sampled sketches of real vocabularies: keys of tokens with ranks, never the file.
 
 A sketch keeps the tokens whose key is below a threshold, which is a random sample that is
 the same for every vocabulary. Shared tokens, ranks and orders are therefore measured on the

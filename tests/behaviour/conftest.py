@@ -5,7 +5,8 @@ from functools import cache
 import pytest
 
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
-from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds, Panel
+from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 from tools.running import ROOT
 
 RECORDED = ROOT / "tests" / "behaviour" / "answers"
@@ -20,7 +21,7 @@ def recorded(name):
 
 def panel(model, reference, others=None, family=1):
     names = [s for s in STRANGERS if s not in (model, reference)] if others is None else others
-    return Panel(recorded(model), recorded(reference), tuple(map(recorded, names)), family)
+    return PairedAnswers(recorded(model), recorded(reference), tuple(map(recorded, names)), family)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import behaviour as methods
 from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import Answers
-from pytest_scratchverify.methods.behaviour.thresholds import Panel
+from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.verdict.fold import Plan, fold
 from pytest_scratchverify.verdict.verdict import Verdict
 from tests.behaviour import making
@@ -101,7 +101,7 @@ BROKEN = {
 def test_two_broken_models_are_not_alike(kind, method, limits):
     """Empty answers once made two models look identical (distance 0.0)."""
     broken = [making.with_texts(recorded(name), BROKEN[kind]) for name in ("s0", "s0-finetune")]
-    found = method(Panel(*broken, tuple(map(recorded, ("s1", "s2", "s3", "w0")))), limits)
+    found = method(PairedAnswers(*broken, tuple(map(recorded, ("s1", "s2", "s3", "w0")))), limits)
     assert found.outcome is OPEN, found.headline
     assert found.level is Level.E0
     assert found.pvalue is None
@@ -113,7 +113,7 @@ def test_one_recording_under_two_names_accuses_nobody(method, limits):
     """A server that ignores the model's name serves one model as two."""
     same = recorded("s0")
     twice = Answers("zoo/other", same.by_probe, "again")
-    found = method(Panel(twice, same, tuple(map(recorded, STRANGERS[1:]))), limits)
+    found = method(PairedAnswers(twice, same, tuple(map(recorded, STRANGERS[1:]))), limits)
     assert (found.outcome, found.direction, found.level) == (OPEN, Direction.NONE, Level.E0)
     assert "ignores the model's name" in str(found.headline)
 
@@ -121,7 +121,7 @@ def test_one_recording_under_two_names_accuses_nobody(method, limits):
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_model_has_no_quality_identity_cutoff_or_place_in_a_tree(kind, limits):
     broken = making.with_texts(recorded("s0"), BROKEN[kind])
-    rest = Panel(broken, broken, tuple(map(recorded, STRANGERS[1:5])))
+    rest = PairedAnswers(broken, broken, tuple(map(recorded, STRANGERS[1:5])))
     for found in (methods.quality(broken, limits), methods.identity(broken, limits),
                   methods.cutoff(broken, limits), methods.tree(rest, limits)):  # fmt: skip
         assert found.outcome is OPEN, found.headline
@@ -132,7 +132,7 @@ def test_a_model_that_answered_half_is_inconclusive(limits):
     half = recorded("s0")
     cut = Answers(half.model, dict(list(half.by_probe.items())[::2]), "half")
     found = methods.output_agreement(
-        Panel(cut, recorded("s1"), tuple(map(recorded, STRANGERS[2:]))), limits
+        PairedAnswers(cut, recorded("s1"), tuple(map(recorded, STRANGERS[2:]))), limits
     )
     assert found.outcome is OPEN
     assert "not asked" in str(found.headline)
@@ -164,7 +164,7 @@ def test_no_verdict_comes_of_behaviour(limits):
 def test_the_tree_joins_children_to_parents(limits):
     names = ["s0-lora", "s0", "w0", "w0-finetune", "moe0", "moe0-finetune", "t0", "s3"]
     others = tuple(map(recorded, names[1:]))
-    found = methods.tree(Panel(recorded("s0-lora"), recorded("s0-lora"), others), limits)
+    found = methods.tree(PairedAnswers(recorded("s0-lora"), recorded("s0-lora"), others), limits)
     sides = {frozenset(row["side"]): row["support"] for row in found.details["support"]}
     assert sides[frozenset({"zoo/w0", "zoo/w0-finetune"})] == 1.0
     assert sides[frozenset({"zoo/moe0", "zoo/moe0-finetune"})] == 1.0
@@ -191,7 +191,7 @@ def test_a_distance_that_hangs_on_two_probes_is_not_judged(limits):
                               if p.id in loud else f"About {p.id[-1]}.", Kind.STYLE)  # fmt: skip
 
     everyone = [model("x" * n) for n in range(1, 7)]
-    found = methods.style(Panel(everyone[0], everyone[1], tuple(everyone[2:])), limits)
+    found = methods.style(PairedAnswers(everyone[0], everyone[1], tuple(everyone[2:])), limits)
     assert found.outcome is OPEN
     assert "two of" in str(found.headline)
     assert found.details["dependence"]["top_two"] > 0.5
@@ -222,10 +222,10 @@ def test_shared_refusal_phrases_are_a_lead_at_most(limits):
         decliner(name, PHRASES[0], seed, 0.95) for seed, name in enumerate(("a/child", "b/parent"))
     ]
     strangers = tuple(decliner(f"c/{k}", PHRASES[k], 10 + k, 0.5) for k in range(1, 7))
-    found = methods.refusal_phrasing(Panel(*kin, strangers), limits)
+    found = methods.refusal_phrasing(PairedAnswers(*kin, strangers), limits)
     assert (found.outcome, found.direction) == (OPEN, Direction.TOWARD_REUSE), found.headline
     own = methods.refusal_phrasing(
-        Panel(strangers[0], strangers[1], (*kin[:1], *strangers[2:])), limits
+        PairedAnswers(strangers[0], strangers[1], (*kin[:1], *strangers[2:])), limits
     )
     assert own.direction is Direction.NONE
 
@@ -291,11 +291,11 @@ def test_cutoffs_are_compared_by_their_intervals(limits):
         making.knows_until("a/early", "2021-09"),
         making.knows_until("b/late", "2024-12", 1),
     )
-    apart = methods.cutoff_difference(Panel(early, late, ()), limits)
+    apart = methods.cutoff_difference(PairedAnswers(early, late, ()), limits)
     assert apart.statistic.high < 0
     assert "not the same cutoff" in str(apart.headline)
     same = methods.cutoff_difference(
-        Panel(early, making.knows_until("c/d", "2021-09", 2), ()), limits
+        PairedAnswers(early, making.knows_until("c/d", "2021-09", 2), ()), limits
     )
     assert "no difference within" in str(same.headline)
     assert apart.direction is same.direction is Direction.NONE

@@ -12,7 +12,7 @@ from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import Answer
 from pytest_scratchverify.methods.behaviour.asking.probes import FOLDER, read_probes
 from pytest_scratchverify.methods.behaviour.claims import claimed, own_vendors, vendors
-from pytest_scratchverify.methods.behaviour.features import letter_groups, manner, opening
+from pytest_scratchverify.methods.behaviour.features import letter_groups, opening, style_features
 from pytest_scratchverify.methods.behaviour.grading import first_sentence, is_refusal, is_right
 from tests.behaviour.making import right_answer
 
@@ -127,4 +127,4 @@ def test_refusals_openings_and_letters_by_hand():
     assert same == pytest.approx(1.0)
     assert letter_groups("The river") @ letter_groups("qqq zzz") < 0.1
     assert letter_groups("").any() == letter_groups("   ").any()
-    assert manner("- a\n- b\n**c**")[3] > manner("a b c")[3]
+    assert style_features("- a\n- b\n**c**")[3] > style_features("a b c")[3]

@@ -19,7 +19,8 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods import behaviour
 from pytest_scratchverify.methods import training_log as methods
-from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds, Panel
+from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
 from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
 from pytest_scratchverify.methods.training_log.checkpoint_reading import read_series
@@ -120,7 +121,7 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tree():
     names = ["s0-lora", "s0", "w0", "w0-finetune", "moe0", "t0"]
-    panel = Panel(recorded(names[0]), recorded(names[0]), tuple(map(recorded, names[1:])))
+    panel = PairedAnswers(recorded(names[0]), recorded(names[0]), tuple(map(recorded, names[1:])))
     return behaviour.tree(panel, BehaviourThresholds.load(BEHAVIOUR))
 
 

@@ -11,7 +11,7 @@ import pytest
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.methods.tokenizer.rank_order import decide
 from pytest_scratchverify.methods.tokenizer.relation import (
-    Figures,
+    PublishedOrder,
     Relation,
     relation_of_figures,
 )
@@ -92,7 +92,9 @@ def test_the_1431_published_pairs_are_reproduced(published_csv, calibration):
         truth = tool.truth(lineage[row["a"]], lineage[row["b"]])
         tau = float(row["res_kendall"]) if row["res_kendall"] else None
         share = float(row["res_lis_pct"]) / 100 if row["res_lis_pct"] else None
-        relation = relation_of_figures(Figures(kendall=tau, ordered_share=share), calibration)
+        relation = relation_of_figures(
+            PublishedOrder(kendall=tau, ordered_share=share), calibration
+        )
         expected = {
             "related": Relation.DERIVED,
             "independent": Relation.INDEPENDENT,

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_scratchverify.core.evidence import Level, Outcome
 from pytest_scratchverify.methods.tokenizer import published_figures, published_findings
-from pytest_scratchverify.methods.tokenizer.published import (
+from pytest_scratchverify.methods.tokenizer.published_claims import (
     PublishedFigures,
     published_for,
     repositories,

@@ -14,19 +14,19 @@ from itertools import combinations
 import numpy as np
 
 from pytest_scratchverify.methods.behaviour import features, grading
-from pytest_scratchverify.methods.behaviour.agreement import _openings
+from pytest_scratchverify.methods.behaviour.agreement import openings
 from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.style import distances, embedded
-from pytest_scratchverify.methods.behaviour.thresholds import chosen
+from pytest_scratchverify.methods.behaviour.usable import probes_of
 from pytest_scratchverify.stats.behaviour.probe_dependence import concentration
 from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal
 from tools import ROOT
 
 ANSWERS = ROOT / "tests" / "behaviour" / "answers"
 TARGET = ROOT / "suites" / "calibration" / "behaviour.json"
-STRANGERS = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
-KIN = (("s0-lora", "s0"), ("s0-int4", "s0"), ("s0-finetune", "s0"), ("w0-finetune", "w0"),
+UNRELATED = ("s0", "s1", "s2", "s3", "w0", "w1", "t0", "t1", "moe0", "moe1")
+RELATED = (("s0-lora", "s0"), ("s0-int4", "s0"), ("s0-finetune", "s0"), ("w0-finetune", "w0"),
        ("moe0-finetune", "moe0"), ("s0-cpt-short", "s0"), ("s0-cpt-long", "s0"),
        ("s0-twin", "s0"))  # fmt: skip
 THRESHOLDS = {
@@ -49,12 +49,12 @@ THRESHOLDS = {
 
 
 def measured(names: list[str]) -> dict[str, object]:
-    """Return excess of agreement and of likeness of models 0 and 1, with their p-values."""
+    """Return excess of agreement and of similarity of models 0 and 1, with their p-values."""
     everyone = tuple(read_answers(ANSWERS / f"{name}.jsonl.gz", f"zoo/{name}") for name in names)
-    probes = chosen(shipped_probes(), Kind.CONTINUATION)
-    codes, usable = features.openings([_openings(a, probes) for a in everyone])
+    probes = probes_of(shipped_probes(), Kind.CONTINUATION)
+    codes, usable = features.openings([openings(a, probes) for a in everyone])
     agree = excess(share_equal(codes, usable), 0, 1)
-    both = chosen(shipped_probes(), Kind.CONTINUATION, Kind.STYLE)
+    both = probes_of(shipped_probes(), Kind.CONTINUATION, Kind.STYLE)
     rows = embedded(everyone, both, features.letter_groups)
     per_probe = distances(rows)
     near = excess(-np.nanmean(per_probe, 0), 0, 1)
@@ -70,18 +70,18 @@ def measured(names: list[str]) -> dict[str, object]:
 def main() -> None:
     """Measure and write."""
     pairs = {}
-    for one, two in combinations(STRANGERS, 2):
-        pairs[f"{one} {two}"] = measured([one, two, *(s for s in STRANGERS if s not in (one, two))])
+    for one, two in combinations(UNRELATED, 2):
+        pairs[f"{one} {two}"] = measured([one, two, *(s for s in UNRELATED if s not in (one, two))])
     kin = {}
-    for child, parent in KIN:
+    for child, parent in RELATED:
         if (ANSWERS / f"{child}.jsonl.gz").exists():
             kin[f"{child} {parent}"] = measured(
-                [child, parent, *(s for s in STRANGERS if s != parent)]
+                [child, parent, *(s for s in UNRELATED if s != parent)]
             )
     commonest = {}
     for path in sorted(ANSWERS.glob("*.jsonl.gz")):
         name = path.name.removesuffix(".jsonl.gz")
-        asked = chosen(shipped_probes(), Kind.CONTINUATION, Kind.KNOWLEDGE, Kind.STYLE)
+        asked = probes_of(shipped_probes(), Kind.CONTINUATION, Kind.KNOWLEDGE, Kind.STYLE)
         commonest[name] = round(grading.fallback(read_answers(path, name), asked)[1], 4)
     data = {
         "schema": "scratchverify/behaviour-calibration/1",

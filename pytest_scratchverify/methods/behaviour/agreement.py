@@ -1,32 +1,25 @@
-"""Output agreement: whether two models go on alike, more than strangers of their kind do."""
+"""Output agreement: the share of equal continuations of two models, beside unrelated models'."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
+from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour import similarity
+from pytest_scratchverify.methods.behaviour.paired_answers import CAVEAT, PairedAnswers, hypothesis
 from pytest_scratchverify.methods.behaviour.similarity import (
-    NEEDED,
+    TOO_FEW_SHARED,
     Judged,
-    Tournament,
+    PairSimilarity,
+    RoundRobin,
     judge_pair,
-    null,
-    numbers,
 )
-from pytest_scratchverify.methods.behaviour.thresholds import (
-    CAVEAT,
-    BehaviourThresholds,
-    Panel,
-    chosen,
-    comparable,
-    finding,
-    flaw,
-    interface,
-    number,
-    open_finding,
-    same_recording,
-)
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
+from pytest_scratchverify.methods.behaviour.usable import comparable_answers, probes_of
+from pytest_scratchverify.methods.findings import statistic
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     import numpy as np
@@ -38,150 +31,152 @@ if TYPE_CHECKING:  # numpy comes with it; collection stays light
     Codes = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-METHOD = "output_agreement"
 HYPOTHESIS = Text("the model goes on no more like the reference than unrelated models do")
 SEED = 11  # which half of the answers the positive control takes over
+SHOWN = 16  # models in the table: a report is read by people
+
+HEADLINES: Mapping[PairSimilarity, str] = {
+    PairSimilarity.CONTROL_FAILED: "a control of known truth failed ({pair}): nothing is concluded"
+    " from the agreement with {reference}.",
+    PairSimilarity.SPECIAL: "{share} of the continuations begin as {reference}'s do, where"
+    " unrelated models lead to expect {expected} (give or take {spread}). {caveat}",
+    PairSimilarity.ELEVATED: "{share} of the continuations begin as {reference}'s do, {expected}"
+    " expected (give or take {spread}): more than strangers, less than descendants. One data set"
+    " or one tokenizer that the controls do not share does this.",
+    PairSimilarity.UNDERPOWERED: "{share} of the continuations begin as {reference}'s do,"
+    " {expected} expected; the unrelated models are too few or too unlike each other to find a"
+    " descendant.",
+    PairSimilarity.EXPECTED: "{share} of the continuations begin as {reference}'s do, as unrelated"
+    " models lead to expect ({expected}, give or take {spread}); {taken} of answers taken over"
+    " would have been found",
+}
+OUTCOMES = {
+    PairSimilarity.SPECIAL: Outcome.DERIVED,
+    PairSimilarity.EXPECTED: Outcome.CONSISTENT,
+}  # the others: indeterminate
 
 
 def output_agreement(
-    panel: Panel, limits: BehaviourThresholds, *, declared: bool = False
+    paired: PairedAnswers, thresholds: BehaviourThresholds, *, declared: bool = False
 ) -> Finding:
-    """Agreement with the reference, against agreement with and among unrelated models.
+    """Test the agreement with the reference against agreement with and among unrelated models.
 
     Nikolic et al. 2025 (arXiv 2502.00706) test over prompts; the more prompts, the surer two
-    strangers of one recipe are then called kin. Here the null is the spread between pairs of
-    unrelated models on the same probes (`stats.round_robin`).
+    unrelated models of one recipe are then called derived. Here the null is the spread between
+    pairs of unrelated models on the same probes (`stats.behaviour.round_robin`).
     """
     from pytest_scratchverify.methods.behaviour import features  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
+    from pytest_scratchverify.stats.behaviour.binomial_rate import exact_rate  # noqa: PLC0415
     from pytest_scratchverify.stats.behaviour.round_robin import share_equal  # noqa: PLC0415
 
-    probes = chosen(shipped_probes(), Kind.CONTINUATION)
-    model, reference = panel.mine.model, panel.theirs.model
-    both = (panel.mine, panel.theirs)
-    for answers in both:
-        if (why := flaw(answers, probes, limits)) is not None:
-            return open_finding(METHOD, model, why, HYPOTHESIS, *both, reference=reference)
-    if interface(panel.mine) != interface(panel.theirs):
-        why = Text("the two models were asked through different interfaces")
-        return open_finding(METHOD, model, why, HYPOTHESIS, *both, reference=reference)
-    if (why := same_recording(panel, probes)) is not None:
-        return open_finding(METHOD, model, why, HYPOTHESIS, *both, reference=reference)
-    panel, dropped = comparable(panel, probes, limits)
-    everyone = (panel.mine, panel.theirs, *panel.others)
-    if len(panel.others) < NEEDED:
-        why = too_few(panel, dropped)
-        return open_finding(METHOD, model, why, HYPOTHESIS, *everyone, reference=reference)
-    codes, usable = features.openings([_openings(answers, probes) for answers in everyone])
-    likeness = share_equal(codes, usable)
-
-    def planted() -> Float:
-        import numpy as np  # noqa: PLC0415
-
-        taken = np.random.default_rng(SEED).random(codes.shape[1]) < 0.5
-        mixed, there = codes.copy(), usable.copy()
-        mixed[0], there[0] = np.where(taken, codes[1], codes[0]), np.where(taken, *usable[[1, 0]])
-        return share_equal(mixed, there)
-
-    names = [answers.model for answers in everyone]
-    cup = Tournament(names, likeness, planted, 1.0, limits.least_excess, panel.family)
-    judged = judge_pair(cup, limits)
+    probes, reference = probes_of(shipped_probes(), Kind.CONTINUATION), paired.theirs.model
+    given = comparable_answers(paired, probes, thresholds)
+    tested = hypothesis("output_agreement", HYPOTHESIS, *given.answers, reference=reference)
+    if given.reason is not None:
+        return tested.undecided(given.reason)
+    codes, usable = features.openings([openings(answers, probes) for answers in given.answers])
+    shares = share_equal(codes, usable)
+    robin = RoundRobin(
+        names=given.models,
+        similarity=shares,
+        planted=lambda: share_equal(*_half_taken_over(codes, usable)),
+        perfect=1.0,
+        least=thresholds.least_excess,
+        family=paired.family,
+    )
+    judged = judge_pair(robin, thresholds.alpha)
     if judged is None:
-        why = Text("the models have too few answered probes in common")
-        return open_finding(METHOD, model, why, HYPOTHESIS, *everyone, reference=reference)
-    outcome, said = _said(judged, reference, limits, declared=declared)
+        return tested.undecided(TOO_FEW_SHARED)
+    found = _decide(judged, thresholds)
+    reused = found is PairSimilarity.SPECIAL
     together = usable[0] & usable[1]
-    equal = codes[0, together] == codes[1, together]
-    from pytest_scratchverify.stats.behaviour.binomial_rate import exact_rate  # noqa: PLC0415
-
-    rate = exact_rate(int(equal.sum()), int(together.sum()))
-    return finding(
-        METHOD, model, outcome, said, HYPOTHESIS, *everyone, reference=reference,
-        direction=Direction.TOWARD_REUSE if outcome in _ACCUSING else Direction.NONE,
-        relation="shared_answers" if outcome in _ACCUSING else None,
-        statistic=number("share_of_equal_openings", rate.value, rate.n, rate.low, rate.high),
-        effect=number("excess_agreement", judged.excess.effect),
-        pvalue=judged.pvalue, null=null(len(names)), controls=judged.controls,
-        power=judged.power, replications=_halves(codes, usable, limits, panel.family),
-        details={**numbers(judged), "controls_not_used": dropped, "family": panel.family,
-                 "agreement": _table(names, likeness), "beats": _beats(codes, usable, names),
-                 "dependence": _dependence(codes, together)},
-    )  # fmt: skip
-
-
-_ACCUSING = (Outcome.DERIVED, Outcome.DECLARED)
-
-
-def _said(
-    judged: Judged, reference: str, limits: BehaviourThresholds, *, declared: bool
-) -> tuple[Outcome, Text]:
-    found = judged.excess
-    words = {
-        "reference": reference,
-        "share": f"{found.observed:.1%}",
-        "expected": f"{found.expected:.1%}",
-        "spread": f"{found.spread:.1%}",
-    }
-    special = judged.pvalue < limits.alpha
-    if not judged.sound:
-        failed = next(c for c in judged.controls if not c.passed)
-        return Outcome.INDETERMINATE, Text(
-            "a control of known truth failed ({pair}): nothing is concluded from the agreement"
-            " with {reference}.", pair=" / ".join(failed.pair), reference=reference)  # fmt: skip
-    if special and found.effect >= limits.least_excess:
-        outcome = Outcome.DECLARED if declared else Outcome.DERIVED
-        return outcome, Text(
-            "{share} of the continuations begin as {reference}'s do, where unrelated models lead"
-            " to expect {expected} (give or take {spread}). {caveat}", caveat=CAVEAT,
-            **words)  # fmt: skip
-    if special:
-        return Outcome.INDETERMINATE, Text(
-            "{share} of the continuations begin as {reference}'s do, {expected} expected (give or"
-            " take {spread}): more than strangers, less than descendants. One data set or one"
-            " tokenizer that the controls do not share does this.", **words)  # fmt: skip
-    if judged.detectable is None or judged.detectable > limits.power_share:
-        return Outcome.INDETERMINATE, Text(
-            "{share} of the continuations begin as {reference}'s do, {expected} expected; the"
-            " unrelated models are too few or too unlike each other to find a descendant.",
-            **words)  # fmt: skip
-    return Outcome.CONSISTENT, Text(
-        "{share} of the continuations begin as {reference}'s do, as unrelated models lead to"
-        " expect ({expected}, give or take {spread}); {taken} of answers taken over would have"
-        " been found", taken=f"{judged.detectable:.0%}", **words)  # fmt: skip
-
-
-def too_few(panel: Panel, dropped: list[str]) -> Text:
-    """Return the sentence for a pair without enough unrelated models."""
-    return Text(
-        "{n} unrelated models have answers beside {reference}'s ({dropped} not usable); likeness"
-        " means nothing without three: give more with --answers NAME=FILE.",
-        n=len(panel.others),
-        reference=panel.theirs.model,
-        dropped=dropped or "-",
+    rate = exact_rate(int((codes[0] == codes[1])[together].sum()), int(together.sum()))
+    return tested.finding(
+        Outcome.DECLARED if reused and declared else OUTCOMES.get(found, Outcome.INDETERMINATE),
+        Text(HEADLINES[found], **_values(found, judged, reference)),
+        direction=Direction.TOWARD_REUSE if reused else Direction.NONE,
+        relation="shared_answers" if reused else None,
+        statistic=statistic(
+            "share_of_equal_openings", rate.value, rate.n, low=rate.low, high=rate.high
+        ),
+        effect=statistic("excess_agreement", judged.excess.effect),
+        pvalue=judged.pvalue,
+        null=similarity.null(len(given.answers)),
+        controls=judged.controls,
+        power=judged.power,
+        replications=_halves(codes, usable, thresholds.alpha, paired.family),
+        details={
+            **similarity.details(judged),
+            "controls_not_used": [*given.dropped],
+            "family": paired.family,
+            "agreement": _table(given.models, shares),
+            "beats": _beats(codes, usable, given.models),
+            "dependence": _dependence(codes, together),
+        },
     )
 
 
-def _openings(answers: Answers, probes: tuple[Probe, ...]) -> list[str | None]:
+def _decide(judged: Judged, thresholds: BehaviourThresholds) -> PairSimilarity:
+    if judged.failed is not None:
+        return PairSimilarity.CONTROL_FAILED
+    if judged.pvalue < thresholds.alpha:
+        large = judged.excess.effect >= thresholds.least_excess
+        return PairSimilarity.SPECIAL if large else PairSimilarity.ELEVATED
+    if judged.detectable is None or judged.detectable > thresholds.power_share:
+        return PairSimilarity.UNDERPOWERED
+    return PairSimilarity.EXPECTED
+
+
+def _values(found: PairSimilarity, judged: Judged, reference: str) -> dict[str, object]:
+    """The parameters of a headline."""
+    if judged.failed is not None:
+        return {"pair": " / ".join(judged.failed.pair), "reference": reference}
+    excess = judged.excess
+    values: dict[str, object] = {
+        "reference": reference,
+        "share": f"{excess.observed:.1%}",
+        "expected": f"{excess.expected:.1%}",
+        "spread": f"{excess.spread:.1%}",
+    }
+    if found is PairSimilarity.SPECIAL:
+        values["caveat"] = CAVEAT
+    if found is PairSimilarity.EXPECTED:
+        values["taken"] = f"{judged.detectable:.0%}"
+    return values
+
+
+def openings(answers: Answers, probes: Sequence[Probe]) -> list[str | None]:
+    """Return the opening of each probe's answer; None where there is none to compare."""
     from pytest_scratchverify.methods.behaviour.features import opening  # noqa: PLC0415
 
     found = (answers.by_probe.get(probe.id) for probe in probes)
     return [opening(a.text) if a is not None and a.text else None for a in found]
 
 
-def _halves(codes: Codes, usable: Mask, limits: BehaviourThresholds, family: int) -> int:
+def _half_taken_over(codes: Codes, usable: Mask) -> tuple[Codes, Mask]:
+    """Return the answers had the model taken a random half of them from the reference."""
+    import numpy as np  # noqa: PLC0415
+
+    taken = np.random.default_rng(SEED).random(codes.shape[1]) < 0.5
+    mixed, there = codes.copy(), usable.copy()
+    mixed[0], there[0] = np.where(taken, codes[1], codes[0]), np.where(taken, *usable[[1, 0]])
+    return mixed, there
+
+
+def _halves(codes: Codes, usable: Mask, alpha: float, family: int) -> int:
     """Count the disjoint halves of the probes, even and odd, that alone say the same."""
     from pytest_scratchverify.stats.behaviour.round_robin import excess, share_equal  # noqa: PLC0415
 
     found = [excess(share_equal(codes[:, s::2], usable[:, s::2]), 0, 1) for s in (0, 1)]
-    alpha = float(limits.alpha)
     return max(1, sum(f is not None and f.pvalue * family < alpha for f in found))
 
 
-def _beats(codes: Codes, usable: Mask, names: list[str]) -> dict[str, float]:
+def _beats(codes: Codes, usable: Mask, names: list[str]) -> dict[str, Json]:
     """The exact sign test against each unrelated model: shown, never decisive."""
     from pytest_scratchverify.stats.behaviour.round_robin import sign_test  # noqa: PLC0415
 
-    out = {}
+    out: dict[str, Json] = {}
     for row, name in enumerate(names[2:], 2):
         there = usable[0] & usable[1] & usable[row]
         with_two = codes[0, there] == codes[1, there]
@@ -189,7 +184,7 @@ def _beats(codes: Codes, usable: Mask, names: list[str]) -> dict[str, float]:
     return out
 
 
-def _dependence(codes: Codes, together: Mask) -> dict[str, float] | None:
+def _dependence(codes: Codes, together: Mask) -> dict[str, Json] | None:
     """On how few probes the agreement hangs, by replacing one answer at a time."""
     import numpy as np  # noqa: PLC0415
 
@@ -201,7 +196,6 @@ def _dependence(codes: Codes, together: Mask) -> dict[str, float] | None:
     return {"top_two": found.top, "effective_probes": found.effective} if found else None
 
 
-def _table(names: list[str], likeness: Float) -> dict[str, object]:
-    kept = min(len(names), 16)  # a report is read by people
-    rows = [[round(float(value), 4) for value in row[:kept]] for row in likeness[:kept]]
-    return {"models": names[:kept], "share_equal": rows}
+def _table(names: list[str], shares: Float) -> dict[str, Json]:
+    rows: list[Json] = [[round(float(v), 4) for v in row[:SHOWN]] for row in shares[:SHOWN]]
+    return {"models": [*names[:SHOWN]], "share_equal": rows}

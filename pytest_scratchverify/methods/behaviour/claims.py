@@ -1,4 +1,4 @@
-"""Whom does a model say it is? Names of vendors in its answers, negations left out."""
+"""Claims of identity in answers: names of vendors, negations left out."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def vendors() -> tuple[Vendor, ...]:
             key,
             row["name"],
             frozenset(org.lower() for org in row["orgs"]),
-            re.compile(
-                "|".join(map(_word, sorted(row["says"], key=len, reverse=True))), re.IGNORECASE
-            ),
+            _any_of(row["says"]),
         )
         for key, row in rows.items()
     )

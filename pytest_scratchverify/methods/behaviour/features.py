@@ -1,4 +1,4 @@
-"""Answers as numbers: openings, hashed letter groups, manner of writing. No model is involved.
+"""Features of answers: openings, hashed letter groups, style. No model is involved.
 
 The embedding is deterministic and shallow: counts of three-letter groups, hashed into a fixed
 number of places. It sees wording, not meaning; two answers that say the same in other words are
@@ -62,8 +62,8 @@ def letter_groups(text: str, width: int = WIDTH) -> Float:
     return vector / length if length else vector
 
 
-def manner(text: str) -> Float:
-    """Return how an answer is written: twelve numbers, most of them logs of counts.
+def style_features(text: str) -> Float:
+    """Return stylometric features of an answer: the logs of twelve counts, shape (12,).
 
     Length, sentences, lines, list items, headings, bold, code, questions, exclamations, emoji,
     first person, Korean polite endings.

@@ -1,4 +1,4 @@
-"""Judge single answers without a model: right or wrong, usable or not, refusal or not."""
+"""Grade single answers without a model: right or wrong, usable or not, refusal or not."""
 
 from __future__ import annotations
 

@@ -1,33 +1,26 @@
-"""A tree of all models that answered: a drawing for the reader, and no judgement."""
+"""Neighbour-joining tree of all models that answered: a drawing for the reader, no judgement."""
 
 from __future__ import annotations
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
-from pytest_scratchverify.core.evidence import Finding, Level, Null, Outcome
+from pytest_scratchverify.core.evidence import Finding, Null, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers, hypothesis
 from pytest_scratchverify.methods.behaviour.style import distances, embedded
-from pytest_scratchverify.methods.behaviour.thresholds import (
-    BehaviourThresholds,
-    Panel,
-    chosen,
-    finding,
-    flaw,
-    interface,
-    number,
-    open_finding,
-)
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
+from pytest_scratchverify.methods.behaviour.usable import probes_of, unusable_reason, usable_others
+from pytest_scratchverify.methods.findings import statistic
 
-METHOD = "tree"
 HYPOTHESIS = Text("the model stands by itself in a tree of answers")
 FEWEST = 4
 MOST = 40  # leaves in a report
 DRAWS = 200
 
 
-def tree(panel: Panel, limits: BehaviourThresholds) -> Finding:
-    """Join neighbours over wording distances; support over resampled probes.
+def tree(paired: PairedAnswers, thresholds: BehaviourThresholds) -> Finding:
+    """Join neighbours over wording distances, with bootstrap support over probes.
 
-    `panel.theirs` plays no part. A tree has branches whatever it is drawn of, and some model is
+    `paired.theirs` plays no part. A tree has branches whatever it is drawn of, and some model is
     always the nearest: no direction follows from it.
     """
     import numpy as np  # noqa: PLC0415
@@ -37,25 +30,24 @@ def tree(panel: Panel, limits: BehaviourThresholds) -> Finding:
     from pytest_scratchverify.stats.behaviour import neighbour_joining as joining  # noqa: PLC0415
     from pytest_scratchverify.stats.behaviour.probe_dependence import concentration  # noqa: PLC0415
 
-    probes = chosen(shipped_probes(), Kind.CONTINUATION, Kind.STYLE)
-    model = panel.mine.model
-    if (why := flaw(panel.mine, probes, limits)) is not None:
-        return open_finding(METHOD, model, why, HYPOTHESIS, panel.mine)
-    api = interface(panel.mine)
-    usable = [o for o in panel.others if interface(o) == api and flaw(o, probes, limits) is None][
-        : MOST - 1
-    ]
-    everyone = (panel.mine, *usable)
+    probes = probes_of(shipped_probes(), Kind.CONTINUATION, Kind.STYLE)
+    if (reason := unusable_reason(paired.mine, probes, thresholds)) is not None:
+        return hypothesis("tree", HYPOTHESIS, paired.mine).undecided(reason)
+    others, _ = usable_others(paired, probes, thresholds)
+    everyone = (paired.mine, *others[: MOST - 1])
+    tested = hypothesis("tree", HYPOTHESIS, *everyone)
     if len(everyone) < FEWEST:
-        why = Text("a tree needs answers of four models; {n} have usable ones", n=len(everyone))
-        return open_finding(METHOD, model, why, HYPOTHESIS, *everyone)
+        return tested.undecided(
+            Text("a tree needs answers of four models; {n} have usable ones", n=len(everyone))
+        )
     names = [answers.model for answers in everyone]
     rows = embedded(everyone, probes, letter_groups)
     per_probe = distances(rows)
     whole = per_probe[np.isfinite(per_probe).all((1, 2))]
-    if len(whole) < limits.fewest_shared:
-        why = Text("only {n} probes got a comparable answer of every model", n=len(whole))
-        return open_finding(METHOD, model, why, HYPOTHESIS, *everyone)
+    if len(whole) < thresholds.fewest_shared:
+        return tested.undecided(
+            Text("only {n} probes got a comparable answer of every model", n=len(whole))
+        )
     try:
         found = joining.supported_tree(names, whole, draws=DRAWS)
     except ModuleNotFoundError:
@@ -65,26 +57,36 @@ def tree(panel: Panel, limits: BehaviourThresholds) -> Finding:
     depends = concentration(np.abs(whole[:, 0, nearest] - mean[0, nearest]))
     sister = next((s for s in found.splits if len(s) == len(names) - 2), None)  # all but a pair
     support = found.splits[sister] if sister is not None else None
-    return finding(
-        METHOD, model, Outcome.CONSISTENT,
-        Text("nearest by wording is {nearest} (distance {distance}, {n} models, {probes} probes);"
-             " some model always is, and a tree is no pedigree", nearest=names[nearest],
-             distance=float(mean[0, nearest]), n=len(names), probes=len(whole)),
-        HYPOTHESIS, *everyone, level=Level.E2,
-        statistic=number("distance_to_nearest", float(mean[0, nearest]), len(whole)),
-        effect=number("support_of_sister_pair", support),
-        null=Null(kind="bootstrap", draws=DRAWS,
-                  description=Text("Probes drawn with replacement; support is no p-value")),
+    by_size = sorted(found.splits.items(), key=lambda item: (len(item[0]), sorted(item[0])))
+    return tested.finding(
+        Outcome.CONSISTENT,
+        Text(
+            "nearest by wording is {nearest} (distance {distance}, {n} models, {probes} probes);"
+            " some model always is, and a tree is no pedigree",
+            nearest=names[nearest],
+            distance=float(mean[0, nearest]),
+            n=len(names),
+            probes=len(whole),
+        ),
+        statistic=statistic("distance_to_nearest", float(mean[0, nearest]), len(whole)),
+        effect=statistic("support_of_sister_pair", support),
+        null=Null(
+            kind="bootstrap",
+            draws=DRAWS,
+            description=Text("Probes drawn with replacement; support is no p-value"),
+        ),
         details={
             "newick": found.newick,
-            "support": [{"side": sorted(s), "support": v} for s, v in sorted(
-                found.splits.items(), key=lambda item: (len(item[0]), sorted(item[0])))],
-            "matrix": {"models": names,
-                       "distance": [[round(float(v), 5) for v in row] for row in mean]},
-            "dependence": None if depends is None else {
-                "top_two": depends.top, "effective_probes": depends.effective},
+            "support": [{"side": [*sorted(side)], "support": share} for side, share in by_size],
+            "matrix": {
+                "models": [*names],
+                "distance": [[round(float(v), 5) for v in row] for row in mean],
+            },
+            "dependence": None
+            if depends is None
+            else {"top_two": depends.top, "effective_probes": depends.effective},
         },
-    )  # fmt: skip
+    )
 
 
 def no_library() -> Unavailable:

@@ -1,13 +1,15 @@
-"""The nearest known vocabulary: one suspect against every shipped sketch, offline."""
+"""Nearest-neighbour search for a vocabulary's ancestor among shipped sketches, offline."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
+from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.tokenizer import headlines as words
 from pytest_scratchverify.methods.tokenizer.rank_order import (
     controls,
@@ -23,8 +25,23 @@ if TYPE_CHECKING:
     from pytest_scratchverify.tokenizer.compare import Comparison, Vocabulary
     from pytest_scratchverify.tokenizer.sketch import Sketch
 
-METHOD = "tokenizer.nearest_ancestor"
 SHOWN = 5
+
+
+class AncestorSearch(StrEnum):
+    """What a search says of catalogued vocabularies, none of which is an ancestor for certain."""
+
+    ALL_RULED_OUT = "none is an ancestor"
+    SOME_LEFT = "some can be neither named nor ruled out"
+
+
+HEADLINES: Mapping[AncestorSearch, str] = {
+    AncestorSearch.ALL_RULED_OUT: "None of {count} catalogued vocabularies is an ancestor of this"
+    " one; the most overlapping is {nearest}. An independent tokenizer says nothing about the"
+    " weights.",
+    AncestorSearch.SOME_LEFT: "Of {count} catalogued vocabularies, {grey} can neither be named an"
+    " ancestor of this one nor be ruled out. Either way it says nothing about the weights.",
+}
 
 
 class Neighbour(NamedTuple):
@@ -76,7 +93,7 @@ def nearest_ancestor(
     own: Collection[str] = (),
     sketches: Sequence[Sketch] | None = None,
 ) -> Finding:
-    """No known vocabulary is the ancestor of this one.
+    """Search the catalogue for the vocabulary that this one was made from.
 
     Derived if the nearest sketch is the same vocabulary, is held whole or nearly so, in its
     order. `declared` are names or repositories that the model's card states as origin.
@@ -84,22 +101,28 @@ def nearest_ancestor(
     from pytest_scratchverify.methods.tokenizer.relation import replications  # noqa: PLC0415 - numpy
 
     neighbours = search(suspect, thresholds, own=own, sketches=sketches)
+    tested = Hypothesis(
+        method="tokenizer.nearest_ancestor",
+        component=Component.TOKENIZER,
+        model=suspect.name,
+        reference=_origin(neighbours[0]) if neighbours else None,
+        statement=Text("The vocabulary was learnt apart from every catalogued one."),
+        dependence_group="tokenizer.vocabulary" if neighbours else None,
+    )
     if not neighbours:
-        return _nothing_to_compare(suspect)
+        return tested.finding(
+            Outcome.NOT_APPLICABLE,
+            Text("The catalogue holds no other vocabulary to compare this one with."),
+        )
     nearest = neighbours[0]
     names = {nearest.sketch.name, *nearest.sketch.aliases, *nearest.sketch.repos}
     checks = controls(thresholds)
     sound = all(control.passed for control in checks)
     found = _outcome(neighbours, declared=not names.isdisjoint(declared))
     found = found if sound else Outcome.INDETERMINATE
-    return Finding(
-        method=METHOD,
-        component=Component.TOKENIZER,
-        model=suspect.name,
-        reference=_origin(nearest),
-        outcome=found,
-        headline=_headline(found, neighbours),
-        hypothesis=Text("The vocabulary was learnt apart from every catalogued one."),
+    return tested.finding(
+        found,
+        _headline(found, neighbours),
         level=level_of(found, nearest.pair, sound=sound),
         direction=words.direction(found, nearest.verdict),
         relation=nearest.verdict.relation.value,
@@ -109,7 +132,6 @@ def nearest_ancestor(
         pvalue=_family_wise(neighbours),
         null=words.null(thresholds.chance),
         controls=checks,
-        dependence_group="tokenizer.vocabulary",
         replications=replications(nearest.pair.order, thresholds),
         details={
             "nearest": nearest.sketch.name,
@@ -136,22 +158,19 @@ def _outcome(neighbours: Sequence[Neighbour], *, declared: bool) -> Outcome:
 
 
 def _headline(found: Outcome, neighbours: Sequence[Neighbour]) -> Text:
-    nearest, count = neighbours[0], len(neighbours)
+    nearest = neighbours[0]
     if nearest.verdict.relation.inherits:
         return words.headline(nearest.pair, nearest.verdict)
-    if found is Outcome.CONSISTENT:
-        return Text(
-            "None of {count} catalogued vocabularies is an ancestor of this one; the most"
-            " overlapping is {nearest}. An independent tokenizer says nothing about the weights.",
-            count=count, nearest=nearest.sketch.name,
-        )  # fmt: skip
-    grey = [n.sketch.name for n in neighbours
-            if words.outcome(n.verdict, declared=False) is Outcome.INDETERMINATE]  # fmt: skip
-    return Text(
-        "Of {count} catalogued vocabularies, {grey} can neither be named an ancestor of this one"
-        " nor be ruled out. Either way it says nothing about the weights.",
-        count=count, grey=grey[:SHOWN],
-    )  # fmt: skip
+    grey = [
+        n.sketch.name
+        for n in neighbours
+        if words.outcome(n.verdict, declared=False) is Outcome.INDETERMINATE
+    ]
+    ruled_out = found is Outcome.CONSISTENT
+    return Text.filled(
+        HEADLINES[AncestorSearch.ALL_RULED_OUT if ruled_out else AncestorSearch.SOME_LEFT],
+        {"count": len(neighbours), "nearest": nearest.sketch.name, "grey": grey[:SHOWN]},
+    )
 
 
 def _family_wise(neighbours: Sequence[Neighbour]) -> float | None:
@@ -171,15 +190,3 @@ def _row(neighbour: Neighbour) -> dict[str, Json]:
         "containment_a": round(pair.containment_a, 4),
         "containment_b": round(pair.containment_b, 4),
     }
-
-
-def _nothing_to_compare(suspect: Vocabulary) -> Finding:
-    return Finding(
-        method=METHOD,
-        component=Component.TOKENIZER,
-        model=suspect.name,
-        outcome=Outcome.NOT_APPLICABLE,
-        headline=Text("The catalogue holds no other vocabulary to compare this one with."),
-        hypothesis=Text("The vocabulary was learnt apart from every catalogued one."),
-        direction=Direction.NONE,
-    )

@@ -1,10 +1,12 @@
-"""The sentences of the tokenizer method, and how a relation becomes an outcome.
+"""Headlines of judged pairs of vocabularies, and how a relation becomes an outcome.
 
 Each headline ends with what it does not mean.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.evidence import Direction, Null, Outcome, Statistic
@@ -17,52 +19,77 @@ if TYPE_CHECKING:
 HYPOTHESIS = Text("The vocabulary was learnt apart from the reference's.")
 TINY = 1e-300  # below it a float is 0, and no test has a p-value of 0
 
-HEADLINES = {
-    "same": "The vocabulary is the one of {reference}, token for token and in its order."
+
+class PairRelation(StrEnum):
+    """What a headline says of a pair: its relation, by how much and through whom."""
+
+    SAME = "same"
+    NEARLY_SAME = "same, but for a few tokens"
+    SUSPECT_EXTENDS = "extends, the suspect holds the reference"
+    REFERENCE_EXTENDS = "extends, the reference holds the suspect"
+    DERIVED = "derived"
+    UNKNOWN_ANCESTRY = "shared ancestry, nothing known explains it"
+    KNOWN_ANCESTRY = "shared ancestry, through a catalogued vocabulary"
+    INDEPENDENT = "independent"
+    INCONCLUSIVE = "inconclusive"
+
+
+HEADLINES: Mapping[PairRelation, str] = {
+    PairRelation.SAME: "The vocabulary is the one of {reference}, token for token and in its order."
     " A shared tokenizer says nothing about the weights.",
-    "same.nearly": "The vocabulary is the one of {reference}, in its order, but for {own} tokens of"
-    " its own and {others} of the reference's. A shared tokenizer says nothing about the weights.",
-    "extends.suspect_holds_reference": "The vocabulary holds all of {reference} in its order and"
+    PairRelation.NEARLY_SAME: "The vocabulary is the one of {reference}, in its order, but for"
+    " {own} tokens of its own and {others} of the reference's. A shared tokenizer says nothing"
+    " about the weights.",
+    PairRelation.SUSPECT_EXTENDS: "The vocabulary holds all of {reference} in its order and"
     " adds {own} tokens. A shared tokenizer says nothing about the weights.",
-    "extends.reference_holds_suspect": "{reference} holds all of this vocabulary in its order and"
+    PairRelation.REFERENCE_EXTENDS: "{reference} holds all of this vocabulary in its order and"
     " adds {others} tokens; the release dates say which came first."
     " A shared tokenizer says nothing about the weights.",
-    "derived": "{percent} % of the smaller vocabulary is shared with {reference} in a common"
-    " order, so one was made from the other or both from a third; the release dates say which"
-    " came first. A shared tokenizer says nothing about the weights.",
-    "shared_ancestry": "{percent} % of the smaller vocabulary is shared with {reference}, partly"
-    " in a common order, and no catalogued ancestor explains it."
+    PairRelation.DERIVED: "{percent} % of the smaller vocabulary is shared with {reference} in a"
+    " common order, so one was made from the other or both from a third; the release dates say"
+    " which came first. A shared tokenizer says nothing about the weights.",
+    PairRelation.UNKNOWN_ANCESTRY: "{percent} % of the smaller vocabulary is shared with"
+    " {reference}, partly in a common order, and no catalogued ancestor explains it."
     " A shared tokenizer says nothing about the weights.",
-    "shared_ancestry.via": "What is shared with {reference} in a common order is the vocabulary"
-    " of {ancestor}, and nothing beyond it."
+    PairRelation.KNOWN_ANCESTRY: "What is shared with {reference} in a common order is the"
+    " vocabulary of {ancestor}, and nothing beyond it."
     " A shared tokenizer says nothing about the weights.",
-    "independent": "Shared tokens ({percent} % of the smaller vocabulary) stand in an order of"
-    " their own: no inheritance from {reference} was found. An independent tokenizer says nothing"
-    " about the weights.",
-    "inconclusive": "The order of {n} tokens shared with {reference} does not decide whether the"
-    " vocabularies have a common origin. Either way it says nothing about the weights.",
+    PairRelation.INDEPENDENT: "Shared tokens ({percent} % of the smaller vocabulary) stand in an"
+    " order of their own: no inheritance from {reference} was found. An independent tokenizer says"
+    " nothing about the weights.",
+    PairRelation.INCONCLUSIVE: "The order of {n} tokens shared with {reference} does not decide"
+    " whether the vocabularies have a common origin. Either way it says nothing about the weights.",
 }
+
+
+def pair_relation(pair: Comparison, verdict: Judgement) -> PairRelation:
+    """Return which headline a judged pair gets."""
+    match verdict.relation.value:
+        case "same":
+            return PairRelation.SAME if pair.identical else PairRelation.NEARLY_SAME
+        case "extends":
+            held = verdict.way.value == "reference_holds_suspect"
+            return PairRelation.REFERENCE_EXTENDS if held else PairRelation.SUSPECT_EXTENDS
+        case "shared_ancestry":
+            unknown = verdict.via is None
+            return PairRelation.UNKNOWN_ANCESTRY if unknown else PairRelation.KNOWN_ANCESTRY
+        case simple:
+            return PairRelation(simple)
 
 
 def headline(pair: Comparison, verdict: Judgement) -> Text:
     """Say the relation of one pair."""
-    key = verdict.relation.value
-    if key == "same" and not pair.identical:
-        key += ".nearly"
-    if key == "extends":
-        key += f".{verdict.way.value}"
-    if verdict.via is not None:
-        key += ".via"
-    values: dict[str, object] = {
-        "reference": pair.b,
-        "ancestor": verdict.via,
-        "percent": round(100 * pair.containment, 1),
-        "own": max(0, round(pair.size_a - pair.shared)),
-        "others": max(0, round(pair.size_b - pair.shared)),
-        "n": pair.order.n,
-    }
-    template = HEADLINES[key]
-    return Text(template, **{k: v for k, v in values.items() if "{" + k + "}" in template})
+    return Text.filled(
+        HEADLINES[pair_relation(pair, verdict)],
+        {
+            "reference": pair.b,
+            "ancestor": verdict.via,
+            "percent": round(100 * pair.containment, 1),
+            "own": max(0, round(pair.size_a - pair.shared)),
+            "others": max(0, round(pair.size_b - pair.shared)),
+            "n": pair.order.n,
+        },
+    )
 
 
 def outcome(
@@ -115,9 +142,12 @@ def concordance(pair: Comparison) -> Statistic | None:
     if order is None:
         return None
     return Statistic(
-        name="neighbour_concordance", value=order.concordance, n=order.n,
-        low=order.low, high=order.high,
-    )  # fmt: skip
+        name="neighbour_concordance",
+        value=order.concordance,
+        n=order.n,
+        low=order.low,
+        high=order.high,
+    )
 
 
 def inherited(pair: Comparison) -> Statistic | None:

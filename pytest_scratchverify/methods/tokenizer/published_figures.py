@@ -6,6 +6,8 @@ against each other, and every one of them gets a sentence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.component import Component
@@ -14,20 +16,39 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.tokenizer.config_sizes import Stated, contradiction_between
 
 if TYPE_CHECKING:
-    from pytest_scratchverify.methods.tokenizer.published import PublishedFigures
+    from pytest_scratchverify.methods.tokenizer.published_claims import PublishedFigures
     from pytest_scratchverify.methods.tokenizer.relation import Relation
     from pytest_scratchverify.methods.tokenizer.thresholds import TokenizerThresholds
     from pytest_scratchverify.tokenizer.sketch import Sketch
 
 METHOD = "tokenizer.published_figures"
+_HYPOTHESIS = Text("The vocabulary was learnt apart from the reference's.")
 ROUNDING = 0.0001  # shares are published with two digits of per cent
 ANY_EXTENSION = 0.03  # overlap this little above an ancestor's size is explained by it
+
+
+class Support(StrEnum):
+    """What published figures support."""
+
+    NOT_THIS_MODELS = "nothing: they are another model's"
+    INDEPENDENCE = "independence"
+    NOTHING = "nothing"
+
+
+HEADLINES: Mapping[Support, str] = {
+    Support.NOT_THIS_MODELS: "The published figures are not this model's: {why}"
+    " They say nothing about its tokenizer or its weights.",
+    Support.INDEPENDENCE: "The published rank correlation with {reference} is one that unrelated"
+    " vocabularies have; the other figures support nothing. This says nothing about the weights.",
+    Support.NOTHING: "Only sizes or overlaps of the vocabulary are published, which decide nothing"
+    " about the tokenizer and say nothing about the weights.",
+}
 
 
 def published_figures(
     model: str, figures: PublishedFigures, thresholds: TokenizerThresholds
 ) -> Finding:
-    """Published tokenizer figures show what their author says they show.
+    """Judge what published figures about a tokenizer support.
 
     Sizes support nothing, overlap supports nothing without an order, positional merge match
     is an artefact of exporters, and figures of another model's file are no figures of this
@@ -38,6 +59,7 @@ def published_figures(
     void = misattribution(model, figures)
     relation = Relation.INCONCLUSIVE if void else _relation(figures, thresholds)
     apart = relation is Relation.INDEPENDENT
+    support = Support.INDEPENDENCE if apart else Support.NOTHING
     supports = _supports(figures, relation)
     short = [] if void is None else [void]
     doubts = [*short, *_doubts(figures)]
@@ -47,8 +69,11 @@ def published_figures(
         model=model,
         reference=figures.reference,
         outcome=Outcome.CONSISTENT if apart else Outcome.INDETERMINATE,
-        headline=_headline(figures, void, independent=apart),
-        hypothesis=Text("The vocabulary was learnt apart from the reference's."),
+        headline=Text.filled(
+            HEADLINES[support if void is None else Support.NOT_THIS_MODELS],
+            {"why": str(void), "reference": figures.reference},
+        ),
+        hypothesis=_HYPOTHESIS,
         level=Level.E2 if apart else Level.E0,
         direction=Direction.TOWARD_INDEPENDENCE if apart else Direction.NONE,
         relation=relation.value,
@@ -69,7 +94,7 @@ def published_figures(
 
 def published_findings(model: str, thresholds: TokenizerThresholds) -> tuple[Finding, ...]:
     """Judge every published comparison of a model; one "not applicable" where there is none."""
-    from pytest_scratchverify.methods.tokenizer.published import published_for  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.published_claims import published_for  # noqa: PLC0415
 
     known = published_for(model)
     if known:
@@ -81,7 +106,7 @@ def published_findings(model: str, thresholds: TokenizerThresholds) -> tuple[Fin
             model=model,
             outcome=Outcome.NOT_APPLICABLE,
             headline=Text("Nothing was published about this tokenizer that we know of."),
-            hypothesis=Text("The vocabulary was learnt apart from the reference's."),
+            hypothesis=_HYPOTHESIS,
         ),
     )
 
@@ -113,11 +138,11 @@ def denominators(figures: PublishedFigures) -> list[str]:
 
 def _relation(figures: PublishedFigures, thresholds: TokenizerThresholds) -> Relation:
     from pytest_scratchverify.methods.tokenizer.relation import (  # noqa: PLC0415
-        Figures,
+        PublishedOrder,
         relation_of_figures,
     )
 
-    order = Figures(kendall=figures.kendall, shared=figures.kendall_tokens)
+    order = PublishedOrder(kendall=figures.kendall, shared=figures.kendall_tokens)
     return relation_of_figures(order, thresholds)
 
 
@@ -190,22 +215,3 @@ def _doubts(figures: PublishedFigures) -> list[Text]:
             )
         )
     return lines
-
-
-def _headline(figures: PublishedFigures, void: Text | None, *, independent: bool) -> Text:
-    if void is not None:
-        return Text(
-            "The published figures are not this model's: {why}"
-            " They say nothing about its tokenizer or its weights.",
-            why=str(void),
-        )
-    if independent:
-        return Text(
-            "The published rank correlation with {reference} is one that unrelated vocabularies"
-            " have; the other figures support nothing. This says nothing about the weights.",
-            reference=figures.reference,
-        )
-    return Text(
-        "Only sizes or overlaps of the vocabulary are published, which decide nothing"
-        " about the tokenizer and say nothing about the weights."
-    )

@@ -1,4 +1,4 @@
-"""Order and overlap of two vocabularies, as findings.
+"""Rank correlation and overlap of two vocabularies, as findings.
 
 The order of neighbouring tokens decides; the overlap never does, because independent
 vocabularies of different size overlap by up to 97.9 %.
@@ -47,7 +47,7 @@ def rank_order(
     declared: bool = False,
     reference_is_older: bool | None = None,
 ) -> Finding:
-    """Merges learnt from scratch come in an order of their own.
+    """Test whether two vocabularies were learnt independently, by the order of shared tokens.
 
     Neighbours in the reference's order are looked up in the suspect's. Both vocabularies may
     be files or sketches. `declared` says that the model's card states this very reuse;
@@ -169,7 +169,7 @@ def _control_pairs() -> tuple[Comparison, Comparison]:
 def containment(
     suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
 ) -> Finding:
-    """How many tokens two vocabularies share, next to unrelated pairs of such sizes.
+    """Compare the overlap of two vocabularies with that of unrelated pairs of such sizes.
 
     The share of the smaller vocabulary is read against every independent pair whose sizes
     have a similar ratio. It never accuses and never clears: the order does.
@@ -191,8 +191,11 @@ def containment(
             "{share_a} % of this vocabulary is in {reference}'s and {share_b} % the other way;"
             " {as_many} of {population} unrelated pairs of such sizes share as much."
             " Overlap says nothing about the weights.",
-            share_a=round(100 * pair.containment_a, 2), share_b=round(100 * pair.containment_b, 2),
-            reference=reference.name, as_many=as_many, population=population,
+            share_a=round(100 * pair.containment_a, 2),
+            share_b=round(100 * pair.containment_b, 2),
+            reference=reference.name,
+            as_many=as_many,
+            population=population,
         ),
         hypothesis=Text("The overlap is one that unrelated vocabularies of such sizes reach."),
         level=Level.E2,
@@ -212,7 +215,7 @@ def containment(
         ),
         dependence_group="tokenizer.vocabulary",
         details={"rate": pair.rate, "size_a": pair.size_a, "size_b": pair.size_b},
-    )  # fmt: skip
+    )
 
 
 def order_details(

@@ -1,6 +1,6 @@
-"""From numbers to one of six words, by thresholds that come from a frozen file.
+"""Classification of a pair of vocabularies into six relations, by frozen thresholds.
 
-The file is built by ``python -m tools.calibrate.tokenizer`` from real pairs of known truth
+Their file is built by ``python -m tools.calibrate.tokenizer`` from real pairs of known truth
 (suites/calibration/tokenizer.json). No threshold is written here.
 """
 
@@ -163,15 +163,15 @@ def _way(pair: Comparison, thresholds: TokenizerThresholds) -> Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What somebody published about a pair: tau, LIS share, and the size of the sample."""
+class PublishedOrder:
+    """Published order statistics of a pair: tau, LIS share, and the size of the sample."""
 
     kendall: float | None = None
     ordered_share: float | None = None
     shared: int | None = None
 
 
-def relation_of_figures(figures: Figures, thresholds: TokenizerThresholds) -> Relation:
+def relation_of_figures(figures: PublishedOrder, thresholds: TokenizerThresholds) -> Relation:
     """What published order statistics support; overlap and sizes alone support nothing.
 
     Without the files neighbours cannot be tested, so two coarser numbers must agree: tau

@@ -1,4 +1,7 @@
-"""A rate with its interval: what a count out of so many says, and what it leaves open."""
+"""Binomial rates with exact confidence intervals.
+
+What a count out of so many says, and what it leaves open.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When does a model stop knowing what happened? The step in its answers to dated questions.
+"""Change point of binary answers to dated questions: when a model stops knowing what happened.
 
 Right answers are frequent up to some month and rare after it. The month comes with an interval,
 because questions are few; without a clear step there is no month. Where knowledge thins out
@@ -45,7 +45,7 @@ class Step:
 
 
 def change_point(months: Ints, right: Bools, *, draws: int = 999, seed: int = 0) -> Step | None:
-    """Find the month after which right answers become rare.
+    """Estimate the change point after which right answers become rare.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A tree of models from their distances, by neighbour joining, with support over probes.
+"""Neighbour joining: a tree of models from distances, with bootstrap support over probes.
 
 A tree is a drawing of distances and no pedigree: it always has branches, also over models that
 have nothing to do with one another. Support says how often a branch returns when other probes

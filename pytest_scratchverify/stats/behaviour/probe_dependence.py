@@ -1,4 +1,4 @@
-"""On how few of its probes does a distance hang? The check that a public fingerprint missed.
+"""Influence of single probes on a distance: the check that a public fingerprint missed.
 
 A published fingerprint of a hundred answers kept the first 128 numbers of a concatenation of 99
 per answer: it compared 1.3 answers, and replacing the other 98 moved it by .012. So every
@@ -35,7 +35,7 @@ class Dependence:
 
 
 def probe_dependence(distance: Distance, one: Float, two: Float, k: int = 2) -> Dependence | None:
-    """Replace one probe's answer at a time and see what the distance does.
+    """Measure each probe's influence: replace one answer at a time, see what the distance does.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""Whether two models resemble each other more than unrelated models of their kind do.
+"""Round-robin analysis: the similarity of a pair beyond both models' general similarity.
 
 Every model is compared with every other, as in a round-robin tournament. Some models resemble
 everybody (they are good, and good models say the same), others nobody; what is left after both
-models' general likeness is taken away is special to a pair. A descendant and its parent leave
+models' general similarity is taken away is special to a pair. A descendant and its parent leave
 far more than pairs of strangers.
 
-It does not tell descent from other causes of a special likeness: one tokenizer, one language or
+It does not tell descent from other causes of a special similarity: one tokenizer, one language or
 one training set that the controls do not share.
 """
 
@@ -23,10 +23,10 @@ FEWEST = 5  # models: with three controls the residuals of nine pairs have four 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """How much a pair's likeness exceeds what both models' likeness to others explains.
+    """How much a pair's similarity exceeds what both models' similarity to others explains.
 
     `statistic` is a t with `df` degrees of freedom, `pvalue` one-sided (more alike). `expected`
-    is the likeness the other pairs predict, `spread` the standard deviation of unrelated pairs
+    is the similarity the other pairs predict, `spread` the standard deviation of unrelated pairs
     around such predictions. `exact` is the rank of the pair's residual among those of all pairs:
     exact under exchangeable models, but never below `floor`, one over the number of pairs.
     """
@@ -42,16 +42,16 @@ class Excess:
 
     @property
     def effect(self) -> float:
-        """Likeness beyond the expected one."""
+        """Similarity beyond the expected one."""
         return self.observed - self.expected
 
 
-def excess(likeness: Float, one: int, two: int, fewest: int = FEWEST) -> Excess | None:
-    """Test one pair of a symmetric matrix of likenesses against all other pairs.
+def excess(similarity: Float, one: int, two: int, fewest: int = FEWEST) -> Excess | None:
+    """Test one pair of a symmetric matrix of similarities against all other pairs.
 
     Parameters
     ----------
-    likeness
+    similarity
         Shape (m, m), symmetric, for instance shares of equal answers; the diagonal is not used.
     one, two
         The pair to test.
@@ -68,28 +68,28 @@ def excess(likeness: Float, one: int, two: int, fewest: int = FEWEST) -> Excess 
     1984; diallel analysis, B. Griffing 1956), fitted without the tested pair; the statistic is
     that pair's externally studentised residual. Null: e of the pair comes from the distribution
     of the others' (normal, one variance). The variance between pairs is estimated from pairs and
-    not from prompts, so that more prompts do not turn chance likeness of two strangers into
+    not from prompts, so that more prompts do not turn chance similarity of two strangers into
     significance, as a test over prompts does (Nikolic et al. 2025, arXiv 2502.00706). Controls
     that are related to one another widen the spread: that costs power and accuses nobody.
     """
     from scipy import stats  # noqa: PLC0415 - 1 s that a plain collection need not pay
 
-    m = len(likeness)
-    if m < max(4, fewest) or not np.isfinite(likeness).all():
+    m = len(similarity)
+    if m < max(4, fewest) or not np.isfinite(similarity).all():
         return None
     pairs = list(combinations(range(m), 2))
     tested = pairs.index((min(one, two), max(one, two)))
     design = np.zeros((len(pairs), m))
     for row, (i, j) in enumerate(pairs):
         design[row, [i, j]] = 1.0
-    values = np.array([likeness[i, j] for i, j in pairs], np.float64)
+    values = np.array([similarity[i, j] for i, j in pairs], np.float64)
     hat = design @ np.linalg.pinv(design)
     residuals = values - hat @ values
     df = len(pairs) - m - 1
     free = 1.0 - hat[tested, tested]
     deleted = residuals[tested] / free  # observed minus what the other pairs predict
     variance = max(0.0, float(residuals @ residuals - residuals[tested] ** 2 / free)) / df
-    variance = variance if variance > 1e-15 else 0.0  # rounding of equal likenesses
+    variance = variance if variance > 1e-15 else 0.0  # rounding of equal similarities
     spread = float(np.sqrt(variance))
     scale = np.sqrt(variance / free)
     t = float(deleted / scale) if scale > 0 else float(np.sign(deleted) * np.inf)
@@ -131,16 +131,16 @@ def share_equal(answers: NDArray[np.int64], usable: NDArray[np.bool_]) -> Float:
     return out
 
 
-def diluted(likeness: Float, one: int, two: int, share: float, perfect: float = 1.0) -> Float:
-    """Return the likenesses to expect if `one` had taken `share` of its answers from `two`.
+def diluted(similarity: Float, one: int, two: int, share: float, perfect: float = 1.0) -> Float:
+    """Return the similarities to expect if `one` had taken `share` of its answers from `two`.
 
     With a third model it then agrees as the mixture does; with `two` itself on `share` of the
-    prompts surely (a likeness of `perfect`) and on the others as before.
+    prompts surely (a similarity of `perfect`) and on the others as before.
     """
-    out = np.array(likeness, np.float64)
-    mixed = share * likeness[two] + (1 - share) * likeness[one]
+    out = np.array(similarity, np.float64)
+    mixed = share * similarity[two] + (1 - share) * similarity[one]
     out[one], out[:, one] = mixed, mixed
-    out[one, two] = out[two, one] = share * perfect + (1 - share) * likeness[one, two]
+    out[one, two] = out[two, one] = share * perfect + (1 - share) * similarity[one, two]
     out[one, one] = perfect
     return out
 

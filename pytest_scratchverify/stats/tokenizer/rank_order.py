@@ -1,4 +1,4 @@
-"""How alike two orders of the same tokens are, and whether that could be chance.
+"""Rank correlations of two token orders, and tests of whether they could be chance.
 
 Two vocabularies learnt apart still agree that " the" comes before " quixotic": frequency
 orders both, so the null of a random permutation is rejected for every pair and says
@@ -55,7 +55,7 @@ class Offset(NamedTuple):
 
 
 def rank_correlation(a: Ranks, b: Ranks) -> RankCorrelation:
-    """Two vocabularies that learnt from similar text rank their words similarly.
+    """Compute Kendall's tau and Spearman's rho: text alike ranks words alike.
 
     Kendall's tau-b and Spearman's rho of the ranks `a` and `b` (shape ``(n,)``, the same
     token at the same place), by scipy.stats. Independent vocabularies reach .70, so the
@@ -124,7 +124,7 @@ def wilson_interval(successes: int, n: int, z: float = Z95) -> tuple[float, floa
 
 
 def concordance_pvalue(order: NeighbourOrder, chance: float) -> float:
-    """How likely so many concordant neighbours are if both orders were learnt apart.
+    """Return the binomial p of so many concordant neighbours, were both orders learnt apart.
 
     Upper tail of the binomial distribution of ``order.n`` disjoint pairs. `chance` is not
     one half but the highest concordance that the calibration allows an independent pair,

@@ -1,4 +1,4 @@
-"""Which scripts a vocabulary spends its tokens on, and how well it serves Korean.
+"""Unicode script shares of a vocabulary, and its tokens per Korean syllable.
 
 A tokenizer trained for Korean from scratch has tens of thousands of Hangul tokens; one that
 was borrowed from an English model has hundreds. The profile describes, it is no test: a

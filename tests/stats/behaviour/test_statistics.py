@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_scratchverify.methods.behaviour import features
-from pytest_scratchverify.methods.behaviour.agreement import _openings
+from pytest_scratchverify.methods.behaviour.agreement import openings
 from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
-from pytest_scratchverify.methods.behaviour.thresholds import chosen
+from pytest_scratchverify.methods.behaviour.usable import probes_of
 from pytest_scratchverify.stats.behaviour import neighbour_joining as joining
 from pytest_scratchverify.stats.behaviour.binomial_rate import above, exact_rate
 from pytest_scratchverify.stats.behaviour.change_point import change_point
@@ -27,7 +27,7 @@ from tools.running import ROOT
 
 
 def simulated(rng, m, spread=0.02, planted=0.0):
-    """SIMULATED likenesses: general likeness of each model, and noise of each pair."""
+    """SIMULATED similarities: general similarity of each model, and noise of each pair."""
     general = rng.normal(0, 0.1, m)
     noise = np.triu(rng.normal(0, spread, (m, m)), 1)
     out = 0.5 + general[:, None] + general[None, :] + noise + noise.T
@@ -61,24 +61,24 @@ def test_round_robin_power_by_size_and_controls():
 
 
 def test_round_robin_by_hand():
-    likeness = np.full((5, 5), 0.4)
-    likeness[0, 1] = likeness[1, 0] = 0.7
-    found = excess(likeness, 0, 1)
+    similarity = np.full((5, 5), 0.4)
+    similarity[0, 1] = similarity[1, 0] = 0.7
+    found = excess(similarity, 0, 1)
     assert found.expected == pytest.approx(0.4)
     assert found.effect == pytest.approx(0.3)
     assert found.pvalue < 1e-12
     assert (found.exact, found.floor) == (0.1, 0.1)
-    assert excess(likeness[:4, :4], 0, 1) is None
+    assert excess(similarity[:4, :4], 0, 1) is None
     assert excess(np.full((5, 5), 0.4), 0, 1).pvalue == pytest.approx(0.5)
 
 
 @given(st.permutations(range(6)), st.floats(-1, 1), st.integers(0, 10**6))
 @settings(max_examples=50, deadline=None)
 def test_round_robin_does_not_depend_on_order_or_origin(order, shift, seed):
-    likeness = simulated(np.random.default_rng(seed), 6)
+    similarity = simulated(np.random.default_rng(seed), 6)
     order = list(order)
-    a = excess(likeness, 0, 1)
-    moved = likeness[np.ix_(order, order)] + shift
+    a = excess(similarity, 0, 1)
+    moved = similarity[np.ix_(order, order)] + shift
     b = excess(moved, order.index(0), order.index(1))
     assert b.pvalue == pytest.approx(a.pvalue, abs=1e-6)
     assert b.effect == pytest.approx(a.effect, abs=1e-9)
@@ -88,14 +88,14 @@ def test_related_controls_cost_power_and_accuse_nobody():
     rng = np.random.default_rng(1)
     wrong = 0
     for _ in range(500):
-        likeness = simulated(rng, 7)
-        likeness[2, 3] = likeness[3, 2] = 0.95  # two controls are kin
-        wrong += excess(likeness, 0, 1).pvalue < 0.05
+        similarity = simulated(rng, 7)
+        similarity[2, 3] = similarity[3, 2] = 0.95  # two controls are kin
+        wrong += excess(similarity, 0, 1).pvalue < 0.05
     assert wrong < 25
 
 
 def test_more_prompts_do_not_make_strangers_kin():
-    """SIMULATED: a prompt-level test calls a chance likeness of two strangers significant."""
+    """SIMULATED: a prompt-level test calls a chance similarity of two strangers significant."""
     rng = np.random.default_rng(2)
     by_prompt, by_pair = [], []
     for _ in range(200):
@@ -137,8 +137,8 @@ def test_sign_test_by_hand():
 
 @pytest.fixture(scope="module")
 def zoo():
-    probes = chosen(shipped_probes(), Kind.CONTINUATION)
-    return features.openings([_openings(recorded(name), probes) for name in STRANGERS])
+    probes = probes_of(shipped_probes(), Kind.CONTINUATION)
+    return features.openings([openings(recorded(name), probes) for name in STRANGERS])
 
 
 def subset(zoo, rows, probes=slice(None)):
@@ -159,8 +159,8 @@ def test_pvalues_over_all_independent_pairs_are_uniform(zoo):
 def test_pvalues_over_blocks_of_probes_are_uniform(zoo):
     found = []
     for block in range(5):
-        likeness = subset(zoo, list(range(10)), slice(block, None, 5))
-        found += [excess(likeness, one, two).pvalue for one, two in combinations(range(10), 2)]
+        similarity = subset(zoo, list(range(10)), slice(block, None, 5))
+        found += [excess(similarity, one, two).pvalue for one, two in combinations(range(10), 2)]
     assert stats.kstest(found, "uniform").pvalue > 0.01
     assert np.mean(np.array(found) < 0.05) < 0.1
 

@@ -1,4 +1,4 @@
-"""The questions: versioned data files, one line a probe.
+"""Probes: prompts in versioned data files, one line a probe.
 
 To add a probe, add a line to `probes/<kind>.jsonl` with an id that was never used. Changing a
 prompt makes earlier answers to it invisible, because answers are matched by what was asked.
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     KNOWLEDGE = "knowledge"  # dated events with graders that need no model
     IDENTITY = "identity"  # who made you, in several languages and framings
     REFUSAL = "refusal"  # requests that assistants decline, harmless to publish
-    STYLE = "style"  # open questions, for manner and not for matter
+    STYLE = "style"  # open questions, for style and not for content
     CONTINUATION = "continuation"  # openings of text and code, for output agreement
 
 

@@ -1,4 +1,4 @@
-"""What surrounds a vocabulary: special tokens, splitting pattern, normaliser, template, scripts.
+"""Settings of tokenizers: special tokens, pre-tokenizer, normaliser, chat template, scripts.
 
 All of it is copied freely with a library or a chat format. It can raise a question and
 never answers one: none of these findings accuses or clears.
@@ -6,14 +6,16 @@ never answers one: none of these findings accuses or clears.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 
 if TYPE_CHECKING:
-    from pytest_scratchverify.core.json_values import Json
     from pytest_scratchverify.tokenizer.compare import Vocabulary
     from pytest_scratchverify.tokenizer.sketch import Sketch
     from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
@@ -21,10 +23,29 @@ if TYPE_CHECKING:
 RARE = 0.1  # a special token that this share of catalogued vocabularies has is a convention
 RARE_SHARED = 3  # one rare name may be chance
 SHOWN = 12
+KIND = "surroundings"  # what run.json calls these settings
+
+
+class Shared(StrEnum):
+    """Which settings of two tokenizers could be compared."""
+
+    SPECIAL_TOKENS = "special tokens"
+    SETTINGS = "settings"
+    NOTHING_STATED = "nothing stated"
+
+
+HEADLINES: Mapping[Shared, str] = {
+    Shared.SPECIAL_TOKENS: "{both} special or added tokens are shared with {reference}, {rare} of"
+    " them rare. Names are copied with chat formats and say nothing about the weights.",
+    Shared.SETTINGS: "{equal} of {known} stated settings equal {reference}'s ({which}). They are"
+    " copied with libraries and say nothing about the weights.",
+    Shared.NOTHING_STATED: "Neither splitting pattern nor template can be compared with"
+    " {reference}'s: a file does not state them.",
+}
 
 
 def special_tokens(suspect: Vocabulary, reference: Vocabulary) -> Finding:
-    """Special tokens are named in a way of their own.
+    """Compare the names of special tokens, conventions left out.
 
     Names that many vocabularies have (``<s>``, ``<|im_start|>``) are conventions and do not
     count. Several rare names in common are a lead, not evidence.
@@ -33,23 +54,31 @@ def special_tokens(suspect: Vocabulary, reference: Vocabulary) -> Finding:
 
     both, jaccard = shared_names(suspect.added, reference.added)
     rare = [name for name in both if _rarity(name, reference) <= RARE]
+    tested = _hypothesis(
+        "tokenizer.special_tokens",
+        suspect,
+        reference,
+        Text("Special tokens are conventions or the developer's own."),
+    )
     lead = len(rare) >= RARE_SHARED
-    same_ids = sum(suspect.added[name] == reference.added[name] for name in both)
-    return _finding(
-        "tokenizer.special_tokens", suspect, reference, lead=lead,
-        words=Text(
-            "{both} special or added tokens are shared with {reference}, {rare} of them rare."
-            " Names are copied with chat formats and say nothing about the weights.",
-            both=len(both), reference=reference.name, rare=len(rare),
+    return tested.finding(
+        _outcome(lead=lead, applies=bool(suspect.added and reference.added)),
+        Text(
+            HEADLINES[Shared.SPECIAL_TOKENS],
+            both=len(both),
+            reference=reference.name,
+            rare=len(rare),
         ),
-        hypothesis=Text("Special tokens are conventions or the developer's own."),
+        kind=KIND,
+        direction=Direction.TOWARD_REUSE if lead else Direction.NONE,
         statistic=Statistic(name="special_jaccard", value=jaccard, n=len(both)),
         details={
-            "shared": [*both[:SHOWN]], "rare": [*rare[:SHOWN]], "same_ids": same_ids,
+            "shared": [*both[:SHOWN]],
+            "rare": [*rare[:SHOWN]],
+            "same_ids": sum(suspect.added[name] == reference.added[name] for name in both),
             "own": [*sorted(set(suspect.added) - set(reference.added))[:SHOWN]],
         },
-        applies=bool(suspect.added and reference.added),
-    )  # fmt: skip
+    )
 
 
 def _rarity(name: str, reference: Vocabulary) -> float:
@@ -61,7 +90,7 @@ def _rarity(name: str, reference: Vocabulary) -> float:
 
 
 def pre_tokenizer(suspect: Vocabulary, reference: Vocabulary) -> Finding:
-    """Splitting pattern, normaliser, byte fallback and chat template, side by side.
+    """Compare pre-tokenizer pattern, normaliser, byte fallback and chat template.
 
     A pattern comes with a library; an identical chat template is a lead. What a file format
     does not state is left out.
@@ -71,33 +100,35 @@ def pre_tokenizer(suspect: Vocabulary, reference: Vocabulary) -> Finding:
     names = ("pre_tokenizer", "normalizer", "byte_fallback", "chat_template")
     same = {n: same_trait(getattr(suspect.traits, n), getattr(reference.traits, n)) for n in names}
     known = [value for value in same.values() if value is not None]
-    if not known:
-        words = Text(
-            "Neither splitting pattern nor template can be compared with {reference}'s: a file"
-            " does not state them.",
-            reference=reference.name,
-        )
-    else:
-        words = Text(
-            "{equal} of {known} stated settings equal {reference}'s ({which}). They are copied"
-            " with libraries and say nothing about the weights.",
-            equal=sum(known), known=len(known), reference=reference.name,
-            which=[name for name in names if same[name]] or ["-"],
-        )  # fmt: skip
-    return _finding(
-        "tokenizer.pre_tokenizer", suspect, reference, lead=same["chat_template"] is True,
-        words=words,
-        hypothesis=Text("What surrounds the vocabulary is a library's or the developer's own."),
+    tested = _hypothesis(
+        "tokenizer.pre_tokenizer",
+        suspect,
+        reference,
+        Text("What surrounds the vocabulary is a library's or the developer's own."),
+    )
+    lead = same["chat_template"] is True
+    return tested.finding(
+        _outcome(lead=lead, applies=bool(known)),
+        Text.filled(
+            HEADLINES[Shared.SETTINGS if known else Shared.NOTHING_STATED],
+            {
+                "equal": sum(known),
+                "known": len(known),
+                "reference": reference.name,
+                "which": [name for name in names if same[name]] or ["-"],
+            },
+        ),
+        kind=KIND,
+        direction=Direction.TOWARD_REUSE if lead else Direction.NONE,
         statistic=Statistic(
             name="equal_settings", value=sum(known) / len(known) if known else None, n=len(known)
         ),
         details={**same},
-        applies=bool(known),
-    )  # fmt: skip
+    )
 
 
 def script_profile(suspect: Tokenizer | Sketch) -> Finding:
-    """How much Hangul a vocabulary holds, and what a Korean syllable costs in it.
+    """Describe the scripts of a vocabulary, and its tokens per Korean syllable.
 
     Read beside the catalogue's range. A vocabulary made for Korean is no proof that it was
     made from nothing: cl100k with Korean tokens added has the same profile.
@@ -110,7 +141,6 @@ def script_profile(suspect: Tokenizer | Sketch) -> Finding:
     else:
         scripts, cost = korean.script_profile(suspect), korean.korean_cost(suspect)
     known = [sketch.tokens_per_syllable for sketch in load_sketches()]
-    better = sum(cost <= other for other in known)
     return Finding(
         method="tokenizer.script_profile",
         component=Component.TOKENIZER,
@@ -120,45 +150,36 @@ def script_profile(suspect: Tokenizer | Sketch) -> Finding:
             "{hangul} % of learnt tokens hold Hangul and a Korean syllable costs {cost} tokens,"
             " no more than in {better} of {known} catalogued vocabularies. This describes the"
             " vocabulary and says nothing about its origin or the weights.",
-            hangul=round(100 * scripts["hangul"], 2), cost=round(cost, 3), better=better,
+            hangul=round(100 * scripts["hangul"], 2),
+            cost=round(cost, 3),
+            better=sum(cost <= other for other in known),
             known=len(known),
         ),
         hypothesis=Text("None: a description."),
         level=Level.E2,
-        direction=Direction.NONE,
         kind="description",
         statistic=Statistic(name="hangul_share", value=scripts["hangul"], n=suspect.keys.size),
         effect=Statistic(name="tokens_per_korean_syllable", value=cost),
         dependence_group="tokenizer.scripts",
         details={"scripts": {name: round(share, 5) for name, share in scripts.items()}},
-    )  # fmt: skip
+    )
 
 
-def _finding(  # noqa: PLR0913 - the fields in which the findings of this file differ
-    method: str,
-    suspect: Vocabulary,
-    reference: Vocabulary,
-    *,
-    lead: bool,
-    words: Text,
-    hypothesis: Text,
-    statistic: Statistic,
-    details: dict[str, Json],
-    applies: bool = True,
-) -> Finding:
-    outcome = Outcome.INDETERMINATE if lead else Outcome.CONSISTENT
-    return Finding(
+def _hypothesis(
+    method: str, suspect: Vocabulary, reference: Vocabulary, statement: Text
+) -> Hypothesis:
+    return Hypothesis(
         method=method,
         component=Component.TOKENIZER,
         model=suspect.name,
         reference=reference.name,
-        outcome=outcome if applies else Outcome.NOT_APPLICABLE,
-        headline=words,
-        hypothesis=hypothesis,
+        statement=statement,
         level=Level.E2,
-        direction=Direction.TOWARD_REUSE if lead else Direction.NONE,
-        kind="surroundings",
-        statistic=statistic,
         dependence_group="tokenizer.surroundings",
-        details=details,
     )
+
+
+def _outcome(*, lead: bool, applies: bool) -> Outcome:
+    if not applies:
+        return Outcome.NOT_APPLICABLE
+    return Outcome.INDETERMINATE if lead else Outcome.CONSISTENT

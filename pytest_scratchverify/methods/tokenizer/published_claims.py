@@ -1,6 +1,6 @@
-"""Figures that somebody published about a model's tokenizer, with their source.
+"""Published claims about models' tokenizers, as their sources state them.
 
-They are claims: kept as they were stated, judged by `methods.tokenizer_published`.
+Shipped facts of catalog/tokenizers/published.json; `published_figures` judges what they support.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHIPPED = Path(__file__).parents[2] / "catalog" / "tokenizers" / "published.json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFigures:
-    """One comparison as published; what was not stated is None.
+    """One published comparison; what was not stated is None.
 
     `measured_on` is the model whose tokenizer was measured, where the publisher says that it
     was another one. `shared` counts tokens, `target_size` and `reference_size` are the sizes
@@ -41,12 +41,12 @@ class PublishedFigures:
 
 
 def published_for(repo: str) -> tuple[PublishedFigures, ...]:
-    """All published comparisons of a repository; none for an unknown one."""
+    """Return all published comparisons of a repository; none for an unknown one."""
     return tuple(_from_json(entry) for entry in _shipped().get(repo, ()))
 
 
 def repositories() -> tuple[str, ...]:
-    """The repositories with published figures."""
+    """Return the repositories with published figures."""
     return tuple(sorted(_shipped()))
 
 
