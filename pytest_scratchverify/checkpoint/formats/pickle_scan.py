@@ -97,6 +97,10 @@ class _Global:
 
 _Handler = Callable[["_Machine", Any], None]
 
+# What `pickletools` and the handlers raise on damaged bytes; it also warns of bad escapes, which
+# is an error where warnings are.
+_BROKEN = (ValueError, IndexError, KeyError, TypeError, UnicodeError, AttributeError, Warning)
+
 
 def scan(raw: bytes, file: str) -> tuple[dict[str, PickledTensor], int]:
     """Return the tensors of a pickled state dict by name, and where its pickle ends.
@@ -119,7 +123,7 @@ def follow(raw: bytes, file: str) -> tuple[Any, int]:
             machine.step(opcode.name, argument, count)
     except HeaderError:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, UnicodeError, AttributeError) as error:
+    except _BROKEN as error:
         raise HeaderError(f"the pickle of {file} is broken ({error!s:.100})") from error
     return machine.stack.pop() if machine.stack else None, stream.tell()
 
