@@ -16,6 +16,10 @@ import tempfile
 from collections.abc import Generator
 from typing import Any
 
+# Before anything imports numpy: threads of a matrix product wait by spinning, and on a busy machine
+# they take from each other what little there is.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from tools.facts.artifact_registry import NotFetchedError, tokenizer_path
