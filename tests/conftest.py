@@ -4,13 +4,21 @@ Tests that read ``.artifacts`` in this process need nothing: `tokenizer_path` an
 `real_weights_path` raise. A test whose own child process reads there is marked
 ``needs_artifacts("name", ...)`` with the tokenizers that it reads. Where everything has to run,
 in CI and in ``make test``, what is missing is an error.
+
+`TESTS_SHARED` names a folder that all workers of one run share.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
 from typing import Any
+
+# Before anything imports numpy: threads of a matrix product wait by spinning, and on a busy machine
+# they take from each other what little there is.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
@@ -19,6 +27,16 @@ from tools.facts.artifact_registry import NotFetchedError, tokenizer_path
 REQUIRED = any(
     os.environ.get(name, "").lower() in {"1", "true"} for name in ("CI", "ARTIFACTS_REQUIRED")
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ["TESTS_SHARED"] = tempfile.mkdtemp(prefix="scratchverify-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["TESTS_SHARED"], ignore_errors=True)
 
 
 def _unfetched(missing: NotFetchedError) -> None:

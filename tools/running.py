@@ -16,6 +16,9 @@ CLOSED_PORT = "http://127.0.0.1:9"  # nothing listens there: an unreachable hub,
 # Seconds after which a process is taken to hang. A guard, no bound: work is bounded by counts and
 # bytes, so that no test depends on how fast, or how busy, a machine is.
 HANGS = 1800
+# Plugins of the tests that no run of the suites needs; to load hypothesis alone takes a third of
+# a run's start.
+GUESTS = ("hypothesispytest", "anyio")
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,18 @@ def run_suites(
     }
     environment |= {"HF_HOME": str(home / "hf"), "HF_ENDPOINT": CLOSED_PORT, "COLUMNS": "100"}
     environment |= {"NO_COLOR": "1", "OMP_NUM_THREADS": "1", **(env or {})}
+    without = [part for name in GUESTS for part in ("-p", f"no:{name}")]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", suites, "--verdict-json", str(target), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            suites,
+            "--verdict-json",
+            str(target),
+            *without,
+            *arguments,
+        ],
         cwd=cwd,
         env=environment,
         capture_output=True,

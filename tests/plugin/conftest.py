@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.running import HANGS
+from tools.running import GUESTS, HANGS
 
 MATRIX = """
 [models]
@@ -77,11 +77,11 @@ def run(pytester: pytest.Pytester):
     def go(*arguments: str):
         target = Path(pytester.path) / "run.json"
         target.unlink(missing_ok=True)
+        without = [part for name in ("cacheprovider", *GUESTS) for part in ("-p", f"no:{name}")]
         result = pytester.runpytest_subprocess(
             "--scratch-verdict-json",
             str(target),
-            "-p",
-            "no:cacheprovider",
+            *without,
             *arguments,
             timeout=HANGS,
         )

@@ -83,9 +83,8 @@ def _named(identity: str) -> str:
 
 
 def _row(finding: Mapping[str, Any]) -> list[Any]:
-    kind = finding["kind"]
-    if isinstance(kind, list):
-        kind = ", ".join(kind)
+    kinds = finding["kinds"] if "kinds" in finding else [finding["kind"]]  # run.json 2, and 1
+    kind = ", ".join(kinds) if any(kinds) else None
     words = [finding["outcome"], finding["level"], finding["relation"], kind]
     numbers = [_value(finding["statistic"]), _value(finding["effect"]), finding["pvalue"]]
     return [*words, *map(_rounded, numbers), finding["replications"]]
