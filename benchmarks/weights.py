@@ -35,8 +35,9 @@ from tools import ROOT
 from tools.calibrate.weights import relation
 from tools.zoo.giant import dense, giant
 from tools.zoo.hub_server import LoopbackHub
+from tools.zoo.ready_models import READY
 
-TOKENIZERS = [ROOT / "tests" / "zoo" / "ready" / name / "tokenizer.json" for name in ("s0", "t0")]
+TOKENIZERS = [READY / name / "tokenizer.json" for name in ("s0", "t0")]
 DENSE = {
     0.1: (768, 12, 3072, 32000),
     1.0: (2048, 16, 8192, 32000),

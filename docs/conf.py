@@ -53,8 +53,8 @@ html_show_copyright = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["attrs_inline"]
 
-# The public functions of the layers that somebody imports; the rest is wiring.
-LAYERS = ("model", "stats", "methods")
+# The floors whose functions somebody imports; the rest is wiring (ARCHITECTURE.md).
+LAYERS = ("core", "stats", "verdict", "methods")
 apidoc_modules = [
     {
         "path": "../pytest_scratchverify",
@@ -93,6 +93,7 @@ _LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)(?=[)#])")
 _PAGES = {
     "README.md": "index.md",
     "README.ko.md": "ko/index.md",
+    "ARCHITECTURE.md": "architecture.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "docs/methods": "methods/index.md",
@@ -116,11 +117,14 @@ def _relink(app: Any, _path: Path, _parent: str, content: list[str]) -> None:
 
 
 def _shorten(_app: Any, page: str, content: list[str]) -> None:
-    """Title a page of the reference by its module's own name: the tree shows where it belongs."""
+    """Title a page of the reference by its module's own name: the tree shows where it belongs.
+
+    A package's page says the package's sentence; what it lifts out of its modules stands on theirs.
+    """
     if page.startswith("api/generated/"):
         content[0] = re.sub(
             r"^pytest\S*\.(\S+) (?:module|package)$", r"\1", content[0], flags=re.MULTILINE
-        )
+        ).replace("   :undoc-members:\n", "   :ignore-module-all:\n")
 
 
 KOREAN_HOME = "ko/index"

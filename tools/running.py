@@ -13,6 +13,9 @@ from typing import Any
 from tools import ROOT
 
 CLOSED_PORT = "http://127.0.0.1:9"  # nothing listens there: an unreachable hub, without delay
+# Seconds after which a process is taken to hang. A guard, no bound: work is bounded by counts and
+# bytes, so that no test depends on how fast, or how busy, a machine is.
+HANGS = 1800
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,27 @@ class Ran:
     run: dict[str, Any] | None
     json_bytes: bytes | None
 
+    @property
+    def found(self) -> dict[str, Any]:
+        """Its run.json; an error with the output if it left none."""
+        if self.run is None:
+            raise RuntimeError(self.output)
+        return self.run
+
     def model(self, name: str) -> dict[str, Any]:
-        return next(model for model in self.run["models"] if model["model"] == name)
+        """What the run says of one model."""
+        return next(model for model in self.found["models"] if model["model"] == name)
 
     def verdicts(self, name: str) -> dict[str, str]:
+        """Verdicts of one model by component."""
         return {key: value["verdict"] for key, value in self.model(name)["components"].items()}
 
     def finding(self, method: str, model: str | None = None) -> dict[str, Any]:
+        """Return the first finding of a method, of one model if it is given."""
         return next(
-            f for f in self.run["findings"] if f["method"] == method and model in (None, f["model"])
+            f
+            for f in self.found["findings"]
+            if f["method"] == method and model in (None, f["model"])
         )
 
 
@@ -57,8 +72,24 @@ def run_suites(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
     raw = target.read_bytes() if target.exists() else None
     return Ran(done.returncode, done.stdout + done.stderr, json.loads(raw) if raw else None, raw)
+
+
+def scratchverify(
+    *arguments: object, home: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the console script in `home`, with its cache there; without `env`, without a hub."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": CLOSED_PORT, **(env or {})}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_scratchverify.cli", *map(str, arguments)],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANGS,
+    )

@@ -134,7 +134,3 @@ def _catalog(arguments: list[str]) -> int:
     from pytest_scratchverify.cli.catalog import main as catalog_main  # noqa: PLC0415
 
     return catalog_main(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

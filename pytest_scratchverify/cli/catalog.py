@@ -1,8 +1,9 @@
 """Maintain and search the catalogue from the command line.
 
-python -m pytest_scratchverify.catalog add org/name [--revision REV]
-python -m pytest_scratchverify.catalog nearest org/name
-python -m pytest_scratchverify.catalog list
+scratchverify catalog add org/name [--revision REV]
+scratchverify catalog add-tokenizer org/name --name short
+scratchverify catalog nearest org/name
+scratchverify catalog list
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def show_nearest(repo: str, count: int) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 1 where the hub does not give what was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_scratchverify.catalog")
+    parser = argparse.ArgumentParser(prog="scratchverify catalog")
     commands = parser.add_subparsers(dest="command", required=True)
     adding = commands.add_parser("add", help="add a model's config from the hub")
     adding.add_argument("repo")
@@ -132,7 +133,3 @@ def _said(command: Callable[[], str]) -> int:
         sys.stderr.write(f"{failure}\n")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

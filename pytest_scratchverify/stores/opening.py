@@ -17,7 +17,6 @@ from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.resolution import Resolution
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.stores.unavailable import UnavailableStore
 
 FINGERPRINT = ".fingerprint"
 
@@ -80,6 +79,8 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
         refuted = revision is not None and failure.reason is Reason.ABSENT
         if refuted or catalogue is None or catalogue(target) is None:
             raise
+        from pytest_scratchverify.stores.unavailable import UnavailableStore  # noqa: PLC0415
+
         return UnavailableStore(target, failure, catalogue)
     from pytest_scratchverify.stores.hub import HubStore  # noqa: PLC0415
 

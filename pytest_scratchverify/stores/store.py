@@ -7,7 +7,7 @@ cannot tell them apart except by the record of what was read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -41,7 +41,7 @@ class FileEntry:
     path: str
     size: int | None
     sha256: str | None = None
-    oid: str | None = None
+    oid: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 WORDS = ("river", "stone", "letter", "garden", "window", "silver", "morning", "bridge", "paper")
+DRIPS = 2000  # one every twentieth of a second
 
 
 class BadServer:
@@ -20,6 +21,7 @@ class BadServer:
     def __init__(self, mode="good", after=0):
         self.mode, self.after = mode, after
         self.requests = []
+        self.dripped = 0  # bytes that `drips` got rid of
         self.headers = []
         self.times = {}
         self.lock = threading.Lock()
@@ -142,8 +144,9 @@ class BadServer:
         handler.send_header("Content-Length", "100000")
         handler.end_headers()
         try:
-            for _ in range(600):
+            for _ in range(DRIPS):
                 handler.wfile.write(b" ")
+                self.dripped += 1
                 time.sleep(0.05)
         except OSError:
             handler.close_connection = True

@@ -16,7 +16,7 @@ from pytest_scratchverify.methods.behaviour.thresholds import Panel
 from pytest_scratchverify.verdict.fold import Plan, fold
 from pytest_scratchverify.verdict.verdict import Verdict
 from tests.behaviour import making
-from tests.behaviour.conftest import STRANGERS, panel, recorded
+from tests.behaviour.recorded import STRANGERS, panel, recorded
 
 D, OK, OPEN = Outcome.DERIVED, Outcome.CONSISTENT, Outcome.INDETERMINATE
 FINETUNES = (("s0-finetune", "s0"), ("s0-lora", "s0"), ("s0-int4", "s0"), ("w0-finetune", "w0"),

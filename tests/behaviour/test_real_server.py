@@ -15,7 +15,7 @@ import pytest
 
 from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
-from tests.behaviour.conftest import RECORDED, recorded
+from tests.behaviour.recorded import RECORDED, recorded
 from tools.running import CLOSED_PORT, ROOT
 from tools.zoo import record_answers
 from tools.zoo import serve as serve_zoo

@@ -10,7 +10,7 @@ import pytest
 from pytest_scratchverify.methods import behaviour as methods
 from pytest_scratchverify.methods.behaviour.asking import Answer, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.request import request_for
-from tests.behaviour.conftest import RECORDED, STRANGERS
+from tests.behaviour.recorded import RECORDED, STRANGERS
 from tests.behaviour.server import BadServer
 from tools.running import ROOT, run_suites
 

@@ -6,7 +6,6 @@ loads from them beside.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
@@ -24,6 +23,7 @@ from pytest_scratchverify.checkpoint.dtypes import NUMPY_DTYPES
 from pytest_scratchverify.checkpoint.formats.pickle_scan import scan
 from pytest_scratchverify.checkpoint.formats.pytorch_file import MAX_DIRECTORY, read_pytorch
 from pytest_scratchverify.checkpoint.header import HeaderError, parse_header
+from tools.zoo.torch_archives import archive, text, zipped
 
 ARCHIVES = Path(__file__).parent / "archives"
 
@@ -82,39 +82,6 @@ def test_a_whole_module_is_refused_by_the_name_of_its_class():
 class Evil:
     def __reduce__(self):
         return os.system, ("touch /tmp/scratchverify-was-here",)
-
-
-def zipped(data, members=(), method=zipfile.ZIP_STORED):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as file:
-        file.writestr("archive/data.pkl", data)
-        for name, body in members:
-            file.writestr(f"archive/data/{name}", body)
-    return stream.getvalue()
-
-
-def archive(weights):
-    """A state dict in the format's own opcodes, as torch writes it (protocol 2)."""
-    kinds = {"float32": b"FloatStorage", "bfloat16": b"BFloat16Storage"}
-    out = [b"\x80\x02}("]
-    for key, (name, value) in enumerate(weights.items()):
-        out += [text(name), b"ctorch._utils\n_rebuild_tensor_v2\n(("]
-        out += [text("storage"), b"ctorch\n", kinds[value.dtype.name], b"\n", text(str(key))]
-        out += [text("cpu"), number(value.size), b"tQK\x00("]
-        out += [*map(number, value.shape), b"t("]
-        steps = [s // value.itemsize for s in value.strides]
-        out += [*map(number, steps), b"t\x89ccollections\nOrderedDict\n)RtR"]
-    out.append(b"u.")
-    bodies = [(str(k), v.tobytes()) for k, v in enumerate(weights.values())]
-    return zipped(b"".join(out), bodies)
-
-
-def text(word):
-    return b"X" + struct.pack("<I", len(word)) + word.encode()
-
-
-def number(value):
-    return b"J" + struct.pack("<i", value)
 
 
 def test_nothing_of_a_pickle_is_executed():

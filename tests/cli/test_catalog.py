@@ -1,4 +1,4 @@
-"""`python -m pytest_scratchverify.catalog add org/name`, over the loopback hub."""
+"""`scratchverify catalog add org/name`, over the loopback hub."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import sys
 
 from pytest_scratchverify.catalog.entries import read_entries
 from pytest_scratchverify.checkpoint.design import Tower
-from tools.running import CLOSED_PORT, ROOT
+from tools.running import CLOSED_PORT, HANGS, ROOT
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.hub_server import LoopbackHub
 
 
 def catalog(*arguments, env):
     return subprocess.run(
-        [sys.executable, "-m", "pytest_scratchverify.catalog", *arguments],
+        [sys.executable, "-m", "pytest_scratchverify.cli", "catalog", *arguments],
         cwd=ROOT,
         env={**os.environ, **env},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANGS,
     )
 
 

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tools.running import CLOSED_PORT, run_suites
+from tools.running import run_suites, scratchverify
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.hub_server import LoopbackHub
-
-
-def scratchverify(*arguments, home, env=None):
-    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": CLOSED_PORT, **(env or {})}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest_scratchverify.cli", *map(str, arguments)],
-        cwd=home,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def test_run_takes_short_names_anywhere(tmp_path):

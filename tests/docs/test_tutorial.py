@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from tests.docs.test_commands import COMMAND, EXECUTED, reason
-from tools.running import ROOT
+from tests.docs.commands import COMMAND, EXECUTED, reason
+from tools.running import HANGS, ROOT
 
 TOOLS = ROOT / "tools"
 HOME = ROOT / "docs" / "tutorial"
@@ -31,7 +31,7 @@ def tool():
     return build_tutorial
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.needs_artifacts("qwen3")
 def test_measured_anew_nothing_has_changed():
     """All runs once more: every number, page and figure comes out as it stands in the repository.
 
@@ -44,7 +44,7 @@ def test_measured_anew_nothing_has_changed():
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=HANGS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -193,7 +193,6 @@ def test_an_open_question_is_listed_in_both_languages(tool):
         assert page.count("Q26") == 1
 
 
-@pytest.mark.timeout(120)
 def test_make_adds_a_question(tmp_path):
     """The command as shown, in a copy of what it needs."""
     for part in ("docs", "tools", "tests", "suites"):
@@ -205,7 +204,7 @@ def test_make_adds_a_question(tmp_path):
     for said in ("is open, in the section 'tokenizer'", "asked before (open)"):
         done = subprocess.run(
             ["make", "-o", ".venv/.installed", "tutorial-question", 'Q=Whose "vocab" is it?'],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=HANGS,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert said in done.stdout

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.running import HANGS
+
 MATRIX = """
 [models]
 "org/suspect" = { against = ["org/reference", "org/second"] }
@@ -76,7 +78,12 @@ def run(pytester: pytest.Pytester):
         target = Path(pytester.path) / "run.json"
         target.unlink(missing_ok=True)
         result = pytester.runpytest_subprocess(
-            "--scratch-verdict-json", str(target), "-p", "no:cacheprovider", *arguments, timeout=60
+            "--scratch-verdict-json",
+            str(target),
+            "-p",
+            "no:cacheprovider",
+            *arguments,
+            timeout=HANGS,
         )
         raw = target.read_text("utf-8") if target.exists() else None
         return result, json.loads(raw) if raw else None

@@ -15,7 +15,7 @@ def test_a_foreign_project_sees_nothing_of_us(pytester):
 
         def test_modules():
             mine = [name for name in sys.modules if name.startswith("pytest_scratchverify")]
-            assert sorted(mine) == ["pytest_scratchverify", "pytest_scratchverify.plugin.options", "pytest_scratchverify.plugin"]
+            assert sorted(mine) == ["pytest_scratchverify", "pytest_scratchverify.plugin", "pytest_scratchverify.plugin.options"]
             for heavy in ("numpy", "scipy", "huggingface_hub", "cattrs", "jinja2"):
                 assert heavy not in sys.modules, heavy
         """

@@ -18,7 +18,7 @@ import pytest
 
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tools.running import ROOT, run_suites
+from tools.running import HANGS, ROOT, run_suites
 
 FOLDER = ROOT / "tests" / "browser"
 READY = "tools/zoo/ready"
@@ -72,7 +72,7 @@ def look(runs, tmp_path_factory):
                 ["node", str(FOLDER / "check.cjs"), browser(), str(page)],
                 capture_output=True,
                 text=True,
-                timeout=180,
+                timeout=HANGS,
                 check=False,
             )
             assert done.returncode == 0, done.stderr
@@ -208,7 +208,7 @@ def test_the_check_can_fail(runs, tmp_path):
         env={**os.environ, "VIEWS": "light"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
         check=True,
     )
     seen = json.loads(done.stdout)["light"]

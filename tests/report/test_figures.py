@@ -43,39 +43,37 @@ from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.snapshots import in_folders
 from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tests.behaviour.conftest import CALIBRATION as BEHAVIOUR
-from tests.behaviour.conftest import recorded
-from tests.report.test_reports import HOSTILE, run_of, tags_of
-from tests.training_log.conftest import limits, logs
-from tests.training_log.test_checkpoints import TRAJECTORIES
+from tests.behaviour.recorded import CALIBRATION as BEHAVIOUR
+from tests.behaviour.recorded import recorded
+from tests.report.runs import HOSTILE, run_of, tags_of
+from tests.training_log.shipped import TRAJECTORIES, frozen_limits, read_logs
 from tests.verdict.findings import finding
-from tests.weights.test_disguises import MERGES, load
-from tests.weights.test_ready_zoo import CALIBRATION as WEIGHTS
+from tests.weights.merging import MERGES
+from tests.weights.shipped import CALIBRATION as WEIGHTS
 from tools.running import ROOT
 from tools.zoo import disguises as d
 from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.ready_models import READY, read_model
 
-__all__ = ["limits", "logs"]  # fixtures
 TOKENIZERS = ROOT / "suites" / "calibration" / "tokenizer.json"
 THREE = ("child", "stranger", "strangers")  # all pairs of three models
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-READY = ROOT / "tests" / "zoo" / "ready"
 TRAINED_ON = ROOT / "tests" / "weights" / "merges" / "merge-linear-strangers-cpt"
 
 
 def weight_findings(folder):
     """Findings of the weight methods on trained models: a child, a forged child, a merge."""
     run = RunDirectory(folder / "run")
-    child = load("s0-cpt-long")
+    child = read_model("s0-cpt-long")
     rng = np.random.default_rng(3)
     forged = d.choose_layers(d.rotate_residual(child, rng), (0, 1, 3))
     join, _ = MERGES["linear"]
     made = {
         "forged": forged,
         "dropped": d.choose_layers(child, (0, 1, 3)),
-        "merged": join(load("s0-finetune"), child, load("s0"), rng),
+        "merged": join(read_model("s0-finetune"), child, read_model("s0"), rng),
     }
     for name, model in made.items():
         checkpoints.write(folder / name, model.tensors, config=model.config, card={})
@@ -110,6 +108,16 @@ def weight_findings(folder):
             pair("upstage/Solar-Open-100B", "zai-org/GLM-4.5-Air"), WEIGHTS
         ),
     }
+
+
+@pytest.fixture(scope="session")
+def limits():
+    return frozen_limits()
+
+
+@pytest.fixture(scope="session")
+def logs():
+    return read_logs()
 
 
 @pytest.fixture(scope="session")

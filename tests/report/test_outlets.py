@@ -23,10 +23,9 @@ from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.sarif import KINDS, render_sarif
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tests.cli.test_commands import scratchverify
-from tests.report.test_reports import HOSTILE, hostile_run, run_of
+from tests.report.runs import HOSTILE, hostile_run, run_of
 from tests.verdict.findings import finding
-from tools.running import ROOT, run_suites
+from tools.running import ROOT, run_suites, scratchverify
 
 READY = "tools/zoo/ready"
 PAIR = ("--model", f"{READY}/s0-cpt-long", "--against", f"{READY}/s0")

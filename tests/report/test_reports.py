@@ -7,14 +7,12 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Intent, Outcome
-from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.headline import verdict_rank
@@ -24,57 +22,11 @@ from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.terminal import summary_lines
 from pytest_scratchverify.report.wording import MEANING, OUTCOME_WORDS, RESULT_MEANING, size
 from pytest_scratchverify.report.writing import render_json
-from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models
 from pytest_scratchverify.verdict.serialization import run_from_json
-from tests.verdict.findings import finding, intent_of
+from tests.report.runs import hostile_run, run_of, tags_of
+from tests.verdict.findings import finding
 from tools import messages
 from tools.running import ROOT
-
-HOSTILE = '<script>alert("x")</script>|[a](javascript:b)\n"\'&'
-
-
-def run_of(*findings, name="org/suspect", partial=()):
-    intents = tuple(intent_of(f) for f in findings)
-    subject = Subject(
-        spec=ModelSpec(name=name), components=(Component.TEXT_DECODER, Component.EMBEDDINGS)
-    )
-    collected = Collected(intents=intents, findings=findings, partial_because=partial)
-    return Run(
-        models=fold_models([subject], collected, ["strict"]),
-        findings=findings,
-        partial=bool(partial),
-        partial_because=partial,
-        planned=len(intents),
-        arrived=len(intents),
-        reproduce="pytest suites/ --model org/suspect",
-        version="0",
-        options={"policy": ["strict"]},
-    )
-
-
-def hostile_run():
-    bad = finding(
-        Outcome.INDETERMINATE,
-        model=HOSTILE,
-        reference=HOSTILE,
-        headline=Text("read {x}", x=HOSTILE),
-    )
-    return run_of(bad, name=HOSTILE)
-
-
-class Tags(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-
-def tags_of(page):
-    parser = Tags()
-    parser.feed(page)
-    return parser.tags
 
 
 @pytest.mark.parametrize("render", [render_html, verdict_fragment])
@@ -209,9 +161,9 @@ def test_templates_are_literals():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text" and node.args:
                 first = node.args[0]
                 allowed = isinstance(first, ast.Constant) or path.name in {
-                    "terminal.py", "markdown.py", "html.py", "wire.py", "run_directory.py", "text.py",
+                    "terminal.py", "markdown.py", "html.py", "serialization.py", "run_directory.py", "text.py",
                     "rendering.py", "language.py",
-                    "tokenizer_words.py",  # from its table HEADLINES, which is collected
+                    "headlines.py",  # from the tokenizer's table HEADLINES, which is collected
                 }  # fmt: skip
                 assert allowed, f"{path}:{node.lineno}"
 

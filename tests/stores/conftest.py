@@ -13,6 +13,7 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.store import ArtifactStore
+from tools.running import HANGS
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.hub_server import LoopbackHub
 
@@ -33,7 +34,7 @@ def hub() -> Iterator[LoopbackHub]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    return RunDirectory(tmp_path / "run", lock_timeout=20)
+    return RunDirectory(tmp_path / "run", lock_timeout=HANGS)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def access(hub: LoopbackHub, tmp_path: Path) -> HubAccess:
         token=False,
         cache_dir=tmp_path / "cache",
         assets_dir=tmp_path / "assets",
-        timeout=5,
+        timeout=HANGS,
     )
 
 

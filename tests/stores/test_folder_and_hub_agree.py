@@ -10,7 +10,6 @@ import pytest
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
-from tests.stores.conftest import Open
 from tests.stores.reading import read_range
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.hub_server import LoopbackHub
@@ -19,7 +18,7 @@ QUESTIONS = ["config", "generation_config", "card", "tensor_index", "files"]
 
 
 @pytest.fixture
-def pair(independent: Path, hub: LoopbackHub, opened: Open) -> tuple[ArtifactStore, ArtifactStore]:
+def pair(independent: Path, hub: LoopbackHub, opened) -> tuple[ArtifactStore, ArtifactStore]:
     hub.add_repo("org/independent", independent)
     return opened(str(independent)), opened("org/independent")
 

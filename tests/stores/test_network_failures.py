@@ -12,6 +12,7 @@ from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.opening import open_store
 from tests.stores.reading import read_range
+from tools.running import HANGS
 from tools.zoo.hub_server import Generated, LoopbackHub
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -294,11 +295,12 @@ def test_slow_answer_within_the_time_limit(hub, model, opened) -> None:
 def test_too_slow_answer_times_out(hub, model, run, access, read) -> None:
     hasty = HubAccess(**{**_fields(access), "timeout": 0.1})
     if read == "api":
-        hub.fault(model, "", "slow", seconds=0.6)
+        hub.fault(model, "", "slow", seconds=HANGS)
         failure = refused(lambda: open_store(model, run_dir=run, access=hasty))
     else:
+        open_store(model, run_dir=run, access=access)  # its commit is settled, without haste
         store = open_store(model, run_dir=run, access=hasty)
-        hub.fault(model, SHARD, "slow", seconds=0.6)
+        hub.fault(model, SHARD, "slow", seconds=HANGS)
         failure = refused(lambda: read_range(store, SHARD, 0, 8))
     assert failure.reason is Reason.UNREACHABLE
     assert "in time" in str(failure.what)

@@ -8,9 +8,9 @@ import pytest
 
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from tests.checkpoint.test_torch_archives import archive
 from tests.stores.reading import read_range
 from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.torch_archives import archive
 
 ROWS = {f"model.layers.{i}.mlp.up_proj.weight": (2048, 256) for i in range(4)}
 

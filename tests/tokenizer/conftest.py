@@ -1,28 +1,13 @@
-"""Real tokenizers, parsed once a session, and the frozen calibration."""
+"""The frozen calibration and what others published."""
 
 from __future__ import annotations
 
-import gc
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from pytest_scratchverify.methods.tokenizer.relation import Calibration, load_calibration
-from pytest_scratchverify.tokenizer.read import read_tokenizer
-from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
-from tools.facts.artifact_registry import ROOT, tokenizer_path
-
-
-@cache
-def real(name: str) -> Tokenizer:
-    """A real tokenizer by its name in the registry."""
-    gc.disable()  # millions of small objects that live as long as the session
-    try:
-        return read_tokenizer(tokenizer_path(name), name)
-    finally:
-        gc.freeze()
-        gc.enable()
+from tools import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from pytest_scratchverify.methods.tokenizer.relation import (
     relation_of_figures,
 )
 from pytest_scratchverify.tokenizer.compare import compare
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.calibrate import tokenizer as tool
 from tools.facts.artifact_registry import TOKENIZERS
 
@@ -130,5 +130,5 @@ def test_a_foreign_file_is_refused(tmp_path):
         load_calibration(path)
     with pytest.raises(ScratchError, match="schema"):
         Calibration.from_json({"schema": "other"})
-    with pytest.raises(ScratchError, match="calibrate_tokenizer"):
+    with pytest.raises(ScratchError, match="tools/calibrate/tokenizer"):
         Calibration.from_json({})

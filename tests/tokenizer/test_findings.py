@@ -14,7 +14,7 @@ from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import tokenizer as method
 from pytest_scratchverify.tokenizer.sketch import load_sketches
 from pytest_scratchverify.tokenizer.vocabulary import Sizes
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.facts.artifact_registry import TOKENIZERS
 
 DISTILLED = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"

@@ -13,7 +13,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods import tokenizer as method
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 from tests.tokenizer import toy
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.facts.artifact_registry import tokenizer_path
 
 

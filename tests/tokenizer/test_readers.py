@@ -17,7 +17,7 @@ from pytest_scratchverify.tokenizer.alphabet import from_byte_level, to_byte_lev
 from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.vocabulary import Kind
 from tests.tokenizer import toy
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.facts.artifact_registry import TOKENIZERS, tokenizer_path
 
 EXPORTS = [
@@ -96,7 +96,7 @@ def test_every_registered_format_has_a_reader():
 
 def test_a_missing_artifact_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: False)
-    with pytest.raises(FileNotFoundError, match=r"tools/fetch_artifacts\.py"):
+    with pytest.raises(FileNotFoundError, match=r"tools\.facts\.fetch_artifacts"):
         tokenizer_path("llama3")
 
 

@@ -11,7 +11,7 @@ from pytest_scratchverify.methods.tokenizer.rank_order import decide
 from pytest_scratchverify.methods.tokenizer.relation import Relation, Way
 from pytest_scratchverify.tokenizer.compare import compare
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 
 KNOWN = [
     ("llama3", "llama3-tiktoken", Relation.SAME),

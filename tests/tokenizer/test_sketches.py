@@ -19,7 +19,7 @@ from pytest_scratchverify.tokenizer.sketch import (
     sketch_for,
 )
 from tests.tokenizer import toy
-from tests.tokenizer.conftest import real
+from tests.tokenizer.real_tokenizers import real
 from tools.facts.artifact_registry import TOKENIZERS, tokenizer_path
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,11 +20,11 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.snapshots import in_folders, list_refs
-from tools.running import ROOT, run_suites
+from tests.training_log.shipped import TRAJECTORIES
+from tools.running import HANGS, run_suites
 from tools.zoo.hub_server import LoopbackHub
+from tools.zoo.ready_models import READY
 
-TRAJECTORIES = Path(__file__).parent / "trajectories"
-READY = ROOT / "tests" / "zoo" / "ready"
 SUITE = "suites/test_checkpoint_trajectory.py"
 
 
@@ -291,7 +290,7 @@ def test_names_that_could_not_stand_in_an_address_are_left_out(hub, tmp_path):
 
 
 def refs_of(hub, tmp_path):
-    access = HubAccess(endpoint=hub.endpoint, token=False, timeout=5)
+    access = HubAccess(endpoint=hub.endpoint, token=False, timeout=HANGS)
     return list_refs("org/run", run=RunDirectory(tmp_path / "run"), access=access, offline=False)
 
 

@@ -13,7 +13,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.methods import training_log as methods
 from pytest_scratchverify.methods.training_log.compute import compute_facts
-from tests.training_log.conftest import CALIBRATION
+from tests.training_log.shipped import CALIBRATION
 
 STARTS = ["nanogpt-2024-06-06_AdamW", "pythia-14m-1", "pythia-14m-2", "pythia-160m-0",
           "pythia-160m-5", "pythia-70m-0", "pythia-70m-1", "pythia-70m-2",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.methods.training_log.readers import read_training_log
 from tests.training_log import writing
-from tests.training_log.conftest import LOGS
+from tests.training_log.shipped import LOGS
 from tests.training_log.writing import ROWS
 
 FULL = {

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from tests.training_log import writing
-from tests.training_log.conftest import LOGS
+from tests.training_log.shipped import LOGS
 from tools.running import run_suites
 
 SUITE = "suites/test_training_log.py"

@@ -11,7 +11,7 @@ import pytest
 from pytest_scratchverify.core.evidence import Direction, Outcome
 from pytest_scratchverify.methods import training_log as methods
 from pytest_scratchverify.methods.training_log.readers import read_training_log
-from tests.training_log.conftest import LOGS
+from tests.training_log.shipped import LOGS
 
 ZOO = LOGS.parent / "zoo"
 VOCABULARIES = {"t0": 768, "t1": 768}

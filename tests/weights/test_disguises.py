@@ -7,8 +7,6 @@ nothing of it. What is trained on *after* the disguise is in `benchmarks/detecti
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -20,10 +18,12 @@ from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from tests.weights.test_ready_zoo import CALIBRATION, READY, _read_bf16
+from tests.weights.merging import MERGES
+from tests.weights.shipped import CALIBRATION
 from tools.running import run_suites
 from tools.zoo import disguises as d
 from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.ready_models import READY, read_model
 
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 
@@ -70,11 +70,6 @@ CASES = {
 TABLES_TOO = ("channels", "all, new vocabulary", "rotated")
 
 
-def load(name):
-    tensors = {k: v.astype(np.float32) for k, v in _read_bf16(READY / name).items()}
-    return d.Model(tensors, json.loads((READY / name / "config.json").read_text()))
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Write a disguised model as a folder, BF16, once."""
@@ -84,7 +79,7 @@ def made(tmp_path_factory):
         folder = root / f"{source}-{label}".replace(" ", "-").replace(",", "")
         if not folder.exists():
             rng = np.random.default_rng(seed)
-            model = load(source)
+            model = read_model(source)
             for step in steps:
                 model = step(model, rng)
             checkpoints.write(folder, model.tensors, config=model.config, card={"license": "mit"})
@@ -174,7 +169,7 @@ def test_attention_alone_in_another_order_is_a_lead(made, ask):
     """The blocks are a stranger's; queries and keys still relate the channels as the parent's."""
 
     def other_blocks(model, _rng):
-        out, stranger = model.copy(), load("s1")
+        out, stranger = model.copy(), read_model("s1")
         for name, value in stranger.tensors.items():
             if ".mlp." in name:
                 out.tensors[name] = value
@@ -197,19 +192,10 @@ def test_layer_map_is_exact_in_any_basis(made, ask):
     assert [(int(row[0]), int(row[2])) for row in layers] == [(0, 0), (1, 1), (2, 3)]
 
 
-MERGES = {
-    "linear": (lambda a, b, base, rng: d.linear([a, b], (0.7, 0.3)), (0.7, 0.3)),
-    "slerp": (lambda a, b, base, rng: d.slerp(a, b, 0.3), (0.7, 0.3)),
-    "ties": (lambda a, b, base, rng: d.ties(base, [a, b], (0.5, 0.5), 0.5), (0.5, 0.5)),
-    "dare": (lambda a, b, base, rng: d.dare(base, [a, b], (0.7, 0.3), 0.5, rng), (0.7, 0.3)),
-    "strangers": (lambda a, b, base, rng: d.linear([a, load("s1")], (0.7, 0.3)), (0.7, 0.3)),
-}
-
-
 @pytest.mark.parametrize("name", MERGES)
 def test_merges_are_named_with_the_shares_of_their_parents(name, tmp_path):
     join, truth = MERGES[name]
-    one, two, base = load("s0-finetune"), load("s0-cpt-long"), load("s0")
+    one, two, base = read_model("s0-finetune"), read_model("s0-cpt-long"), read_model("s0")
     merged = join(one, two, base, np.random.default_rng(9))
     checkpoints.write(tmp_path / "merged", merged.tensors, config=merged.config, card={})
     run = RunDirectory(tmp_path / "run")
@@ -234,7 +220,7 @@ def test_what_is_no_merge_is_not_called_one(child, tmp_path):
 
 def test_layers_of_one_model_among_faint_layers_of_another_are_no_merge(tmp_path):
     """A first draw that both have leaves a third of a model's cosine in the layers that have it."""
-    model, other, rng = load("s0"), load("s1"), np.random.default_rng(4)
+    model, other, rng = read_model("s0"), read_model("s1"), np.random.default_rng(4)
     for name, value in other.tensors.items():
         if ".layers.0." in name or ".layers.3." in name:
             noise = value.std() * rng.normal(size=value.shape).astype(np.float32)
@@ -250,7 +236,7 @@ def test_layers_of_one_model_among_faint_layers_of_another_are_no_merge(tmp_path
 
 
 def test_merge_is_what_the_verdict_names(tmp_path):
-    merged = d.linear([load("s0-finetune"), load("s0-cpt-long")], (0.6, 0.4))
+    merged = d.linear([read_model("s0-finetune"), read_model("s0-cpt-long")], (0.6, 0.4))
     folder = tmp_path / "merged"
     checkpoints.write(folder, merged.tensors, config=merged.config, card={"license": "mit"})
     ran = run_suites(

@@ -18,8 +18,9 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import CONTENTS, FingerprintStore
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.opening import open_store
-from tests.weights.test_ready_zoo import CALIBRATION, READY
+from tests.weights.shipped import CALIBRATION
 from tools.running import run_suites
+from tools.zoo.ready_models import READY
 
 
 @pytest.fixture(scope="module")

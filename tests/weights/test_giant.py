@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from tools.running import ROOT, run_suites
+from tools.running import run_suites
 from tools.zoo.giant import giant, shapes
 from tools.zoo.giant_disguises import disguised, merged
 from tools.zoo.hub_server import LoopbackHub
+from tools.zoo.ready_models import READY
 
-READY = ROOT / "tests" / "zoo" / "ready"
 QUICK = 16_000_000
 
 

@@ -17,8 +17,9 @@ from pytest_scratchverify.methods.weights.merge import weights_merge
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
-from tests.weights.test_ready_zoo import CALIBRATION, READY
+from tests.weights.shipped import CALIBRATION
 from tools.running import ROOT
+from tools.zoo.ready_models import READY
 
 MERGES = ROOT / "tests" / "weights" / "merges"
 TRUTH = json.loads((MERGES / "MANIFEST.json").read_text())

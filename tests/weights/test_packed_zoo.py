@@ -7,7 +7,6 @@ there, as quantisers leave them. Q4_K is tested on a model widened to 256 by rep
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 import ml_dtypes
@@ -27,12 +26,12 @@ from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.tensors.reading import Checkpoint, Ledger
 from pytest_scratchverify.tensors.slices import Block
-from tests.checkpoint.test_torch_archives import archive
-from tools.running import ROOT, run_suites
+from tests.weights.shipped import CALIBRATION
+from tools.running import run_suites
 from tools.zoo import packing
+from tools.zoo.ready_models import READY
+from tools.zoo.torch_archives import archive
 
-READY = ROOT / "tests" / "zoo" / "ready"
-CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 FORMATS = {
     "gptq": lambda source, target: packing.packed_folder(source, target, packing.gptq),

@@ -17,11 +17,11 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.opening import open_store
-from tools.running import ROOT, run_suites
+from tests.weights.shipped import CALIBRATION
+from tools.running import run_suites
 from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.ready_models import READY, read_model
 
-READY = ROOT / "tests" / "zoo" / "ready"
-CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text())
 DECODER = Component.TEXT_DECODER
 STRANGERS = ("s0", "s1", "t0", "moe0", "vl0")
 D, S = Outcome.DERIVED, Outcome.CONSISTENT
@@ -50,7 +50,7 @@ def made(tmp_path_factory):
         folder = root / name
         if folder.exists():
             return folder
-        weights = {k: v.astype(np.float32) for k, v in _read_bf16(READY / "s0").items()}
+        weights = read_model("s0").tensors
         config = json.loads((READY / "s0" / "config.json").read_text())
         changed = change(weights)
         layers = {int(k.split(".")[2]) for k in changed if k.startswith("model.layers.")}
@@ -60,15 +60,6 @@ def made(tmp_path_factory):
         return folder
 
     return make
-
-
-def _read_bf16(folder):
-    from pytest_scratchverify.checkpoint.dtypes import decode
-    from pytest_scratchverify.checkpoint.header import parse_header
-
-    raw = (folder / "model.safetensors").read_bytes()
-    header = parse_header(raw, file="m", size=len(raw))
-    return {t.name: decode(raw[t.start : t.stop], t.dtype, t.shape) for t in header.tensors}
 
 
 @pytest.mark.parametrize(("one", "two"), [*combinations(STRANGERS, 2)])
@@ -210,32 +201,6 @@ def test_no_verdict_rests_on_norm_gains(tmp_path):
     assert all(control.passed for control in child.controls)
 
 
-@pytest.mark.parametrize(
-    ("model", "reference", "code", "verdict"),
-    [
-        ("s0-cpt-long", "s0", 1, "DERIVED"),
-        ("vl0", "vl0", 1, "REUSED_VERBATIM"),
-        ("t0", "s0", 0, "NO_EVIDENCE_OF_REUSE"),
-    ],
-)
-def test_a_user_sees_the_verdict(model, reference, code, verdict, tmp_path):
-    reference_folder = READY / reference
-    if model == reference:
-        import shutil
-
-        reference_folder = tmp_path / "copy"
-        shutil.copytree(READY / reference, reference_folder)
-    ran = run_suites("--model", str(READY / model), "--against", str(reference_folder),
-                     home=tmp_path)  # fmt: skip
-    assert ran.code == code, ran.output
-    decoder = ran.model(str(READY / model))["components"]["text_decoder"]
-    assert decoder["verdict"] == verdict
-    if code == 0:
-        sentence = decoder["because"][0]["text"]
-        assert str(reference_folder) in sentence
-        assert "would have been found with probability" in sentence
-
-
 def as_f16(weights):
     """s0 is stored in BF16; what is below 6e-5 does not fit into F16 as it is."""
     return {name: value.astype(np.float16) for name, value in weights.items()}
@@ -290,8 +255,7 @@ def test_tables_with_renumbered_channels_are_a_lead_and_never_cleared(ask, made)
 
 def test_strangers_stay_strangers_after_the_same_renumbering(ask, made):
     def stranger(_weights):
-        own = {k: v.astype(np.float32) for k, v in _read_bf16(READY / "s1").items()}
-        return renumbered_channels(own)
+        return renumbered_channels(read_model("s1").tensors)
 
     finding = ask(made("stranger", stranger), "s0")
     assert finding.outcome is S

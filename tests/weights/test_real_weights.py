@@ -19,24 +19,16 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
-from tools.running import ROOT
+from tests.weights.shipped import CALIBRATION
+from tools.facts.artifact_registry import real_weights_path
 from tools.zoo import small_checkpoints as checkpoints
-
-REAL = ROOT / ".artifacts" / "real"
-CALIBRATION = json.loads((ROOT / "suites" / "calibration" / "weights.json").read_text("utf-8"))
-
-
-def folder(name: str):
-    path = REAL / name
-    assert (path / "model.safetensors").exists(), "run: python -m tools.facts.fetch_real_weights"
-    return path
 
 
 @cache
 def origin(suspect: str, reference: str, depth: str = "quick"):
     pair = Pair(ModelSpec(name=suspect), ModelSpec(name=reference))
     question = Question(pair=pair, component=Component.TEXT_DECODER, depth=depth)
-    stores = FolderStore(folder(suspect)), FolderStore(folder(reference))
+    stores = FolderStore(real_weights_path(suspect)), FolderStore(real_weights_path(reference))
     return weights_origin(question, *stores, CALIBRATION)
 
 
@@ -80,7 +72,7 @@ def test_every_accusation_had_its_controls():
 
 
 def silero(version: str):
-    return load_file(folder(version) / "model.safetensors")
+    return load_file(real_weights_path(version) / "model.safetensors")
 
 
 VERSIONS = [("silero-5", "silero-6"), ("silero-6", "silero-6.2"), ("silero-5", "silero-6.2")]
@@ -119,7 +111,7 @@ def renumbered(name: str, target, rng: np.random.Generator):
     channels = rng.permutation(384)
     tensors = {}
     neurons = {}
-    for key, value in load_file(folder(name) / "model.safetensors").items():
+    for key, value in load_file(real_weights_path(name) / "model.safetensors").items():
         layer = key.split(".layer.")[-1].split(".")[0]
         order = neurons.setdefault(layer, rng.permutation(1536))
         moved = value.astype(np.float32)
@@ -134,7 +126,7 @@ def renumbered(name: str, target, rng: np.random.Generator):
         elif "embeddings." not in key and moved.shape[0] == 384:
             moved = moved[channels]
         tensors[key] = moved
-    config = json.loads((folder(name) / "config.json").read_text())
+    config = json.loads((real_weights_path(name) / "config.json").read_text())
     checkpoints.write(target, tensors, config=config, card={})
     return target
 
@@ -144,7 +136,7 @@ def test_l6_is_recognised_in_another_order_without_its_embeddings(tmp_path):
     suspect = renumbered("minilm-l6", tmp_path / "l6", np.random.default_rng(3))
     pair = Pair(ModelSpec(name="l6, renumbered"), ModelSpec(name="minilm-l12"))
     question = Question(pair=pair, component=Component.TEXT_DECODER, depth="robust")
-    stores = FolderStore(suspect), FolderStore(folder("minilm-l12"))
+    stores = FolderStore(suspect), FolderStore(real_weights_path("minilm-l12"))
     finding = weights_origin(question, *stores, CALIBRATION)
     assert finding.outcome is Outcome.DERIVED, finding.headline
     layers = finding.details["any_basis"]["layers"]

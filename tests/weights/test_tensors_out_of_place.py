@@ -20,10 +20,9 @@ from pytest_scratchverify.methods.weights.origin import Question, weights_origin
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.tensors.slices import Slot
-from tools.running import ROOT
+from tests.weights.shipped import CALIBRATION
+from tools.zoo.ready_models import READY
 
-READY = ROOT / "tools/zoo/ready"
-CALIBRATION = json.loads((ROOT / "suites/calibration/weights.json").read_text())
 DECODER, EMBEDDINGS = Component.TEXT_DECODER, Component.EMBEDDINGS
 
 

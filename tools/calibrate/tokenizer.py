@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from typing import Any
@@ -25,7 +26,7 @@ from pytest_scratchverify.tokenizer.read import read_tokenizer
 from pytest_scratchverify.tokenizer.sketch import SHIPPED, add_sketch
 from pytest_scratchverify.tokenizer.vocabulary import Tokenizer
 from tools import ROOT
-from tools.facts.artifact_registry import TOKENIZERS, tokenizer_path
+from tools.facts.artifact_registry import TOKENIZERS, NotFetchedError, tokenizer_path
 
 OUT = ROOT / "suites" / "calibration" / "tokenizer.json"
 PUBLISHED = ROOT / "tests" / "tokenizer" / "published_pairs.csv"
@@ -54,7 +55,13 @@ def main() -> None:
     """Compare, decide, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sketches", action="store_true", help="write the shipped sketches too")
-    if parser.parse_args().sketches:
+    given = parser.parse_args()
+    try:
+        for name in TOKENIZERS:
+            tokenizer_path(name)
+    except NotFetchedError as missing:
+        sys.exit(f"tokenizer: {missing}")
+    if given.sketches:
         build_sketches()
     rows = known_pairs(distinct_vocabularies())
     published = published_pairs()

@@ -3,7 +3,7 @@
     python -m tools.calibrate.training_log
 
 The logs are tests/training_log/logs. Limits are chosen by hand beside the measured extremes,
-which the file keeps; tests/training_log/test_calibration.py checks that it was built by this.
+which the file keeps; tests/training_log/test_findings.py checks that it was built by this.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from itertools import combinations
 from pathlib import Path
@@ -249,6 +250,11 @@ def main() -> None:
     parser.add_argument("--zoo", type=Path, default=ROOT / ".artifacts" / "zoo")
     parser.add_argument("--fingerprints-only", action="store_true")
     given = parser.parse_args()
+    if not (given.zoo / "MANIFEST.json").exists():
+        sys.exit(
+            f"weights: there is no zoo in {given.zoo}: python -m tools.zoo.train --into"
+            f" {given.zoo} trains it (needs torch, half an hour on one core)"
+        )
     zoo = json.loads((given.zoo / "MANIFEST.json").read_text())
     write_fingerprints(given.zoo, ROOT / "pytest_scratchverify" / "catalog" / "fingerprints")
     write_blocks(given.zoo, ROOT / "pytest_scratchverify" / "catalog" / "fingerprints")

@@ -14,6 +14,7 @@ from pathlib import Path
 from tools import ROOT
 
 ARTIFACTS = ROOT / ".artifacts"
+REAL_WEIGHTS = ARTIFACTS / "real"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,12 +323,27 @@ PACKAGES: tuple[Package, ...] = tuple(
 )
 
 
+class NotFetchedError(FileNotFoundError):
+    """An artifact that is not part of the repository has not been fetched; says how to."""
+
+
 def tokenizer_path(name: str) -> Path:
-    """Where the tokenizer `name` is; a plain sentence if it has not been fetched yet."""
+    """Where the tokenizer `name` is; `NotFetchedError` if it has not been fetched yet."""
     path = TOKENIZERS[name].path
     if not path.is_file():
-        raise FileNotFoundError(
+        raise NotFetchedError(
             f"The real tokenizer {name!r} is not installed: "
             "run `python -m tools.facts.fetch_artifacts` once, then run the tests again."
+        )
+    return path
+
+
+def real_weights_path(name: str) -> Path:
+    """The folder of the real model `name`; `NotFetchedError` if it has not been fetched yet."""
+    path = REAL_WEIGHTS / name
+    if not (path / "model.safetensors").is_file():
+        raise NotFetchedError(
+            f"The real weights {name!r} are not installed: "
+            "run `python -m tools.facts.fetch_real_weights` once, then run the tests again."
         )
     return path

@@ -25,9 +25,8 @@ import onnx
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
-from tools import ROOT
+from tools.facts.artifact_registry import REAL_WEIGHTS as REAL
 
-REAL = ROOT / ".artifacts" / "real"
 STAMP = "fetched.json"
 THROUGH = {"Cast", "Mul", "MatMul", "MatMulInteger", "DequantizeLinear", "Transpose", "Reshape"}
 OTHER_BRANCH = "If_0_else_branch__"  # Silero holds a second network, for another sampling rate

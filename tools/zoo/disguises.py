@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-Array = np.ndarray
+Array = NDArray[Any]
 Tensors = dict[str, Array]
 FFN = ("gate_proj", "up_proj", "down_proj")
 
@@ -22,7 +24,7 @@ class Model:
     """A checkpoint at hand."""
 
     tensors: Tensors
-    config: dict
+    config: dict[str, Any]
 
     def number(self, key: str) -> int:
         """Return a size of the config."""
@@ -226,7 +228,42 @@ def rescale(model: Model, rng: np.random.Generator) -> Model:
 
 
 def _factors(rng: np.random.Generator, size: int) -> Array:
-    return (np.exp(rng.normal(0, 0.5, size)) * rng.choice([-1, 1], size)).astype(np.float32)
+    signed = np.exp(rng.normal(0, 0.5, size)) * rng.choice(np.array([-1, 1]), size)
+    factors: Array = signed.astype(np.float32)
+    return factors
+
+
+Blocks = dict[tuple[int, str], list[Array]]
+
+
+def disguise_blocks(
+    blocks: Blocks,
+    rng: np.random.Generator,
+    *,
+    rotate: bool = True,
+    renumber: bool = True,
+    rescale: bool = True,
+) -> Blocks:
+    """Rotate, renumber and rescale gated blocks without the network around them.
+
+    Parameters
+    ----------
+    blocks
+        Gate, up and transposed down [neurons, width] of each block, by layer and expert.
+    """
+    width = next(iter(blocks.values()))[0].shape[1]
+    basis = np.linalg.qr(rng.normal(size=(width, width)))[0] if rotate else np.eye(width)
+    found = {}
+    for key, block in blocks.items():
+        size = len(block[0])
+        order = rng.permutation(size) if renumber else np.arange(size)
+        factor = _factors(rng, size)[:, None]
+        scales = (1, factor, 1 / factor) if rescale else (1, 1, 1)
+        found[key] = [
+            ((view * scale) @ basis)[order].astype(np.float32)
+            for view, scale in zip(block, scales, strict=False)
+        ]
+    return found
 
 
 def permute_all(model: Model, rng: np.random.Generator) -> Model:
@@ -359,7 +396,14 @@ def merged(models: Sequence[Model], join: Callable[[list[Array]], Array]) -> Mod
 
 def linear(models: Sequence[Model], shares: Sequence[float]) -> Model:
     """Average with the given shares."""
-    return merged(models, lambda values: sum(s * v for s, v in zip(shares, values, strict=True)))
+
+    def join(values: list[Array]) -> Array:
+        total: Array = sum(
+            (s * v for s, v in zip(shares, values, strict=True)), np.zeros_like(values[0])
+        )
+        return total
+
+    return merged(models, join)
 
 
 def slerp(one: Model, two: Model, share: float) -> Model:
@@ -371,7 +415,9 @@ def slerp(one: Model, two: Model, share: float) -> Model:
         angle = np.arccos(np.clip(cosine, -1, 1))
         if angle < 1e-3:
             return (1 - share) * a + share * b
-        return (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+        one_s, other_s = np.sin((1 - share) * angle), np.sin(share * angle)
+        mixed: Array = (one_s * a + other_s * b) / np.sin(angle)
+        return mixed
 
     return merged([one, two], join)
 

@@ -86,7 +86,7 @@ def dense_shapes(
     return found | {"model.norm.weight": (hidden,), "lm_head.weight": (vocabulary, hidden)}
 
 
-def dense(
+def dense(  # noqa: PLR0913 - the sizes of a design
     hidden: int, layers: int, inner: int, vocabulary: int, *, seed: int, tokenizer: Path
 ) -> dict[str, Body]:
     """Return the files of a Llama-like checkpoint of any size."""

@@ -34,6 +34,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tools.running import HANGS
+
 CHUNK = 64 * 1024
 
 
@@ -87,7 +89,7 @@ class Repo:
         return sha if sha in self.commits else None
 
     def push(self, files: Mapping[str, Body], branch: str = "main") -> str:
-        digest = hashlib.sha1(self.name.encode())
+        digest = hashlib.sha1(self.name.encode(), usedforsecurity=False)
         for name, body in sorted(files.items()):
             digest.update(f"\0{name}\0{sha256_of(body)}".encode())
         self.commits[digest.hexdigest()] = dict(files)
@@ -127,7 +129,7 @@ class LoopbackHub:
     def log(self) -> list[Request]:
         """Every request so far. A client has its answer a moment before the log has it."""
         with self._lock:
-            self._lock.wait_for(lambda: not self._in_flight, timeout=1)
+            self._lock.wait_for(lambda: not self._in_flight, timeout=HANGS)
             return list(self._log)
 
     @contextmanager
@@ -575,7 +577,7 @@ def sha256_of(body: Body) -> str:
 
 def git_oid_of(body: Body) -> str:
     content = part_of(body, 0, size_of(body))
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return _digest(b"blob %d\0" % len(content) + content)
 
 
 def _files_of(files: Path | Mapping[str, Body]) -> dict[str, Body]:
@@ -607,7 +609,7 @@ def _info(hub: LoopbackHub, repo: Repo, sha: str, *, blobs: bool) -> dict[str, A
         if blobs and not hub.is_lfs(name, body):
             sibling["blobId"] = git_oid_of(body)
         elif blobs:
-            sibling["blobId"] = hashlib.sha1(name.encode()).hexdigest()  # of the pointer file
+            sibling["blobId"] = _digest(name.encode())  # of the pointer file
             sibling["lfs"] = {"size": size_of(body), "sha256": sha256_of(body), "pointerSize": 134}
         siblings.append(sibling)
     return {
@@ -620,3 +622,8 @@ def _info(hub: LoopbackHub, repo: Repo, sha: str, *, blobs: bool) -> dict[str, A
         "tags": [],
         "siblings": siblings,
     }
+
+
+def _digest(raw: bytes) -> str:
+    """Return a commit's or blob's name, as git makes it."""
+    return hashlib.sha1(raw, usedforsecurity=False).hexdigest()

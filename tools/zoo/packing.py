@@ -11,9 +11,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+
+Array = NDArray[Any]
+State = dict[str, Array]  # tensors as they are stored, by name
+Pack = Callable[[str, Array], State]  # from a matrix [outputs, inputs] and its name
 
 LINEAR = re.compile(r"model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj\.weight")
 AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
@@ -26,23 +34,23 @@ NF4 = np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.3949174880981
                 0.7229568362236023, 1.0], np.float32)  # fmt: skip
 
 
-def bfloat16():
-    """The dtype, imported late: the zoo's builder packs without it."""
-    import ml_dtypes
+def bfloat16() -> Any:
+    """Return the dtype, imported late: the zoo's builder packs without it."""
+    import ml_dtypes  # noqa: PLC0415
 
     return ml_dtypes.bfloat16
 
 
-def read(folder):
-    """All weights of a folder as float32."""
+def read(folder: Path) -> dict[str, NDArray[np.float32]]:
+    """Read all weights of a folder as float32."""
     bfloat16()  # safetensors asks numpy for it by name
-    raw = {}
+    raw: State = {}
     for path in sorted(folder.glob("*.safetensors")):
         raw |= load_file(path)
     return {name: value.astype(np.float32) for name, value in raw.items()}
 
 
-def folder_of(source, target, config=None):
+def folder_of(source: Path, target: Path, config: Mapping[str, object] | None = None) -> Path:
     """Copy everything but the weights; the card says nothing, the config what is needed."""
     target.mkdir(parents=True)
     known = json.loads((source / "config.json").read_text())
@@ -53,10 +61,12 @@ def folder_of(source, target, config=None):
     return target
 
 
-def packed_folder(source, target, pack, config=None):
+def packed_folder(
+    source: Path, target: Path, pack: Pack, config: Mapping[str, object] | None = None
+) -> Path:
     """Write a folder in which `pack` has replaced every linear matrix of the layers."""
     folder_of(source, target, config)
-    state = {}
+    state: State = {}
     for name, value in read(source).items():
         if LINEAR.fullmatch(name):
             state |= pack(name.removesuffix(".weight"), value)
@@ -66,8 +76,8 @@ def packed_folder(source, target, pack, config=None):
     return target
 
 
-def _affine(value, bits, group):
-    """Scales, zeros and integers of groups of inputs: [outputs, groups], the same, the matrix."""
+def _affine(value: Array, bits: int, group: int) -> tuple[Array, Array, Array]:
+    """Round groups of inputs: scales and zeros [outputs, groups], integers [outputs, inputs]."""
     rows = value.reshape(len(value), -1, group)
     low, high = np.minimum(rows.min(-1), 0), np.maximum(rows.max(-1), 0)
     scale = (np.maximum(high - low, 1e-9) / (2**bits - 1)).astype(np.float16)
@@ -77,7 +87,7 @@ def _affine(value, bits, group):
     return scale, zero, q.reshape(value.shape).astype(np.int64)
 
 
-def _words(stream, bits):
+def _words(stream: Array, bits: int) -> Array:
     """Pack the last axis into 32-bit words, first number in the lowest bits."""
     out = []
     for row in stream.reshape(-1, stream.shape[-1]):
@@ -90,8 +100,24 @@ def _words(stream, bits):
     return words.reshape(*stream.shape[:-1], -1)
 
 
-def gptq(name, value, bits=4, group=16, order=None, offset=1):
-    """AutoGPTQ: packed along the inputs; `order` says to which group each input belongs."""
+def gptq(  # noqa: PLR0913 - the format's own
+    name: str,
+    value: Array,
+    bits: int = 4,
+    group: int = 16,
+    *,
+    order: Array | None = None,
+    offset: int = 1,
+) -> State:
+    """Pack as AutoGPTQ does, along the inputs.
+
+    Parameters
+    ----------
+    order
+        To which group each input belongs, as after ``desc_act``; without it, in their order.
+    offset
+        What is subtracted from zero points before they are stored: 1, or 0 in GPTQ's second version.
+    """
     inputs = np.arange(value.shape[1]) if order is None else np.argsort(order, kind="stable")
     scale, zero, q = _affine(value[:, inputs], bits, group)
     back = np.argsort(inputs)
@@ -104,11 +130,11 @@ def gptq(name, value, bits=4, group=16, order=None, offset=1):
     }
 
 
-def awq(name, value, group=16):
-    """AutoAWQ, "gemm": packed along the outputs in its own order."""
+def awq(name: str, value: Array, group: int = 16) -> State:
+    """Pack as AutoAWQ's "gemm" does: four bits, along the outputs, in its own order."""
     scale, zero, q = _affine(value, 4, group)
 
-    def pack(table):
+    def pack(table: Array) -> Array:
         runs = table.reshape(len(table), -1, 8)[:, :, AWQ_ORDER]
         return _words(runs, 4)[..., 0]
 
@@ -119,8 +145,8 @@ def awq(name, value, group=16):
     }
 
 
-def compressed_int(name, value, bits=4, group=16):
-    """compressed-tensors pack-quantized, symmetric: integers offset by half their range."""
+def compressed_int(name: str, value: Array, bits: int = 4, group: int = 16) -> State:
+    """Pack as compressed-tensors' pack-quantized, symmetric: integers offset by half their range."""
     rows = value.reshape(len(value), -1, group)
     scale = (abs(rows).max(-1) / (2 ** (bits - 1) - 0.5) + 1e-9).astype(bfloat16())
     q = np.rint(rows / scale.astype(np.float32)[..., None])
@@ -132,8 +158,17 @@ def compressed_int(name, value, bits=4, group=16):
     }
 
 
-def mx(value):
-    """OCP MXFP4: blocks of bytes [outputs, groups, 16] and exponents [outputs, groups]."""
+def compressed_int8(name: str, value: Array) -> State:
+    """Round as compressed-tensors' int-quantized: int8 [outputs, inputs] and a scale per output."""
+    scale = abs(value).max(1, keepdims=True) / 127
+    return {
+        f"{name}.weight": np.rint(value / scale).astype(np.int8),
+        f"{name}.weight_scale": scale,
+    }
+
+
+def mx(value: Array) -> tuple[Array, Array]:
+    """Round to OCP MXFP4: blocks of bytes [outputs, groups, 16], exponents [outputs, groups]."""
     rows = value.reshape(*value.shape[:-1], -1, 32)
     most = abs(rows).max(-1, keepdims=True)
     exponent = np.floor(np.log2(np.maximum(most, 1e-30))) - 2
@@ -143,8 +178,8 @@ def mx(value):
     return packed, (exponent[..., 0] + 127).astype(np.uint8)
 
 
-def mxfp4(name, value):
-    """compressed-tensors mxfp4-pack-quantized; what does not fill groups of 32 is left alone."""
+def mxfp4(name: str, value: Array) -> State:
+    """Pack as compressed-tensors' mxfp4-pack-quantized; what fills no groups of 32 is left alone."""
     if value.shape[-1] % 32:
         return {f"{name}.weight": value.astype(bfloat16())}
     packed, exponent = mx(value)
@@ -154,11 +189,12 @@ def mxfp4(name, value):
     }
 
 
-def gpt_oss(source, target):
+def gpt_oss(source: Path, target: Path) -> Path:
     """Stack the experts of a zoo model as gpt-oss does: gate and up alternate, MXFP4."""
     folder_of(source, target)
     weights = read(source)
-    state, experts = {}, {}
+    state: State = {}
+    experts: dict[str, dict[tuple[int, str], Array]] = {}
     expert = re.compile(r"(model\.layers\.\d+\.mlp)\.experts\.(\d+)\.(\w+)_proj\.weight")
     for name, value in weights.items():
         found = expert.fullmatch(name)
@@ -181,8 +217,8 @@ def gpt_oss(source, target):
     return target
 
 
-def bnb_int8(name, value):
-    """Bitsandbytes LLM.int8(): the largest absolute value of a row becomes 127."""
+def bnb_int8(name: str, value: Array) -> State:
+    """Round as bitsandbytes' LLM.int8(): the largest absolute value of a row becomes 127."""
     most = abs(value).max(1)
     return {
         f"{name}.weight": np.rint(value / most[:, None] * 127).astype(np.int8),
@@ -191,18 +227,17 @@ def bnb_int8(name, value):
     }
 
 
-def bnb_nf4(name, value, block=64):
-    """Bitsandbytes nf4, flat blocks, the first number in the high half, maxima not nested."""
-    flat = value.ravel()
-    flat = np.pad(flat, (0, -len(flat) % block)).reshape(-1, block)
+def bnb_nf4(name: str, value: Array, block: int = 64) -> State:
+    """Pack as bitsandbytes' nf4: flat blocks, first number in the high half, maxima not nested."""
+    flat = np.pad(value.ravel(), (0, -value.size % block)).reshape(-1, block)
     most = abs(flat).max(1)
     code = abs((flat / np.maximum(most, 1e-30)[:, None])[..., None] - NF4).argmin(-1)
-    code = code.ravel()[: value.size]
-    code = np.append(code, 0) if len(code) % 2 else code
+    codes = code.ravel()[: value.size]
+    codes = np.append(codes, 0) if len(codes) % 2 else codes
     state = {"quant_type": "nf4", "blocksize": block, "dtype": "bfloat16",
              "shape": list(value.shape)}  # fmt: skip
     return {
-        f"{name}.weight": (code[::2] << 4 | code[1::2]).astype(np.uint8)[:, None],
+        f"{name}.weight": (codes[::2] << 4 | codes[1::2]).astype(np.uint8)[:, None],
         f"{name}.weight.absmax": most.astype(np.float32),
         f"{name}.weight.quant_map": NF4,
         f"{name}.weight.quant_state.bitsandbytes__nf4": np.frombuffer(
@@ -219,13 +254,15 @@ GGUF_NAMES = {
 }  # fmt: skip
 
 
-def gguf_file(source, target, kind, *, pad=None):
+def gguf_file(
+    source: Path, target: Path, kind: str, *, pad: Callable[[Array, str], Array] | None = None
+) -> Path:
     """Write a Llama as llama.cpp's converter does, with the `gguf` package, the reference.
 
     Queries and keys are permuted as its ``LlamaModel.permute`` does. Matrices whose inputs do
     not fill the blocks of `kind` are kept in F16, as llama.cpp's quantiser falls back.
     """
-    import gguf
+    import gguf  # noqa: PLC0415 - a package of the tests only
 
     config = json.loads((source / "config.json").read_text())
     folder_of(source, target)
@@ -256,22 +293,24 @@ def gguf_file(source, target, kind, *, pad=None):
     return target
 
 
-def _permuted(value, heads):
-    """What ``LlamaModel.permute`` of convert_hf_to_gguf.py does."""
+def _permuted(value: Array, heads: int) -> Array:
+    """Reorder rows as ``LlamaModel.permute`` of convert_hf_to_gguf.py does."""
     halves = value.reshape(heads, 2, len(value) // heads // 2, value.shape[1])
     return halves.swapaxes(1, 2).reshape(value.shape)
 
 
-def _gguf_name(name):
+def _gguf_name(name: str) -> str:
     outside = {"model.embed_tokens.weight": "token_embd.weight", "lm_head.weight": "output.weight",
                "model.norm.weight": "output_norm.weight"}  # fmt: skip
     if name in outside:
         return outside[name]
-    layer, stem = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name).groups()
-    return f"blk.{layer}.{GGUF_NAMES[stem]}.weight"
+    found = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name)
+    if found is None:
+        raise ValueError(f"no tensor of a Llama: {name}")
+    return f"blk.{found[1]}.{GGUF_NAMES[found[2]]}.weight"
 
 
-def q4_k(value, _kind="Q4_K"):
+def q4_k(value: Array, _kind: str = "Q4_K") -> Array:
     """Round to Q4_K (ggml's block_q4_K): eight scales and minima of six bits in each 256."""
     blocks = value.reshape(-1, 8, 32)
     low = np.minimum(blocks.min(-1), 0)

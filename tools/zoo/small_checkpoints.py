@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 LAYERS = 2
@@ -151,8 +151,6 @@ def write(
 
 def read(folder: Path) -> Weights:
     """Load all weights of a checkpoint that `write` wrote."""
-    from safetensors.numpy import load_file
-
     weights: Weights = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= load_file(path)

@@ -21,7 +21,7 @@ from pytest_scratchverify.stores.disk.checked import DIGEST_BYTES, read_checked,
 from pytest_scratchverify.stores.http.ranges import ByteRange
 
 MAX_BYTES = 8 * 2**30  # of one repository; beyond, what was used longest ago goes
-SUFFIX = ".checked-range"
+SUFFIX = ".range"
 _NAME = re.compile(r"(\d{1,19})-(\d{1,19})" + re.escape(SUFFIX))
 
 

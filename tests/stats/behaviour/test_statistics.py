@@ -20,7 +20,7 @@ from pytest_scratchverify.stats.behaviour.binomial_rate import above, exact_rate
 from pytest_scratchverify.stats.behaviour.change_point import change_point
 from pytest_scratchverify.stats.behaviour.probe_dependence import concentration, probe_dependence
 from pytest_scratchverify.stats.behaviour.round_robin import diluted, excess, share_equal, sign_test
-from tests.behaviour.conftest import STRANGERS, recorded
+from tests.behaviour.recorded import STRANGERS, recorded
 from tools.running import ROOT
 
 # --- round robin ------------------------------------------------------------------------

@@ -19,30 +19,13 @@ from pytest_scratchverify.stats.weights.anchored_search import (
 from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_numbering
 from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
 from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
+from tools.zoo.disguises import disguise_blocks
 
 TRAINED = {"parent": "zoo-s0", "child": "zoo-s0-cpt-long", "stranger": "zoo-s1"}
 
 
 def blocks(name):
     return _whole_blocks(TRAINED[name])
-
-
-def turned(views, rng, *, rotate=True, renumber=True, rescale=True):
-    """Disguise the blocks of a network as a forger would."""
-    width = next(iter(views.values()))[0].shape[1]
-    basis = np.linalg.qr(rng.normal(size=(width, width)))[0] if rotate else np.eye(width)
-    found = {}
-    for key, block in views.items():
-        size = len(block[0])
-        order = rng.permutation(size) if renumber else np.arange(size)
-        factor = np.exp(rng.normal(0, 0.5, size)) * rng.choice([-1, 1], size)
-        factor = factor[:, None] if rescale else np.ones((size, 1))
-        scales = (1, factor, 1 / factor)
-        found[key] = [
-            ((view * scale) @ basis)[order].astype(np.float32)
-            for view, scale in zip(block, scales, strict=False)
-        ]
-    return found
 
 
 def random_blocks(rng, layers=3, size=40, width=24):
@@ -54,7 +37,9 @@ def random_blocks(rng, layers=3, size=40, width=24):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_disguised_descendant_is_recognised_neuron_by_neuron(seed):
-    found = anchored_match(turned(blocks("child"), np.random.default_rng(seed)), blocks("parent"))
+    found = anchored_match(
+        disguise_blocks(blocks("child"), np.random.default_rng(seed)), blocks("parent")
+    )
     assert found.effect > 0.9
     assert found.pvalue < 1e-60
     assert found.kept < 0.1
@@ -63,10 +48,12 @@ def test_disguised_descendant_is_recognised_neuron_by_neuron(seed):
 
 def test_what_was_done_is_told_by_channels_and_numbers():
     rng = np.random.default_rng(5)
-    rotated = anchored_match(turned(blocks("child"), rng, renumber=False), blocks("parent"))
+    rotated = anchored_match(
+        disguise_blocks(blocks("child"), rng, renumber=False), blocks("parent")
+    )
     assert rotated.kept > 0.9
     assert matched_channels(rotated.anchors).alike < 0.6
-    plain = anchored_match(turned(blocks("child"), rng, rotate=False), blocks("parent"))
+    plain = anchored_match(disguise_blocks(blocks("child"), rng, rotate=False), blocks("parent"))
     assert matched_channels(plain.anchors).alike > 0.6
     assert matched_channels(plain.anchors).kept > 0.9
 
@@ -75,7 +62,7 @@ def test_strangers_agree_by_chance_whatever_is_done_to_them():
     rng = np.random.default_rng(1)
     counts, pvalues = [], []
     for _ in range(30):
-        other = turned(blocks("stranger"), rng)
+        other = disguise_blocks(blocks("stranger"), rng)
         found = anchored_match(other, blocks(["parent", "child"][rng.integers(2)]))
         counts += [layer.agreed for layer in found.layers]
         pvalues.append(found.pvalue)
@@ -91,7 +78,7 @@ def test_a_thousand_null_pairs_of_trained_blocks_are_not_accused():
     for _ in range(1000):
         kept = np.sort(rng.choice(176, 120, replace=False))
         some = {k: [v[kept] for v in b] for k, b in blocks("stranger").items()}
-        pvalues.append(anchored_match(turned(some, rng), blocks("parent")).pvalue)
+        pvalues.append(anchored_match(disguise_blocks(some, rng), blocks("parent")).pvalue)
     assert min(pvalues) > 1e-6
     for level in (0.05, 0.01, 0.001):  # conservative: never more often than it says
         assert np.mean(np.array(pvalues) <= level) <= level + 3 * np.sqrt(level / 1000)
@@ -102,7 +89,7 @@ def test_a_thousand_null_pairs_of_trained_blocks_are_not_accused():
 def test_descriptions_do_not_depend_on_basis_or_scale_and_move_with_the_neurons(seed):
     rng = np.random.default_rng(seed)
     views = random_blocks(rng, layers=1)[0, ""]
-    same = turned({(0, ""): views}, rng, renumber=False)[0, ""]
+    same = disguise_blocks({(0, ""): views}, rng, renumber=False)[0, ""]
     np.testing.assert_allclose(invariants(views), invariants(same), atol=2e-2)
     order = rng.permutation(len(views[0]))
     np.testing.assert_allclose(
@@ -118,7 +105,7 @@ def test_narrower_and_wider_networks_are_compared():
     assert found.effect > 0.5
     assert found.pvalue < 1e-30
     assert matched_channels(found.anchors) is None
-    assert anchored_match(turned(fewer, rng), parent).effect > 0.5
+    assert anchored_match(disguise_blocks(fewer, rng), parent).effect > 0.5
 
 
 def test_one_layer_cannot_be_cross_fitted():
@@ -145,12 +132,15 @@ def test_three_neurons_have_six_numberings():
 
 def test_angles_survive_a_rotation_and_not_a_renumbering():
     rng = np.random.default_rng(3)
-    parent, child = blocks("parent"), turned(blocks("child"), rng, renumber=False, rescale=False)
+    parent, child = (
+        blocks("parent"),
+        disguise_blocks(blocks("child"), rng, renumber=False, rescale=False),
+    )
     pairs = [(child[key][:2], parent[key][:2]) for key in parent]
     found = gram_numbering(pairs, rng)
     assert found.statistic == found.n == 2
     assert found.effect > 0.5
-    moved = turned(blocks("child"), rng)
+    moved = disguise_blocks(blocks("child"), rng)
     assert gram_numbering([(moved[k][:2], parent[k][:2]) for k in parent], rng).statistic == 0
 
 
@@ -159,7 +149,7 @@ def test_angles_of_strangers_fit_best_as_rarely_as_they_say():
     parent, stranger = blocks("parent"), blocks("stranger")
     hits = blocks_seen = 0
     for _ in range(400):
-        other = turned(stranger, rng)
+        other = disguise_blocks(stranger, rng)
         found = gram_numbering([(other[k][:2], parent[k][:2]) for k in parent], rng, draws=19)
         hits, blocks_seen = hits + found.statistic, blocks_seen + found.n
     assert abs(hits / blocks_seen - 1 / 20) < 3 * np.sqrt(0.05 * 0.95 / blocks_seen)

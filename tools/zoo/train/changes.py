@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
+
+from tools.zoo import packing
 
 from .training import Weights
 
@@ -44,38 +47,27 @@ def rounded(bits: int, group: int) -> Callable[[Weights, float], Weights]:
     return quantise
 
 
-def packed(parent: Weights, _amount: float) -> Weights:
-    """Store the layers' matrices as int8 beside a scale per row, as compressed-tensors does."""
-    out: Weights = {}
-    for name, value in parent.items():
-        if value.dim() != 2 or ".layers." not in name:
-            out[name] = value
-            continue
-        scale = value.float().abs().amax(1, keepdim=True) / 127
-        out[name] = (value.float() / scale).round().to(torch.int8)
-        out[f"{name}_scale"] = scale
-    return out
+def packed_by(pack: Callable[[str, Any], Mapping[str, Any]]) -> Callable[[Weights, float], Weights]:
+    """Store the layers' matrices as one of `tools.zoo.packing`'s formats does."""
 
+    def packed(parent: Weights, _amount: float) -> Weights:
+        out: Weights = {}
+        for name, value in parent.items():
+            if value.dim() != 2 or ".layers." not in name:
+                out[name] = value
+                continue
+            made = pack(name.removesuffix(".weight"), value.float().numpy())
+            out |= {key: torch.from_numpy(array) for key, array in made.items()}
+        return out
 
-def gptq_packed(parent: Weights, _amount: float) -> Weights:
-    """Store the layers' matrices as AutoGPTQ does, four bits in groups of 16, round to nearest."""
-    from tools.zoo import packing  # noqa: PLC0415 - the builder runs outside of the package
-
-    out: Weights = {}
-    for name, value in parent.items():
-        if value.dim() != 2 or ".layers." not in name:
-            out[name] = value
-            continue
-        made = packing.gptq(name.removesuffix(".weight"), value.float().numpy())
-        out |= {key: torch.from_numpy(array) for key, array in made.items()}
-    return out
+    return packed
 
 
 CHANGES: dict[str, Callable[[Weights, float], Weights]] = {
     "noise": noise,
     "prune": prune,
     "int8": rounded(8, 10**6),
-    "int8_packed": packed,
-    "gptq_packed": gptq_packed,
+    "int8_packed": packed_by(packing.compressed_int8),
+    "gptq_packed": packed_by(packing.gptq),  # four bits, groups of 16
     "int4": rounded(4, 16),
 }

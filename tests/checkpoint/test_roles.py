@@ -1,0 +1,71 @@
+"""Every tensor of the supported families has one role, and any other name is reported."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_scratchverify.checkpoint.roles import read_roles, role_of
+from pytest_scratchverify.core.component import Component
+from tools.zoo.giant import shapes
+
+T, E, V, P = (
+    Component.TEXT_DECODER,
+    Component.ROUTER_EXPERTS,
+    Component.VISION_ENCODER,
+    Component.PROJECTOR,
+)
+L = "model.layers.7."
+NAMES = [
+    ("llama", f"{L}self_attn.q_proj.weight", T, "q", None),
+    ("qwen2 bias", f"{L}self_attn.k_proj.bias", T, "k", None),
+    ("qwen3", f"{L}self_attn.q_norm.weight", T, "norm_q", None),
+    ("qwen3_moe", f"{L}mlp.experts.12.up_proj.weight", E, "up", 12),
+    ("mixtral", f"{L}block_sparse_moe.experts.3.w3.weight", E, "up", 3),
+    ("phimoe router", f"{L}block_sparse_moe.gate.weight", E, "router", None),
+    ("deepseek q_a", f"{L}self_attn.q_a_proj.weight", T, "q_a", None),
+    ("kimi kv_a", f"{L}self_attn.kv_a_proj_with_mqa.weight", T, "kv_a", None),
+    ("deepseek fp8", f"{L}self_attn.kv_b_proj.weight_scale_inv", T, "kv_b", None),
+    ("axk1", f"{L}post_mlp_layernorm.weight", T, "norm_post_mlp", None),
+    ("glm shared", f"{L}mlp.shared_experts.gate_proj.weight", E, "gate", "shared"),
+    ("solar bias", f"{L}mlp.gate.e_score_correction_bias", E, "router_bias", None),
+    ("olmo2, exaone4", f"{L}post_feedforward_layernorm.weight", T, "norm_post_ffn", None),
+    ("gemma", f"{L}pre_feedforward_layernorm.weight", T, "norm_pre_ffn", None),
+    ("phi3", f"{L}self_attn.qkv_proj.weight", T, "qkv", None),
+    ("phi3 mlp", f"{L}mlp.gate_up_proj.weight", T, "gate_up", None),
+    ("gpt-oss", f"{L}mlp.experts.gate_up_proj_blocks", E, "gate_up", "stack"),
+    ("gpt-oss router", f"{L}mlp.router.weight", E, "router", None),
+    ("hyperclovax vision", "model.visual.blocks.3.attn.qkv.weight", V, "qkv", None),
+    ("qwen2.5-vl", "visual.blocks.3.mlp.gate_proj.weight", V, "gate", None),
+    ("qwen2.5-vl merger", "visual.merger.mlp.0.weight", P, "proj_in", None),
+    ("hcx text", "model.language_model.layers.7.mlp.up_proj.weight", T, "up", None),
+    ("gpt-neox", "gpt_neox.layers.7.attention.query_key_value.weight", T, "qkv", None),
+    ("gpt2", "transformer.h.7.mlp.c_fc.weight", T, "fc1", None),
+    ("bert", "bert.encoder.layer.7.intermediate.dense.weight", T, "fc1", None),
+    ("embeddings", "model.embed_tokens.weight", Component.EMBEDDINGS, "embed", None),
+    ("head", "lm_head.weight", Component.LM_HEAD, "head", None),
+    ("audio", "audio_tower.layers.7.fc1.weight", Component.AUDIO_ENCODER, "fc1", None),
+]
+
+
+@pytest.mark.parametrize(("name", "component", "kind", "expert"), [n[1:] for n in NAMES],
+                         ids=[n[0] for n in NAMES])  # fmt: skip
+def test_names_of_the_supported_families_have_their_role(name, component, kind, expert):
+    role = role_of(name)
+    assert (role.component, role.kind, role.expert) == (component, kind, expert)
+
+
+def test_every_tensor_of_axk1_has_a_role():
+    assert read_roles(shapes()).unmapped == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(codec="ascii"), max_size=60))
+def test_any_name_has_a_role_or_is_reported(name):
+    found = read_roles([name])
+    assert len(found.roles) + len(found.unmapped) + len(found.ignored) == 1
+
+
+def test_constants_are_ignored_not_compared():
+    assert read_roles([f"{L}self_attn.rotary_emb.inv_freq"]).ignored
