@@ -335,7 +335,7 @@ def is_listed(path: Path, entry: FileEntry) -> bool:
     """Whether a file on disk has the size and the digest that the listing gives, if it gives any.
 
     The digest is the sha256 of a large file and the git object id of a small one: the sha1 (in a
-    repository of sha256 objects the sha256) of ``blob <size>\\0`` and the content.
+    repository of sha256 objects the sha256) of "blob", a blank, the size, a zero byte, content.
     """
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:

@@ -10,8 +10,8 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.stores.disk.range_cache import RangeCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.range_reader import RangeReader
-from pytest_scratchverify.stores.store import FileEntry
 from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.store import FileEntry
 from tests.stores.reading import read_range
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -92,7 +92,10 @@ def test_range_is_kept_as_soon_as_it_has_arrived(tmp_path) -> None:
     spans = [ByteRange(0, 10), ByteRange(10, 20)]
     with pytest.raises(ConnectionError):
         Broken({}, 1.0).read_all(
-            "http://nowhere", FileEntry(path="file", size=20), spans, lambda span, _body: kept.append(span)
+            "http://nowhere",
+            FileEntry(path="file", size=20),
+            spans,
+            lambda span, _body: kept.append(span),
         )
     assert kept == spans[:1]
 

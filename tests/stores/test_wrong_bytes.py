@@ -9,16 +9,23 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.access import HubAccess, shown_address
 from pytest_scratchverify.stores.http.failures import Subject, as_unavailable
 from pytest_scratchverify.stores.http.ranges import ByteRange
+from tools.zoo import small_checkpoints
 
 SHARD = "model-00001-of-00002.safetensors"
 SPAN = [ByteRange(3000, 3100)]
 PAGE = b"<html>Please log in</html>" * 2**17
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """A model of the same shape, hence with files of the same sizes."""
+    return small_checkpoints.independent(tmp_path_factory.mktemp("other") / "model", seed=7)
+
+
 @pytest.fixture
-def listed(hub, independent, derived, opened):
+def listed(hub, independent, other, opened):
     """A model and another one on the hub; headers were read before anything goes wrong."""
-    hub.add_repo("org/other", derived)
+    hub.add_repo("org/other", other)
     hub.add_repo("org/model", independent)
     store = opened("org/model")
     store.tensor_index()

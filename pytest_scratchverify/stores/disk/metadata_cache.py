@@ -77,7 +77,7 @@ class MetadataCache:
                 subfolder=kind,
                 assets_dir=self.access.assets_dir,
             )
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a file stands where a folder should be
             return None
 
 

@@ -79,7 +79,7 @@ class RangeCache:
         for path in () if self.folder is None else self.folder.rglob(f"*{SUFFIX}"):
             with suppress(OSError):
                 status = path.stat()
-                yield path, status.st_mtime, status.st_size
+                yield path, status.st_mtime, max(0, status.st_size - DIGEST_BYTES)
 
     def _place(self, key: str) -> Path | None:
         if self.folder is None:
