@@ -10,7 +10,7 @@ from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.headlines import HEADLINES, Case, case_of
-from pytest_scratchverify.methods.weights.judge import Judgement, Relation
+from pytest_scratchverify.methods.weights.judge import ACCUSING, Judgement, Relation
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.report.headline import KIND_WORDS
@@ -44,7 +44,7 @@ def test_kinds_travel_as_a_list_of_plain_strings():
     assert finding_from_json(dumps(finding)) == finding
 
 
-@pytest.mark.parametrize("relation", [None, *Relation])
+@pytest.mark.parametrize("relation", [None, *sorted(ACCUSING), Relation.UNCLEAR])
 @pytest.mark.parametrize("step", Step)
 def test_every_judgement_has_a_headline(relation, step):
     judgement = Judgement(relation, step, 1e-9, 0.5)
