@@ -43,10 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run the shipped suites in a pytest of their own; the options' short names work too."""
-    from pytest_scratchverify.plugin.session import suites_path  # noqa: PLC0415 - brings pytest
+    from pytest_scratchverify.plugin.isolated_run import own_settings  # noqa: PLC0415 - brings pytest
 
-    command = [sys.executable, "-m", "pytest", str(suites_path()), *map(_prefixed, arguments)]
-    return subprocess.call(command)  # noqa: S603 - this interpreter, the user's own arguments
+    with tempfile.TemporaryDirectory(prefix="scratchverify-") as scratch:
+        settings = own_settings(Path(scratch))
+        # -P: a module of the working directory, which may be a model's folder, is not imported.
+        command = [sys.executable, "-P", "-m", "pytest", *settings, *map(_prefixed, arguments)]
+        return subprocess.call(command)  # noqa: S603 - this interpreter, the user's own arguments
 
 
 def _prefixed(argument: str) -> str:

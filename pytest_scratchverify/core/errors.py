@@ -21,6 +21,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     RATE_LIMITED = "rate-limited"
     CUT_OFF = "cut-off"
+    MISMATCH = "mismatch"
     OVER_BUDGET = "over-budget"
     UNSUPPORTED = "unsupported"
     MALFORMED = "malformed"

@@ -10,7 +10,7 @@ import argparse
 
 import pytest
 
-from pytest_scratchverify.plugin.options import add_ini_twins, add_options, is_used
+from pytest_scratchverify.plugin.options import add_ini_twins, add_options, is_used, names_folders
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -27,6 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_ini_twins(parser.addini)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest executes a conftest.py
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Refuse a model's folder as a place of tests or settings."""
+    if names_folders(early_config.known_args_namespace):
+        from pytest_scratchverify.plugin.model_folders import refuse_test_paths  # noqa: PLC0415
+
+        refuse_test_paths(early_config)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-html decides how it will write its report
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and the working parts only where they are wanted."""
@@ -39,8 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not used and not config.option.markers:
         return
     from pytest_scratchverify.core.errors import ScratchError  # noqa: PLC0415 - see the docstring above
+    from pytest_scratchverify.plugin.model_folders import refuse_loaded_code  # noqa: PLC0415
     from pytest_scratchverify.plugin.registration import register, register_methods  # noqa: PLC0415
 
+    refuse_loaded_code(config)
     try:
         extensions = register_methods(config)
         if used:

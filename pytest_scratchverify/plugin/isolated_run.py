@@ -31,16 +31,30 @@ def run_isolated(
     Nothing of the surrounding project is used: no ini file, no conftest (a folder that is tested
     may hold one), no cache, and no plugin but those of `plugins`.
     """
-    ini = scratch / "pytest.ini"
-    ini.write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
-    home = suites_path()
-    arguments = [str(home), f"-c{ini}", f"--rootdir={home.parent}", f"--confcutdir={home}"]
-    arguments += ["--noconftest", "-p", "no:cacheprovider"]
+    arguments = [*own_settings(scratch), "-p", "no:cacheprovider"]
     for plugin in ("pytest_scratchverify.plugin", *plugins):
         arguments += ["-p", plugin]
     arguments += [text for option in OPTIONS for text in _as_arguments(option, values)]
     arguments += ["--pyargs", *suites] if suites else []
     return _why(_run(arguments, quiet=quiet))
+
+
+def own_settings(scratch: Path) -> list[str]:
+    """Return arguments that name the shipped suites and keep every other setting out.
+
+    No ini file and no conftest.py is read but the one that is written into the empty folder
+    `scratch`: those of the working directory or of a model's folder could load any code.
+    """
+    ini = scratch / "pytest.ini"
+    ini.write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
+    home = suites_path()
+    return [
+        str(home),
+        f"-c{ini}",
+        f"--rootdir={home.parent}",
+        f"--confcutdir={home}",
+        "--noconftest",
+    ]
 
 
 def _as_arguments(option: OptionSpec, values: Mapping[str, Any]) -> Iterator[str]:

@@ -221,6 +221,18 @@ def value(config: Any, name: str) -> Any:
     return [] if option.kind == "args" else option.default
 
 
+FOLDER_OPTIONS = tuple(
+    option
+    for option in OPTIONS
+    if option.name in ("model", "against", "training-log", "answers")  # may name a folder
+)
+
+
+def names_folders(given: Any) -> bool:
+    """Whether a parsed command line sets an option that may name an untrusted folder."""
+    return any(getattr(given, option.dest, None) for option in FOLDER_OPTIONS)
+
+
 def is_used(config: Any) -> bool:
     """Whether this session has anything to do with us: an option or an ini value is set."""
     return any(

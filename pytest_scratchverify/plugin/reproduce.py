@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_scratchverify.methods.behaviour.asking.locate import shown_address, shown_entry
+from pytest_scratchverify.methods.behaviour.asking.locate import shown_entry
 from pytest_scratchverify.methods.registry import method_of
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.stores.http.access import shown_address
 
 
 def reproduce_command(session: Session, planned: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +28,10 @@ from pytest_scratchverify.stores.card import card_from_metadata
 from pytest_scratchverify.stores.disk.metadata_cache import MetadataCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import Catalogue, Fallback
-from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.http.access import HubAccess, shown_address
 from pytest_scratchverify.stores.http.accounting import METER
 from pytest_scratchverify.stores.http.failures import (
+    ListingMismatchError,
     Subject,
     impossible_name,
     lost_connection,
@@ -50,8 +52,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def endpoint_of(access: HubAccess) -> str:
-    """Name the hub: the override, or what huggingface_hub took from HF_ENDPOINT."""
-    return (access.endpoint or constants.ENDPOINT).rstrip("/")
+    """Name the hub without credentials: the override, or what HF_ENDPOINT said."""
+    return shown_address(access.endpoint or constants.ENDPOINT).rstrip("/")
 
 
 def check_reachable(access: HubAccess) -> None:
@@ -66,9 +68,8 @@ def check_reachable(access: HubAccess) -> None:
     with translated(Subject(repo=endpoint, endpoint=endpoint)):
         client = huggingface_hub.get_session()
         METER.attach(client)
-        client.head(
-            endpoint, timeout=access.timeout or REACHABILITY_TIMEOUT, follow_redirects=False
-        )
+        address = (access.endpoint or constants.ENDPOINT).rstrip("/")
+        client.head(address, timeout=access.timeout or REACHABILITY_TIMEOUT, follow_redirects=False)
 
 
 def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
@@ -135,7 +136,12 @@ def _resolution(asked: str, info: Any) -> Resolution:
     if info.siblings is None:
         raise TypeError("the answer lists no files")
     files = [
-        FileEntry(path=item.rfilename, size=item.size, sha256=item.lfs.sha256 if item.lfs else None)
+        FileEntry(
+            path=item.rfilename,
+            size=item.size,
+            sha256=item.lfs.sha256 if item.lfs else None,
+            oid=None if item.lfs else item.blob_id,
+        )
         for item in info.siblings[:MAX_FILES]
         if is_safe_name(item.rfilename)
     ]
@@ -199,6 +205,8 @@ class HubStore(BaseStore):
             fallback=Fallback(catalogue),
         )
         self._resolution = resolution
+        # Threads that read headers may not wait for the lock of the question that started them.
+        self._listed = {entry.path: entry for entry in resolution.files}
         self._run = run
         self._access = access or HubAccess()
         self._endpoint = endpoint_of(self._access)
@@ -216,14 +224,21 @@ class HubStore(BaseStore):
         return holds_no_weights(listing)
 
     def _fetch(self, name: str) -> Path:
+        entry = self._entry(name)
         cached = cached_path(self.repo, name, self._resolution.commit, self._access)
-        if cached is not None:
+        if cached is not None and is_listed(cached, entry):
             return cached
-        self._announce(name, self._entry(name).size)
+        self._announce(name, entry.size)
         with self._network(name):
-            return Path(self._download(name))
+            # A copy that is not the listed file is fetched again, whoever damaged it.
+            fetched = Path(self._download(name, again=cached is not None))
+            if not is_listed(fetched, entry):
+                fetched = Path(self._download(name, again=True))
+            if not is_listed(fetched, entry):
+                raise ListingMismatchError("its size or digest differs")
+            return fetched
 
-    def _download(self, name: str) -> str:
+    def _download(self, name: str, *, again: bool = False) -> str:
         return huggingface_hub.hf_hub_download(
             self.repo,
             name,
@@ -232,6 +247,7 @@ class HubStore(BaseStore):
             endpoint=self._access.endpoint,
             token=self._access.token,
             library_name=LIBRARY,
+            force_download=again,
             etag_timeout=self._access.timeout or constants.HF_HUB_ETAG_TIMEOUT,
         )
 
@@ -245,7 +261,10 @@ class HubStore(BaseStore):
                 self._announce(name, sum(map(len, plan)))
                 with self._network(name):
                     fetched = self._reader.read_all(
-                        self._url(name), plan, lambda *part: self._ranges.store(key, *part)
+                        self._url(name),
+                        self._listed[name],
+                        plan,
+                        lambda *part: self._ranges.store(key, *part),
                     )
             else:
                 fetched = []
@@ -314,6 +333,27 @@ def cached_path(repo: str, name: str, commit: str, access: HubAccess) -> Path | 
         repo, name, revision=commit, cache_dir=access.cache_dir
     )
     return Path(found) if isinstance(found, str) else None
+
+
+def is_listed(path: Path, entry: FileEntry) -> bool:
+    """Whether a file on disk has the size and the digest that the listing gives, if it gives any.
+
+    The digest is the sha256 of a large file and the git object id of a small one: the sha1 (in a
+    repository of sha256 objects the sha256) of "blob", a blank, the size, a zero byte, content.
+    """
+    size = path.stat().st_size
+    if entry.size is not None and size != entry.size:
+        return False
+    expected = entry.sha256 or entry.oid
+    if expected is None:
+        return True
+    digest = hashlib.new("sha256" if len(expected) == 64 else "sha1", usedforsecurity=False)
+    if entry.sha256 is None:
+        digest.update(b"blob %d\0" % size)
+    with path.open("rb") as stream:
+        for part in iter(lambda: stream.read(2**20), b""):
+            digest.update(part)
+    return digest.hexdigest() == expected
 
 
 def is_offline() -> bool:

@@ -7,7 +7,7 @@ cannot tell them apart except by the record of what was read.
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -33,11 +33,15 @@ class Artifact(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """One file of a repository: its path, its size in bytes and, if known, its sha256."""
+    """One file of a repository: its path, its size in bytes and, if known, a digest.
+
+    `sha256` is that of a large file (LFS, Xet), `oid` the git object id of a small one.
+    """
 
     path: str
     size: int | None
     sha256: str | None = None
+    oid: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from pytest_scratchverify.stores.disk.range_cache import RangeCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.range_reader import RangeReader
 from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.store import FileEntry
 from tests.stores.reading import read_range
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -83,14 +84,19 @@ def test_range_is_kept_as_soon_as_it_has_arrived(tmp_path) -> None:
     kept = []
 
     class Broken(RangeReader):
-        def read(self, url, wanted):
+        def read(self, url, entry, wanted):
             if wanted.start:
                 raise ConnectionError(url)
-            return b"0123456789"
+            return b"0123456789", True
 
     spans = [ByteRange(0, 10), ByteRange(10, 20)]
     with pytest.raises(ConnectionError):
-        Broken({}, 1.0).read_all("http://nowhere", spans, lambda span, _body: kept.append(span))
+        Broken({}, 1.0).read_all(
+            "http://nowhere",
+            FileEntry(path="file", size=20),
+            spans,
+            lambda span, _body: kept.append(span),
+        )
     assert kept == spans[:1]
 
 
@@ -100,8 +106,14 @@ def test_damaged_or_unwritable_folder_is_just_empty(tmp_path) -> None:
     cache.store("file", span, b"0123456789")
     assert cache.find("file", [ByteRange(12, 15)]) == {ByteRange(12, 15): b"234"}
     [kept] = (tmp_path / "ranges").rglob("*.range")
-    kept.write_bytes(b"01")  # cut short by somebody else
-    assert cache.find("file", [span]) == {}
+    sound = kept.read_bytes()
+    damages = (b"01", sound[:-1], bytes(len(sound)), sound[:-1] + b"8", b"0123456789")
+    for damaged in damages:  # cut short, zeroed, one byte, without a digest
+        kept.write_bytes(damaged)
+        assert cache.find("file", [span]) == {}
+    for name in ("junk.range", "9-3.range", "-1-5.range", f"0-{9**30}.range"):
+        kept.with_name(name).write_bytes(sound)
+    assert cache.find("file", [span, ByteRange(0, 3)]) == {}
     cache.store("file", span, b"too short")
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")

@@ -183,7 +183,11 @@ class LoopbackHub:
         Kinds and their options: ``status`` (code, headers), ``rate-limit`` (seconds,
         header="ratelimit"|"retry-after"), ``gated``, ``missing`` (EntryNotFound),
         ``cut-off`` (after bytes), ``ignore-range``, ``wrong-range`` (by bytes),
-        ``slow`` (seconds), ``garbage`` (body), ``expired`` (the CDN refuses signed addresses).
+        ``slow`` (seconds), ``garbage`` (body), ``expired`` (the CDN refuses signed addresses),
+        ``portal`` (body: a page with status 200 for whatever was asked), ``mixed-up`` (of: the
+        repository whose file is sent instead, with a sound status, range and length; told:
+        whether the ETag names the file that is sent), ``wrong-total`` (total),
+        ``stale-link`` (the hub's own X-Linked-ETag names another file).
         Repetitions of a fault count down from `times`; then requests are served again.
         """
         with self._lock:
@@ -380,9 +384,10 @@ class _Handler(BaseHTTPRequestHandler):
         if name in hub.renamed:
             self._redirect(self.path.replace(name, hub.renamed[name], 1))
             return
-        kinds = {"status", "rate-limit", "gated", "missing"}
+        kinds = {"status", "rate-limit", "gated", "missing", "stale-link"}
         fault = hub.take_fault(name, file, frozenset(kinds))
-        if fault is not None and self._failed(fault):
+        stale = fault is not None and fault.kind == "stale-link"
+        if fault is not None and not stale and self._failed(fault):
             return
         repo = hub.repos.get(name)
         if repo is None or (repo.private and self._token() not in repo.tokens):
@@ -395,7 +400,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha}
             self._answer(404, b"Entry not found", headers)
         else:
-            self._resolved(name, sha, file, repo.commits[sha][file])
+            self._resolved(name, sha, file, repo.commits[sha][file], stale=stale)
 
     def _gated(self, name: str) -> None:
         self._answer(
@@ -404,13 +409,14 @@ class _Handler(BaseHTTPRequestHandler):
             {"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to {name} is restricted."},
         )
 
-    def _resolved(self, name: str, sha: str, file: str, body: Body) -> None:
+    def _resolved(self, name: str, sha: str, file: str, body: Body, *, stale: bool = False) -> None:
         headers = {"X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
         if not self.server.hub.is_lfs(file, body):
             self._body(name, file, body, {**headers, "ETag": f'"{git_oid_of(body)}"'})
             return
         headers["X-Linked-Size"] = str(size_of(body))
-        headers["X-Linked-ETag"] = f'"{sha256_of(body)}"'
+        linked = "0" * 64 if stale else sha256_of(body)
+        headers["X-Linked-ETag"] = f'"{linked}"'
         location = f"{self.server.hub.cdn}/{quote(name)}/{sha}/{quote(file)}?X-Signature=valid"
         self._redirect(location, 302, headers)
 
@@ -424,7 +430,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._body(repo, file, body, {"ETag": f'"{sha256_of(body)}"', "Accept-Ranges": "bytes"})
 
     def _body(self, name: str, file: str, body: Body, headers: dict[str, str]) -> None:
-        kinds = frozenset({"cut-off", "ignore-range", "wrong-range", "slow", "garbage"})
+        kinds = frozenset(
+            {"cut-off", "ignore-range", "wrong-range", "slow", "garbage", "portal", "mixed-up",
+             "wrong-total"}
+        )  # fmt: skip
         # HEADs do not use faults up that only a body can show.
         fault = None if self.command == "HEAD" else self.server.hub.take_fault(name, file, kinds)
         kind = fault.kind if fault is not None else ""
@@ -433,6 +442,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.stopping.wait(options.get("seconds", 0.5))
         if kind == "garbage":
             body = options["body"]
+        if kind == "portal":
+            self._answer(200, options["body"], {"Content-Type": "text/html"})
+            return
+        if kind == "mixed-up":
+            other = self.server.hub.repos[options["of"]]
+            body = next(files[file] for files in other.commits.values() if file in files)
+            if options.get("told"):
+                headers["ETag"] = f'"{sha256_of(body)}"'
+            elif "ETag" in headers:
+                del headers["ETag"]
         size = size_of(body)
         start, stop, status = 0, size, 200
         asked = self._range(size)
@@ -443,7 +462,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             status = 206
             shown = start + options.get("by", 1) if kind == "wrong-range" else start
-            headers["Content-Range"] = f"bytes {shown}-{stop - 1}/{size}"
+            total = options["total"] if kind == "wrong-total" else size
+            headers["Content-Range"] = f"bytes {shown}-{stop - 1}/{total}"
         keep = options.get("after", 0) if kind == "cut-off" else None
         self._send(status, headers, body, (start, stop), keep=keep)
 
@@ -585,8 +605,11 @@ def _info(hub: LoopbackHub, repo: Repo, sha: str, *, blobs: bool) -> dict[str, A
     for name, body in sorted(repo.commits[sha].items()):
         sibling: dict[str, Any] = {"rfilename": name}
         if blobs:
-            sibling |= {"size": size_of(body), "blobId": _digest(name.encode())}
-        if blobs and hub.is_lfs(name, body):
+            sibling["size"] = size_of(body)
+        if blobs and not hub.is_lfs(name, body):
+            sibling["blobId"] = git_oid_of(body)
+        elif blobs:
+            sibling["blobId"] = _digest(name.encode())  # of the pointer file
             sibling["lfs"] = {"size": size_of(body), "sha256": sha256_of(body), "pointerSize": 134}
         siblings.append(sibling)
     return {

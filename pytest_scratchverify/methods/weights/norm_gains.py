@@ -40,7 +40,7 @@ from pytest_scratchverify.tensors.plan import Block, in_order
 from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 
 VECTORS = 24
-FIRES_AT = 0.30  # centred cosine, with p <= 0.001: STATISTICS E3
+FIRES_AT = 0.30  # centred cosine, with p <= 0.001 (docs/adr/0006)
 DRAWS = 999
 
 HEADLINES = {

@@ -3,23 +3,26 @@
 The cache of huggingface_hub holds whole files only. A comparison reads a few hundred ranges of
 a checkpoint; the next reference, the next worker or a run that was broken off would fetch them
 again. Every fetched range is one file, written when it has arrived, named by its offsets, in a
-folder named by commit and file: what a commit holds never changes, so nothing goes stale.
+folder named by commit and file: what a commit holds never changes, so nothing goes stale. Every
+file carries its digest (`checked`): what was damaged, or is no range, is as if it were not there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_scratchverify.stores.disk.atomic import write_atomically
+from pytest_scratchverify.stores.disk.checked import DIGEST_BYTES, read_checked, write_checked
 from pytest_scratchverify.stores.http.ranges import ByteRange
 
 MAX_BYTES = 8 * 2**30  # of one repository; beyond, what was used longest ago goes
 SUFFIX = ".range"
+_NAME = re.compile(r"(\d{1,19})-(\d{1,19})" + re.escape(SUFFIX))
 
 
 @dataclass(slots=True)
@@ -29,32 +32,36 @@ class RangeCache:
     One run stores `limit` bytes at most, so that a terabyte that streams by is not stored.
     """
 
-    folder: Path
+    folder: Path | None
     limit: int = MAX_BYTES
     written: int = 0
 
     def find(self, key: str, ranges: Sequence[ByteRange]) -> dict[ByteRange, bytes]:
         """Return those of `ranges` that are cached of the file called `key`."""
         place = self._place(key)
-        have = [ByteRange(*_offsets(name)) for name in _names(place)]
+        have = [] if place is None else [*_cached(place)]
+        read: dict[ByteRange, bytes | None] = {}
         found: dict[ByteRange, bytes] = {}
         for wanted in ranges:
-            for cached in have:
-                if cached.holds(wanted):
-                    body = _part(place / _name(cached), cached, wanted)
-                    if body is not None:
-                        found[wanted] = body
-                        break
+            for path, span in have:
+                if not span.holds(wanted):
+                    continue
+                if span not in read:
+                    read[span] = _body(path, span)
+                body = read[span]
+                if body is not None:
+                    found[wanted] = body[wanted.start - span.start : wanted.stop - span.start]
+                    break
         return found
 
     def store(self, key: str, span: ByteRange, body: bytes) -> None:
         """Cache one range, whole or not at all; a full disk or a read-only one stores nothing."""
-        if len(body) != len(span) or self.written + len(body) > self.limit:
+        place = self._place(key)
+        if place is None or len(body) != len(span) or self.written + len(body) > self.limit:
             return
         if not self.written:
             self.trim()  # once a run, and only in one that adds to the cache
-        with suppress(OSError):
-            write_atomically(self._place(key) / _name(span), body)
+        if write_checked(place / f"{span.start}-{span.stop}{SUFFIX}", body):
             self.written += len(body)
 
     def trim(self) -> None:
@@ -69,35 +76,32 @@ class RangeCache:
                 excess -= size
 
     def _everything(self) -> Iterator[tuple[Path, float, int]]:
-        for path in self.folder.rglob(f"*{SUFFIX}"):
+        for path in () if self.folder is None else self.folder.rglob(f"*{SUFFIX}"):
             with suppress(OSError):
                 status = path.stat()
-                yield path, status.st_mtime, status.st_size
+                yield path, status.st_mtime, max(0, status.st_size - DIGEST_BYTES)
 
-    def _place(self, key: str) -> Path:
+    def _place(self, key: str) -> Path | None:
+        if self.folder is None:
+            return None
         return self.folder / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _names(place: Path) -> list[str]:
+def _cached(place: Path) -> Iterator[tuple[Path, ByteRange]]:
+    """Yield the entries of a folder; anything else in it is somebody else's."""
     try:
-        return [name for name in os.listdir(place) if name.endswith(SUFFIX)]  # noqa: PTH208
+        names = sorted(os.listdir(place))  # noqa: PTH208
     except OSError:
-        return []
+        return
+    for name in names:
+        match = _NAME.fullmatch(name)
+        if match is not None and int(match[1]) <= int(match[2]):
+            yield place / name, ByteRange(int(match[1]), int(match[2]))
 
 
-def _name(span: ByteRange) -> str:
-    return f"{span.start}-{span.stop}{SUFFIX}"
-
-
-def _offsets(name: str) -> tuple[int, int]:
-    start, _, stop = name.removesuffix(SUFFIX).partition("-")
-    return int(start), int(stop)
-
-
-def _part(path: Path, cached: ByteRange, wanted: ByteRange) -> bytes | None:
-    with suppress(OSError), path.open("rb") as stream:
+def _body(path: Path, span: ByteRange) -> bytes | None:
+    with suppress(OSError):
+        if path.stat().st_size != DIGEST_BYTES + len(span):
+            return None
         os.utime(path)
-        stream.seek(wanted.start - cached.start)
-        body = stream.read(len(wanted))
-        return body if len(body) == len(wanted) else None
-    return None
+    return read_checked(path)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
 OnFetch: TypeAlias = Callable[[str, str, int | None], None]
 
@@ -36,3 +37,14 @@ class HubAccess:
     assets_dir: Path | None = None
     timeout: float | None = None
     on_fetch: OnFetch | None = None
+
+
+def shown_address(address: str) -> str:
+    """Return an address without user, password, query and fragment, which may be secrets."""
+    parts = urlsplit(address)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # no number
+        port = ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,20 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
 
+_CREDENTIALS = re.compile(r"//[^/\s@]*@")  # user and password of a URL
+
 
 class ShortBodyError(OSError):
     """A body that ended too early; `received` is what came of it."""
 
-    def __init__(self, message: str, received: bytes = b"") -> None:
+    def __init__(self, message: str, received: bytes = b"", *, ranged: bool = True) -> None:
         super().__init__(message)
         self.received = received
+        self.ranged = ranged
+
+
+class ListingMismatchError(OSError):
+    """An answer that is not about the file that the hub listed: nothing of it is evidence."""
 
 
 class RangeIgnoredError(OSError):
@@ -174,6 +182,21 @@ def _short_body(error: BaseException, subject: Subject) -> Unavailable:
     )
 
 
+def _not_the_listed_file(error: BaseException, subject: Subject) -> Unavailable:
+    return Unavailable(
+        Reason.MISMATCH,
+        Text(
+            "What came for {name} is not the listed file: {error}.",
+            name=subject.name,
+            error=_said(error),
+        ),
+        Text(
+            "A proxy, a login page or a faulty cache may stand between: check the network and "
+            "run again. Nothing of it was used or kept."
+        ),
+    )
+
+
 def _range_ignored(_: BaseException, subject: Subject) -> Unavailable:
     return Unavailable(
         Reason.UNSUPPORTED,
@@ -260,7 +283,8 @@ def _where(subject: Subject) -> dict[str, str]:
 
 
 def _said(error: BaseException) -> str:
-    return f"{error!s:.200}".splitlines()[0] if str(error) else type(error).__name__
+    said = _CREDENTIALS.sub("//", str(error))
+    return f"{said:.200}".splitlines()[0] if said else type(error).__name__
 
 
 def _os_error(error: BaseException, subject: Subject) -> Unavailable:
@@ -291,6 +315,7 @@ _EXPLANATIONS: tuple[tuple[_Kinds, Callable[[BaseException, Subject], Unavailabl
     (errors.HfHubHTTPError, _http_status),
     (ShortBodyError, _short_body),
     (RangeIgnoredError, _range_ignored),
+    (ListingMismatchError, _not_the_listed_file),
     (httpx.TimeoutException, _timeout),
     ((httpx.RemoteProtocolError, httpx.ReadError), _short_body),
     (httpx.HTTPError, _unreachable),

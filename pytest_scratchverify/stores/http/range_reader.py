@@ -19,8 +19,14 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 
 from pytest_scratchverify.stores.http.accounting import METER
-from pytest_scratchverify.stores.http.failures import RangeIgnoredError, ShortBodyError
+from pytest_scratchverify.stores.http.failures import (
+    ListingMismatchError,
+    RangeIgnoredError,
+    ShortBodyError,
+)
 from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.http.verification import BodyPlan, checked_plan, entity_tag
+from pytest_scratchverify.stores.store import FileEntry
 
 MAX_SKIP = 64 * 2**20
 _CONCURRENCY = 8
@@ -39,16 +45,19 @@ class RangeReader:
         self._headers = dict(headers)
         self._timeout = timeout
         self._locations: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
 
     def read_all(
         self,
         url: str,
+        entry: FileEntry,
         ranges: Sequence[ByteRange],
         arrived: Callable[[ByteRange, bytes], None] = lambda _span, _body: None,
     ) -> list[tuple[ByteRange, bytes]]:
-        """Read ranges of one file; the first alone, to learn where the file lies.
+        """Read ranges of the listed file `entry`; the first alone, to learn where it lies.
 
-        `arrived` is called with every range as soon as it is complete, in any thread.
+        `arrived` is called with every range that may be cached as soon as it is complete, in
+        any thread: not with what came as a whole file where a range was asked for.
 
         Raises
         ------
@@ -59,8 +68,9 @@ class RangeReader:
             return []
 
         def read(span: ByteRange) -> bytes:
-            body = self.read(url, span)
-            arrived(span, body)
+            body, ranged = self.read(url, entry, span)
+            if ranged:
+                arrived(span, body)
             return body
 
         first = read(ranges[0])
@@ -68,34 +78,39 @@ class RangeReader:
             rest = list(pool.map(read, ranges[1:]))
         return list(zip(ranges, [first, *rest], strict=True))
 
-    def read(self, url: str, wanted: ByteRange) -> bytes:
-        """Read one range, from the remembered address of the file if there is one."""
-        received = b""
+    def read(self, url: str, entry: FileEntry, wanted: ByteRange) -> tuple[bytes, bool]:
+        """Read one range, and say whether all of it came as the range that was asked for."""
+        received, ranged = b"", True
         for _ in range(_ANSWERS):
             rest = ByteRange(wanted.start + len(received), wanted.stop)
             try:
-                return received + self._read_once(url, rest)
+                body, as_asked = self._read_once(url, entry, rest)
             except ShortBodyError as error:
                 # Not a retry: a connection that broke is continued, as long as bytes come.
                 if not error.received:
                     raise
                 received += error.received
+                ranged = ranged and error.ranged
+            else:
+                return received + body, ranged and as_asked
         raise ShortBodyError(f"{len(received)} of {len(wanted)} bytes came")
 
-    def _read_once(self, url: str, wanted: ByteRange) -> bytes:
-        location = self._locations.get(url)
-        if location is None:
-            return self._ask(url, url, wanted)
+    def _read_once(self, url: str, entry: FileEntry, wanted: ByteRange) -> tuple[bytes, bool]:
         try:
-            return self._ask(url, location, wanted)
+            return self._ask(url, self._locations.get(url, url), entry, wanted)
         except HfHubHTTPError as error:
             # Signed addresses expire after an hour or so; the hub hands out a new one.
-            if error.response.status_code not in _STALE:
+            if error.response.status_code not in _STALE or url not in self._locations:
                 raise
-            self._locations.pop(url, None)
-            return self._ask(url, url, wanted)
+        except ListingMismatchError:
+            # Once more, from the hub itself: one wrong answer may be a cache's.
+            self._tags.pop(url, None)
+        self._locations.pop(url, None)
+        return self._ask(url, url, entry, wanted)
 
-    def _ask(self, url: str, address: str, wanted: ByteRange) -> bytes:
+    def _ask(
+        self, url: str, address: str, entry: FileEntry, wanted: ByteRange
+    ) -> tuple[bytes, bool]:
         METER.attach(huggingface_hub.get_session())
         try:
             with http_stream_backoff(
@@ -106,13 +121,20 @@ class RangeReader:
                 follow_redirects=True,
             ) as response:
                 hf_raise_for_status(response)
-                body = _body(response, wanted)
+                plan = checked_plan(response, wanted, entry)
+                self._check_tag(url, entity_tag(response))
+                body = _body(response, wanted, plan)
                 if str(response.url) != url:
                     self._locations[url] = str(response.url)
-                return body
+                return body, plan.ranged
         except RuntimeError as error:
             # A failed connection in another thread closes the client that all threads share.
             raise ConnectionError(str(error)) from error
+
+    def _check_tag(self, url: str, tag: str | None) -> None:
+        """Refuse ranges of two versions of one file (RFC 9110, section 13.1.5)."""
+        if tag is not None and self._tags.setdefault(url, tag) != tag:
+            raise ListingMismatchError("the file changed between two of its ranges")
 
     def _headers_for(self, url: str, address: str, wanted: ByteRange) -> dict[str, str]:
         headers = {
@@ -126,12 +148,8 @@ class RangeReader:
         return headers
 
 
-def _body(response: httpx.Response, wanted: ByteRange) -> bytes:
-    skip = 0
-    if response.status_code != 206:
-        skip = wanted.start
-    elif not _starts_at(response.headers.get("Content-Range", ""), wanted.start):
-        raise ShortBodyError(f"another range came: {response.headers.get('Content-Range')}")
+def _body(response: httpx.Response, wanted: ByteRange, plan: BodyPlan) -> bytes:
+    skip = plan.skip
     if skip > MAX_SKIP:
         raise RangeIgnoredError
     received = bytearray()
@@ -144,19 +162,17 @@ def _body(response: httpx.Response, wanted: ByteRange) -> bytes:
                 return bytes(received[: len(wanted)])
     except httpx.TransportError as error:
         # Must not leave the with block as it is: the client would ask a second time and fail.
-        raise _short(received, wanted) from error
-    raise _short(received, wanted)
+        raise _short(received, wanted, plan) from error
+    raise _short(received, wanted, plan)
 
 
-def _short(received: bytearray, wanted: ByteRange) -> ShortBodyError:
-    return ShortBodyError(f"{len(received)} of {len(wanted)} bytes came", bytes(received))
+def _short(received: bytearray, wanted: ByteRange, plan: BodyPlan) -> ShortBodyError:
+    return ShortBodyError(
+        f"{len(received)} of {len(wanted)} bytes came", bytes(received), ranged=plan.ranged
+    )
 
 
 def _counted(response: httpx.Response) -> Iterator[bytes]:
     for chunk in response.iter_bytes():
         METER.receive(len(chunk))
         yield chunk
-
-
-def _starts_at(content_range: str, start: int) -> bool:
-    return content_range.replace(" ", "").startswith(f"bytes{start}-")

@@ -17,8 +17,8 @@ from typing import Any
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour.asking.answers import LONGEST_ANSWER, Answer
-from pytest_scratchverify.methods.behaviour.asking.locate import shown_address
 from pytest_scratchverify.methods.behaviour.asking.request import Request
+from pytest_scratchverify.stores.http.access import shown_address
 
 KEY_VARIABLE = "SCRATCHVERIFY_API_KEY"
 LARGEST_BODY = 4 * 2**20

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pytest_scratchverify.core.errors import Reason, ScratchError, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.http.access import shown_address
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -76,14 +77,6 @@ def _split(entry: str) -> tuple[str | None, str]:
         return None, entry
     name, separator, place = entry.partition("=")
     return (name, place) if separator else (None, entry)
-
-
-def shown_address(url: str) -> str:
-    """Return an address without user, password, query and fragment, which may be secrets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
 
 
 def shown_entry(entry: str) -> str:
