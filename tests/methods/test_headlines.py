@@ -19,7 +19,7 @@ TABLES = (
     "tokenizer.config_sizes",
     "tokenizer.headlines",
     "tokenizer.published_figures",
-    "tokenizer.tokenizer_settings",
+    "tokenizer.settings",
 )
 
 

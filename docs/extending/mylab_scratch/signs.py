@@ -22,6 +22,7 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import ArtifactStore
 
 ALPHA = 1e-3
@@ -66,6 +67,6 @@ def _signs(store: ArtifactStore) -> tuple[np.ndarray, ArtifactRecord]:
             Text("{repo} has no embedding table in BF16.", repo=store.repo),
             Text("Give a checkpoint in BF16."),
         )
-    stop = min(table.stop, table.start + MOST_BYTES)
-    part = store.read_range(table.file, table.start, stop)
-    return np.frombuffer(part.value, "<u2") >> 15, part.record
+    first = ByteRange(table.start, min(table.stop, table.start + MOST_BYTES))
+    part = store.read_ranges(table.file, [first])
+    return np.frombuffer(part.value[0], "<u2") >> 15, part.record

@@ -13,7 +13,7 @@ from pytest_scratchverify.methods.tokenizer.published_figures import (
     published_findings,
 )
 from pytest_scratchverify.methods.tokenizer.rank_order import containment, rank_order
-from pytest_scratchverify.methods.tokenizer.tokenizer_settings import (
+from pytest_scratchverify.methods.tokenizer.settings import (
     pre_tokenizer,
     script_profile,
     special_tokens,
