@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import shutil
 import subprocess
@@ -37,9 +38,18 @@ def python(*arguments, cwd):
     )
 
 
-@pytest.mark.parametrize("page", ["library.md", "ko/library.md"])
-def test_the_library_page_says_what_happens(page, surroundings):
-    shutil.copy(ROOT / "docs" / page, surroundings / "page.md")
+def test_the_korean_page_shows_the_same_examples():
+    parser = doctest.DocTestParser()
+    pages = [(ROOT / "docs" / page).read_text("utf-8") for page in ("library.md", "ko/library.md")]
+    english, korean = [
+        [(example.source, example.want) for example in parser.get_examples(text)] for text in pages
+    ]
+    assert english == korean
+    assert len(english) > 10
+
+
+def test_the_library_page_says_what_happens(surroundings):
+    shutil.copy(ROOT / "docs" / "library.md", surroundings / "page.md")
     done = python("-m", "doctest", "-o", "ELLIPSIS", "page.md", cwd=surroundings)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     left = {path.name for path in surroundings.iterdir()} - {"hf"}

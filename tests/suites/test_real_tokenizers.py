@@ -57,7 +57,7 @@ def test_a_vocabulary_of_another_is_found_under_any_name(hub, tmp_path):
     assert ran.code == 1, ran.output
     assert relation(ran, "fixture/renamed")[0] == "derived"
     assert ran.verdicts("fixture/renamed")["tokenizer"] in ("REUSED_VERBATIM", "DERIVED")
-    assert ran.verdicts("fixture/renamed")["text_decoder"] == "NOT_TESTABLE"
+    assert ran.verdicts("fixture/renamed")["text_decoder"] == "NOT_TESTABLE"  # it has no weights
     assert "says nothing about the weights" in ran.output
 
 

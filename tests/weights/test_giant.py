@@ -67,7 +67,8 @@ def forged(hub):
     return hub
 
 
-@pytest.mark.parametrize("name", ["renumbered", pytest.param("rotated", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["renumbered", "rotated"])
 def test_a_terabyte_in_another_basis_is_recognised_from_sixteen_megabytes(name, forged, tmp_path):
     model = f"giant/{name}"
     components = ("--component", "text_decoder", "--component", "router_experts")

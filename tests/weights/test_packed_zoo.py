@@ -72,7 +72,10 @@ def test_a_packed_copy_is_found_as_a_quantised_copy(how, made):
     assert finding.effect.value > 0.99
 
 
-@pytest.mark.parametrize("how", FORMATS)
+@pytest.mark.parametrize("how", [
+    how if how in ("gptq", "nf4", "q4_0") else pytest.param(how, marks=pytest.mark.slow)
+    for how in FORMATS
+])  # fmt: skip
 def test_a_packed_stranger_is_not_accused(how, made):
     finding = ask(made("s1", how), READY / "s0")
     assert finding.outcome is Outcome.CONSISTENT

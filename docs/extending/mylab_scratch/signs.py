@@ -67,6 +67,6 @@ def _signs(store: ArtifactStore) -> tuple[np.ndarray, ArtifactRecord]:
             Text("{repo} has no embedding table in BF16.", repo=store.repo),
             Text("Give a checkpoint in BF16."),
         )
-    stop = min(table.stop, table.start + MOST_BYTES)
-    part = store.read_ranges(table.file, [ByteRange(table.start, stop)])
+    first = ByteRange(table.start, min(table.stop, table.start + MOST_BYTES))
+    part = store.read_ranges(table.file, [first])
     return np.frombuffer(part.value[0], "<u2") >> 15, part.record
