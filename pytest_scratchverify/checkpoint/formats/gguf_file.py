@@ -38,12 +38,11 @@ PACKED = {2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11:
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """The tensors of one file under their own names, its small keys, where its data begins."""
+    """The tensors of one file under their own names, and its small keys."""
 
     tensors: tuple[TensorInfo, ...]
     unreadable: tuple[str, ...]
     keys: dict[str, Any]
-    data_start: int
 
 
 def read_gguf(fetch: Fetch, size: int, file: str) -> GgufFile:
@@ -146,7 +145,7 @@ def _placed(
         position = entry.offset + nbytes
         dtype = PLAIN.get(entry.kind) or PREFIX + PACKED[entry.kind]
         tensors.append(TensorInfo(entry.name, dtype, entry.shape, begin, end, file))
-    return GgufFile(tuple(tensors), tuple(unreadable), keys, start)
+    return GgufFile(tuple(tensors), tuple(unreadable), keys)
 
 
 def _nbytes(entry: _Entry, file: str) -> int | None:
