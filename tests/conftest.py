@@ -21,12 +21,18 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tools.facts.artifact_registry import NotFetchedError, tokenizer_path
 
 REQUIRED = any(
     os.environ.get(name, "").lower() in {"1", "true"} for name in ("CI", "ARTIFACTS_REQUIRED")
 )
+
+
+# An example that takes long says that the machine is busy, and nothing about the code.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -42,8 +42,12 @@ def layer_of(module: str) -> int:
 def imports(path: Path) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}: imports are absolute"
+            assert not node.level, f"{path}: imports are absolute"
             found.append(node.module)
+            if node.module == "pytest_scratchverify":
+                found += [f"{node.module}.{name.name}" for name in node.names]
         elif isinstance(node, ast.Import):
             found += [name.name for name in node.names]
     return found
@@ -66,14 +70,8 @@ def test_nothing_imports_upwards(path):
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     here = layer_of(name)
     for module in imports(path):
-        if (
-            module.startswith("pytest_scratchverify.")
-            and module != "pytest_scratchverify.core.errors"
-        ):
-            allowed = layer_of(module) <= here
-            if name.startswith("pytest_scratchverify.core.") and module.endswith(".errors"):
-                allowed = True
-            assert allowed, f"{name} imports {module}"
+        if module.startswith("pytest_scratchverify."):
+            assert layer_of(module) <= here, f"{name} imports {module}"
         top = module.split(".")[0]
         assert top not in {"torch", "transformers", "pandas", "pickle"}, f"{name} imports {module}"
         if here < PLUGIN_LAYER:

@@ -17,8 +17,6 @@ from pytest_scratchverify.core.json_values import Json
 Value = bool | int | float | str
 ABSENT: Final = "absent"  # the concept does not apply, which is not the same as unknown
 
-MAX_NESTING = 4
-
 
 class Tower(StrEnum):
     """A part of a composite model with a design of its own."""

@@ -80,10 +80,9 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class ShardHeader:
-    """The header of one file: its tensors in file order, and where its data begins."""
+    """The header of one file: its tensors in file order, and its metadata."""
 
     file: str
-    data_start: int
     tensors: tuple[TensorInfo, ...]
     metadata: Mapping[str, str]
 
@@ -174,7 +173,7 @@ def parse_header(head: bytes, *, file: str, size: int | None = None) -> ShardHea
     tensors = [_tensor(name, entry, data_start, file) for name, entry in table.items()]
     tensors.sort(key=lambda info: (info.start, info.stop, info.name))
     _refuse_gaps(tensors, data_start, size, file)
-    return ShardHeader(file, data_start, tuple(tensors), metadata)
+    return ShardHeader(file, tuple(tensors), metadata)
 
 
 def join_headers(

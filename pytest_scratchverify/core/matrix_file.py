@@ -71,7 +71,7 @@ def _fault(error: BaseException, kind: type | None) -> str:
 
 def _spec(name: str, line: ModelLine) -> ModelSpec:
     given = {field.name: getattr(line, field.name) for field in fields(ModelLine)}
-    return ModelSpec(name=name, listed=True, **given)
+    return ModelSpec(name=name, **given)
 
 
 @cache

@@ -56,7 +56,6 @@ class ModelSpec(ModelLine):
 
     name: str
     folder: bool = False
-    listed: bool = False
 
     def declaration(self, component: Component, reference: str) -> Declaration | None:
         """Return the declaration that covers `component` taken from `reference`, if any."""

@@ -1,1 +1,1 @@
-"""Turn artifacts into findings, one module per verification method."""
+"""Turn artifacts into findings, one package per verification method."""

@@ -40,7 +40,6 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import Json
-from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 
 
@@ -84,28 +83,6 @@ class Hypothesis:
     dependence_group: str | None = None
     artifacts: tuple[ArtifactRecord, ...] = ()
     details: Mapping[str, Json] = field(default_factory=dict)
-
-    @classmethod
-    def of_pair(  # noqa: PLR0913 - what identifies a finding
-        cls,
-        pair: Pair,
-        *,
-        method: str,
-        component: Component,
-        statement: Text,
-        level: Level = Level.E0,
-        dependence_group: str | None = None,
-    ) -> Hypothesis:
-        """Return the hypothesis about this component of this pair."""
-        return cls(
-            method=method,
-            component=component,
-            model=pair.model.name,
-            reference=pair.reference.name,
-            statement=statement,
-            level=level,
-            dependence_group=dependence_group,
-        )
 
     def finding(self, outcome: Outcome, headline: Text, **measured: Unpack[Measured]) -> Finding:
         """Return a finding on this hypothesis with what was measured."""

@@ -134,13 +134,13 @@ class RunAnswers:
             model=given.served_as or given.model,
             api=options.value(self.session.config, "endpoint-api"),
         )
-        path = given.path or kept_path(endpoint)
+        path = given.path or cached_answers_path(endpoint)
         with progress_bar(self.session, given.model) as progress:
             done = ask_missing(endpoint, shipped_probes(), path, progress)
         return {"path": str(path), "url": endpoint.shown, "gave_up": done.gave_up}
 
 
-def kept_path(endpoint: Endpoint) -> Path:
+def cached_answers_path(endpoint: Endpoint) -> Path:
     """Return the file where answers of an endpoint are kept between runs."""
     import huggingface_hub  # noqa: PLC0415 - its cache is where everything of ours is kept
 

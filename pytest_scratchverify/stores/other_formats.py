@@ -100,7 +100,7 @@ class OtherIndex:
 def _joined(tensors: Sequence[TensorInfo], weight_map: Mapping[str, str]) -> TensorIndex:
     files = sorted({info.file for info in tensors})
     headers = [
-        ShardHeader(file, 0, tuple(info for info in tensors if info.file == file), {})
+        ShardHeader(file, tuple(info for info in tensors if info.file == file), {})
         for file in files
     ]
     return join_headers(headers, weight_map)

@@ -21,7 +21,7 @@ class Opened:
     """A checkpoint as it decodes, and what was read to know it beyond its headers."""
 
     unpacked: Unpacked
-    questions: tuple[TensorInfo, ...]
+    shape_tensors: tuple[TensorInfo, ...]
     bytes_read: int
 
 

@@ -29,7 +29,7 @@ Rows = tuple[str, int, int]  # a file, the first byte and one past the last
 T = TypeVar("T")
 
 BATCH_BYTES = 48 * 2**20
-KEPT_BYTES = 96 * 2**20  # raw bytes kept per model, for its next reference or component
+CACHE_BYTES = 96 * 2**20  # raw bytes kept per model, for its next reference or component
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Checkpoint:
     """The weights of one model: an inventory by slot, and rows on demand.
 
     Headers are sorted when it is made, a second for the tensors of A.X-K1, and raw rows are kept
-    up to `KEPT_BYTES`: open it by `open_checkpoint`, once a store.
+    up to `CACHE_BYTES`: open it by `open_checkpoint`, once a store.
     """
 
     def __init__(self, store: ArtifactStore) -> None:
@@ -85,10 +85,10 @@ class Checkpoint:
         read = index.record.bytes_read + opened.bytes_read
         self.index_record = replace(index.record, bytes_read=read)
         self.inventory = replace(found, unsupported=tuple(unsupported))
-        self.questions = opened.questions
+        self.shape_tensors = opened.shape_tensors
         # Whole files, because their headers are read too.
         self.total_bytes = index.record.bytes_total or index.value.total_bytes
-        self._kept: dict[Rows, bytes] = {}
+        self._row_cache: dict[Rows, bytes] = {}
         self._beside: WeakKeyDictionary[Checkpoint, dict[Hashable, Any]] = WeakKeyDictionary()
 
     def beside(self, other: Checkpoint) -> dict[Hashable, Any]:
@@ -117,17 +117,17 @@ class Checkpoint:
         return [_decoded(block, raw) for block in blocks]
 
     def _fetch(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> dict[Rows, bytes]:
-        kept = self._kept
+        cache = self._row_cache
         keys = {(file, span.start, span.stop): span for span in spans}
-        missing = [span for key, span in keys.items() if key not in kept]
-        found = {key: kept[key] for key in keys if key in kept}
+        missing = [span for key, span in keys.items() if key not in cache]
+        found = {key: cache[key] for key in keys if key in cache}
         if missing:
             answer = self.store.read_ranges(file, missing)
             bodies = zip(missing, answer.value, strict=True)
             fresh = {(file, span.start, span.stop): body for span, body in bodies}
             found |= fresh
-            if sum(map(len, kept.values())) + sum(map(len, fresh.values())) <= KEPT_BYTES:
-                kept.update(fresh)
+            if sum(map(len, cache.values())) + sum(map(len, fresh.values())) <= CACHE_BYTES:
+                cache.update(fresh)
             record = answer.record
         else:
             record = log.files.get(file) or self._record(file)

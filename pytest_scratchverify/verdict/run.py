@@ -16,7 +16,7 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
 from pytest_scratchverify.verdict.policy import JudgedModel, Policy
-from pytest_scratchverify.verdict.verdict import ModelVerdict, Result, Verdict
+from pytest_scratchverify.verdict.verdict import ModelVerdict, Result
 
 SCHEMA = "scratchverify/run/2"
 # The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
@@ -231,9 +231,3 @@ def _counts(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         counts[finding.outcome.value] = counts.get(finding.outcome.value, 0) + 1
     return dict(sorted(counts.items()))
-
-
-def headline_verdict(verdict: ModelVerdict) -> Verdict:
-    """Return the verdict that a one-line summary leads with: the text decoder's."""
-    decoder = verdict.components.get(Component.TEXT_DECODER)
-    return decoder.verdict if decoder else Verdict.INSUFFICIENT_EVIDENCE

@@ -10,8 +10,6 @@ from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import Answer, Answers
 from pytest_scratchverify.methods.behaviour.asking.request import request_for
 
-RIGHT = {p.id: p for p in shipped_probes() if p.kind is Kind.KNOWLEDGE}
-
 
 def answers(model, say, *kinds, api="chat", finish="stop"):
     """Answers of a simulated model: `say(probe)` gives text, or None for an error."""

@@ -90,7 +90,7 @@ def test_a_header_without_end_is_left_at_its_limit():
     assert max(asked) <= MAX_HEADER
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_damage_raises_anything_else(data):
     keys = text("general.architecture") + struct.pack("<I", 8) + text("llama")

@@ -166,7 +166,7 @@ def test_a_tensor_that_is_missing_or_of_another_shape_is_never_decoded_as_anothe
                 assert not take_inventory(found.index).matrices
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 8), st.lists(st.integers(0, 255), min_size=1, max_size=70))
 def test_numbers_of_any_width_come_out_of_words(bits, numbers):
     numbers = [n & (1 << bits) - 1 for n in numbers]
@@ -241,7 +241,7 @@ WORDS = ("qweight", "qzeros", "scales", "g_idx", "weight_packed", "weight_scale"
 EDGES = st.sampled_from([0, 1, 2, 3, 8, 16, 24, 32, 96, 256, 2**20, 2**40])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_index_raises_anything_whatever_its_shapes(data):
     dtypes = st.sampled_from(["I32", "F16", "U8", "I8", "F32", "I64", "F8_E4M3", "GGML_Q4_K"])

@@ -60,7 +60,7 @@ def test_every_tensor_of_axk1_has_a_role():
     assert read_roles(shapes()).unmapped == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(codec="ascii"), max_size=60))
 def test_any_name_has_a_role_or_is_reported(name):
     found = read_roles([name])

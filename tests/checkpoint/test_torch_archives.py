@@ -184,7 +184,7 @@ def test_two_members_of_one_name_and_lying_offsets_are_refused():
         opened(twice)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_damage_to_an_archive_raises_anything_else(data):
     raw = bytearray(sound())
@@ -198,7 +198,7 @@ def test_no_damage_to_an_archive_raises_anything_else(data):
     assert all(info.stop <= len(raw) for info in found.tensors)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_no_pickle_raises_anything_else(raw):
     try:

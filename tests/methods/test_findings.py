@@ -7,7 +7,6 @@ from dataclasses import fields
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Level, Outcome, Source
-from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods import findings
 from pytest_scratchverify.methods.findings import Hypothesis, Measured
@@ -46,20 +45,6 @@ def test_a_test_that_could_not_be_made_is_no_evidence():
     found = TESTED.undecided(Text("too few"), remedy=Text("give more"))
     assert (found.outcome, found.level) == (Outcome.INDETERMINATE, Level.E0)
     assert found.remedy == Text("give more")
-
-
-def test_a_pair_gives_model_and_reference():
-    pair = Pair(model=ModelSpec(name="a/b"), reference=ModelSpec(name="c/d"))
-    tested = Hypothesis.of_pair(
-        pair,
-        method="area.statistic",
-        component=Component.TOKENIZER,
-        statement=Text("unrelated"),
-        dependence_group="area",
-    )
-    found = tested.finding(Outcome.CONSISTENT, Text("apart"))
-    assert found.id == TESTED.finding(Outcome.CONSISTENT, Text("apart")).id
-    assert (found.hypothesis, found.dependence_group) == (Text("unrelated"), "area")
 
 
 def test_the_documented_example_holds():

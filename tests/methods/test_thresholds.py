@@ -69,8 +69,8 @@ def test_a_wrong_value_names_file_and_key(key, value, said, tmp_path):
 
 def test_a_missing_threshold_is_named():
     data = shipped(WeightsThresholds)
-    del data["thresholds"]["merge_kin"]
-    with pytest.raises(ScratchError, match=r"calibration/weights.json: merge_kin: required"):
+    del data["thresholds"]["merge_related"]
+    with pytest.raises(ScratchError, match=r"calibration/weights.json: merge_related: required"):
         WeightsThresholds.from_json(data)
 
 

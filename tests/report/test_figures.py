@@ -357,7 +357,7 @@ NAMES = ["steps", "middle", "low", "high", "fit", "chance", "width", "worst", "m
 
 
 @given(kind=st.sampled_from(sorted(DRAWINGS)), data=st.dictionaries(st.sampled_from(NAMES), BAD))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_data_of_a_foreign_run_never_break_a_report(kind, data):
     found = finding(Outcome.CONSISTENT, figures=(Figure(kind, data),))
     for figure in whole(found):
@@ -458,7 +458,7 @@ def test_a_model_that_lacks_a_pair_is_left_out_and_two_models_make_no_figure(wei
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(3, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_plane_is_that_of_principal_components(seed, n):
     """Against numpy's singular values of the models themselves, not of their cosines."""
     rng = np.random.default_rng(seed)

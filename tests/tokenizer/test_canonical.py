@@ -35,7 +35,7 @@ def _ranks(tokens: list[bytes]) -> Tokenizer:
         return read_tokenizer(toy.write_tiktoken(Path(folder) / "x.tiktoken", tokens))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(WORDS)
 def test_invariant_to_the_exporter(words):
     tokens = _learnt(words)
@@ -45,7 +45,7 @@ def test_invariant_to_the_exporter(words):
     assert all(list(form.learned) == tokens for form in forms)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(WORDS, st.integers(0, 500), st.lists(st.text("<|xyz>", min_size=4), unique=True, max_size=5))
 def test_invariant_to_added_tokens_and_id_offsets(words, shift, names):
     tokens = _learnt(words)
@@ -60,7 +60,7 @@ def test_invariant_to_added_tokens_and_id_offsets(words, shift, names):
         assert (pair.offset.offset, pair.offset.share) == (shift, 1.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(WORDS, st.randoms(use_true_random=False))
 def test_invariant_to_ids_dealt_out_anew(words, rng: random.Random):
     tokens = _learnt(words)
@@ -72,7 +72,7 @@ def test_invariant_to_ids_dealt_out_anew(words, rng: random.Random):
     assert list(shuffled.learned) == [token for token in tokens if token in known]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(WORDS, WORDS)
 def test_comparing_is_symmetric_where_it_says_so(one, two):
     a, b = _ranks(_learnt(one)), _ranks(_learnt(two))
@@ -85,7 +85,7 @@ def test_comparing_is_symmetric_where_it_says_so(one, two):
     assert there.order.ordered_share == back.order.ordered_share
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(WORDS)
 def test_a_vocabulary_is_its_own_twin(words):
     a = _ranks(_learnt(words))

@@ -213,7 +213,8 @@ def _samples(folder: Path) -> list[bytes]:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_mutated_files_are_read_or_refused(data, tmp_path):

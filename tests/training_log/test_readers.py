@@ -134,7 +134,10 @@ def test_steps_of_real_ladder_come_from_tokens():
     assert log.lr is not None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=150,
+)
 @given(data=st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_unavailable(data, tmp_path):
     for start in (b"", b"step,loss\n", b'{"log_history": [', b'{"loss": 1}\n'):
@@ -143,7 +146,10 @@ def test_no_bytes_raise_anything_but_unavailable(data, tmp_path):
             read_training_log(tmp_path / "f")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=100,
+)
 @given(at=st.integers(0, 1000), value=st.integers(0, 255))
 def test_no_mutated_event_file_raises_anything_but_unavailable(at, value, tmp_path):
     path = tmp_path / "e"
@@ -155,7 +161,10 @@ def test_no_mutated_event_file_raises_anything_but_unavailable(at, value, tmp_pa
         read_training_log(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=50,
+)
 @given(st.lists(st.tuples(st.integers(0, 2**40), st.floats(0.01, 20)), min_size=1, max_size=50))
 def test_csv_and_jsonl_agree_on_any_rows(tmp_path, rows):
     with (tmp_path / "a.csv").open("w", newline="") as stream:

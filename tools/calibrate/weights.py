@@ -168,7 +168,7 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "table_in_basis": 0.6,
         "angles_shared": 0.05,
         "angles_derived": _between(rows, "angles"),
-        "merge_kin": 0.3,
+        "merge_related": 0.3,
         "merge_share": 0.15,
         "merge_mixture": 0.05,
         # No merges: s0-cpt-short, s0's child, explains .515 by s0-cpt-long (the same batches), and

@@ -25,7 +25,7 @@ MAX_HEADER = 64 * 2**20  # of the largest vocabularies it is a quarter
 MAX_KEYS = 100_000
 MAX_TENSORS = 1_000_000
 MAX_ITEMS = 4_000_000
-MAX_KEPT = 4096  # bytes of a text or items of an array that is kept
+MAX_VALUE = 4096  # bytes of a text or items of an array that is kept
 MAX_DIMENSIONS = 4
 MAX_ALIGNMENT = 2**20
 
@@ -38,12 +38,11 @@ PACKED = {2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11:
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """The tensors of one file under their own names, its small keys, where its data begins."""
+    """The tensors of one file under their own names, and its small keys."""
 
     tensors: tuple[TensorInfo, ...]
     unreadable: tuple[str, ...]
     keys: dict[str, Any]
-    data_start: int
 
 
 def read_gguf(fetch: Fetch, size: int, file: str) -> GgufFile:
@@ -60,7 +59,7 @@ def read_gguf(fetch: Fetch, size: int, file: str) -> GgufFile:
         raise HeaderError(f"{file} announces {count} tensors and {pairs} keys")
     keys: dict[str, Any] = {}
     for _ in range(pairs):
-        name = _text(cursor, MAX_KEPT)
+        name = _text(cursor, MAX_VALUE)
         keys[name] = _value(cursor, cursor.unpack("<I")[0])
     entries = [_entry(cursor) for _ in range(count)]
     alignment = keys.get("general.alignment", 32)
@@ -83,7 +82,7 @@ def _value(cursor: Cursor, kind: int) -> Any:
         return cursor.unpack("<" + SCALARS[kind])[0]
     if kind == STRING:
         length = cursor.unpack("<Q")[0]
-        if length > MAX_KEPT:
+        if length > MAX_VALUE:
             cursor.skip(length)
             return None
         return cursor.take(length).decode("utf-8", "replace")
@@ -98,7 +97,7 @@ def _value(cursor: Cursor, kind: int) -> Any:
         return None
     if item not in SCALARS:
         raise HeaderError(f"{cursor.file} holds an array of arrays")
-    if count > MAX_KEPT:
+    if count > MAX_VALUE:
         cursor.skip(count * struct.calcsize("<" + SCALARS[item]))
         return None
     return list(cursor.unpack(f"<{count}{SCALARS[item]}"))
@@ -113,7 +112,7 @@ class _Entry:
 
 
 def _entry(cursor: Cursor) -> _Entry:
-    name = _text(cursor, MAX_KEPT)
+    name = _text(cursor, MAX_VALUE)
     dimensions = cursor.unpack("<I")[0]
     if dimensions > MAX_DIMENSIONS or not name.isprintable():
         raise HeaderError(f"{name!r:.200} in {cursor.file} has {dimensions} dimensions")
@@ -146,7 +145,7 @@ def _placed(
         position = entry.offset + nbytes
         dtype = PLAIN.get(entry.kind) or PREFIX + PACKED[entry.kind]
         tensors.append(TensorInfo(entry.name, dtype, entry.shape, begin, end, file))
-    return GgufFile(tuple(tensors), tuple(unreadable), keys, start)
+    return GgufFile(tuple(tensors), tuple(unreadable), keys)
 
 
 def _nbytes(entry: _Entry, file: str) -> int | None:

@@ -22,7 +22,7 @@ PERMUTED = frozenset(
     {"llama", "granite", "granitemoe", "minicpm", "olmo", "smollm3", "arctic", "deci"}
 )
 # Architectures that keep the order of rows.
-KEPT = frozenset(
+UNPERMUTED = frozenset(
     {"qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "gemma", "gemma2", "gemma3", "phi2",
      "phi3", "phimoe", "stablelm", "starcoder2", "olmo2", "olmoe", "exaone", "exaone4",
      "deepseek2", "glm4moe", "gpt-oss", "bert", "cohere2"}
@@ -91,7 +91,7 @@ def restore_names(tensors: Iterable[TensorInfo], keys: Mapping[str, Any]) -> Ren
     excluded: list[str] = []
     for info in tensors:
         part = _LAYER.fullmatch(info.name)
-        if part and part[2] in ORDERED and architecture not in KEPT:
+        if part and part[2] in ORDERED and architecture not in UNPERMUTED:
             known = architecture in PERMUTED and part[2] in ROTARY
             heads = _heads(part[2], int(part[1]), info, keys) if known else None
             if heads is None:

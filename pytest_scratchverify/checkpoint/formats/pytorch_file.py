@@ -33,11 +33,10 @@ FetchAll = Callable[[Sequence[Span]], Sequence[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class PytorchFile:
-    """The tensors of one archive, those that cannot be read, and what was read to know."""
+    """The tensors of one archive, and those that cannot be read."""
 
     tensors: tuple[TensorInfo, ...]
     unreadable: tuple[str, ...]
-    spans: tuple[Span, ...]
 
 
 def read_pytorch(fetch_all: FetchAll, size: int, file: str) -> PytorchFile:
@@ -46,20 +45,15 @@ def read_pytorch(fetch_all: FetchAll, size: int, file: str) -> PytorchFile:
     `fetch_all` returns the bytes of several ranges, in as few requests as it likes. Raises
     `HeaderError` for whatever is not a plain archive of tensors.
     """
-    read: list[Span] = []
-
-    def several(spans: Sequence[Span]) -> Sequence[bytes]:
-        read.extend(spans)
-        return fetch_all(spans)
 
     def one(start: int, stop: int) -> bytes:
-        return several([(start, stop)])[0]
+        return fetch_all([(start, stop)])[0]
 
     if one(0, min(4, size)) == b"PK\x03\x04":
-        found = _archive(one, several, size, file)
+        found = _archive(one, fetch_all, size, file)
     else:
         found = _legacy(one, size, file)
-    return PytorchFile(*found, tuple(read))
+    return PytorchFile(*found)
 
 
 class _RangeFile(io.RawIOBase):

@@ -156,10 +156,15 @@ def controls(thresholds: TokenizerThresholds) -> tuple[Control, ...]:
     from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
 
     positive, negative = _control_pairs()
-    kin = judge(positive, thresholds)
+    related = judge(positive, thresholds)
     apart = judge(negative, thresholds)
     return (
-        Control(kind="positive", pair=POSITIVE, passed=kin.relation.inherits, value=kin.inherited),
+        Control(
+            kind="positive",
+            pair=POSITIVE,
+            passed=related.relation.inherits,
+            value=related.inherited,
+        ),
         Control(
             kind="negative",
             pair=NEGATIVE,
@@ -175,8 +180,8 @@ def _control_pairs() -> tuple[Comparison, Comparison]:
     from pytest_scratchverify.tokenizer.sketch import load_sketches  # noqa: PLC0415
 
     by_name = {sketch.name: sketch for sketch in load_sketches()}
-    kin, apart = (compare(by_name[a], by_name[b]) for a, b in (POSITIVE, NEGATIVE))
-    return kin, apart
+    related, apart = (compare(by_name[a], by_name[b]) for a, b in (POSITIVE, NEGATIVE))
+    return related, apart
 
 
 def containment(

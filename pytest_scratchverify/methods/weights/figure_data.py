@@ -59,7 +59,7 @@ class NullAndObserved(FigureData):
 
 @dataclass(frozen=True, slots=True)
 class NormGains(FigureData):
-    """The cosine of norm gains, raw and centred, beside what renumbered channels give."""
+    """The cosine of norm gains, raw and centred, beside what permuted channels give."""
 
     kind: ClassVar[str] = "norm_gains"
 

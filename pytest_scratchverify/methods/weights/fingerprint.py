@@ -27,7 +27,7 @@ from pytest_scratchverify.tensors.token_rows import TOKENS
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 
 MARGIN = 1.25  # over the depth's budget: the other model's headers may be smaller
-TOKENS_KEPT = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
+SAVED_TOKENS = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
 GAP = 4096  # bytes between two kept ranges that are not worth a part of their own
 SMALL = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX, OLD_CONFIG)
 
@@ -47,7 +47,7 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
     spans: dict[str, list[ByteRange]] = {}
     for file, head in _heads(checkpoint):
         spans.setdefault(file, []).append(head)
-    for info in checkpoint.questions:
+    for info in checkpoint.shape_tensors:
         spans.setdefault(info.file, []).append(ByteRange(info.start, info.stop))
     for block in _blocks(checkpoint, depth):
         for info, span in spans_of(block):
@@ -100,7 +100,7 @@ def _token_rows(checkpoint: Checkpoint) -> Iterator[Block]:
         keys = open_tokenizer(checkpoint.store)[0].keys
     except Unavailable:
         return
-    known = [int(row) for row in keys.ids[:TOKENS_KEPT] if row >= 0]
+    known = [int(row) for row in keys.ids[:SAVED_TOKENS] if row >= 0]
     for component, kind in TOKEN_TABLES.items():
         matrix = checkpoint.inventory.matrices.get(Slot(component.value, kind))
         if matrix is not None:

@@ -68,7 +68,7 @@ def weights_merge(
     reading = MergeReading(mine, [others[name] for name in names], effort or Effort())
     products = reading.measure(matrices)
     cosines = products.whole.cosines()
-    related = [i for i, cosine in enumerate(cosines) if cosine >= thresholds.merge_kin]
+    related = [i for i, cosine in enumerate(cosines) if cosine >= thresholds.merge_related]
     if not related:
         return no_candidates(model)
     unrelated = _unrelated_parents(reading, matrices, products, related, thresholds)

@@ -120,7 +120,7 @@ def _with_order(
 def _with_power(
     result: Result, pair: ComponentPair, compared: Compared, thresholds: WeightsThresholds
 ) -> Result:
-    """Add to silence what would have been found, and what met nothing."""
+    """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
     recognisable = power.rotation_invariant is not None
     missed = uncompared_reason(pair, rotation_invariant=recognisable)

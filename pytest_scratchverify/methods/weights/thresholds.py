@@ -39,7 +39,7 @@ class WeightsThresholds(Thresholds):
     table_in_basis: float
     angles_shared: float
     angles_derived: float
-    merge_kin: float
+    merge_related: float
     merge_share: float
     merge_mixture: float
     merge_explained: float

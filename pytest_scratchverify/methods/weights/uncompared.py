@@ -39,6 +39,6 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
 
 
 def _is_out_of_shape(pair: ComponentPair) -> bool:
-    """Whether most of a component meets nothing: a neuron of zeros more changes every shape."""
+    """Whether most of a component is uncompared: a neuron of zeros more changes every shape."""
     met = sum(matrix.rows * matrix.cols for matrix in pair.matrices.values())
     return met < IN_SHAPE * pair.parameters[0]

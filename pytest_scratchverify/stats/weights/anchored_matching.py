@@ -176,7 +176,7 @@ def agreement(ours: Views, theirs: Views, anchors: Anchors, *, signed: bool = Tr
 
 
 def disguised(blocks: Mapping[K, Views], rng: np.random.Generator) -> dict[K, list[Array]]:
-    """Rotate, renumber and rescale a network's blocks: what a control must see through.
+    """Rotate, permute and rescale a network's blocks: what a control must see through.
 
     All blocks get one rotation; neurons are renumbered in each, and what they read and write is
     rescaled, with signs, so that the network computes what it did.

@@ -227,7 +227,7 @@ class Channels:
 
 
 def matched_channels(anchors: Anchors) -> Channels | None:
-    """Match channels one to one: near 1 if they were renumbered at most, low if rotated.
+    """Match channels one to one: near 1 if they were permuted at most, low if rotated.
 
     None where the widths differ or are more than an assignment can take.
     """

@@ -26,7 +26,7 @@ _EXACT = 64  # counts up to here by convolution, beyond by a bound that is sharp
 
 @dataclass(frozen=True, slots=True)
 class FixedPoints:
-    """Fixed points of the best permutation: parts that keep their number.
+    """Fixed points of the best permutation: parts that keep their place.
 
     `statistic` is their number, `n` how many parts there are, `effect` the quotient.
     `minimum_detectable_effect` is the smallest share that `ALPHA_SHOWN` would reject at.

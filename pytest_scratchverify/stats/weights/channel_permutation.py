@@ -24,10 +24,10 @@ MATCHED_FROM = 1e-3  # the exact test costs an assignment; it is made where it c
 
 @dataclass(frozen=True, slots=True)
 class ChannelSimilarity:
-    """Mean aligned centred cosine of matrices, against every renumbering of the channels.
+    """Mean aligned centred cosine of matrices, against every permutation of the channels.
 
     `statistic` is the standardised trace, `effect` the mean aligned cosine. `fixed_points` channels
-    of `n` keep their number under the best renumbering, which happens by chance with
+    of `n` are fixed points of the best permutation, which happens by chance with
     probability `exact_pvalue`; both are looked for where `pvalue` is below `MATCHED_FROM`.
     """
 
@@ -72,7 +72,7 @@ class ChannelSums:
 
 
 def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> ChannelSimilarity:
-    """Compare the trace of a cross-similarity with its distribution under renumbering.
+    """Compare the trace of a cross-similarity with its distribution under permutation.
 
     Parameters
     ----------

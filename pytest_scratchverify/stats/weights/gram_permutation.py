@@ -21,13 +21,13 @@ Array = NDArray[np.float32]
 Views = Sequence[Array]  # several matrices with the same neurons as rows
 
 DRAWS = 999
-FEWEST = 8  # rows; fewer have too few renumberings for a rank of one in a thousand
+FEWEST = 8  # rows; fewer have too few permutations for a rank of one in a thousand
 LARGEST = 96
 
 
 @dataclass(frozen=True, slots=True)
 class GramPermutation:
-    """Blocks whose own numbering fits better than every renumbering that was drawn.
+    """Blocks whose own numbering fits better than every permutation that was drawn.
 
     `statistic` counts such blocks, `n` the blocks; `effect` is the mean correlation of the two
     tables of angles; `correlations` has it by block.
@@ -61,9 +61,9 @@ def gram_permutation(
         One for each layer or expert: matrices (n, d) whose row i belongs to neuron i, the same n
         in both networks; the widths d may differ.
     rng : numpy.random.Generator
-        Draws the renumberings.
+        Draws the permutations.
     draws : int
-        Renumberings for each block.
+        Permutations for each block.
 
     Returns
     -------

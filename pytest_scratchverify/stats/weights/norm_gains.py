@@ -47,7 +47,7 @@ class GainSimilarity:
 
     @property
     def raw_is_empty(self) -> bool:
-        """Whether the raw cosine is what renumbered channels give as well."""
+        """Whether the raw cosine is what permuted channels give as well."""
         return abs(self.raw - self.raw_null) < 0.01 or self.raw_pvalue > 0.001
 
 
@@ -72,9 +72,9 @@ def gain_similarity(
         Gains of the same norm of the same layer in two models; constant ones are left out.
         Of several lengths the commonest counts: the residual stream's.
     rng : numpy.random.Generator
-        Draws the renumberings.
+        Draws the permutations.
     draws : int
-        Number of renumberings; the smallest p is 1 / (1 + draws).
+        Number of permutations; the smallest p is 1 / (1 + draws).
 
     Returns
     -------

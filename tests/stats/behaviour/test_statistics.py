@@ -73,7 +73,7 @@ def test_round_robin_by_hand():
 
 
 @given(st.permutations(range(6)), st.floats(-1, 1), st.integers(0, 10**6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_round_robin_does_not_depend_on_order_or_origin(order, shift, seed):
     similarity = simulated(np.random.default_rng(seed), 6)
     order = list(order)
@@ -306,7 +306,7 @@ def test_dependence_by_hand():
 
 
 @given(st.integers(10, 60), st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equal_probes_share_their_influence(n, seed):
     values = np.random.default_rng(seed).uniform(0.5, 1.5, n)
     found = concentration(values)

@@ -25,7 +25,7 @@ def test_by_hand():
     assert found.margins(2.0) == pytest.approx([0.4 * (2 * 2**0.5 + 2)] * 2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     share=st.floats(0, 1),
     ratio=st.floats(-2, 2),

@@ -85,7 +85,7 @@ def test_a_thousand_null_pairs_of_trained_blocks_are_not_accused():
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_descriptions_do_not_depend_on_basis_or_scale_and_move_with_the_neurons(seed):
     rng = np.random.default_rng(seed)
     views = random_blocks(rng, layers=1)[0, ""]
@@ -156,7 +156,7 @@ def test_angles_of_strangers_fit_best_as_rarely_as_they_say():
 
 
 @given(shares=st.lists(st.floats(0.05, 1), min_size=2, max_size=4), seed=st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_linear_merges_are_recovered_exactly(shares, seed):
     rng = np.random.default_rng(seed)
     weights = np.array(shares) / np.sum(shares)

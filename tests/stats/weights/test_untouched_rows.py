@@ -30,7 +30,7 @@ def trained(table, rng, untouched, amount=0.3, decay=0.97):
     return rounded(moved)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     share=st.floats(0, 1),
     untouched=st.integers(6, ROWS),

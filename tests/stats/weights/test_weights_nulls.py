@@ -115,7 +115,7 @@ def test_poisson_tail_is_scipys():
         assert poisson_tail(k, mean) == pytest.approx(stats.poisson.sf(k - 1, mean), rel=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.1, 50), st.floats(-5, 5), st.integers(0, 1000))
 def test_similarity_ignores_scale_and_a_common_mean(scale, shift, seed):
     rng = np.random.default_rng(seed)

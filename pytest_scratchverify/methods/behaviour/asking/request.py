@@ -23,7 +23,6 @@ class Request:
     interface with the same parameters.
     """
 
-    probe: str
     api: str
     body: Mapping[str, Any]
 
@@ -40,7 +39,7 @@ def request_for(probe: Probe, api: str) -> Request:
         body["messages"] = [{"role": "user", "content": probe.prompt}]
     else:
         body["prompt"] = probe.prompt
-    return Request(probe.id, api, body)
+    return Request(api, body)
 
 
 def key_of(api: str, body: Mapping[str, Any]) -> str:
