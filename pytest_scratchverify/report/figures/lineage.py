@@ -14,6 +14,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.figure import FigureData, FigureDataError
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.weights.figure_data import SimilarityByLayer
 from pytest_scratchverify.report.figures.ancestry import draw_branches
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
@@ -102,8 +103,9 @@ def _pairs(findings: Iterable[Finding]) -> tuple[Pairs, set[str]]:
             continue
         value = _in_place(finding)
         if value is not None and finding.reference and finding.reference != finding.model:
-            tested.add(finding.model)
-            found.setdefault(frozenset((finding.model, finding.reference)), []).append(value)
+            model, reference = visible(finding.model), visible(finding.reference)
+            tested.add(model)
+            found.setdefault(frozenset((model, reference)), []).append(value)
     return {pair: sum(values) / len(values) for pair, values in found.items()}, tested
 
 
