@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Generator, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -187,10 +186,8 @@ class Controller:
             matrix=_shown_path(Path(self.session.matrix.path), self.session.config.rootpath),
             matrix_digest=self.session.matrix.digest,
             version=_version("pytest-scratchverify"),
-            environment={
-                "python": platform.python_version(),
-                **{name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
-            },
+            # Not Python's version, nor the machine: neither changes a byte of what is found.
+            environment={name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
             options={
                 "depth": settings.depth,
                 "policy": [*settings.policies],

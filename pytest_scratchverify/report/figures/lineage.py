@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import fsum
 from typing import Any, ClassVar
 
 from pytest_scratchverify.core.component import Component
@@ -106,7 +107,7 @@ def _pairs(findings: Iterable[Finding]) -> tuple[Pairs, set[str]]:
             model, reference = visible(finding.model), visible(finding.reference)
             tested.add(model)
             found.setdefault(frozenset((model, reference)), []).append(value)
-    return {pair: sum(values) / len(values) for pair, values in found.items()}, tested
+    return {pair: fsum(values) / len(values) for pair, values in found.items()}, tested
 
 
 def _in_place(finding: Finding) -> float | None:
@@ -116,7 +117,7 @@ def _in_place(finding: Finding) -> float | None:
         values = SimilarityByLayer.from_json(given).values
     except (StopIteration, FigureDataError):
         return None  # what is not readable, the finding's own figure says
-    mean = sum(values) / len(values) if values else None
+    mean = fsum(values) / len(values) if values else None
     return mean if mean is not None and -1.001 <= mean <= 1.001 else None
 
 
