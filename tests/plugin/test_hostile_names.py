@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from pytest_scratchverify import open_model
 from pytest_scratchverify.core.visible import visible_document
 from tools.running import GUESTS, HANGS, ROOT
 from tools.zoo.ready_models import READY
@@ -157,3 +159,15 @@ def test_what_pytest_prints_of_a_broken_test_is_visible(pytester):
     assert "bad ␛[2J⟨U+202E⟩" in text
     assert not [line for line in text.splitlines() if line.lstrip().startswith("::")]
     assert "⟨U+202E⟩" in (pytester.path / "j.xml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["mod\udce9l.safetensors", "mo\u200bdel.safetensors", "a\nb.safetensors"]
+)
+def test_a_weight_file_with_a_hostile_name_is_read_and_hashed_like_any_other(tmp_path, name):
+    shutil.copytree(READY / "s1", tmp_path / "m")
+    digest = hashlib.sha256((tmp_path / "m" / "model.safetensors").read_bytes()).hexdigest()
+    (tmp_path / "m" / "model.safetensors").rename(tmp_path / "m" / name)
+    store = open_model(tmp_path / "m")
+    assert len(store.tensor_index().value.tensors) == 39
+    assert [entry.sha256 for entry in store.files().value if entry.path == name] == [digest]
