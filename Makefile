@@ -7,14 +7,21 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser quick test test-slow lint types format messages docs model-pages tutorial tutorial-question calibrate catalog serve-zoo clean
+.PHONY: setup browser quick test test-slow lint types format messages docs model-pages tutorial tutorial-question calibrate catalog serve-zoo locked audit clean
 
 setup: $(STAMP)
 
+# LOCKED=1, as CI sets it: every package by the digests in requirements/ci.txt and no other. The
+# default takes what a mirror has of the same versions, be it built by the mirror.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+ifdef LOCKED
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/ci.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+else
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+endif
 	touch $(STAMP)
 
 $(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py
@@ -77,6 +84,22 @@ serve-zoo: $(STAMP)
 catalog: $(STAMP)
 	$(BIN)/python -m tools.facts.build_catalog --facts ../shared/facts
 	$(BIN)/python -m tools.facts.build_claims --facts ../shared/facts
+
+# After a change of pyproject.toml or constraints.txt. The tool is no dependency of anything.
+locked:
+	$(PYTHON) -m venv build/locked
+	build/locked/bin/python -m pip install --quiet uv
+	build/locked/bin/uv pip compile --quiet --no-config --no-annotate \
+	  --custom-compile-command "make locked" --generate-hashes --python-version 3.11.9 \
+	  --python-platform x86_64-manylinux_2_28 --extra all --group dev --group build \
+	  --constraint constraints.txt pyproject.toml --output-file requirements/ci.txt
+
+# Known vulnerabilities of the locked packages. Asks PyPI's advisory service: a mirror may have none,
+# and then this fails for that reason; --strict, so that "could not be audited" is never "sound".
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/ci.txt
 
 clean:
 	rm -rf $(VENV) .artifacts build dist *.egg-info

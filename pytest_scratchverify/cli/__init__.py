@@ -11,13 +11,13 @@ scratchverify catalog add org/name          maintain the catalogue; also nearest
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_scratchverify.cli.printing import Arguments, complain, say
 from pytest_scratchverify.plugin.options import OPTIONS
 
 
@@ -61,7 +61,7 @@ def _prefixed(argument: str) -> str:
 
 def _fetch(arguments: list[str]) -> int:
     """Fetch what the metadata tests read; later runs need no network for it."""
-    parser = argparse.ArgumentParser(prog="scratchverify fetch")
+    parser = Arguments(prog="scratchverify fetch")
     parser.add_argument("repo", nargs="+")
     parser.add_argument("--revision")
     given = parser.parse_args(arguments)
@@ -78,7 +78,7 @@ def _fetch_model(repo: str, revision: str | None) -> int:
         try:
             store = open_store(repo, revision, run_dir=RunDirectory(Path(folder)))
         except Unavailable as failure:
-            sys.stderr.write(f"{repo}: {failure.what} {failure.remedy}\n")
+            complain(f"{repo}: {failure.what} {failure.remedy}")
             return 1
         for name in (
             "config",
@@ -90,10 +90,10 @@ def _fetch_model(repo: str, revision: str | None) -> int:
         ):
             try:
                 getattr(store, name)()
-                sys.stdout.write(f"{repo} {name}: ok\n")
+                say(f"{repo} {name}: ok")
             except Unavailable as failure:
                 failed = 1
-                sys.stderr.write(f"{repo} {name}: {failure.what} {failure.remedy}\n")
+                complain(f"{repo} {name}: {failure.what} {failure.remedy}")
     return failed
 
 
@@ -107,7 +107,7 @@ def _fingerprint(arguments: list[str]) -> int:
     from pytest_scratchverify.stores.fingerprint import SUFFIX  # noqa: PLC0415
     from pytest_scratchverify.stores.opening import open_store  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(prog="scratchverify fingerprint")
+    parser = Arguments(prog="scratchverify fingerprint")
     parser.add_argument("model")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--depth", choices=("quick", "robust"), default="quick")
@@ -123,10 +123,10 @@ def _fingerprint(arguments: list[str]) -> int:
             store = open_store(given.model, given.revision, run_dir=RunDirectory(Path(folder)))
             kept = save_fingerprint(store, out, given.depth)
         except Unavailable as failure:
-            sys.stderr.write(f"{given.model}: {failure.what} {failure.remedy}\n")
+            complain(f"{given.model}: {failure.what} {failure.remedy}")
             return 1
     size = sum(len(body) for _, _, body in kept.parts)
-    sys.stdout.write(f"{out}: {size} bytes of weights in {len(kept.parts)} ranges\n")
+    say(f"{out}: {size} bytes of weights in {len(kept.parts)} ranges")
     return 0
 
 

@@ -8,15 +8,14 @@ scratchverify catalog list
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_scratchverify.catalog.entries import DATA, shipped_catalogue
 from pytest_scratchverify.catalog.nearest import nearest
+from pytest_scratchverify.cli.printing import Arguments, complain, refusal, say
 from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.json_values import Json
@@ -36,7 +35,7 @@ def add(repo: str, revision: str | None, target: Path) -> str:
         store = open_store(repo, revision, run_dir=RunDirectory(Path(folder)))
         config = store.config()
         if config.record.source is not Source.HUB:
-            raise SystemExit(f"{repo}: not read from the hub but from {config.record.source.value}")
+            raise refusal(f"{repo}: not read from the hub but from {config.record.source.value}")
         entries = json.loads(target.read_text("utf-8")) if target.exists() else {}
         commit = store.revision or "unknown"
         entries[store.repo] = entry(config.value, store.repo, commit)
@@ -56,7 +55,7 @@ def add_tokenizer(repo: str, revision: str | None, name: str, folder: Path | Non
         store = open_store(repo, revision, run_dir=RunDirectory(Path(scratch)))
         file = fullest_file(store.tokenizer_files())
         if file is None or file.record.source is not Source.HUB:
-            raise SystemExit(f"{repo}: no tokenizer file was read from the hub")
+            raise refusal(f"{repo}: no tokenizer file was read from the hub")
         source = f"hub {store.repo} {file.value.name} @{store.revision}"
         sketch = add_sketch(file.value, name, folder=folder, repos=(store.repo,), source=source)
     return f"{repo}: {sketch.sizes.ranks} ranks, sketched as {sketch.name}"
@@ -82,7 +81,7 @@ def show_nearest(repo: str, count: int) -> list[str]:
     """Return lines that name the designs nearest to a catalogued model's, tower by tower."""
     catalogue = shipped_catalogue()
     if repo not in catalogue:
-        raise SystemExit(f"{repo}: not in the catalogue; add it, or run the suites on it")
+        raise refusal(f"{repo}: not in the catalogue; add it, or run the suites on it")
     lines = []
     for tower, design in catalogue[repo].designs.items():
         for row in nearest(design, catalogue, exclude=[repo], k=count):
@@ -96,7 +95,7 @@ def show_nearest(repo: str, count: int) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 1 where the hub does not give what was asked for."""
-    parser = argparse.ArgumentParser(prog="scratchverify catalog")
+    parser = Arguments(prog="scratchverify catalog")
     commands = parser.add_subparsers(dest="command", required=True)
     adding = commands.add_parser("add", help="add a model's config from the hub")
     adding.add_argument("repo")
@@ -121,15 +120,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command == "nearest"
         else [f"{entry.status:<13} {repo}" for repo, entry in sorted(shipped_catalogue().items())]
     )
-    sys.stdout.write("\n".join(lines) + "\n")
+    for line in lines:
+        say(line)
     return 0
 
 
 def _said(command: Callable[[], str]) -> int:
     """Print what a command returns, or the one line that says why it could not."""
     try:
-        sys.stdout.write(f"{command()}\n")
+        say(command())
     except (Unavailable, ScratchError) as failure:
-        sys.stderr.write(f"{failure}\n")
+        complain(str(failure))
         return 1
     return 0

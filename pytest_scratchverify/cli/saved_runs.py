@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
+from pytest_scratchverify.cli.printing import Arguments, complain, say
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.methods.registry import Method, method_of
@@ -27,7 +26,7 @@ def render(arguments: list[str]) -> int:
     """Render reports from a run.json."""
     from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(prog="scratchverify render")
+    parser = Arguments(prog="scratchverify render")
     parser.add_argument("run", type=Path)
     formats = [name for name in REPORTS if name != "json"]
     for name in formats:
@@ -55,7 +54,7 @@ def diff(arguments: list[str]) -> int:
     from pytest_scratchverify.report.difference import differences, settings  # noqa: PLC0415
     from pytest_scratchverify.report.language import translate  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(prog="scratchverify diff", description=diff.__doc__)
+    parser = Arguments(prog="scratchverify diff", description=diff.__doc__)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
@@ -70,7 +69,7 @@ def diff(arguments: list[str]) -> int:
     if aside:
         lines += [Text(""), Text("The runs themselves differ in:"), *aside]
     for line in lines:
-        sys.stdout.write(f"{translate(line, given.report_lang) if line.template else ''}\n")
+        say(translate(line, given.report_lang) if line.template else "")
     return 1 if found else 0
 
 
@@ -79,7 +78,7 @@ def explain(arguments: list[str]) -> int:
     from pytest_scratchverify.report.explanation import explained  # noqa: PLC0415
     from pytest_scratchverify.report.language import translate  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(prog="scratchverify explain", description=explain.__doc__)
+    parser = Arguments(prog="scratchverify explain", description=explain.__doc__)
     parser.add_argument("test", help="weights.origin, a node id of pytest, or a finding's id")
     parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
@@ -98,13 +97,13 @@ def explain(arguments: list[str]) -> int:
     if method is None:
         names = sorted({name for name, _ in known.values()} | {f.method for f in findings})
         near = ", ".join(get_close_matches(given.test, names, 3, 0.3)) or ", ".join(names)
-        sys.stderr.write(f"{given.test}: no such test; known are {near}\n")
+        complain(f"{given.test}: no such test; known are {near}")
         return UNREADABLE
     says = next((doc for name, doc in known.values() if name == method), None)
     area = method_of(method, methods)
     about = area.explanation if area is not None else None
     for line in explained(method, about, says, _asked(given.test, method, findings)):
-        sys.stdout.write(f"{translate(line, given.report_lang) if line.template else ''}\n")
+        say(translate(line, given.report_lang) if line.template else "")
     return 0
 
 
@@ -194,7 +193,7 @@ def _read(path: Path) -> Run:
 
 
 def _refused(failure: _UnreadableError) -> int:
-    sys.stderr.write(f"{failure}\n")
+    complain(str(failure))
     return UNREADABLE
 
 

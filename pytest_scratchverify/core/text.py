@@ -13,6 +13,7 @@ from enum import StrEnum
 from string import Formatter
 
 from pytest_scratchverify.core.json_values import Json, to_builtin
+from pytest_scratchverify.core.visible import visible
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -44,11 +45,16 @@ class Text:
         return str(self)
 
     def render(self, template: str, say: Callable[[str], str] = str) -> str:
-        """Fill `template` (this text's own, or its translation) with the parameters.
+        """Fill `template` (this text's own, or its translation) with the parameters, made visible.
 
         `say` translates the templates of parameters that are texts.
         """
-        return template.format(**{key: _shown(value, say) for key, value in self.params.items()})
+        parts = []
+        for literal, name, _, _ in Formatter().parse(template):
+            parts.append(literal)
+            if name is not None:  # nothing else of format's language: a template may be foreign
+                parts.append(_shown(self.params[name], say))
+        return "".join(parts)
 
     def __hash__(self) -> int:
         return hash((self.template, repr(self.params)))
@@ -59,6 +65,7 @@ class Term(StrEnum):
 
 
 _NESTED = {"template", "params"}
+MAX_ITEMS = 100  # of a list that a sentence names
 
 
 def _plain(value: object) -> Json:
@@ -69,15 +76,19 @@ def _plain(value: object) -> Json:
 
 def _shown(value: Json, say: Callable[[str], str]) -> str:
     if isinstance(value, dict) and set(value) == _NESTED:
-        nested = Text(str(value["template"]), **value["params"])  # type: ignore[arg-type]
-        return nested.render(say(nested.template), say)
+        try:
+            nested = Text(str(value["template"]), **value["params"])  # type: ignore[arg-type]
+            return nested.render(say(nested.template), say)
+        except (KeyError, TypeError, ValueError):  # no text of ours but a file's object like one
+            return visible(str(value))
     if isinstance(value, list):
-        return ", ".join(_shown(item, say) for item in value)
+        more = [f"... ({len(value):,})"] if len(value) > MAX_ITEMS else []
+        return ", ".join([*(_shown(item, say) for item in value[:MAX_ITEMS]), *more])
     if isinstance(value, bool) or value is None:
         return str(value).lower() if value is not None else "-"
     if isinstance(value, int):
         # Grouped digits only where a reader would lose count; 4096 and 2026 stay as they are.
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return visible(f"{value:,}") if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return visible(str(value))

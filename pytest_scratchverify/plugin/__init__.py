@@ -12,6 +12,8 @@ import pytest
 
 from pytest_scratchverify.plugin.options import add_ini_twins, add_options, is_used, names_folders
 
+MAX_ERROR = 20_000  # characters of one line: it may name every model of the matrix
+
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks of third parties, before any of their plugins is checked."""
@@ -44,10 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "scratch(method, component=...): one null hypothesis of the verdict; `method` is "
         "area.statistic",
     )
+    if hasattr(config, "workerinput"):
+        from pytest_scratchverify.plugin.xdist import take_given_options  # noqa: PLC0415
+
+        take_given_options(config)
     used = is_used(config)
     if not used and not config.option.markers:
         return
     from pytest_scratchverify.core.errors import ScratchError  # noqa: PLC0415 - see the docstring above
+    from pytest_scratchverify.core.visible import visible  # noqa: PLC0415
     from pytest_scratchverify.plugin.model_folders import refuse_loaded_code  # noqa: PLC0415
     from pytest_scratchverify.plugin.registration import register, register_methods  # noqa: PLC0415
 
@@ -57,4 +64,4 @@ def pytest_configure(config: pytest.Config) -> None:
         if used:
             register(config, extensions)
     except (ScratchError, argparse.ArgumentTypeError) as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(visible(str(error), MAX_ERROR)) from None

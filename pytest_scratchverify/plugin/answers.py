@@ -14,6 +14,7 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.behaviour.asking import Answers, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.asking.ask import Progress, ask_missing
@@ -161,6 +162,7 @@ def progress_bar(session: Session, model: str) -> Iterator[Progress | None]:
             yield None
             return
         reporter.ensure_newline()
+        model = visible(model)
         if not sys.stderr.isatty():
             reporter.write_line(f"asking {model}: {len(shipped_probes())} probes")
             yield None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Generator, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +18,7 @@ from pytest_scratchverify.core.component import TRAINED, Component
 from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.registry import calibrated_areas
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
@@ -56,13 +56,13 @@ class Controller:
     def pytest_report_header(self) -> list[str]:
         """Say what is tested, by which matrix, and where bytes may come from."""
         settings, matrix = self.session.settings, self.session.matrix
-        models = ", ".join(spec.name for spec in self.session.models)
+        models = ", ".join(visible(spec.name) for spec in self.session.models)
         where = "offline: folders, cache, catalogue" if settings.offline else "hub if reachable"
         budget = settings.byte_budget or "unlimited"
         return [
             f"scratchverify: {models or 'no model'}",
             (
-                f"matrix: {matrix.path} ({matrix.digest[:12]}); depth {settings.depth}, "
+                f"matrix: {visible(matrix.path)} ({matrix.digest[:12]}); depth {settings.depth}, "
                 f"budget {budget}, {where}"
             ),
         ]
@@ -186,10 +186,8 @@ class Controller:
             matrix=_shown_path(Path(self.session.matrix.path), self.session.config.rootpath),
             matrix_digest=self.session.matrix.digest,
             version=_version("pytest-scratchverify"),
-            environment={
-                "python": platform.python_version(),
-                **{name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
-            },
+            # Not Python's version, nor the machine: neither changes a byte of what is found.
+            environment={name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
             options={
                 "depth": settings.depth,
                 "policy": [*settings.policies],

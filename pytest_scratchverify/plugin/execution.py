@@ -19,6 +19,7 @@ from pytest_scratchverify.core.evidence import Finding, Intent, Outcome, Relatio
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.plugin.collection import INTENT
 from pytest_scratchverify.plugin.fixtures import FINDINGS
+from pytest_scratchverify.plugin.printed_errors import make_visible
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.verdict.serialization import dumps
 
@@ -44,6 +45,7 @@ class Worker:
         if report.when == "setup":
             report.scratch_intent = dumps(intent)  # type: ignore[attr-defined]
         findings = self._findings(item, intent, report, call)
+        make_visible(report)
         if findings:
             report.scratch_findings = [dumps(f) for f in findings]  # type: ignore[attr-defined]
             self._shape(report, findings[0], item)

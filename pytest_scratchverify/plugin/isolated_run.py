@@ -85,6 +85,7 @@ def _run(arguments: list[str], *, quiet: bool) -> subprocess.CompletedProcess[st
         stdin=subprocess.DEVNULL,
         capture_output=quiet,
         text=True,
+        errors="backslashreplace",
         check=False,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.verdict.run import Run
 
 
@@ -22,7 +23,9 @@ def add_junit_properties(config: pytest.Config, run: Run) -> None:
         return
     for model in run.models:
         for name, result in model.policies.items():
-            xml.add_global_property(f"scratch_policy:{model.model}:{name}", result.result.value)
+            xml.add_global_property(
+                f"scratch_policy:{visible(model.model)}:{visible(name)}", result.result.value
+            )
         for component, verdict in model.components.items():
-            key = f"scratch_verdict:{model.model}:{component}"
+            key = f"scratch_verdict:{visible(model.model)}:{component}"
             xml.add_global_property(key, verdict.verdict.value)

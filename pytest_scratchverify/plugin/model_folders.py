@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.options import FOLDER_OPTIONS
 
 
@@ -80,7 +81,7 @@ def _has_conftest(folder: Path, base: Path) -> bool:
 
 
 def _said(flag: str, value: str, why: str) -> str:
-    return (
+    return visible(
         f"{flag}: {value} is a model, not a place to run tests from: {why}. "
         f"Start pytest outside of it, name the suites first, and write {flag}={value}"
     )

@@ -10,6 +10,7 @@ from pytest_scratchverify.catalog.store import catalogue_store
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
@@ -78,7 +79,7 @@ def _announce(session: Session) -> OnFetch:
     def announce(repo: str, file: str, size: int | None) -> None:
         if size is None or size < SLOW_BYTES:
             return
-        line = f"fetching {repo} {file} ({size / 2**20:.0f} MiB)"
+        line = visible(f"fetching {repo} {file} ({size / 2**20:.0f} MiB)")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             if session.is_worker or reporter is None:  # its standard error is the controller's
                 print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_scratchverify.core.visible import visible
+
 if TYPE_CHECKING:
     from pytest_scratchverify.plugin.controller import Controller
 
@@ -27,7 +29,7 @@ class HtmlGuest:
     def pytest_html_report_title(self, report: Any) -> None:
         """Name the report after what it is about."""
         if self.controller.session.models:
-            names = ", ".join(spec.name for spec in self.controller.session.models)
+            names = ", ".join(visible(spec.name) for spec in self.controller.session.models)
             report.title = f"scratchverify: {names}"
 
     @pytest.hookimpl(optionalhook=True)

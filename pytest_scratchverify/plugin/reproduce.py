@@ -1,8 +1,9 @@
-"""The command that repeats a run."""
+"""The command that repeats a run, safe to paste: names come from files and from servers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from shlex import quote
 
 from pytest_scratchverify.methods.behaviour.asking.locate import shown_entry
 from pytest_scratchverify.methods.registry import method_of
@@ -22,20 +23,27 @@ def reproduce_command(session: Session, planned: Iterable[str]) -> str:
     methods = {method_of(name, session.extensions.methods) for name in planned}
     suites = sorted({method.suites for method in methods if method and method.suites})
     parts += [f"--pyargs {' '.join(suites)}"] if suites else []
-    parts += [f"--model {spec.name}" for spec in session.models] if settings.models else []
-    parts += [f"--against {name}" for name in settings.against]
-    parts += [f"--revision {settings.revision}"] if settings.revision else []
+    folders = {
+        spec.name for pair in session.pairs for spec in (pair.model, pair.reference) if spec.folder
+    } | {spec.name for spec in session.models if spec.folder}
+    named = [("model", spec.name) for spec in session.models] if settings.models else []
+    named += [("against", name) for name in settings.against]
+    # A folder is joined to its option: alone, pytest may take it for a place of tests.
+    parts += [f"--{option}{'=' if name in folders else ' '}{quote(name)}" for option, name in named]
+    parts += [f"--revision {quote(settings.revision)}"] if settings.revision else []
     parts += [f"--component {component}" for component in sorted(settings.components)]
     parts += [f"--depth {settings.depth}"]
     logs = options.value(session.config, "training-log")
-    parts += [f"--training-log {name}" for name in logs]
+    parts += [f"--training-log={quote(name)}" for name in logs]
     answers = options.value(session.config, "answers")
-    parts += [f"--answers {shown_entry(entry)}" for entry in answers]
+    parts += [f"--answers={quote(shown_entry(entry))}" for entry in answers]
     endpoint = options.value(session.config, "endpoint")
-    parts += [f"--endpoint {shown_address(endpoint)}"] if endpoint else []
+    parts += [f"--endpoint {quote(shown_address(endpoint))}"] if endpoint else []
     for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
         given = options.value(session.config, name)
-        parts += [f"--{name} {given}"] if endpoint and given else []
+        parts += [f"--{name} {quote(str(given))}"] if endpoint and given else []
     parts += ["--offline"] if settings.offline else []
-    parts += [f"--policy {name}" for name in settings.policies if settings.policies != ("strict",)]
+    parts += [
+        f"--policy {quote(name)}" for name in settings.policies if settings.policies != ("strict",)
+    ]
     return " ".join(parts)

@@ -49,7 +49,7 @@ def select_models(names: Sequence[str], matrix: Matrix, revision: str | None) ->
 
 
 def _match(name: str, matrix: Matrix) -> list[ModelSpec]:
-    if _GLOB.search(name):
+    if _GLOB.search(name) and not Path(name).expanduser().is_dir():
         found = [spec for spec in matrix if fnmatchcase(spec.name.lower(), name.lower())]
         if not found:
             raise ScratchError(f"--model {name}: no model of the matrix matches; {_known(matrix)}")
@@ -170,4 +170,5 @@ def readable_id(*parts: str) -> str:
     clean = re.sub(r"[^A-Za-z0-9_:+./-]", "_", raw).replace("::", ":_")
     if clean == raw:
         return clean
-    return f"{clean}+{hashlib.sha256(raw.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass"))  # names that are not UTF-8
+    return f"{clean}+{digest.hexdigest()[:8]}"

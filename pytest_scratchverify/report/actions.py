@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.headline import RESULT_WORDS, judged_first
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
@@ -55,7 +56,7 @@ def _command(kind: str, title: str, text: Text, language: str) -> str:
 
 def _data(text: str) -> str:
     """Escape a command's text, so that no name of a file can start a command of its own."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from html import escape
 
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.headline import judged_first
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.verdict.run import Run
@@ -42,7 +43,7 @@ def badge(run: Run, language: str) -> tuple[str, str, str]:
         said = translate(Text("{said} (partial run)", said=said), language)
     label = translate(Text("claim of own training"), language)
     names = ", ".join(dict.fromkeys(policies))
-    return label, f"{said} ({names})" if names else said, COLOURS[gravest]
+    return label, visible(f"{said} ({names})" if names else said), COLOURS[gravest]
 
 
 def render_badge_json(run: Run, language: str) -> str:

@@ -48,7 +48,7 @@ def explained(
     if area is not None:
         yield area
     if hypothesis:
-        yield Text("In the suites (English): {text}", text=hypothesis)
+        yield Text("In the suites (English): {text}", text=" ".join(hypothesis.split()))
     found = list(findings)
     for finding in found:
         yield Text("")

@@ -18,6 +18,7 @@ from typing import Any
 
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible, visible_document
 from pytest_scratchverify.report import headline, wording
 from pytest_scratchverify.report.figures import (
     Rendered,
@@ -46,9 +47,15 @@ def _environment() -> Any:
         loader=PackageLoader("pytest_scratchverify.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _visible_value(value: object) -> object:
+    """Make each value of a template visible and bounded; what is markup already is ours."""
+    return visible(value) if type(value) is str else value
 
 
 def _context(run: Run, language: str) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def _page(run: Run, languages: Sequence[str], lineage: Lineage | None, pictures:
             script_digest=b64encode(sha256(script.encode()).digest()).decode(),
         )
     )
-    return page
+    return visible_document(page)
 
 
 @cache
@@ -190,4 +197,4 @@ def _interest(finding: Finding) -> tuple[bool, bool, bool, str]:
 def verdict_fragment(run: Run, language: str) -> str:
     """Return the verdict part alone, with its style scoped, to stand in another page."""
     text: str = _environment().get_template("fragment.html.j2").render(_context(run, language))
-    return text
+    return visible_document(text)

@@ -6,24 +6,27 @@ from collections.abc import Iterable, Iterator
 
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible, visible_document
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
     OUTCOME_WORDS,
     RESULT_MEANING,
-    SOURCE_WORDS,
     bytes_read,
     reasons,
+    source_text,
     would_decide,
 )
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
 
+_IN_CODE = str.maketrans("`|", "'/")  # what would end a code span, or its cell
+
 
 def render_markdown(run: Run, language: str) -> str:
     """Return the whole report; file contents never reach it unescaped."""
-    return "\n".join(_lines(run, language)) + "\n"
+    return visible_document("\n".join(_lines(run, language)) + "\n")
 
 
 def _lines(run: Run, language: str) -> Iterator[str]:
@@ -38,10 +41,11 @@ def _lines(run: Run, language: str) -> Iterator[str]:
         yield from _model(run, model, language)
     yield f"## {say('How to reproduce')}"
     yield ""
-    yield f"    {run.reproduce}"
+    yield f"    {visible(run.reproduce)}"
     yield ""
     versions = ", ".join(f"{name} {text}" for name, text in run.environment.items())
-    yield f"pytest-scratchverify {run.version}; {versions}; {run.matrix} {run.matrix_digest[:12]}"
+    made_by = f"pytest-scratchverify {run.version}; {versions}; {run.matrix}"
+    yield escaped(f"{made_by} {run.matrix_digest[:12]}")
     yield ""
     yield escaped(
         say(
@@ -59,7 +63,7 @@ def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
     heads = (say("Component"), say("Verdict"), say("Reference"), say("Why"))
     verdicts = model.components.values()
     yield from table(heads, (_component_row(verdict, language) for verdict in verdicts))
-    sources = ", ".join(translate(SOURCE_WORDS[source], language) for source in model.sources)
+    sources = ", ".join(translate(source_text(source), language) for source in model.sources)
     yield f"{say('Read')}: {translate(bytes_read(model), language)}; {sources or '-'}"
     yield ""
     for text in would_decide(model):
@@ -73,11 +77,11 @@ def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
 def _policies(model: ModelVerdict, language: str) -> Iterator[str]:
     for name, result in model.policies.items():
         meaning = result.judgement or RESULT_MEANING[result.result]
-        yield f"**{name}: {result.result}** - {escaped(translate(meaning, language))}"
+        yield f"**{escaped(name)}: {result.result}** - {escaped(translate(meaning, language))}"
         for text in result.because:
             yield f"- {escaped(translate(text, language))}"
         for method, grade in result.rows:
-            yield f"- {method}: {escaped(translate(grade, language))}"
+            yield f"- {escaped(method)}: {escaped(translate(grade, language))}"
         yield ""
 
 
@@ -97,7 +101,7 @@ def _finding_row(finding: Finding, language: str) -> tuple[str, ...]:
     if finding.remedy is not None:
         headline = f"{headline.rstrip('.')}. {translate(finding.remedy, language)}"
     return (
-        f"`{finding.method}`",
+        f"`{visible(finding.method).translate(_IN_CODE)}`",
         translate(OUTCOME_WORDS[finding.outcome], language),
         escaped(finding.reference or "-"),
         escaped(headline),
@@ -115,10 +119,11 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
-    """Keep a text in its table cell, and keep it from being markup."""
+    """Keep a text in its table cell and in its line, and keep it from being markup."""
+    text = visible(text)
     for character in "\\`*_{}[]<>|#":
         text = text.replace(character, f"\\{character}")
-    return text.replace("\r", " ").replace("\n", " ")
+    return text
 
 
 class _speaker:  # noqa: N801 - used like a function

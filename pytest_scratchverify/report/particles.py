@@ -17,7 +17,8 @@ _PAIRS = {
     "와(과)": ("과", "와"),
     "(으)로": ("으로", "로"),
 }
-_PARTICLE = re.compile(rf"(\S+?)({'|'.join(map(re.escape, _PAIRS))})")
+# The end of the word before it decides; unbounded, a long word would take quadratic time.
+_PARTICLE = re.compile(rf"(\S{{1,60}}?)({'|'.join(map(re.escape, _PAIRS))})")
 _OPEN, _CLOSED, _RIEUL = "", "consonant", "rieul"  # how a reading ends
 _QUOTES = "\"'`)]}*"
 # 영 일 이 삼 사 오 육 칠 팔 구; longer numbers end in 십, 백, 천 or 만, all closed like 영.

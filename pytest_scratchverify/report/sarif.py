@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pytest_scratchverify.core.evidence import Finding, Outcome
+from pytest_scratchverify.core.visible import visible, visible_json
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.verdict.run import Run
 
@@ -60,7 +61,17 @@ def render_sarif(run: Run, language: str) -> str:
             }
         ],
     }
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(_visible(document), indent=1, sort_keys=True, ensure_ascii=False)
+    return visible_json(text) + "\n"
+
+
+def _visible(value: Any) -> Any:
+    """Make every text of the document visible: its readers show them as they are."""
+    if isinstance(value, dict):
+        return {visible(key): _visible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_visible(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
 
 
 def _rule(method: str, example: Finding, language: str) -> dict[str, Any]:
@@ -80,7 +91,7 @@ def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
         "partialFingerprints": {"finding/v1": finding.id},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": quote(names[0])}},
+                "physicalLocation": {"artifactLocation": {"uri": _uri(names[0])}},
                 "logicalLocations": [
                     {
                         "name": finding.component.value,
@@ -99,3 +110,11 @@ def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
         },
     }
     return result
+
+
+def _uri(name: str) -> str:
+    """Return a file's address; a name that is not UTF-8 keeps its bytes."""
+    try:
+        return quote(name, errors="surrogateescape")
+    except UnicodeEncodeError:  # half a character, which no file system has
+        return quote(visible(name))

@@ -7,14 +7,15 @@ import unicodedata
 from collections.abc import Iterator
 
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
     RESULT_MEANING,
-    SOURCE_WORDS,
     bytes_read,
     reasons,
+    source_text,
     strongest,
     would_decide,
 )
@@ -33,8 +34,12 @@ _RESULT_MARKUP = {
 
 
 def summary_lines(run: Run, language: str, width: int) -> Iterator[Line]:
-    """Yield the lines of the terminal summary with pytest's markup."""
+    """Yield the lines of the terminal summary with pytest's markup; each of them is one line."""
+    for line, markup in _lines(run, language, width):
+        yield visible(line), markup
 
+
+def _lines(run: Run, language: str, width: int) -> Iterator[Line]:
     def say(template: str, **params: object) -> str:
         return translate(Text(template, **params), language)
 
@@ -96,7 +101,7 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
         yield f"  {say('Strongest evidence')}", {"bold": True}
     for finding in shown_findings:
         yield from _wrapped(f"- {translate(finding.headline, language)}", width, "    ", lines=2)
-    sources = [translate(SOURCE_WORDS[source], language) for source in model.sources]
+    sources = [translate(source_text(source), language) for source in model.sources]
     read = f"{translate(bytes_read(model), language)}; {', '.join(sources) or '-'}"
     yield f"  {say('Read')}: {read}", {}
     for missing in would_decide(model):

@@ -69,6 +69,12 @@ SOURCE_WORDS: Mapping[str, Text] = {
     Source.ENDPOINT.value: Text("a running server"),
 }
 
+
+def source_text(source: str) -> Text:
+    """Say where something was read; a word of a foreign run stays as it is."""
+    return SOURCE_WORDS.get(source) or Text("{kind}", kind=source)
+
+
 _OUTCOME_RANK = (
     Outcome.DERIVED,
     Outcome.HARNESS_ERROR,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pytest_scratchverify.core.visible import visible_json
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.markdown import render_markdown
@@ -17,9 +18,8 @@ from pytest_scratchverify.verdict.serialization import run_to_json
 def render_json(run: Run, _language: str) -> str:
     """Return the run as JSON; its language is English, its texts keep their templates."""
     document = run_to_json(run)
-    return (
-        json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return visible_json(text) + "\n"
 
 
 RENDERERS: Mapping[str, Callable[[Run, str], str]] = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +92,7 @@ class FingerprintStore(BaseStore):
         )
         self._files = _listing(contents, path)
         self._parts = _parts(contents, path)
-        key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
         self._folder = run.path / "fingerprints" / key
 
     def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:

@@ -13,7 +13,7 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
-from pytest_scratchverify.stores.bounds import MAX_FILES, is_safe_name
+from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, FileEntry
@@ -93,7 +93,7 @@ class FolderStore(BaseStore):
         return Artifact(tuple(map(self._hashed, entries)), replace(record, bytes_read=size))
 
     def _hashed(self, entry: FileEntry) -> FileEntry:
-        if not entry.path.endswith(".safetensors") or not is_safe_name(entry.path):
+        if not entry.path.endswith(".safetensors"):
             return entry
         with self._fetch(entry.path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

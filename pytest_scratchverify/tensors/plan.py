@@ -13,6 +13,7 @@ more of the same order: what is read at quick is a part of what is read at robus
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -189,5 +190,5 @@ def component_budget(
     """Return the bytes of weights that one component may cost out of a model's `total`."""
     if total is None:
         return None
-    shares = sum(SHARES[c] for c in present)
+    shares = math.fsum(SHARES[c] for c in present)
     return int(max(0, total - header_bytes) * SHARES[component] / shares)

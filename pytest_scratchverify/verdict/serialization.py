@@ -1,6 +1,6 @@
 """Findings, intents and runs as JSON text and back: the only form in which they travel.
 
-`dumps` is stable: sorted keys, no NaN, UTF-8 kept readable for Korean readers.
+`dumps` is stable: sorted keys, no NaN.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ def to_json(value: object) -> Json:
 
 
 def dumps(value: object) -> str:
-    """Return compact JSON of a model value, stable across processes."""
-    return json.dumps(to_json(value), sort_keys=True, allow_nan=False, ensure_ascii=False)
+    """Return compact JSON of a model value, stable across processes.
+
+    In ASCII: a name that is not UTF-8 has characters that no pipe between processes takes.
+    """
+    return json.dumps(to_json(value), sort_keys=True, allow_nan=False)
 
 
 @cache

@@ -148,10 +148,11 @@ def test_an_undecided_model_is_a_warning():
 def test_a_name_cannot_start_a_command_of_its_own():
     evil = "x\n::add-mask::y,file=z"
     bad = finding(Outcome.DERIVED, model=evil, headline=Text("h {x}", x=evil))
-    for line in workflow_commands(run_of(bad, name=evil), "en"):
-        assert "\n" not in line
-        assert line.count("::") == 3 or "%0A::" in line  # only within the text, never at a start
-        assert not re.search(r"title=[^:]*,", line)
+    lines = list(workflow_commands(run_of(bad, name=evil), "en"))
+    assert lines == [
+        "::error title=x␊%3A%3Aadd-mask%3A%3Ay%2Cfile=z%3A weights.match::h x␊::add-mask::y,file=z"
+    ]  # one line, in which only what stands at the start is a command
+    assert not any("%0A" in line or "\n" in line for line in lines)
 
 
 def test_a_summary_is_appended_and_bounded(tmp_path):

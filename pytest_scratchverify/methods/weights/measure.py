@@ -6,6 +6,7 @@ memory than a megabyte. It judges nothing, and the same code measures pair and c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -359,8 +360,8 @@ def _agreed(found: list[MatchAgreement]) -> MatchAgreement | None:
     if not found:
         return None
     count = sum(item.statistic for item in found)
-    expected = sum(item.expected for item in found)
-    fixed = sum(item.fixed_share * item.statistic for item in found)
+    expected = math.fsum(item.expected for item in found)
+    fixed = math.fsum(item.fixed_share * item.statistic for item in found)
     return MatchAgreement(
         count,
         sum(item.n for item in found),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import fsum
 from typing import Any, ClassVar
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.figure import FigureData, FigureDataError
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.weights.figure_data import SimilarityByLayer
 from pytest_scratchverify.report.figures.ancestry import draw_branches
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
@@ -102,9 +104,10 @@ def _pairs(findings: Iterable[Finding]) -> tuple[Pairs, set[str]]:
             continue
         value = _in_place(finding)
         if value is not None and finding.reference and finding.reference != finding.model:
-            tested.add(finding.model)
-            found.setdefault(frozenset((finding.model, finding.reference)), []).append(value)
-    return {pair: sum(values) / len(values) for pair, values in found.items()}, tested
+            model, reference = visible(finding.model), visible(finding.reference)
+            tested.add(model)
+            found.setdefault(frozenset((model, reference)), []).append(value)
+    return {pair: fsum(values) / len(values) for pair, values in found.items()}, tested
 
 
 def _in_place(finding: Finding) -> float | None:
@@ -114,7 +117,7 @@ def _in_place(finding: Finding) -> float | None:
         values = SimilarityByLayer.from_json(given).values
     except (StopIteration, FigureDataError):
         return None  # what is not readable, the finding's own figure says
-    mean = sum(values) / len(values) if values else None
+    mean = fsum(values) / len(values) if values else None
     return mean if mean is not None and -1.001 <= mean <= 1.001 else None
 
 

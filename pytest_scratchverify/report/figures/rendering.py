@@ -14,7 +14,9 @@ from typing import Any
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.figure import Figure, FigureData, FigureDataError
+from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
@@ -22,6 +24,7 @@ from pytest_scratchverify.report.figures.style import RC, finished, parted
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import COMPONENT_NAMES
 
+MAX_LABEL = 200  # characters of a name in a figure
 NUMBERS = 5_000  # numbers in the data of one figure; a foreign run.json may hold anything
 FOREIGN = (TypeError, ValueError, IndexError, OverflowError)  # of numbers that make no figure
 
@@ -78,8 +81,17 @@ def _read(figure: Figure) -> FigureData:
     drawing = DRAWINGS.get(figure.kind)
     if drawing is None or _count(figure.data) > NUMBERS:
         raise FigureDataError(f"no drawing of {figure.kind} for these data")
-    data: FigureData = drawing.data.from_json(figure.data)
+    data: FigureData = drawing.data.from_json({k: _visible(v) for k, v in figure.data.items()})
     return data
+
+
+def _visible(value: Json) -> Json:
+    """Make every name in a figure's data visible, before anything is laid out."""
+    if isinstance(value, Mapping):
+        return {visible(key, MAX_LABEL): _visible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_visible(item) for item in value]
+    return visible(value, MAX_LABEL) if isinstance(value, str) else value
 
 
 def figures_of(finding: Finding, language: str) -> Iterator[Rendered | Undrawn]:
@@ -184,7 +196,7 @@ def _whole(data: FigureData, language: str, name: str) -> tuple[str, str]:
 
 
 def _name(seed: str, kind: str) -> str:
-    return "f" + hashlib.sha256(f"{seed} {kind}".encode()).hexdigest()[:10]
+    return "f" + hashlib.sha256(f"{seed} {kind}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def _of(finding: Finding, kind: str, language: str, drawn: tuple[str, str]) -> Rendered:

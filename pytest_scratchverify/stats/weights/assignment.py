@@ -106,7 +106,9 @@ def _distribution(sizes: Sequence[int], k: int) -> NDArray[np.float64]:
 
 
 def _rencontres(n: int, k: int) -> NDArray[np.float64]:
-    derangements = [sum((-1) ** i / math.factorial(i) for i in range(m + 1)) for m in range(n + 1)]
+    derangements = [
+        math.fsum((-1) ** i / math.factorial(i) for i in range(m + 1)) for m in range(n + 1)
+    ]
     return np.array([derangements[n - j] / math.factorial(j) if j <= n else 0.0 for j in range(k)])
 
 

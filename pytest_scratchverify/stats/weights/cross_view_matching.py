@@ -108,7 +108,7 @@ def poisson_tail(k: int, mean: float) -> float:
     if mean <= 0:
         return 0.0
     if k <= mean:
-        head = sum(math.exp(i * math.log(mean) - mean - math.lgamma(i + 1)) for i in range(k))
+        head = math.fsum(math.exp(i * math.log(mean) - mean - math.lgamma(i + 1)) for i in range(k))
         return max(0.0, 1.0 - head)
     term = math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
     total, i = 0.0, k

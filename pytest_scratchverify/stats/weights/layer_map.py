@@ -7,6 +7,7 @@ preserving path says what became of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ def layer_map(similarity: Table, threshold: float, pvalues: Table | None = None)
             best[i, j] = max(best[i - 1, j], best[i, j - 1], taken)
     path = _trace(best, gain)
     free = [int(row.argmax()) if row.max() > 0 else -1 for row in gain]
-    kept = float(sum(gain[a, b] for a, b in enumerate(path) if b >= 0))
+    kept = math.fsum(gain[a, b] for a, b in enumerate(path) if b >= 0)
     loose = float(gain.max(axis=1).sum()) if columns else 0.0
     monotone = kept >= 0.9 * loose
     chosen = path if monotone else free

@@ -189,7 +189,7 @@ def series_mean(values: Sequence[float], width: int) -> SeriesMean:
     power = float((spread**2).sum())
     rho = float((spread[1:] * spread[:-1]).sum() / power) if power > 0 and n > 2 else 0.0
     corrected = min(0.99, max(0.0, (n * rho + 1) / (n - 3))) if n > 3 else 0.99
-    inflation = 1 + 2 * sum((1 - k / n) * corrected**k for k in range(1, n))
+    inflation = 1 + 2 * math.fsum((1 - k / n) * corrected**k for k in range(1, n))
     variance = max(1 / (width - 1), power / max(1, n - 1))
     effective = max(1.0, n / inflation)
     statistic = float(data.mean()) / math.sqrt(variance / effective)

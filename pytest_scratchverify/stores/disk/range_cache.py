@@ -84,7 +84,7 @@ class RangeCache:
     def _place(self, key: str) -> Path | None:
         if self.folder is None:
             return None
-        return self.folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+        return self.folder / hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _cached(place: Path) -> Iterator[tuple[Path, ByteRange]]:

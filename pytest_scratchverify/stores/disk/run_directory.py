@@ -92,7 +92,7 @@ class RunDirectory:
     def _place(self, kind: str, key: str) -> Path:
         # Readable for people, and a digest because readable names collide.
         readable = re.sub(r"[^A-Za-z0-9._-]+", "--", key)[:80]
-        digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         return self.path / kind / f"{readable}-{digest}.json"
 
 

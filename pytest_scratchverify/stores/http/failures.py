@@ -283,7 +283,10 @@ def _where(subject: Subject) -> dict[str, str]:
 
 
 def _said(error: BaseException) -> str:
-    said = _CREDENTIALS.sub("//", str(error))
+    said = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        said = error.strerror  # without the path, which is this machine's
+    said = _CREDENTIALS.sub("//", said)
     return f"{said:.200}".splitlines()[0] if said else type(error).__name__
 
 

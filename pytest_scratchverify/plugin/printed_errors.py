@@ -1,0 +1,50 @@
+"""What pytest prints of a failed test, made visible: an exception may quote a model's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pytest_scratchverify.core.visible import MAX_SHOWN, visible, visible_document
+
+MAX_CAPTURED = 100 * MAX_SHOWN  # characters of what a test printed
+
+
+def make_visible(report: pytest.TestReport) -> None:
+    """Neutralise tracebacks, messages and captured output of a report, line by line."""
+    report.sections[:] = [(name, visible_document(_cut(text))) for name, text in report.sections]
+    longrepr: Any = report.longrepr
+    if isinstance(longrepr, str):
+        report.longrepr = visible_document(_cut(longrepr))
+        return
+    for traceback, crash in _parts(longrepr):
+        if crash is not None:
+            crash.message = _lines(str(crash.message))
+        for entry in getattr(traceback, "reprentries", ()):
+            for owner in (entry, getattr(entry, "reprlocals", None)):
+                lines = getattr(owner, "lines", None)
+                if isinstance(lines, list):
+                    lines[:] = [visible(line) for line in lines]
+            place = getattr(entry, "reprfileloc", None)
+            if place is not None:
+                place.message = visible(str(place.message))
+
+
+def _parts(longrepr: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield traceback and crash of an exception and of those that caused it."""
+    chain = getattr(longrepr, "chain", None)
+    if chain is None:
+        yield getattr(longrepr, "reprtraceback", None), getattr(longrepr, "reprcrash", None)
+        return
+    for traceback, crash, _ in chain:
+        yield traceback, crash
+
+
+def _lines(text: str) -> str:
+    return "\n".join(visible(line) for line in _cut(text).split("\n"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CAPTURED else f"{text[:MAX_CAPTURED]} ... (cut off)"
