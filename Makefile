@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser quick test test-slow lint types format messages docs model-pages tutorial tutorial-question calibrate catalog serve-zoo locked audit clean
+.PHONY: setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog serve-zoo locked audit clean
 
 setup: $(STAMP)
 
@@ -45,6 +45,13 @@ test: $(ARTIFACTS) lint types
 test-slow: export ARTIFACTS_REQUIRED := 1
 test-slow: $(ARTIFACTS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow
+
+# Damaged files for every reader: INPUTS of each (100,000 take hours), from SEED. What crashed is
+# kept in build/fuzz.
+INPUTS ?= 20000
+SEED ?= 0
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from typing import Final
 from pytest_scratchverify.core.json_values import Json
 
 Value = bool | int | float | str
+LARGEST_SIZE = 2**40  # no width, depth or number of anything in a model comes near
 ABSENT: Final = "absent"  # the concept does not apply, which is not the same as unknown
 
 
@@ -281,7 +282,7 @@ def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:
 def _usable(value: Json, kind: FieldKind) -> Value | None:
     if kind is FieldKind.SIZE:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return value if number and value >= 0 else None  # type: ignore[return-value,operator]
+        return value if number and 0 <= value < LARGEST_SIZE else None  # type: ignore[return-value,operator]
     return value if isinstance(value, (bool, int, float, str)) else None
 
 
@@ -366,7 +367,8 @@ def _layer_pattern(raw: Mapping[str, Json]) -> str | None:
     types = raw.get("layer_types")
     counts: dict[str, int] = {}
     if isinstance(types, dict) and isinstance(types.get("counts"), dict):
-        counts = {str(key): int(str(value)) for key, value in types["counts"].items()}  # type: ignore[union-attr]
+        stated = types["counts"].items()  # type: ignore[union-attr]
+        counts = {str(key): n for key, n in stated if type(n) is int}
     elif isinstance(types, list):
         for item in types:
             counts[str(item)] = counts.get(str(item), 0) + 1

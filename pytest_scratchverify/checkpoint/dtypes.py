@@ -21,6 +21,9 @@ from pytest_scratchverify.core.text import Text
 
 Array = NDArray[np.float32]
 
+# No trained weight comes near it, and its squares and their sums stay finite in float32.
+LARGEST_WEIGHT = np.float32(2.0**24)
+
 NUMPY_DTYPES: Mapping[str, np.dtype[np.generic]] = MappingProxyType(
     {
         "F64": np.dtype("<f8"),
@@ -108,8 +111,20 @@ def decode(raw: bytes, dtype: str, shape: tuple[int, ...], scale: Array | None =
             Text("Weights stored as {dtype} without a known scale cannot be read.", dtype=dtype),
             Text("Give the model in BF16, F16, F32, F8 or int8 with scales."),
         )
-    values = np.frombuffer(raw, known).reshape(shape).astype(np.float32)
-    return values if scale is None else values * scale
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is made NaN below
+        values = np.frombuffer(raw, known).reshape(shape).astype(np.float32)
+        return values if scale is None else values * scale
+
+
+def plausible(values: Array) -> Array:
+    """Replace what no weight can be, beyond `LARGEST_WEIGHT`, by NaN: nothing is measured on it.
+
+    A tensor with a NaN in what is read of it takes part in no statistic, as one with infinities.
+    """
+    beyond = ~(np.abs(values) <= LARGEST_WEIGHT)
+    if not beyond.any():
+        return values
+    return np.where(beyond, np.float32(np.nan), values)
 
 
 def canonical(values: Array) -> bytes:

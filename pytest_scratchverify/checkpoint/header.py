@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from pytest_scratchverify.core.json_values import count_at_most
+
 PREFIX_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+MAX_VALUES = 4_000_000  # of its JSON: nine for each tensor
 MAX_RANK = 64
 _LARGEST = 2**63
 
@@ -212,6 +215,9 @@ def _json_object(raw: bytes, file: str) -> dict[str, Any]:
     # The format demands the brace at once, so that no other format can be mistaken for it.
     if not raw.startswith(b"{"):
         raise HeaderError(f"the header of {file} does not begin with a brace")
+    count = count_at_most(raw)
+    if count > MAX_VALUES:
+        raise HeaderError(f"the header of {file} holds about {count} values")
     try:
         table = json.loads(
             raw.decode("utf-8"),

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_scratchverify.cli.printing import Arguments, complain, say
-from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.json_values import count_at_most
+from pytest_scratchverify.core.untrusted import reading
 from pytest_scratchverify.methods.registry import Method, method_of
 from pytest_scratchverify.plugin.options import LANGUAGES, REPORTS
 from pytest_scratchverify.verdict.run import Run
 
 UNREADABLE = 2
+MAX_RUN_BYTES = 64 * 2**20
+MAX_RUN_ITEMS = 3_000_000
 
 
 class _UnreadableError(Exception):
@@ -44,8 +49,7 @@ def render(arguments: list[str]) -> int:
     paths: dict[str, Path | None] = {name: getattr(given, name) for name in formats}
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
-    write_reports(run, paths, given.report_lang)
-    return 0
+    return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
 
 
 def diff(arguments: list[str]) -> int:
@@ -63,14 +67,18 @@ def diff(arguments: list[str]) -> int:
         old, new = _read(given.old), _read(given.new)
     except _UnreadableError as failure:
         return _refused(failure)
-    found = list(differences(old, new))
-    lines = found or [Text("the same verdicts, findings and numbers")]
-    aside = list(settings(old, new))
-    if aside:
-        lines += [Text(""), Text("The runs themselves differ in:"), *aside]
-    for line in lines:
-        say(translate(line, given.report_lang) if line.template else "")
-    return 1 if found else 0
+    found: list[Text] = []
+
+    def report() -> None:
+        found.extend(differences(old, new))
+        lines = [*found] or [Text("the same verdicts, findings and numbers")]
+        aside = list(settings(old, new))
+        if aside:
+            lines += [Text(""), Text("The runs themselves differ in:"), *aside]
+        for line in lines:
+            say(translate(line, given.report_lang) if line.template else "")
+
+    return _said(given.new, report) or (1 if found else 0)
 
 
 def explain(arguments: list[str]) -> int:
@@ -102,9 +110,12 @@ def explain(arguments: list[str]) -> int:
     says = next((doc for name, doc in known.values() if name == method), None)
     area = method_of(method, methods)
     about = area.explanation if area is not None else None
-    for line in explained(method, about, says, _asked(given.test, method, findings)):
-        say(translate(line, given.report_lang) if line.template else "")
-    return 0
+
+    def report() -> None:
+        for line in explained(method, about, says, _asked(given.test, method, findings)):
+            say(translate(line, given.report_lang) if line.template else "")
+
+    return _said(given.run or Path(given.test), report)
 
 
 def _methods() -> tuple[Method, ...]:
@@ -185,11 +196,28 @@ def _read(path: Path) -> Run:
     from pytest_scratchverify.verdict.serialization import run_from_json  # noqa: PLC0415
 
     try:
-        return run_from_json(path.read_text("utf-8"))
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_RUN_BYTES + 1)
+        if len(raw) > MAX_RUN_BYTES or count_at_most(raw) > MAX_RUN_ITEMS:
+            raise ValueError("larger than any run")  # noqa: TRY301
+        text = raw.decode("utf-8")
+        if "\\u" in text:  # a lone surrogate, with which no report could be written
+            json.dumps(json.loads(text), ensure_ascii=False).encode()
+        return run_from_json(text)
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise _UnreadableError(f"{path}: {error}") from None
     except ExceptionGroup as errors:  # cattrs': what is wrong, where
         raise _UnreadableError(f"{path}: not a run of this version: {errors}") from None
+
+
+def _said(path: Path, say: Callable[[], None]) -> int:
+    """Say what a stored run holds; what its content breaks is said of the file, on one line."""
+    try:
+        with reading(str(path)):
+            say()
+    except Unavailable as failure:
+        return _refused(_UnreadableError(failure))
+    return 0
 
 
 def _refused(failure: _UnreadableError) -> int:

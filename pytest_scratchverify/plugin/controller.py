@@ -161,7 +161,9 @@ class Controller:
         intents = tuple(self.intents[key] for key in sorted(self.intents))
         findings = tuple(unique_findings(self.findings))
         missing = missing_intents(intents, findings)
-        reasons = tuple(self._partial_because(session, exitstatus, intents, missing, findings))
+        reasons = tuple(self._partial_because(session, exitstatus, intents, missing))
+        # What broke on one model's files leaves that model open, and no other one.
+        broken = tuple(_broken(findings))
         extensions = self.session.extensions
         collected = Collected(
             intents=intents,
@@ -177,8 +179,8 @@ class Controller:
                 extensions.policies.values(),
             ),
             findings=findings,
-            partial=bool(reasons),
-            partial_because=reasons,
+            partial=bool(reasons or broken),
+            partial_because=(*reasons, *broken),
             planned=len(intents),
             arrived=len(intents) - len(missing),
             missing=tuple(intent.nodeid for intent in missing),
@@ -204,7 +206,6 @@ class Controller:
         exitstatus: int,
         intents: tuple[Intent, ...],
         missing: list[Intent],
-        findings: tuple[Finding, ...],
     ) -> Iterable[Text]:
         selected = sum(intent.nodeid in self.selected for intent in intents)
         if selected < len(intents):
@@ -218,9 +219,6 @@ class Controller:
         lost = sum(intent.nodeid in self.selected for intent in missing)
         if lost:
             yield Text("{n} planned hypotheses never reported", n=lost)
-        broken = sum(finding.outcome is Outcome.HARNESS_ERROR for finding in findings)
-        if broken:
-            yield Text("{n} tests broke in the harness", n=broken)
 
     def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
         subjects = []
@@ -264,6 +262,12 @@ class Controller:
         if exitstatus == pytest.ExitCode.OK and run.undetermined:
             return EXIT_UNDETERMINED if self.session.settings.undetermined == "exit" else exitstatus
         return exitstatus
+
+
+def _broken(findings: Iterable[Finding]) -> Iterable[Text]:
+    count = sum(finding.outcome is Outcome.HARNESS_ERROR for finding in findings)
+    if count:
+        yield Text("{n} tests broke in the harness", n=count)
 
 
 def _components_of(spec: ModelSpec, findings: Iterable[Finding]) -> set[Component]:

@@ -27,6 +27,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular, reading
 from pytest_scratchverify.stores.bounds import (
     MAX_CARD_BYTES,
     MAX_CONFIG_BYTES,
@@ -57,6 +58,13 @@ from pytest_scratchverify.stores.weight_files import (
 T = TypeVar("T")
 NO_FALLBACK = Fallback()
 LISTING = "*"  # the record's file name where the list of files itself was read
+# What is called what in the sentence about a file that nobody foresaw.
+_FILE_OF = {
+    "card": "README.md",
+    "tensor_index": "the list of tensors",
+    "files": "the list of files",
+    "listing": "the list of files",
+}
 
 
 class BaseStore(ABC):
@@ -145,6 +153,10 @@ class BaseStore(ABC):
 
     def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
         """Read several ranges of one file; the record counts each needed byte once."""
+        with reading(file, self.repo):
+            return self._read_ranges(file, ranges)
+
+    def _read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
         entry = self._entry(file)
         needed = sum(map(len, coalesce(ranges, gap=0)))
         if entry.size is not None and any(item.stop > entry.size for item in ranges):
@@ -273,7 +285,7 @@ class BaseStore(ABC):
             raise too_large(self.repo, name, size, limit)
         if entry.size is None:
             self._budget.charge(size, name)
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Artifact(path, replace(self._record(name, size, size), digest=digest))
 
@@ -301,13 +313,14 @@ class BaseStore(ABC):
         with self._lock:
             if key not in self._answers:
                 try:
-                    self._answers[key] = answer()
+                    with reading(_FILE_OF.get(key[0], key[-1 if len(key) == 1 else 1]), self.repo):
+                        self._answers[key] = answer()
                 except Unavailable as failure:
                     self._answers[key] = failure
             found = self._answers[key]
         if isinstance(found, Unavailable):
             # A new object each time: a raised exception grows its traceback with every raise.
-            raise Unavailable(found.reason, found.what, found.remedy) from found
+            raise Unavailable(found.reason, found.what, found.remedy) from found.__cause__ or found
         result: T = found
         return result
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import PurePosixPath
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
-from pytest_scratchverify.core.json_values import Json, to_builtin
+from pytest_scratchverify.core.json_values import Json, TooManyItems, load_bounded
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import printable
 
 MIB = 2**20
 MAX_CONFIG_BYTES = 4 * MIB
@@ -16,6 +16,7 @@ MAX_CARD_BYTES = 8 * MIB
 MAX_FILE_BYTES = 64 * MIB
 MAX_CARD_CHARACTERS = 200_000
 MAX_JSON_DEPTH = 64
+MAX_JSON_ITEMS = 1_000_000  # the largest index of weights so far has 180,000
 MAX_FILES = 50_000
 
 
@@ -62,20 +63,21 @@ def is_safe_name(name: str) -> bool:
 def parse_object(raw: bytes, *, repo: str, file: str) -> dict[str, Json]:
     """Read a JSON object; Infinity and NaN, which configurations do contain, become None.
 
+    So do numbers beyond 64 bits, which count nothing that exists.
+
     Raises
     ------
     Unavailable
         With reason malformed, if it is no JSON, no object, or nested too deeply.
     """
     try:
-        # utf-8-sig: some configurations begin with a byte order mark.
-        value = to_builtin(json.loads(raw.decode("utf-8-sig"), parse_constant=lambda _: None))
-        # A lone surrogate is a str that no report could be written with.
-        json.dumps(value, ensure_ascii=False).encode()
+        value = load_bounded(raw, MAX_JSON_ITEMS)
     except RecursionError:
         raise malformed(repo, file, "it is nested too deeply") from None
+    except TooManyItems as error:
+        raise malformed(repo, file, f"it holds {error!s}") from error
     except ValueError as error:
-        raise malformed(repo, file, f"it is not JSON ({error!s:.200})") from error
+        raise malformed(repo, file, f"it is not JSON ({printable(str(error)):.200})") from error
     if not isinstance(value, dict):
         raise malformed(repo, file, "it is not a JSON object")
     if _deeper_than(value, MAX_JSON_DEPTH):

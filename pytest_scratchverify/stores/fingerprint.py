@@ -10,6 +10,7 @@ original. `methods.weights.fingerprint` makes them; a path ending in ``.fingerpr
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -18,11 +19,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
+from pytest_scratchverify.core.json_values import load_bounded
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular
 from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.bounds import MAX_FILE_BYTES, MAX_FILES, is_safe_name, malformed
 from pytest_scratchverify.stores.budget import ByteBudget
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
 SUFFIX = ".fingerprint"
 SCHEMA = "scratchverify/fingerprint/1"
 CONTENTS = "fingerprint.json"
-MAX_CONTENTS = 256 * 2**20
-LARGEST_PART = 2**31
+MAX_CONTENTS = 32 * 2**20
+MAX_ITEMS = 1_000_000  # values of its JSON: three for each file and part
+MAX_DIRECTORY = 16 * 2**20  # of the archive: 46 bytes a member at least, and each costs memory
+LARGEST_PART = 256 * 2**20
 EPOCH = (2026, 1, 1, 0, 0, 0)  # zip wants a time, and equal models make equal bytes
 
 
@@ -111,18 +116,21 @@ class FingerprintStore(BaseStore):
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
         have = self._parts.get(name, {})
-        bodies: dict[ByteRange, bytes] = {}
-        found = []
+        wanted_of: dict[ByteRange, list[ByteRange]] = {}
         for wanted in ranges:
             kept = next((span for span in have if span.holds(wanted)), None)
             if kept is None:
                 raise self._missing(name)
-            if kept not in bodies:
-                bodies[kept] = self._member(f"parts/{have[kept]}", name)
-                if len(bodies[kept]) != len(kept):
+            wanted_of.setdefault(kept, []).append(wanted)
+        found: dict[ByteRange, bytes] = {}
+        with _opened(self._archive) as archive:
+            for kept, inside in wanted_of.items():  # one part in memory at a time
+                body = self._unpacked(archive, f"parts/{have[kept]}", name, len(kept))
+                if len(body) != len(kept):
                     raise malformed(self.repo, self._archive.name, f"part of {name} is cut short")
-            found.append(bodies[kept][wanted.start - kept.start : wanted.stop - kept.start])
-        return found
+                for span in inside:
+                    found[span] = body[span.start - kept.start : span.stop - kept.start]
+        return [found[wanted] for wanted in ranges]
 
     def _missing(self, name: str) -> Unavailable:
         return Unavailable(
@@ -134,19 +142,21 @@ class FingerprintStore(BaseStore):
 
     def _member(self, member: str, name: str) -> bytes:
         with _opened(self._archive) as archive:
-            try:
-                info = archive.getinfo(member)
-            except KeyError:
-                raise self._missing(name) from None
-            limit = MAX_FILE_BYTES if member.startswith("files/") else LARGEST_PART
-            return _bounded(archive, info, limit, self._archive)
+            return self._unpacked(archive, member, name, MAX_FILE_BYTES)
+
+    def _unpacked(self, archive: zipfile.ZipFile, member: str, name: str, limit: int) -> bytes:
+        try:
+            info = archive.getinfo(member)
+        except KeyError:
+            raise self._missing(name) from None
+        return _bounded(archive, info, limit, self._archive)
 
     @staticmethod
     def _contents(path: Path) -> dict[str, Any]:
         with _opened(path) as archive:
             try:
                 info = archive.getinfo(CONTENTS)
-                found = json.loads(_bounded(archive, info, MAX_CONTENTS, path))
+                found = load_bounded(_bounded(archive, info, MAX_CONTENTS, path), MAX_ITEMS)
             except (KeyError, ValueError, RecursionError) as error:
                 raise malformed(path.as_posix(), CONTENTS, type(error).__name__) from error
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
@@ -159,10 +169,22 @@ class FingerprintStore(BaseStore):
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        with open_regular(path) as stream:
+            _refuse_large_directory(stream, path)
+            with zipfile.ZipFile(stream) as archive:
+                yield archive
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
         raise malformed(path.as_posix(), path.name, f"{error!s:.200}") from error
+
+
+def _refuse_large_directory(stream: BinaryIO, path: Path) -> None:
+    """Look at what the archive's end says of its directory, which `zipfile` reads whole."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - (1 << 16) - 22))
+    tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > MAX_DIRECTORY:
+        raise malformed(path.as_posix(), path.name, f"it lists more than {MAX_DIRECTORY} bytes")
 
 
 def _bounded(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, path: Path) -> bytes:
@@ -199,6 +221,10 @@ def _parts(contents: Mapping[str, Any], path: Path) -> dict[str, dict[ByteRange,
     found: dict[str, dict[ByteRange, int]] = {}
     try:
         for number, (file, start, stop) in enumerate(contents["parts"]):
+            if type(start) is not int or type(stop) is not int:
+                raise TypeError("an offset is no number")  # noqa: TRY301
+            if not 0 <= start <= stop <= start + LARGEST_PART:
+                raise ValueError("a part is too large")  # noqa: TRY301
             found.setdefault(str(file), {})[ByteRange(start, stop)] = number
     except (KeyError, TypeError, ValueError) as error:
         raise malformed(path.as_posix(), CONTENTS, "its list of parts is not one") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -12,19 +13,31 @@ from typing import BinaryIO
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import file_name, open_regular
 from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
 from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, FileEntry
 
-HASH_LIMIT = 64 * 2**30  # bytes; some two minutes of reading from a fast disk
+HASH_LIMIT = 64 * 2**30  # bytes of all files; some minutes of reading from a fast disk
+HASH_FILE_LIMIT = 8 * 2**30  # of one file: half a minute; larger ones are compared by their slices
+MOST_HOLES = 2**30  # bytes of a file that were never written; weights have none
+MOST_EXTENTS = 10_000  # pieces of a sparse file that are looked at
+
+
+CACHED_REPOSITORIES = ("models--", "datasets--", "spaces--")
 
 
 class FolderStore(BaseStore):
     """The artifacts of a model in a folder.
 
     A folder has no commit: `revision` is None, and files are identified by their digests.
+
+    Links are followed within the folder, and to the blobs of a cache of huggingface_hub, whose
+    snapshots consist of them. A link that leads elsewhere is listed and not read: a stranger's
+    folder shows no file of its reader's. Pipes and devices are no files. A name that is not UTF-8
+    is listed with its bytes as ``%FF``.
 
     Parameters
     ----------
@@ -39,9 +52,13 @@ class FolderStore(BaseStore):
     def __init__(
         self, path: Path, *, budget: ByteBudget | None = None, hash_limit: int = HASH_LIMIT
     ) -> None:
-        super().__init__(path.as_posix(), None, Source.FOLDER, budget=budget or ByteBudget())
+        super().__init__(
+            file_name(path.as_posix()), None, Source.FOLDER, budget=budget or ByteBudget()
+        )
         self._path = path
         self._hash_limit = hash_limit
+        self._root = path.resolve()
+        self._places: dict[str, Path] = {}
 
     def _entries(self) -> tuple[FileEntry, ...]:
         found = sorted(self._walk(), key=lambda entry: entry.path)
@@ -58,8 +75,19 @@ class FolderStore(BaseStore):
                     raise self._too_many()
                 path = Path(root, name)
                 if path.is_file():
-                    relative = path.relative_to(self._path).as_posix()
-                    yield FileEntry(path=relative, size=path.stat().st_size)
+                    listed = file_name(path.relative_to(self._path).as_posix())
+                    self._places[listed] = path
+                    # Of a link that is not followed nothing is told, its size as little.
+                    size = path.stat().st_size if self._is_inside(path) else None
+                    yield FileEntry(path=listed, size=size)
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether a file, once links are followed, is one of this folder or of a hub's cache."""
+        target = path.resolve()
+        if target.is_relative_to(self._root):
+            return True
+        blobs = target.parent
+        return blobs.name == "blobs" and blobs.parent.name.startswith(CACHED_REPOSITORIES)
 
     def _too_many(self) -> Unavailable:
         return Unavailable(
@@ -69,7 +97,15 @@ class FolderStore(BaseStore):
         )
 
     def _fetch(self, name: str) -> Path:
-        path = self._path / name
+        path = self._places.get(name, self._path / name)
+        if not self._is_inside(path):
+            raise Unavailable(
+                Reason.UNSUPPORTED,
+                Text(
+                    "{file} of {repo} is a link that leaves the folder.", file=name, repo=self.repo
+                ),
+                Text("Put the file itself there, or give the folder that it is in."),
+            )
         if not os.access(path, os.R_OK):
             raise Unavailable(
                 Reason.UNREACHABLE,
@@ -79,7 +115,7 @@ class FolderStore(BaseStore):
         return path
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
-        with self._fetch(name).open("rb") as stream:
+        with open_regular(self._fetch(name)) as stream:
             return [_exactly(stream, item, self.repo, name) for item in ranges]
 
     def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
@@ -95,9 +131,36 @@ class FolderStore(BaseStore):
     def _hashed(self, entry: FileEntry) -> FileEntry:
         if not entry.path.endswith(".safetensors"):
             return entry
-        with self._fetch(entry.path).open("rb") as stream:
+        if entry.size is None or entry.size > HASH_FILE_LIMIT:
+            return entry
+        with open_regular(self._fetch(entry.path)) as stream:
+            if entry.size - written_bytes(stream.fileno(), entry.size) > MOST_HOLES:
+                return entry
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return replace(entry, sha256=digest)
+
+
+def written_bytes(handle: int, size: int) -> int:
+    """Count the bytes of an open file that were ever written; all, where nobody can tell.
+
+    Reading a hole costs as much time as reading weights, and holes cost nothing to make.
+    """
+    if not hasattr(os, "SEEK_DATA"):
+        return size
+    found = at = 0
+    try:
+        for _ in range(MOST_EXTENTS):
+            start = os.lseek(handle, at, os.SEEK_DATA)
+            at = os.lseek(handle, start, os.SEEK_HOLE)
+            found += at - start
+            if at >= size:
+                break
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # which says that only holes follow
+            return size
+    finally:
+        os.lseek(handle, 0, os.SEEK_SET)
+    return found
 
 
 def _exactly(stream: BinaryIO, wanted: ByteRange, repo: str, name: str) -> bytes:

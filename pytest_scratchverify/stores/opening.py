@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import reading
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
@@ -59,7 +60,8 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     if target.endswith(FINGERPRINT) and Path(target).expanduser().is_file():
         from pytest_scratchverify.stores.fingerprint import FingerprintStore  # noqa: PLC0415
 
-        return FingerprintStore(Path(target).expanduser(), run=run_dir, budget=budget)
+        with reading(target):
+            return FingerprintStore(Path(target).expanduser(), run=run_dir, budget=budget)
     folder = _folder(target)
     if folder is not None:
         from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415

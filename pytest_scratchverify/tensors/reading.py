@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.checkpoint.dtypes import Scale, decode
+from pytest_scratchverify.checkpoint.dtypes import Scale, decode, plausible
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord
@@ -114,7 +114,8 @@ class Checkpoint:
         raw: dict[Rows, bytes] = {}
         for file, spans in wanted.items():
             raw |= self._fetch(file, spans, log)
-        return [_decoded(block, raw) for block in blocks]
+        with np.errstate(over="ignore", invalid="ignore"):  # of hostile scales: made NaN at once
+            return [plausible(_decoded(block, raw)) for block in blocks]
 
     def _fetch(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> dict[Rows, bytes]:
         cache = self._row_cache

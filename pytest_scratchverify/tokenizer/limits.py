@@ -1,21 +1,23 @@
 """How much of an untrusted file is read, and the one error that a bad file may cause.
 
-A tokenizer comes from a stranger. Every reader stops at these sizes, which are several
-times those of the largest real vocabulary (Gemma-3: 33 MB, 262,144 tokens).
+A tokenizer comes from a stranger. Every reader stops at these sizes, which are above those of
+the largest real vocabularies (Gemma-3: 33 MB, 262,144 tokens) and keep it below 1 GB of memory.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.json_values import TooManyItems, load_bounded
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular, printable
 
-MAX_BYTES = 256 * 2**20
-MAX_TOKENS = 4_000_000
-MAX_MERGES = 16_000_000
-MAX_HEADER = 256 * 2**20  # the key-value header of a GGUF file
+MAX_BYTES = 64 * 2**20
+MAX_TOKENS = 1_000_000  # XLM-V's are 901,629
+MAX_MERGES = 4_000_000
+MAX_ITEMS = 4_000_000  # values of a JSON file; Gemma-3's has 2.1 million
+MAX_HEADER = 64 * 2**20  # the key-value header of a GGUF file
 MAX_TOKEN_BYTES = 1 << 16
 
 
@@ -40,7 +42,7 @@ def too_large(path: Path, what: str) -> Unavailable:
 def read_bytes(path: Path) -> bytes:
     """Read a whole file within the limit. Raises `Unavailable`."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise Unavailable(
@@ -56,10 +58,19 @@ def read_bytes(path: Path) -> bytes:
 def read_json(path: Path) -> object:
     """Parse a JSON file within the limit; deep nesting and bad text are `Unavailable`."""
     try:
-        parsed: object = json.loads(read_bytes(path))
+        return load_bounded(read_bytes(path), MAX_ITEMS)
+    except TooManyItems as error:
+        raise too_large(path, str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise malformed(path, f"it is not JSON ({error})"[:200]) from error
-    return parsed
+        raise malformed(path, f"it is not JSON ({printable(str(error))})"[:200]) from error
+
+
+def lines_of(path: Path, raw: bytes, limit: int) -> list[str]:
+    """Split text into lines as Python does, after their number is known to be bounded."""
+    ends = (b"\n", b"\r", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\xc2\x85", b"\xe2\x80")
+    if sum(map(raw.count, ends)) > limit:
+        raise too_large(path, f"more than {limit} lines")
+    return raw.decode("utf-8", "replace").splitlines()
 
 
 def check_tokens(path: Path, count: int) -> None:

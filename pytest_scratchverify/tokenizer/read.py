@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular, reading
 from pytest_scratchverify.tokenizer.limits import malformed, read_bytes, read_json
 from pytest_scratchverify.tokenizer.read_gguf import MAGIC, read_gguf
 from pytest_scratchverify.tokenizer.read_json import (
@@ -48,9 +49,10 @@ def read_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
     `name` is what the tokenizer is called in reports; the path's own name otherwise.
     """
     path = path.expanduser()
-    if path.is_dir():
-        return _read_folder(path, name or path.name)
-    return _reader(path)(path, name or path.name)
+    with reading(path.name):
+        if path.is_dir():
+            return _read_folder(path, name or path.name)
+        return _usable(_reader(path)(path, name or path.name))
 
 
 def _read_folder(folder: Path, name: str) -> Tokenizer:
@@ -58,7 +60,8 @@ def _read_folder(folder: Path, name: str) -> Tokenizer:
     candidates += [found for pattern in PATTERNS for found in sorted(folder.glob(pattern))]
     for candidate in candidates:
         if candidate.is_file():
-            tokenizer = _reader(candidate)(candidate, name)
+            with reading(candidate.name):
+                tokenizer = _usable(_reader(candidate)(candidate, name))
             return _with_config(tokenizer, folder / "tokenizer_config.json")
     raise Unavailable(
         Reason.ABSENT,
@@ -93,9 +96,15 @@ def _read_any_json(path: Path, name: str) -> Tokenizer:
     raise malformed(path, "it is none of the known JSON formats")
 
 
+def _usable(tokenizer: Tokenizer) -> Tokenizer:
+    """Compute what comparisons will ask for, so that content which breaks it breaks here."""
+    _ = tokenizer.sizes, tokenizer.keys
+    return tokenizer
+
+
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return stream.read(_PEEK)
     except OSError:
         return read_bytes(path)[:_PEEK]  # raises with the sentence for the user

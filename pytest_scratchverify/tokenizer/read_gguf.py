@@ -13,11 +13,13 @@ from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular
 from pytest_scratchverify.tokenizer import alphabet
 from pytest_scratchverify.tokenizer.limits import (
     MAX_HEADER,
     MAX_MERGES,
     MAX_TOKEN_BYTES,
+    MAX_TOKENS,
     check_tokens,
     malformed,
 )
@@ -47,7 +49,8 @@ SCALARS = {  # value type of the format -> struct code
     11: "q",
     12: "d",
 }
-MAX_KEYS = 100_000
+MAX_KEYS = 10_000
+MAX_KEPT = 3 * MAX_TOKENS + MAX_MERGES  # texts and numbers of all arrays together
 VERSIONS = (2, 3)
 LONG_TEXT = 1 << 20  # a chat template
 
@@ -78,7 +81,10 @@ def read_gguf(path: Path, name: str) -> Tokenizer:
 def read_header(path: Path) -> dict[str, Any]:
     """The ``tokenizer.`` keys of a GGUF header; other keys are skipped."""
     # Mapped, not read: the file may hold a hundred gigabytes of tensors behind the header.
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with (
+        open_regular(path) as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
         cursor = _Cursor(data)
         magic, version = cursor.unpack("<4sI")
         if magic != MAGIC or version not in VERSIONS:
@@ -101,6 +107,7 @@ class _Cursor:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
         self.position = 0
+        self.left = MAX_KEPT
         self.end = min(len(data), MAX_HEADER)
 
     def unpack(self, code: str) -> tuple[Any, ...]:
@@ -117,7 +124,7 @@ class _Cursor:
             position += 8 + size
             if size > limit or position > self.end:
                 raise GgufHeaderError("a text is too long")
-            found.append(data[position - size : position].decode("utf-8", "surrogateescape"))
+            found.append(data[position - size : position].decode("utf-8", "replace"))
         self.position = position
         return found
 
@@ -137,7 +144,8 @@ def _value(cursor: _Cursor, kind: int) -> Any:
     if kind != ARRAY:
         raise GgufHeaderError(f"unknown value type {kind}")
     item, count = cursor.unpack("<IQ")
-    if count > MAX_MERGES:
+    cursor.left -= count
+    if count > MAX_MERGES or cursor.left < 0:
         raise GgufHeaderError("an array is too long")
     if item == STRING:
         return cursor.strings(count, MAX_TOKEN_BYTES)

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 from pytest_scratchverify.tokenizer import alphabet
 from pytest_scratchverify.tokenizer.limits import (
     MAX_MERGES,
+    MAX_TOKENS,
     check_tokens,
+    lines_of,
     malformed,
     read_bytes,
     read_json,
@@ -42,14 +44,20 @@ def read_tokenizer_json(path: Path, name: str, data: Mapping[str, Any]) -> Token
         raise malformed(path, "it has no model section")
     added = _added(path, data.get("added_tokens"))
     draft = _draft(path, name, model, added)
-    draft.traits = _traits(data, model)
+    draft.traits = _traits(path, data, model)
     return draft.canonical()
 
 
 def read_vocab_and_merges(path: Path, name: str, data: Mapping[str, Any]) -> Tokenizer:
     """Read vocab.json with the merges.txt beside it; added_tokens.json too, if it is there."""
     beside = path.with_name("merges.txt")
-    lines = read_bytes(beside).decode("utf-8", "surrogatepass").split("\n")
+    raw = read_bytes(beside)
+    if raw.count(b"\n") > MAX_MERGES:
+        raise too_large(beside, f"more than {MAX_MERGES} merges")
+    try:
+        lines = raw.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise malformed(beside, "it is not UTF-8") from error
     merges = [line for line in lines if line and not line.startswith("#version")]
     extra = path.with_name("added_tokens.json")
     names = _vocab(extra, read_json(extra)) if extra.is_file() else {}
@@ -61,7 +69,7 @@ def read_vocab_and_merges(path: Path, name: str, data: Mapping[str, Any]) -> Tok
 
 def read_vocab_txt(path: Path, name: str) -> Tokenizer:
     """Read BERT's vocab.txt: one WordPiece token per line, its line number being its id."""
-    lines = read_bytes(path).decode("utf-8", "replace").splitlines()
+    lines = lines_of(path, read_bytes(path), MAX_TOKENS)
     check_tokens(path, len(lines))
     vocab = {token: index for index, token in enumerate(lines)}
     added = {t: Added(vocab[t], special=True) for t in BERT_SPECIALS if t in vocab}
@@ -75,7 +83,7 @@ def _draft(path: Path, name: str, model: Mapping[str, Any], added: Mapping[str, 
     if kind is None:  # written before `type` existed; the shape tells
         kind = "BPE" if "merges" in model else "Unigram" if "unk_id" in model else "WordPiece"
     readers = {"BPE": _bpe, "Unigram": _unigram, "WordPiece": _wordpiece}
-    if kind not in readers:
+    if not isinstance(kind, str) or kind not in readers:
         raise malformed(path, f"its model type {str(kind)[:40]!r} is not known")
     return readers[kind](path, name, model, added)
 
@@ -145,7 +153,9 @@ def _merges(path: Path, value: object) -> list[str]:
     try:
         # Old files write "a b", newer ones ["a", "b"]; the first space divides the former,
         # and neither alphabet has a space inside a token.
-        return [m.replace(" ", "", 1) if isinstance(m, str) else m[0] + m[1] for m in value]
+        return [
+            m.replace(" ", "", 1) if isinstance(m, str) else "".join((m[0], m[1])) for m in value
+        ]
     except (TypeError, IndexError, KeyError) as error:
         raise malformed(path, "a merge does not name two tokens") from error
 
@@ -204,7 +214,10 @@ def _added(path: Path, rows: object) -> dict[str, Added]:
     for row in rows:
         if not isinstance(row, dict) or not _is_id(row.get("id")):
             raise malformed(path, "an added token has no id")
-        found[str(row.get("content", ""))] = Added(row["id"], special=bool(row.get("special")))
+        content = row.get("content", "")
+        if not isinstance(content, str):
+            raise malformed(path, "an added token is no text")
+        found[content] = Added(row["id"], special=bool(row.get("special")))
     return found
 
 
@@ -212,10 +225,14 @@ def _is_id(value: object) -> bool:
     return type(value) is int and 0 <= value < MAX_ID
 
 
-def _traits(data: Mapping[str, Any], model: Mapping[str, Any]) -> Traits:
+def _traits(path: Path, data: Mapping[str, Any], model: Mapping[str, Any]) -> Traits:
+    try:
+        steps = [describe(data.get(name)) for name in ("pre_tokenizer", "normalizer")]
+    except TypeError as error:
+        raise malformed(path, "the steps of a sequence are not a list") from error
     return Traits(
-        pre_tokenizer=mark(*describe(data.get("pre_tokenizer"))),
-        normalizer=mark(*describe(data.get("normalizer"))),
+        pre_tokenizer=mark(*steps[0]),
+        normalizer=mark(*steps[1]),
         byte_fallback=bool(model.get("byte_fallback")),
     )
 
@@ -230,6 +247,8 @@ def describe(section: object) -> list[str]:
         return []
     if section.get("type") == "Sequence":
         steps = section.get("pretokenizers") or section.get("normalizers") or []
+        if not isinstance(steps, list):
+            raise TypeError(type(steps).__name__)
         return [line for step in steps for line in describe(step)][:100]
     if section.get("type") == "ByteLevel" and section.get("use_regex") is False:
         return []

@@ -21,6 +21,7 @@ from pytest_scratchverify.tokenizer.vocabulary import Draft, Kind, Tokenizer, Tr
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 MODEL_TYPES = {1: Kind.UNIGRAM, 2: Kind.BPE}
 _FLOAT = struct.Struct("<f").unpack_from
+MAX_FIELDS = MAX_TOKENS + 100_000  # of one message: every piece is one
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
@@ -53,7 +54,8 @@ def read_sentencepiece(path: Path, name: str) -> Tokenizer:
                 break
     except (WireError, UnicodeDecodeError, struct.error) as error:
         raise malformed(path, "it is not a SentencePiece model") from error
-    kind = MODEL_TYPES.get(int(trainer.get(3, 1)))
+    stated = trainer.get(3, 1)
+    kind = MODEL_TYPES.get(stated) if isinstance(stated, int) else None
     if kind is None:
         raise malformed(path, "its model type is neither BPE nor Unigram")
     draft = Draft(name, kind, "sentencepiece", {}, traits=_traits(trainer, normalizer))
@@ -83,8 +85,11 @@ def from_pieces(path: Path, draft: Draft, pieces: list[Piece]) -> Tokenizer:
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Walk a protobuf message: pairs of field number and value (varint or bytes)."""
-    position, end = 0, len(data)
+    position, end, count = 0, len(data), 0
     while position < end:
+        count += 1
+        if count > MAX_FIELDS:
+            raise WireError(f"more than {MAX_FIELDS} fields")
         tag, position = _varint(data, position)
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from pytest_scratchverify.tokenizer.vocabulary import Draft, Kind, Token, Tokeni
 def read_tiktoken(path: Path, name: str) -> Tokenizer:
     """Read a tiktoken file, whatever its name (Llama-3 calls it tokenizer.model)."""
     ranks: dict[bytes, int] = {}
-    for line in read_bytes(path).splitlines():
+    for ended in BytesIO(read_bytes(path)):
+        line = ended.rstrip(b"\r\n")
         if not line or line.startswith(b"= "):  # Whisper's file ends with an empty token
             continue
         try:
@@ -48,7 +50,7 @@ def read_tekken(path: Path, name: str, data: Mapping[str, Any]) -> Tokenizer:
         specials = int(config["default_num_special_tokens"])
         used = int(config["default_vocab_size"]) - specials
         ranks = {b64decode(row["token_bytes"]): int(row["rank"]) for row in data["vocab"][:used]}
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
         raise malformed(path, "a token has no bytes or no rank") from error
     # Specials come first in the ids that the model sees, and ranks are counted after them.
     ranks = {token: rank + specials for token, rank in ranks.items()}

@@ -23,7 +23,8 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
            12: "d"}  # fmt: skip
 MAX_HEADER = 64 * 2**20  # of the largest vocabularies it is a quarter
 MAX_KEYS = 100_000
-MAX_TENSORS = 1_000_000
+MAX_KEPT_ITEMS = 1_000_000  # of all arrays
+MAX_TENSORS = 200_000
 MAX_ITEMS = 4_000_000
 MAX_VALUE = 4096  # bytes of a text or items of an array that is kept
 MAX_DIMENSIONS = 4
@@ -58,9 +59,14 @@ def read_gguf(fetch: Fetch, size: int, file: str) -> GgufFile:
     if count > MAX_TENSORS or pairs > MAX_KEYS:
         raise HeaderError(f"{file} announces {count} tensors and {pairs} keys")
     keys: dict[str, Any] = {}
+    kept = 0
     for _ in range(pairs):
         name = _text(cursor, MAX_VALUE)
-        keys[name] = _value(cursor, cursor.unpack("<I")[0])
+        value = _value(cursor, cursor.unpack("<I")[0])
+        kept += len(value) if isinstance(value, list) else 1
+        if kept > MAX_KEPT_ITEMS:
+            raise HeaderError(f"{file} holds more than {MAX_KEPT_ITEMS} values in its head")
+        keys[name] = value
     entries = [_entry(cursor) for _ in range(count)]
     alignment = keys.get("general.alignment", 32)
     if type(alignment) is not int or not 1 <= alignment <= MAX_ALIGNMENT:

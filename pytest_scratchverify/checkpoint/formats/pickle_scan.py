@@ -12,14 +12,16 @@ from __future__ import annotations
 import io
 import math
 import pickletools
+import struct
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from pytest_scratchverify.checkpoint.header import HeaderError
+from pytest_scratchverify.checkpoint.header import MAX_RANK, HeaderError
 
-MAX_OPCODES = 5_000_000
+MAX_OPCODES = 2_000_000  # some ten for each tensor; each costs microseconds
 MAX_STACK = 1_000_000
 LARGEST = 2**48
 
@@ -99,7 +101,8 @@ _Handler = Callable[["_Machine", Any], None]
 
 # What `pickletools` and the handlers raise on damaged bytes; it also warns of bad escapes, which
 # is an error where warnings are.
-_BROKEN = (ValueError, IndexError, KeyError, TypeError, UnicodeError, AttributeError, Warning)
+_BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, Warning,
+           struct.error, RecursionError)  # fmt: skip
 
 
 def scan(raw: bytes, file: str) -> tuple[dict[str, PickledTensor], int]:
@@ -119,8 +122,10 @@ def follow(raw: bytes, file: str) -> tuple[Any, int]:
     machine = _Machine(file)
     stream = io.BytesIO(raw)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            machine.step(opcode.name, argument, count)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of an escape that is none
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+                machine.step(opcode.name, argument, count)
     except HeaderError:
         raise
     except _BROKEN as error:
@@ -284,7 +289,7 @@ class _Machine:
         if function.name not in REBUILD:
             raise HeaderError(f"the pickle of {self.file} calls {function.name}")
         storage, offset, shape, stride = arguments[:4]
-        if not isinstance(storage, Storage) or len(shape) != len(stride):
+        if not isinstance(storage, Storage) or not len(shape) == len(stride) <= MAX_RANK:
             raise HeaderError(f"the pickle of {self.file} describes no tensor")
         if not _natural([offset, *shape, *stride]) or math.prod(shape) >= LARGEST:
             raise HeaderError(f"the pickle of {self.file} describes an impossible tensor")

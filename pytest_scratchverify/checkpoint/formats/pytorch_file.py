@@ -21,7 +21,7 @@ from pytest_scratchverify.checkpoint.formats.fetching import Cursor, Fetch
 from pytest_scratchverify.checkpoint.formats.pickle_scan import PickledTensor, Table, follow, scan
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, HeaderError, TensorInfo
 
-MAX_DIRECTORY = 64 * 2**20
+MAX_DIRECTORY = 16 * 2**20
 MAX_PICKLE = 16 * 2**20
 MAX_MEMBERS = 200_000
 LOCAL_HEADER = 30

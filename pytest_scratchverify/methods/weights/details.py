@@ -31,6 +31,8 @@ def details_of(
         **inventory_details(pair),
         "identical": [*measured.identity.names[:LISTED]],
     }
+    if measured.beyond:  # values beyond any weight, or not finite: these took no part
+        table["not_finite"] = [*measured.beyond[:LISTED]]
     channels, agreement = measured.channels, measured.agreement
     if channels is not None:
         table["channels"] = {

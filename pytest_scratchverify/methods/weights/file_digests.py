@@ -2,10 +2,14 @@
 
 The hub publishes the sha256 of every weight file, so whole shards are compared without
 reading one weight. A hit needs no statistics: 2^-256 is the chance of a coincidence. A miss
-means little: one changed bit in every file hides the rest, so this never clears a model.
+means little: one changed bit in every file hides the rest, so this never clears a model. Files
+that hold constants only (placeholders of zeros) are equal and were copied by nobody.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
@@ -21,51 +25,124 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.file_content import MINIMUM_BYTES, says_something
 from pytest_scratchverify.methods.weights.kinds import Kind
-from pytest_scratchverify.stores.store import Artifact, FileEntry
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore, FileEntry
 
-# Smaller files hold headers, scalars or initialisation constants that two models may share.
-MINIMUM_BYTES = 16 * 2**10
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
 
 Listing = Artifact[tuple[FileEntry, ...]]
 
 
-def shard_digests(pair: Pair, files: Listing, reference: Listing, *, declared: bool) -> Finding:
-    """Compare the sha256 digests of all weight files of two models.
+def shard_digests(
+    pair: Pair, ours: ArtifactStore, theirs: ArtifactStore, *, declared: bool
+) -> Finding:
+    """Compare the sha256 digests of all weight files of two models; of equal ones, see what is in.
 
     Raises `Unavailable` where either side publishes no digest of any weight file.
     """
-    mine, theirs = _weights(pair.model.name, files), _weights(pair.reference.name, reference)
-    same = sorted(path for path, entry in mine.items() if entry.sha256 in _digests(theirs))
-    total = sum(entry.size or 0 for entry in mine.values())
-    equal = sum(mine[path].size or 0 for path in same)
-    outcome = Outcome.CONSISTENT
-    if same:
-        outcome = Outcome.DECLARED if declared else Outcome.DERIVED
+    files, reference = ours.files(), theirs.files()
+    mine, others = _weights(pair.model.name, files), _weights(pair.reference.name, reference)
+    equal = sorted(path for path, entry in mine.items() if entry.sha256 in _digests(others))
+    # The same bytes on either side, so that the one that can be read will do.
+    there = {entry.sha256: path for path, entry in sorted(others.items(), reverse=True)}
+    held = {path: _content(path, there[mine[path].sha256], ours, theirs) for path in equal}
+    same = [path for path in equal if held[path]]
+    found = _Equal(
+        pair=pair,
+        same=same,
+        unread=[path for path in equal if held[path] is None],
+        empty=[path for path in equal if held[path] is False],
+        n=len(mine),
+        share=_size(mine, same) / (_size(mine, mine) or 1),
+    )
+    outcome = found.outcome(declared=declared)
     return Finding(
         method="weights.shard_digests",
         component=Component.TEXT_DECODER,
         model=pair.model.name,
         reference=pair.reference.name,
         outcome=outcome,
-        headline=_headline(pair, same, len(mine), equal / total if total else 0.0),
+        headline=found.headline(),
         hypothesis=Text("no weight file is byte for byte the reference's"),
         level=Level.E4 if same else Level.E0,
-        direction=Direction.TOWARD_REUSE if same else Direction.NONE,
+        direction=Direction.TOWARD_REUSE if same or found.unread else Direction.NONE,
         relation=Relation.VERBATIM if same else None,
         kinds=(Kind.IDENTICAL,) if same and len(same) == len(mine) else (),
         statistic=Statistic(name="identical_files", value=len(same), n=len(mine)),
-        effect=Statistic(name="identical_share_of_bytes", value=equal / total if total else None),
+        effect=Statistic(name="identical_share_of_bytes", value=found.share),
         null=Null(
             kind="exact",
             description=Text("equal sha256 digests of different files: chance 2^-256"),
         ),
-        coverage=Coverage(parameters=equal / total if total and same else None),
+        coverage=Coverage(parameters=found.share if same else None),
         dependence_group="bytes",
         artifacts=(files.record, reference.record),
-        details={"identical": [*same], "weight_files": len(mine)},
+        details={
+            "identical": [*same],
+            "weight_files": len(mine),
+            **({"nothing_to_copy": [*found.empty]} if found.empty else {}),
+            **({"unread": [*found.unread]} if found.unread else {}),
+        },
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Equal:
+    """The files with equal digests: with weights in them, with none, and of unknown content."""
+
+    pair: Pair
+    same: list[str]
+    unread: list[str]
+    empty: list[str]
+    n: int
+    share: float
+
+    def outcome(self, *, declared: bool) -> Outcome:
+        if self.same:
+            return Outcome.DECLARED if declared else Outcome.DERIVED
+        return Outcome.INDETERMINATE if self.unread or self.empty else Outcome.CONSISTENT
+
+    def headline(self) -> Text:
+        name = self.pair.reference.name
+        if self.same:
+            return Text(
+                "{same} of {n} weight files ({share} of the bytes) are byte for byte {reference}'s",
+                same=len(self.same),
+                n=self.n,
+                share=f"{self.share:.1%}",
+                reference=name,
+            )
+        if self.unread:
+            return Text(
+                "{same} of {n} weight files have the digest of one of {reference}'s; that they hold"
+                " more than constants could not be read",
+                same=len(self.unread),
+                n=self.n,
+                reference=name,
+            )
+        if self.empty:
+            return Text(
+                "{same} of {n} weight files are byte for byte {reference}'s and hold constants"
+                " only: there is nothing to copy",
+                same=len(self.empty),
+                n=self.n,
+                reference=name,
+            )
+        return Text(
+            "none of {n} weight files is byte for byte {reference}'s; this finds copies only",
+            n=self.n,
+            reference=name,
+        )
+
+
+def _content(path: str, there: str, ours: ArtifactStore, theirs: ArtifactStore) -> bool | None:
+    found = says_something(path, ours)
+    return says_something(there, theirs) if found is None else found
+
+
+def _size(entries: dict[str, FileEntry], paths: Iterable[str]) -> int:
+    return sum(entries[path].size or 0 for path in paths)
 
 
 def _weights(repo: str, listing: Listing) -> dict[str, FileEntry]:
@@ -87,19 +164,3 @@ def _weights(repo: str, listing: Listing) -> dict[str, FileEntry]:
 
 def _digests(entries: dict[str, FileEntry]) -> set[str | None]:
     return {entry.sha256 for entry in entries.values()}
-
-
-def _headline(pair: Pair, same: list[str], n: int, share: float) -> Text:
-    if not same:
-        return Text(
-            "none of {n} weight files is byte for byte {reference}'s; this finds copies only",
-            n=n,
-            reference=pair.reference.name,
-        )
-    return Text(
-        "{same} of {n} weight files ({share} of the bytes) are byte for byte {reference}'s",
-        same=len(same),
-        n=n,
-        share=f"{share:.1%}",
-        reference=pair.reference.name,
-    )

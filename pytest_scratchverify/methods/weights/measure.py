@@ -97,6 +97,7 @@ class Measured:
     elements: int
     zeros: tuple[float, float]
     rounded: tuple[int, int] = (0, 0)  # matrices that are the other model's, in fewer bits
+    beyond: tuple[str, ...] = ()  # slots with values that no weight can be: not measured
 
     @property
     def cast(self) -> bool:
@@ -188,6 +189,7 @@ class Measure:
     _elements: int = 0
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
     _rounded: list[int] = field(default_factory=lambda: [0, 0])
+    _beyond: set[str] = field(default_factory=set)
 
     def add(self, batch: Batch) -> None:
         """Take in one batch; pieces of one layer must come together."""
@@ -197,6 +199,9 @@ class Measure:
             if not (is_degenerate(pair[0]) or is_degenerate(pair[1]))
             and not (piece[0].kind == "position" and is_fixed_basis(pair[0]))
         }
+        refused = batch.keys() - usable.keys()
+        self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][0]))}
+        self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][1]))}
         matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
         self._gains += [
             (a[0], b[0]) for (slot, _), (a, b) in usable.items() if slot.kind.startswith("norm")
@@ -235,6 +240,7 @@ class Measure:
                 self._zeros[1] / max(1, self._elements),
             ),
             rounded=(self._rounded[0], self._rounded[1]),
+            beyond=tuple(sorted(self._beyond)),
         )
 
     def _half(self, slot: Slot, start: int) -> _Group:

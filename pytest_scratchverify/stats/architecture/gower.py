@@ -75,5 +75,12 @@ def _size_part(left: object, right: object) -> float:
     if left == right:
         return 0.0
     if isinstance(left, (int, float)) and isinstance(right, (int, float)) and left > 0 < right:
-        return min(1.0, math.log2(max(left, right) / min(left, right)))  # symmetric to the bit
+        return _log_ratio(max(left, right), min(left, right))  # symmetric to the bit
     return 1.0
+
+
+def _log_ratio(larger: float, smaller: float) -> float:
+    try:
+        return min(1.0, math.log2(larger / smaller))
+    except (OverflowError, ValueError):  # beyond float64, or not a number: as far as can be
+        return 1.0

@@ -6,6 +6,7 @@ passes all of it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 SLICE = 1 << 20
 MOST_SPIKES = 50
+SMALLEST_LOSS = 1e-12
 ENOUGH_ROWS = 200_000  # for a fit of forty bins
 
 
@@ -84,8 +86,9 @@ def first_loss(steps: Steps, loss: Floats, vocabulary: int) -> FirstLoss:
     early = loss[max(0, len(loss) // 10 - 10) : len(loss) // 10 + 11]
     chance = float(np.log(vocabulary))
     soon = float(np.median(early))
+    whole = head if abs(head) > SMALLEST_LOSS else math.inf  # of nothing, nothing falls
     return FirstLoss(
-        head - chance, head / chance, head, int(steps[0]), 1 - tail / head, 1 - soon / head
+        head - chance, head / chance, head, int(steps[0]), 1 - tail / whole, 1 - soon / whole
     )
 
 

@@ -13,19 +13,24 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular, printable, reading
 from pytest_scratchverify.methods.behaviour.asking.probes import Probe, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.request import APIS, key_of, request_for
 
 LONGEST_LINE = 256 * 1024
 LARGEST_FILE = 256 * 2**20
+MOST_LINES = 1_000_000
 LONGEST_ANSWER = 20_000  # characters kept of one answer
 MODEL_NAME = 300
 
@@ -94,12 +99,14 @@ def from_line(line: str) -> Answer:
     return Answer(
         api=str(row["api"]),
         body=body,
-        model=str(row.get("model"))[:MODEL_NAME],
-        text=None if text is None else text[:LONGEST_ANSWER],
+        model=printable(str(row.get("model"))[:MODEL_NAME]),
+        text=None if text is None else printable(text[:LONGEST_ANSWER]),
         finish_reason=_short(row.get("finish_reason")),
         prompt_tokens=_count(counts.get("prompt_tokens")),
         completion_tokens=_count(counts.get("completion_tokens")),
-        dropped=tuple(str(d)[:40] for d in dropped) if isinstance(dropped, list) else (),
+        dropped=tuple(printable(str(d)[:40]) for d in dropped[:99])
+        if isinstance(dropped, list)
+        else (),
         error=_short(row.get("error")),
         seconds=None,
         time=_short(row.get("time")),
@@ -107,7 +114,7 @@ def from_line(line: str) -> Answer:
 
 
 def _short(value: object) -> str | None:
-    return None if value is None else str(value)[:MODEL_NAME]
+    return None if value is None else printable(str(value)[:MODEL_NAME])
 
 
 def _count(value: object) -> int | None:
@@ -175,7 +182,7 @@ def read_answers(path: Path, model: str) -> Answers:
     """
     try:
         size = path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         raise Unavailable(
             Reason.ABSENT,
             Text("{path} with answers of {model} does not exist.", path=str(path), model=model),
@@ -183,40 +190,58 @@ def read_answers(path: Path, model: str) -> Answers:
         ) from None
     if size > LARGEST_FILE:
         raise _malformed(path, Text("larger than {n} bytes", n=LARGEST_FILE))
-    kept: list[Answer] = []
-    broken = 0
-    try:
-        for line in _lines(path):
-            try:
-                kept.append(from_line(line))
-            except (ValueError, RecursionError):
-                broken += 1
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise _malformed(path, Text("{error}", error=str(error)[:200])) from None
-    names = {answer.model for answer in kept}
-    if len(names) > 1:
-        raise _malformed(path, Text("answers of several models: {names}", names=sorted(names)[:4]))
-    if not kept:
+    recorded = _Recorded(path)
+    with reading(path.name, model):
+        try:
+            with closing(iter(recorded)) as each:
+                found = collect(model, each, path.name)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _malformed(path, Text("{error}", error=printable(str(error))[:200])) from error
+    if not recorded.names:
         raise _malformed(path, Text("no line of it is a recorded answer"))
-    found = collect(model, kept, path.name)
-    return Answers(found.model, found.by_probe, found.source, found.foreign, broken)
+    return Answers(found.model, found.by_probe, found.source, found.foreign, recorded.broken)
 
 
-def _lines(path: Path) -> Iterator[str]:
-    with _open(path) as stream:
-        read = 0
+@dataclass(slots=True)
+class _Recorded:
+    """The answers of a file one by one: those to other probes are not kept in memory."""
+
+    path: Path
+    broken: int = 0
+    names: set[str] = field(default_factory=set)
+
+    def __iter__(self) -> Generator[Answer, None, None]:
+        with closing(_lines(self.path)) as lines:
+            for line in lines:
+                try:
+                    answer = from_line(line)
+                    _ = answer.key  # of a request with a lone surrogate there is none
+                except (ValueError, TypeError, RecursionError):
+                    self.broken += 1
+                    continue
+                self.names.add(answer.model)
+                if len(self.names) > 1:
+                    named = Text("answers of several models: {names}", names=sorted(self.names))
+                    raise _malformed(self.path, named)
+                yield answer
+
+
+def _lines(path: Path) -> Generator[str, None, None]:
+    with open_regular(path) as raw_stream, _unpacked(path, raw_stream) as stream:
+        read = count = 0
         while raw := stream.readline(LONGEST_LINE):
             read += len(raw)
+            count += 1
+            if count > MOST_LINES:
+                raise OSError(f"more than {MOST_LINES} lines")
             if read > LARGEST_FILE:
                 raise OSError(f"more than {LARGEST_FILE} bytes when unpacked")
             if text := raw.decode("utf-8", "replace").strip():
                 yield text
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
+def _unpacked(path: Path, stream: BufferedReader) -> BufferedIOBase:
+    return gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
 
 
 def _malformed(path: Path, why: Text) -> Unavailable:

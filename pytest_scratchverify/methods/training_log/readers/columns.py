@@ -13,8 +13,14 @@ from dataclasses import dataclass
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.readers.log import GIVE_COLUMNS, QUANTITIES, no_loss
+from pytest_scratchverify.methods.training_log.readers.log import (
+    GIVE_COLUMNS,
+    QUANTITIES,
+    malformed,
+    no_loss,
+)
 
+MAX_NAMES = 10_000
 _EXACT = {
     "step": ("step", "_step", "global_step", "iteration", "iter", "steps", "update", "it", "s"),
     "loss": ("loss", "lm_loss", "train_loss", "training_loss", "ce_loss", "crossentropyloss",
@@ -40,6 +46,8 @@ class Chosen:
 def choose_columns(names: Sequence[str], given: Mapping[str, str] | None, file: str) -> Chosen:
     """Map quantities to column names. Raises `Unavailable` where a loss cannot be told."""
     given = given or {}
+    if len(names) > MAX_NAMES:
+        raise malformed(file, Text("it has more than {n} columns", n=MAX_NAMES))
     unknown = [q for q in given if q not in QUANTITIES]
     missing = [name for name in given.values() if name not in names]
     if unknown or missing:

@@ -22,6 +22,10 @@ Steps = NDArray[np.int64]
 
 MAX_ROWS = 20_000_000
 SLICE = 1 << 20
+# No loss, rate, norm or count of tokens comes near the first: what is below it stays finite in
+# float64 to the eighth power, and in float32. Up to the second, steps are exact.
+LARGEST = 1e30
+LARGEST_STEP = 2.0**53
 QUANTITIES = ("step", "loss", "lr", "grad_norm", "tokens", "batch")
 _CODES = {"step": "d", "loss": "d", "lr": "f", "grad_norm": "f", "tokens": "d", "batch": "d"}
 
@@ -68,7 +72,7 @@ class Rows:
     def add(self, row: Mapping[str, float]) -> None:
         """Append one row of quantities; those it lacks become NaN."""
         loss = row.get("loss", np.nan)
-        if not abs(loss) < np.inf:
+        if not abs(loss) < LARGEST:
             self.dropped += 1
             return
         if len(self.values["loss"]) >= MAX_ROWS:
@@ -82,7 +86,8 @@ class Rows:
             column = self.values[quantity]
             column.extend([np.nan] * (len(self.values["loss"]) - len(column)))
         for quantity in self.seen:
-            self.values[quantity].append(row.get(quantity, np.nan))
+            value = row.get(quantity, np.nan)
+            self.values[quantity].append(value if abs(value) < LARGEST else np.nan)
 
     def finish(
         self, columns: Mapping[str, str], *, evaluation: bool = False, index_note: bool = True
@@ -111,6 +116,8 @@ class Rows:
             steps, counted = self._steps(found)
             if counted and index_note:
                 self.notes.append(Text("the file has no steps; its rows were counted"))
+        if not (np.abs(steps) <= LARGEST_STEP).all():
+            raise malformed(self.name, Text("a step is beyond 2^53"))
         whole = _whole(steps)
         return TrainingLog(
             name=self.name,
@@ -130,7 +137,8 @@ class Rows:
         tokens, batch = found.get("tokens"), found.get("batch")
         if tokens is not None and batch is not None and np.all(batch > 0):
             self.notes.append(Text("steps are total tokens by tokens per batch"))
-            return np.rint(tokens / batch), False
+            with np.errstate(over="ignore"):  # of batches next to nothing: refused as a step
+                return np.rint(tokens / batch), False
         return np.arange(len(found["loss"]), dtype=np.float64), True
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import open_regular, reading
 from pytest_scratchverify.methods.training_log.readers.log import TrainingLog, malformed
 from pytest_scratchverify.methods.training_log.readers.plain_text import read_text
 from pytest_scratchverify.methods.training_log.readers.table import (
@@ -21,6 +23,7 @@ from pytest_scratchverify.methods.training_log.readers.tensorboard import (
 )
 
 HEAD = 1 << 16
+MAX_LOG_BYTES = 1 << 30  # ten million steps have 200 MB; of a repository's files 64 MiB are read
 
 
 def read_training_log(
@@ -43,7 +46,14 @@ def read_training_log(
     shown = name or path.name
     if not path.is_file():
         raise absent(shown)
-    with path.open("rb") as stream:
+    with reading(shown):
+        return _read(path, shown, columns)
+
+
+def _read(path: Path, shown: str, columns: Mapping[str, str] | None) -> TrainingLog:
+    with open_regular(path) as stream:
+        if os.fstat(stream.fileno()).st_size > MAX_LOG_BYTES:
+            raise malformed(shown, Text("it is larger than {n} bytes", n=MAX_LOG_BYTES))
         head = stream.read(HEAD)
         if is_event_file(head[:12]):
             stream.seek(0)
@@ -71,7 +81,7 @@ def sniff(head: str) -> str:
             row = json.loads(first)
         except (ValueError, RecursionError):
             return "text" if first.startswith("{'") else "trainer_state"
-        return "trainer_state" if "log_history" in row else "jsonl"
+        return "trainer_state" if isinstance(row, dict) and "log_history" in row else "jsonl"
     cells = [
         cell.strip().strip('"') for cell in first.replace(";", ",").replace("\t", ",").split(",")
     ]

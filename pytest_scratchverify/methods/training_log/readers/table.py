@@ -13,17 +13,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.training_log.readers.columns import Chosen, choose_columns
+from pytest_scratchverify.methods.training_log.readers.columns import (
+    MAX_NAMES,
+    Chosen,
+    choose_columns,
+)
 from pytest_scratchverify.methods.training_log.readers.log import Rows, TrainingLog, malformed
 
 MAX_LINE = 1 << 20
 CHUNK = 1 << 18
-SAMPLE_ROWS = 2000  # rows looked at before columns are chosen
+SAMPLE_ROWS = 2000  # rows looked at before columns are chosen, at most
+SAMPLE_BYTES = 4 << 20  # of them
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 _HISTORY = re.compile(r'"log_history"\s*:\s*\[')
 _DECODER = json.JSONDecoder()
 
 Given = Mapping[str, str] | None
 Row = Mapping[str, Any]
+Sized = tuple[Row, int]  # a row and the characters that it took
 
 
 def lines(stream: TextIO, file: str) -> Iterator[str]:
@@ -41,8 +48,9 @@ def read_csv(stream: TextIO, file: str, given: Given) -> TrainingLog:
     delimiter = max(",;\t", key=header.count)
     try:
         names = next(csv.reader([header], delimiter=delimiter), [])
-        chosen = choose_columns([name.strip() for name in names], given, file)
-        places = [(q, [n.strip() for n in names].index(c)) for q, c in chosen.names.items()]
+        names = [name.strip() for name in names]
+        chosen = choose_columns(names, given, file)
+        places = [(q, names.index(c)) for q, c in chosen.names.items()]
         rows = Rows(file, "csv")
         for cells in csv.reader(source, delimiter=delimiter):
             rows.add(
@@ -62,7 +70,7 @@ def read_jsonl(stream: TextIO, file: str, given: Given) -> TrainingLog:
     return _read_objects(_json_lines(stream, file), file, "jsonl", given)
 
 
-def _json_lines(stream: TextIO, file: str) -> Iterator[Row]:
+def _json_lines(stream: TextIO, file: str) -> Iterator[Sized]:
     for at, line in enumerate(lines(stream, file), 1):
         if line.strip():
             try:
@@ -71,7 +79,7 @@ def _json_lines(stream: TextIO, file: str) -> Iterator[Row]:
                 raise malformed(file, Text("line {n} is not JSON", n=at)) from None
             if not isinstance(row, dict):
                 raise malformed(file, Text("line {n} is not a JSON object", n=at))
-            yield row
+            yield row, len(line)
 
 
 def read_trainer_state(stream: TextIO, file: str, given: Given) -> TrainingLog:
@@ -79,7 +87,7 @@ def read_trainer_state(stream: TextIO, file: str, given: Given) -> TrainingLog:
     return _read_objects(_history(stream, file), file, "trainer_state", given)
 
 
-def _history(stream: TextIO, file: str) -> Iterator[Row]:
+def _history(stream: TextIO, file: str) -> Iterator[Sized]:
     """Yield the entries of the list one by one, from a buffer of one chunk."""
     buffer, found = "", None
     while found is None:
@@ -88,39 +96,42 @@ def _history(stream: TextIO, file: str) -> Iterator[Row]:
             raise malformed(file, Text("it has no log_history"))
         buffer = buffer[-64:] + chunk
         found = _HISTORY.search(buffer)
-    buffer = buffer[found.end() :]
+    at = found.end()
     while True:
-        buffer = buffer.lstrip(" \t\r\n,")
-        if buffer.startswith("]"):
+        match = _BETWEEN.match(buffer, at)
+        at = match.end() if match else at
+        if buffer.startswith("]", at):
             return
         try:
-            entry, end = _DECODER.raw_decode(buffer)
+            entry, end = _DECODER.raw_decode(buffer, at)
         except (ValueError, RecursionError):
             chunk = stream.read(CHUNK)
-            if not chunk or len(buffer) > MAX_LINE:
+            if not chunk or len(buffer) - at > MAX_LINE:
                 raise malformed(file, Text("its log_history is cut off or not JSON")) from None
-            buffer += chunk
+            buffer, at = buffer[at:] + chunk, 0  # once a chunk, not once an entry
             continue
         if not isinstance(entry, dict):
             raise malformed(file, Text("its log_history holds what is not an object"))
-        yield entry
-        buffer = buffer[end:]
+        yield entry, end - at
+        at = end
 
 
-def _read_objects(objects: Iterator[Row], file: str, kind: str, given: Given) -> TrainingLog:
+def _read_objects(objects: Iterator[Sized], file: str, kind: str, given: Given) -> TrainingLog:
     """Look at some rows, choose columns by their keys, then read all."""
     head: list[Row] = []
     names: dict[str, None] = {}
-    for row in objects:
+    sampled = 0
+    for row, size in objects:
         head.append(row)
-        names |= dict.fromkeys(map(str, row))
-        if len(head) >= SAMPLE_ROWS:
+        names.update(dict.fromkeys(map(str, row)))
+        sampled += size
+        if len(head) >= SAMPLE_ROWS or sampled >= SAMPLE_BYTES or len(names) > MAX_NAMES:
             break
     chosen = choose_columns(list(names), given, file)
     rows = Rows(file, kind)
     for row in head:
         _add(rows, row, chosen)
-    for row in objects:
+    for row, _ in objects:
         _add(rows, row, chosen)
     return rows.finish(chosen.names, evaluation=chosen.evaluation)
 

@@ -22,6 +22,7 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.readers.columns import choose_columns
 from pytest_scratchverify.methods.training_log.readers.log import (
+    LARGEST,
     Column,
     Rows,
     Steps,
@@ -31,6 +32,8 @@ from pytest_scratchverify.methods.training_log.readers.log import (
 
 MAX_RECORD = 64 << 20
 MAX_TAGS = 10_000
+MAX_VALUES = 3_000_000  # records and values of a file, each of which costs microseconds
+LAST_STEP = 2**53  # what a float holds exactly; counters of steps end far before
 CHECKED = 4 << 20
 _MASK = 0xFFFFFFFF
 
@@ -92,7 +95,7 @@ def _joined(
     rows.notes = notes
     steps = np.frombuffer(series["loss"][0], np.int64)
     loss = np.frombuffer(series["loss"][1])
-    finite = np.isfinite(loss)
+    finite = np.abs(loss) < LARGEST
     rows.dropped = int(len(loss) - finite.sum())
     columns: dict[str, NDArray[Any]] = {"step": steps[finite], "loss": loss[finite]}
     for quantity, (at, values) in series.items():
@@ -101,7 +104,8 @@ def _joined(
     for quantity, column in columns.items():
         rows.seen.add(quantity)
         code = rows.values[quantity].typecode
-        rows.values[quantity].frombytes(column.astype(code).tobytes())
+        sound = column if quantity == "step" else np.where(np.abs(column) < LARGEST, column, np.nan)
+        rows.values[quantity].frombytes(sound.astype(code).tobytes())
     return rows.finish(names, evaluation=evaluation)
 
 
@@ -116,8 +120,11 @@ Scalars = list[tuple[str, float]]
 
 
 def _events(stream: BinaryIO, file: str, notes: list[Text]) -> Iterator[tuple[int, Scalars]]:
-    checked = 0
+    checked = count = 0
     while head := stream.read(12):
+        count += 1
+        if count > MAX_VALUES:
+            raise malformed(file, Text("it has more than {n} values", n=MAX_VALUES))
         if not is_event_file(head):
             if len(head) == 12:
                 raise malformed(file, Text("the checksum of a record's length is wrong"))
@@ -135,22 +142,28 @@ def _events(stream: BinaryIO, file: str, notes: list[Text]) -> Iterator[tuple[in
             if struct.unpack("<I", body[-4:])[0] != masked_crc(body[:-4]):
                 raise malformed(file, Text("the checksum of a record is wrong"))
         try:
-            yield _event(body[:-4])
+            step, values = _event(body[:-4], MAX_VALUES - count)
         except (ValueError, IndexError, struct.error, UnicodeDecodeError):
             raise malformed(file, Text("a record is not a TensorBoard event")) from None
+        count += len(values)
+        yield step, values
 
 
-def _event(data: bytes) -> tuple[int, Scalars]:
+def _event(data: bytes, limit: int) -> tuple[int, Scalars]:
     step, scalars = 0, []
+    left = limit
     for field, value in _fields(data):
         if field == 2 and isinstance(value, int):
             step = value - (1 << 64) if value >> 63 else value
+            if abs(step) > LAST_STEP:
+                raise ValueError(step)
         elif field == 5 and isinstance(value, bytes):
-            scalars += [
-                s
-                for f, v in _fields(value)
-                if f == 1 and isinstance(v, bytes) and (s := _scalar(v))
-            ]
+            for f, v in _fields(value):
+                left -= 1
+                if left < 0:
+                    raise ValueError(limit)
+                if f == 1 and isinstance(v, bytes) and (s := _scalar(v)):
+                    scalars.append(s)
     return step, scalars
 
 
