@@ -17,7 +17,7 @@ def test_weight_files_are_not_copies(pair, artifacts, record):
     """No weight file is byte for byte the reference's; copies only are found this way."""
     ours, theirs = artifacts(pair.model), artifacts(pair.reference)
     declared = names_base_model(pair, ours)
-    finding = record(shard_digests(pair, ours.files(), theirs.files(), declared=declared))
+    finding = record(shard_digests(pair, ours, theirs, declared=declared))
     assert not finding.derived, finding.headline
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +16,7 @@ from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
 from pytest_scratchverify.stores.bounds import MAX_FILES, is_safe_name
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import Artifact, FileEntry
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
 
 HASH_LIMIT = 64 * 2**30  # bytes; some two minutes of reading from a fast disk
 
@@ -42,6 +42,16 @@ class FolderStore(BaseStore):
         super().__init__(path.as_posix(), None, Source.FOLDER, budget=budget or ByteBudget())
         self._path = path
         self._hash_limit = hash_limit
+
+    def confirm(
+        self,
+        file: str,
+        seen: Mapping[ByteRange, bytes],  # noqa: ARG002
+        further: Sequence[ByteRange] = (),
+    ) -> Artifact[Confirmation]:
+        """Confirm at once: nothing stands between a folder and its reader."""
+        read = self.read_ranges(file, further)
+        return Artifact(Confirmation(whole=True, further=read.value), read.record)
 
     def _entries(self) -> tuple[FileEntry, ...]:
         found = sorted(self._walk(), key=lambda entry: entry.path)
