@@ -44,7 +44,7 @@ from pytest_scratchverify.stores.card import read_card
 from pytest_scratchverify.stores.fallback import Fallback
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.other_formats import OtherIndex
-from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, ModelCard
 from pytest_scratchverify.stores.weight_files import (
     OtherWeights,
     index_name,
@@ -164,6 +164,12 @@ class BaseStore(ABC):
         self._budget.charge(needed, file)
         bodies = tuple(self._read(file, ranges))
         return Artifact(bodies, self._record(file, needed, entry.size))
+
+    @abstractmethod
+    def confirm(
+        self, file: str, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange] = ()
+    ) -> Artifact[Confirmation]:
+        """Make sure that what was read of a file is what the publisher put there."""
 
     @abstractmethod
     def _entries(self) -> tuple[FileEntry, ...]:

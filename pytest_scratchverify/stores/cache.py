@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.listed import cached_path, has_digest, is_listed, is_seen
 from pytest_scratchverify.stores.disk.metadata_cache import DEFAULT_REVISION, MetadataCache
 from pytest_scratchverify.stores.fallback import Catalogue, Fallback
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.http.resolution import Resolution
-from pytest_scratchverify.stores.hub import cached_path, range_key
-from pytest_scratchverify.stores.store import Artifact, FileEntry
+from pytest_scratchverify.stores.http.resolution import Resolution, range_key
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
 from pytest_scratchverify.stores.weight_files import INDEX, SINGLE
 
 # Any of these in the cache tells which commit a branch last pointed to.
@@ -61,6 +61,35 @@ class CacheStore(BaseStore):
         self._failure = failure
         self._access = access or HubAccess()
         self._metadata = MetadataCache(self.repo, self._access)
+
+    def confirm(
+        self, file: str, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange] = ()
+    ) -> Artifact[Confirmation]:
+        """Confirm by a whole cached file of the right digest; ranges cannot be read again."""
+        entry = self._entry(file)
+        if not seen:  # only the listing's word is asked for, which the hub gave
+            return Artifact(Confirmation(whole=False), self._record(file, 0, entry.size))
+        path = cached_path(self.repo, file, self._resolution.commit, self._access)
+        if path is None or not has_digest(entry) or not is_listed(path, entry):
+            raise self._unconfirmed(file)
+        bodies = FolderStore(path.parent)._read(path.name, further)  # noqa: SLF001
+        if not is_seen(path, seen):
+            raise self._unconfirmed(file)
+        size = path.stat().st_size
+        record = replace(self._record(file, size, size), digest=entry.sha256, ranges=((0, size),))
+        return Artifact(Confirmation(whole=True, further=tuple(bodies)), record)
+
+    def _unconfirmed(self, file: str) -> Unavailable:
+        return Unavailable(
+            self._failure.reason,
+            Text(
+                "The cached parts of {file} of {repo} cannot be confirmed while the hub is not"
+                " reachable.",
+                file=file,
+                repo=self.repo,
+            ),
+            self._failure.remedy,
+        )
 
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._resolution.files

@@ -32,7 +32,7 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.atomic import write_atomically
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import FileEntry
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +104,20 @@ class FingerprintStore(BaseStore):
         """Whether all of `spans` are kept of a file."""
         have = self._parts.get(file, {})
         return all(any(kept.holds(span) for kept in have) for span in spans)
+
+    def confirm(
+        self,
+        file: str,
+        seen: Mapping[ByteRange, bytes],  # noqa: ARG002
+        further: Sequence[ByteRange] = (),
+    ) -> Artifact[Confirmation]:
+        """Give further ranges only: what a fingerprint keeps cannot be read again.
+
+        It was read under the same checks when it was made, and holds no whole file of weights.
+        An identity with it is sustained if digests are equal, or if it tells the files apart.
+        """
+        read = self.read_ranges(file, further)
+        return Artifact(Confirmation(whole=False, further=read.value), read.record)
 
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._files

@@ -3,180 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
-    disable_progress_bars,
 )
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.base import BaseStore
-from pytest_scratchverify.stores.bounds import MAX_FILES, is_safe_name, malformed
 from pytest_scratchverify.stores.budget import ByteBudget
-from pytest_scratchverify.stores.card import card_from_metadata
+from pytest_scratchverify.stores.disk.listed import cached_path, has_digest, is_listed, is_seen
 from pytest_scratchverify.stores.disk.metadata_cache import MetadataCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import Catalogue, Fallback
-from pytest_scratchverify.stores.http.access import HubAccess, shown_address
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.accounting import METER
 from pytest_scratchverify.stores.http.failures import (
     ListingMismatchError,
     Subject,
-    impossible_name,
+    as_unavailable,
     lost_connection,
-    offline,
     translated,
 )
 from pytest_scratchverify.stores.http.range_reader import RangeReader
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce, cut
-from pytest_scratchverify.stores.http.resolution import Resolution
-from pytest_scratchverify.stores.store import Artifact, FileEntry, ModelCard
+from pytest_scratchverify.stores.http.resolution import Resolution, range_key
+from pytest_scratchverify.stores.http.resolving import (
+    LIBRARY,
+    REACHABILITY,
+    check_reachable,
+    endpoint_of,
+)
+from pytest_scratchverify.stores.store import (
+    CONFIRMED_WHOLE,
+    Artifact,
+    Confirmation,
+    FileEntry,
+    ModelCard,
+)
 from pytest_scratchverify.stores.weight_files import holds_no_weights
 
-LIBRARY = "pytest-scratchverify"
-REACHABILITY = "reachability"
-REACHABILITY_TIMEOUT = 5.0
 _CONCURRENT_SHARDS = 8
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-
-
-def endpoint_of(access: HubAccess) -> str:
-    """Name the hub without credentials: the override, or what HF_ENDPOINT said."""
-    return shown_address(access.endpoint or constants.ENDPOINT).rstrip("/")
-
-
-def check_reachable(access: HubAccess) -> None:
-    """Health check of the hub's endpoint with one HEAD request; any answer at all will do.
-
-    Raises
-    ------
-    Unavailable
-        Offline or unreachable.
-    """
-    endpoint = endpoint_of(access)
-    with translated(Subject(repo=endpoint, endpoint=endpoint)):
-        client = huggingface_hub.get_session()
-        METER.attach(client)
-        address = (access.endpoint or constants.ENDPOINT).rstrip("/")
-        client.head(address, timeout=access.timeout or REACHABILITY_TIMEOUT, follow_redirects=False)
-
-
-def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
-    """Ask the hub what a name means now: commit, files, card. One request.
-
-    Parameters
-    ----------
-    repo : str
-        ``organisation/name``; old names of renamed repositories work.
-    revision : str, optional
-        A branch, a tag or a commit; by default the main branch.
-    access : HubAccess
-        How the hub is reached.
-
-    Raises
-    ------
-    Unavailable
-        Absent, rate-limited, unreachable, offline or malformed. Gated models resolve.
-    """
-    timeout = access.timeout or constants.HF_HUB_ETAG_TIMEOUT
-    with _client(repo, revision, access, answer="the hub's answer") as api:
-        info = api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout)
-        return _resolution(repo, info)
-
-
-def refs(repo: str, access: HubAccess) -> list[str]:
-    """Ask the hub for the names of all branches and tags. One request.
-
-    Raises
-    ------
-    Unavailable
-        As `resolve` does.
-    """
-    with _client(repo, None, access, answer="the hub's list of branches") as api:
-        found = api.list_repo_refs(repo)
-        return [str(ref.name) for ref in (*found.branches, *found.tags)]
-
-
-@contextmanager
-def _client(
-    repo: str, revision: str | None, access: HubAccess, *, answer: str
-) -> Iterator[huggingface_hub.HfApi]:
-    """Open a client of the hub's API; failures and malformed answers become `Unavailable`."""
-    METER.attach(huggingface_hub.get_session())
-    with translated(Subject(repo=repo, endpoint=endpoint_of(access), revision=revision)):
-        try:
-            yield huggingface_hub.HfApi(
-                endpoint=access.endpoint, token=access.token, library_name=LIBRARY
-            )
-        except huggingface_hub.errors.HFValidationError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, OSError):
-                raise  # huggingface_hub.errors.BadRequestError is both
-            raise malformed(repo, answer, type(error).__name__) from error
-
-
-def _resolution(asked: str, info: Any) -> Resolution:
-    # Both become parts of paths in caches, so they must be what they claim to be.
-    if not isinstance(info.sha, str) or _COMMIT.fullmatch(info.sha) is None:
-        raise TypeError("the answer names no commit")
-    if not isinstance(info.id, str) or impossible_name(info.id) is not None:
-        raise TypeError("the answer names no repository")
-    if info.siblings is None:
-        raise TypeError("the answer lists no files")
-    files = [
-        FileEntry(
-            path=item.rfilename,
-            size=item.size,
-            sha256=item.lfs.sha256 if item.lfs else None,
-            oid=None if item.lfs else item.blob_id,
-        )
-        for item in info.siblings[:MAX_FILES]
-        if is_safe_name(item.rfilename)
-    ]
-    metadata = info.card_data.to_dict() if info.card_data is not None else {}
-    return Resolution(
-        asked=asked,
-        repo=info.id,
-        commit=info.sha,
-        gated=bool(info.gated),
-        files=tuple(sorted(files, key=lambda entry: entry.path)),
-        card=card_from_metadata(metadata),
-    )
-
-
-def resolve_once(
-    repo: str, revision: str | None, *, run: RunDirectory, access: HubAccess
-) -> Resolution:
-    """Resolve a name once for all processes of a run, whether or not it succeeds.
-
-    Raises
-    ------
-    Unavailable
-        As `resolve` does; in every process the same.
-    """
-    endpoint = endpoint_of(access)
-
-    def compute() -> Any:
-        run.once(REACHABILITY, endpoint, lambda: check_reachable(access))
-        resolution = resolve(repo, revision, access)
-        MetadataCache(repo, access).store_resolution(revision, resolution)
-        return resolution.to_json()
-
-    return Resolution.from_json(
-        run.once("resolutions", f"{endpoint} {repo} {revision or 'main'}", compute)
-    )
+READ_AGAIN = 32  # ranges of a large file that are read a second time, to confirm them
 
 
 class HubStore(BaseStore):
@@ -207,6 +84,7 @@ class HubStore(BaseStore):
         self._resolution = resolution
         # Threads that read headers may not wait for the lock of the question that started them.
         self._listed = {entry.path: entry for entry in resolution.files}
+        self._checked_whole: dict[str, Path | None] = {}
         self._run = run
         self._access = access or HubAccess()
         self._endpoint = endpoint_of(self._access)
@@ -238,6 +116,56 @@ class HubStore(BaseStore):
                 raise ListingMismatchError("its size or digest differs")
             return fetched
 
+    def confirm(
+        self, file: str, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange] = ()
+    ) -> Artifact[Confirmation]:
+        """Confirm by the digest of a file that is small, by fresh ranges of a larger one.
+
+        Fresh is what came past our caches, past the remembered address, and with a request that
+        caches on the way ask the hub.
+        """
+        entry = self._entry(file)
+        limit = self._budget.limit
+        room = CONFIRMED_WHOLE if limit is None else min(CONFIRMED_WHOLE, limit)
+        if entry.size is None or not has_digest(entry) or entry.size > room:
+            return self._confirmed_in_parts(entry, seen, further)
+        whole = self.file(file, max_bytes=room)
+        if not is_seen(whole.value, seen):
+            raise self._other_bytes(file)
+        self._checked_whole[file] = whole.value
+        bodies = FolderStore(whole.value.parent)._read(whole.value.name, further)  # noqa: SLF001
+        record = replace(whole.record, ranges=((0, entry.size),))
+        return Artifact(Confirmation(whole=True, further=tuple(bodies)), record)
+
+    def _confirmed_in_parts(
+        self, entry: FileEntry, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange]
+    ) -> Artifact[Confirmation]:
+        again = sorted(seen)[:: max(1, -(-len(seen) // READ_AGAIN))]
+        spans = [*again, *further]
+        needed = coalesce(spans, gap=0)
+        self._budget.charge(sum(map(len, needed)), entry.path)
+        plan = coalesce(spans)
+        self._announce(entry.path, sum(map(len, plan)))
+        with self._network(entry.path):
+            fresh = self._reader.read_afresh(self._url(entry.path), entry, plan)
+        bodies = cut(spans, fresh)
+        came = zip(again, bodies, strict=False)
+        if any(hashlib.sha256(body).digest() != seen[span] for span, body in came):
+            raise self._other_bytes(entry.path)
+        record = self._record(entry.path, sum(map(len, needed)), entry.size)
+        record = replace(record, ranges=tuple((span.start, span.stop) for span in needed))
+        return Artifact(Confirmation(whole=False, further=tuple(bodies[len(again) :])), record)
+
+    def _other_bytes(self, file: str) -> Unavailable:
+        """Keep nothing of a file of which two readings differ, and say so."""
+        self._ranges.forget(range_key(self._resolution, file))
+        self._metadata.forget_header(self._resolution.commit, file)
+        error = ListingMismatchError("other bytes came when it was read again")
+        subject = Subject(repo=self.repo, endpoint=self._endpoint, file=file)
+        failure = as_unavailable(error, subject)
+        failure.__cause__ = error
+        return failure
+
     def _download(self, name: str, *, again: bool = False) -> str:
         return huggingface_hub.hf_hub_download(
             self.repo,
@@ -252,6 +180,9 @@ class HubStore(BaseStore):
         )
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
+        whole = self._whole_on_disk(name)
+        if whole is not None:
+            return FolderStore(whole.parent)._read(whole.name, ranges)  # noqa: SLF001
         key = range_key(self._resolution, name)
         # One process fetches, the others find it cached.
         with self._run.lock(f"ranges {self.repo} {key}"):
@@ -269,6 +200,17 @@ class HubStore(BaseStore):
             else:
                 fetched = []
         return cut(ranges, [*fetched, *cached.items()])
+
+    def _whole_on_disk(self, name: str) -> Path | None:
+        """Return a small file that was fetched whole and is the listed one; looked for once."""
+        if name not in self._checked_whole:
+            entry = self._listed[name]
+            path = None
+            if has_digest(entry) and (entry.size or CONFIRMED_WHOLE + 1) <= CONFIRMED_WHOLE:
+                path = cached_path(self.repo, name, self._resolution.commit, self._access)
+            sound = path is not None and is_listed(path, entry)
+            self._checked_whole[name] = path if sound else None
+        return self._checked_whole[name]
 
     def _url(self, name: str) -> str:
         return huggingface_hub.hf_hub_url(
@@ -319,57 +261,3 @@ class HubStore(BaseStore):
             if lost_connection(failure.__cause__):
                 self._run.settle(REACHABILITY, self._endpoint, failure)
             raise
-
-
-def range_key(resolution: Resolution, name: str) -> str:
-    """Cache key of the ranges of a file: its commit, its path, its digest."""
-    digests = (entry.sha256 for entry in resolution.files if entry.path == name)
-    return f"{resolution.commit} {name} {next(digests, None) or ''}"
-
-
-def cached_path(repo: str, name: str, commit: str, access: HubAccess) -> Path | None:
-    """Find a file in the cache of huggingface_hub, without a network."""
-    found = huggingface_hub.try_to_load_from_cache(
-        repo, name, revision=commit, cache_dir=access.cache_dir
-    )
-    return Path(found) if isinstance(found, str) else None
-
-
-def is_listed(path: Path, entry: FileEntry) -> bool:
-    """Whether a file on disk has the size and the digest that the listing gives, if it gives any.
-
-    The digest is the sha256 of a large file and the git object id of a small one: the sha1 (in a
-    repository of sha256 objects the sha256) of "blob", a blank, the size, a zero byte, content.
-    """
-    size = path.stat().st_size
-    if entry.size is not None and size != entry.size:
-        return False
-    expected = entry.sha256 or entry.oid
-    if expected is None:
-        return True
-    digest = hashlib.new("sha256" if len(expected) == 64 else "sha1", usedforsecurity=False)
-    if entry.sha256 is None:
-        digest.update(b"blob %d\0" % size)
-    with path.open("rb") as stream:
-        for part in iter(lambda: stream.read(2**20), b""):
-            digest.update(part)
-    return digest.hexdigest() == expected
-
-
-def is_offline() -> bool:
-    """Whether huggingface_hub was told to stay offline (HF_HUB_OFFLINE)."""
-    return huggingface_hub.is_offline_mode()
-
-
-def quiet_progress_bars() -> None:
-    """Draw no download bars: inside pytest they are lost or shred its progress line.
-
-    A user who set HF_HUB_DISABLE_PROGRESS_BARS has decided otherwise and is obeyed.
-    """
-    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
-        disable_progress_bars()
-
-
-def failure_offline(repo: str, access: HubAccess) -> Unavailable:
-    """Say that nothing was asked because the user wants no network."""
-    return offline(Subject(repo=repo, endpoint=endpoint_of(access)))

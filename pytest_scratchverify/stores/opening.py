@@ -106,16 +106,16 @@ def _resolve(
     target: str, revision: str | None, run_dir: RunDirectory, access: HubAccess, *, offline: bool
 ) -> Resolution:
     # Here and not above: this import loads the HTTP stack.
-    from pytest_scratchverify.stores import hub  # noqa: PLC0415
+    from pytest_scratchverify.stores.http import resolving  # noqa: PLC0415
     from pytest_scratchverify.stores.http.failures import impossible_name  # noqa: PLC0415
 
     impossible = impossible_name(target)
     if impossible is not None:
         raise impossible
-    hub.quiet_progress_bars()
-    if offline or hub.is_offline():
-        raise hub.failure_offline(target, access)
-    return hub.resolve_once(target, revision, run=run_dir, access=access)
+    resolving.quiet_progress_bars()
+    if offline or resolving.is_offline():
+        raise resolving.failure_offline(target, access)
+    return resolving.resolve_once(target, revision, run=run_dir, access=access)
 
 
 def _cached(

@@ -70,16 +70,20 @@ def list_refs(repo: str, *, run: RunDirectory, access: HubAccess, offline: bool)
     Unavailable
         Offline, unreachable, rate-limited, absent or malformed.
     """
-    from pytest_scratchverify.stores import hub  # noqa: PLC0415 - loads the HTTP stack
+    from pytest_scratchverify.stores.http import resolving  # noqa: PLC0415 - loads the HTTP stack
 
-    if offline or hub.is_offline():
-        raise hub.failure_offline(repo, access)
+    if offline or resolving.is_offline():
+        raise resolving.failure_offline(repo, access)
 
     def compute() -> list[object]:
-        run.once(hub.REACHABILITY, hub.endpoint_of(access), lambda: hub.check_reachable(access))
-        return [*hub.refs(repo, access)]
+        run.once(
+            resolving.REACHABILITY,
+            resolving.endpoint_of(access),
+            lambda: resolving.check_reachable(access),
+        )
+        return [*resolving.refs(repo, access)]
 
-    endpoint = hub.endpoint_of(access)
+    endpoint = resolving.endpoint_of(access)
     names = run.once("refs", f"{endpoint} {repo}", compute)  # type: ignore[arg-type]
     known = [str(name) for name in names] if isinstance(names, list) else []
     return tuple(sorted({n for n in known[:MAX_REFS] if _REF.fullmatch(n) and ".." not in n}))

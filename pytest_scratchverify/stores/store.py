@@ -6,7 +6,7 @@ cannot tell them apart except by the record of what was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.stores.http.ranges import ByteRange
 
 T_co = TypeVar("T_co", covariant=True)
+CONFIRMED_WHOLE = 64 * 2**20  # bytes: smaller files are confirmed by their own digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ class ModelCard:
     language: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """How far bytes that were read were confirmed to be the listed file's.
+
+    `whole` says that the file's own digest was computed, or that it lies in the user's hands;
+    `further` are the further ranges that were asked for, as they were read now.
+    """
+
+    whole: bool
+    further: tuple[bytes, ...] = ()
 
 
 class ArtifactStore(Protocol):
@@ -112,4 +125,26 @@ class ArtifactStore(Protocol):
 
     def read_ranges(self, file: str, ranges: Sequence[ByteRange]) -> Artifact[tuple[bytes, ...]]:
         """Several ranges of one file, in the order in which they were asked for."""
+        ...
+
+    def confirm(
+        self, file: str, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange] = ()
+    ) -> Artifact[Confirmation]:
+        """Make sure that what was read of a file is what the publisher put there.
+
+        Parameters
+        ----------
+        file : str
+            A listed file.
+        seen : mapping
+            From ranges that were read to the sha256 of what came.
+        further : sequence of ByteRange
+            To be read now, beside a check of what was seen.
+
+        Raises
+        ------
+        Unavailable
+            Where other bytes come now (`Reason.MISMATCH`, and nothing of the file is kept), or
+            where nothing can be confirmed.
+        """
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import ArtifactStore, FileEntry
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore, Confirmation, FileEntry
 
 
 class SubfolderStore(BaseStore):
@@ -40,6 +40,12 @@ class SubfolderStore(BaseStore):
         )
         self._repository, self._prefix = whole, f"{folder}/"
         self._listed = listing.value
+
+    def confirm(
+        self, file: str, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange] = ()
+    ) -> Artifact[Confirmation]:
+        """Let the repository confirm its file."""
+        return self._repository.confirm(self._prefix + file, seen, further)
 
     def _entries(self) -> tuple[FileEntry, ...]:
         inside = (entry for entry in self._listed if entry.path.startswith(self._prefix))

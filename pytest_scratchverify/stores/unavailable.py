@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
@@ -11,7 +11,7 @@ from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.fallback import Catalogue, Fallback
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import FileEntry
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
 
 
 class UnavailableStore(BaseStore):
@@ -40,6 +40,15 @@ class UnavailableStore(BaseStore):
     def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:  # noqa: ARG002
         """Hold nothing."""
         return False
+
+    def confirm(
+        self,
+        file: str,
+        seen: Mapping[ByteRange, bytes],  # noqa: ARG002
+        further: Sequence[ByteRange] = (),  # noqa: ARG002
+    ) -> Artifact[Confirmation]:
+        """Confirm nothing."""
+        raise self._missing(file)
 
     def _entries(self) -> tuple[FileEntry, ...]:
         raise self._failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ Rows = tuple[str, int, int]  # a file, the first byte and one past the last
 T = TypeVar("T")
 
 BATCH_BYTES = 48 * 2**20
+WITNESSED = 4096  # ranges of one file whose digests are kept
 CACHE_BYTES = 96 * 2**20  # raw bytes kept per model, for its next reference or component
 
 
@@ -38,6 +40,15 @@ class ReadLog:
 
     spent: dict[str, list[ByteRange]] = field(default_factory=dict)
     files: dict[str, ArtifactRecord] = field(default_factory=dict)
+    seen: dict[str, dict[ByteRange, bytes]] = field(default_factory=dict)
+
+    def witness(self, raw: Mapping[Rows, bytes]) -> None:
+        """Remember the sha256 of what came, so that it can be confirmed."""
+        for (file, start, stop), body in raw.items():
+            known = self.seen.setdefault(file, {})
+            span = ByteRange(start, stop)
+            if span not in known and len(known) < WITNESSED:
+                known[span] = hashlib.sha256(body).digest()
 
     def note(self, record: ArtifactRecord, spans: Iterable[ByteRange]) -> None:
         """Remember which bytes of one file were needed; those needed twice count once."""
@@ -133,6 +144,8 @@ class Checkpoint:
         else:
             record = log.files.get(file) or self._record(file)
         log.note(record, keys.values())
+        if self.store.revision is not None:  # nothing stands between a folder and its reader
+            log.witness(found)
         return found
 
     def _record(self, file: str) -> ArtifactRecord:
@@ -183,6 +196,7 @@ class CheckpointPair:
     def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
         self.ours, self.theirs = _charged(ours, theirs), theirs
         self.logs = (ReadLog(), ReadLog())
+        self.files: set[tuple[str, str]] = set()  # ours and theirs, laid side by side
 
     @property
     def records(self) -> tuple[ArtifactRecord, ...]:
@@ -227,6 +241,9 @@ class CheckpointPair:
     def _batch(self, group: Sequence[Block]) -> Batch:
         partner = self.theirs.inventory.matrices
         others = [replace(block, matrix=partner[block.matrix.slot]) for block in group]
+        self.files |= {
+            (a.matrix.info.file, b.matrix.info.file) for a, b in zip(group, others, strict=True)
+        }
         left = self.ours.read(group, self.logs[0])
         right = self.theirs.read(others, self.logs[1])
         return {

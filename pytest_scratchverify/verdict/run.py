@@ -199,14 +199,19 @@ def _bytes_of(findings: Iterable[Finding], *, weights: bool) -> int:
     """Count the bytes that were looked at, once however many findings looked at them."""
     whole: dict[str, int] = {}
     parts: dict[str, list[tuple[int, int]]] = {}
+    sizes: dict[str, int] = {}
     for record in records_of(findings):
         if record.file == LISTING or record.file.endswith(WEIGHT_FILES) is not weights:
             continue
+        if record.bytes_total is not None:
+            sizes[record.file] = record.bytes_total
         if record.ranges:
             parts.setdefault(record.file, []).extend(record.ranges)
         else:
             whole[record.file] = max(whole.get(record.file, 0), record.bytes_read)
-    return sum(whole.values()) + sum(map(_covered, parts.values()))
+    counted = {file: whole.get(file, 0) + _covered(parts.get(file, ())) for file in whole | parts}
+    # A file of which header and parts were read, and then all of it, was read once.
+    return sum(min(n, sizes.get(file, n)) for file, n in counted.items())
 
 
 def _covered(ranges: Iterable[tuple[int, int]]) -> int:

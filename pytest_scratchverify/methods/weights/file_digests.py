@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import (
+    ArtifactRecord,
     Coverage,
     Direction,
     Finding,
@@ -27,9 +28,13 @@ from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.file_content import MINIMUM_BYTES, says_something
 from pytest_scratchverify.methods.weights.kinds import Kind
+from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, FileEntry
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
+
+CONFIRMED = 4  # equal files of which the listing's word is confirmed, the largest first
+START = ByteRange(0, 8)
 
 Listing = Artifact[tuple[FileEntry, ...]]
 
@@ -39,7 +44,8 @@ def shard_digests(
 ) -> Finding:
     """Compare the sha256 digests of all weight files of two models; of equal ones, see what is in.
 
-    Raises `Unavailable` where either side publishes no digest of any weight file.
+    Raises `Unavailable` where either side publishes no digest of any weight file, or where the
+    word of a listing that two files are equal could not be confirmed.
     """
     files, reference = ours.files(), theirs.files()
     mine, others = _weights(pair.model.name, files), _weights(pair.reference.name, reference)
@@ -57,6 +63,7 @@ def shard_digests(
         share=_size(mine, same) / (_size(mine, mine) or 1),
     )
     outcome = found.outcome(declared=declared)
+    records = _confirmed(ours, theirs, mine, others) if same else []
     return Finding(
         method="weights.shard_digests",
         component=Component.TEXT_DECODER,
@@ -77,7 +84,7 @@ def shard_digests(
         ),
         coverage=Coverage(parameters=found.share if same else None),
         dependence_group="bytes",
-        artifacts=(files.record, reference.record),
+        artifacts=(files.record, reference.record, *records),
         details={
             "identical": [*same],
             "weight_files": len(mine),
@@ -141,18 +148,29 @@ def _content(path: str, there: str, ours: ArtifactStore, theirs: ArtifactStore) 
     return says_something(there, theirs) if found is None else found
 
 
+def _confirmed(
+    ours: ArtifactStore,
+    theirs: ArtifactStore,
+    mine: dict[str, FileEntry],
+    others: dict[str, FileEntry],
+) -> list[ArtifactRecord]:
+    """Ask for the start of equal files: with it comes the digest, in another answer of the hub."""
+    same = {entry.sha256 for entry in mine.values()} & _digests(others)
+    records = []
+    for store, entries in ((ours, mine), (theirs, others)):
+        equal = [entry for entry in entries.values() if entry.sha256 in same]
+        for entry in sorted(equal, key=lambda entry: (-(entry.size or 0), entry.path))[:CONFIRMED]:
+            start = [START] if store.holds(entry.path, [START]) else []
+            records += [store.confirm(entry.path, {}, start).record]
+    return [record for record in records if record.bytes_read]
+
+
 def _size(entries: dict[str, FileEntry], paths: Iterable[str]) -> int:
     return sum(entries[path].size or 0 for path in paths)
 
 
 def _weights(repo: str, listing: Listing) -> dict[str, FileEntry]:
-    found = {
-        entry.path: entry
-        for entry in listing.value
-        if entry.path.endswith(WEIGHT_SUFFIXES)
-        and entry.sha256 is not None
-        and (entry.size or 0) >= MINIMUM_BYTES
-    }
+    found = {entry.path: entry for entry in listing.value if _is_weights(entry)}
     if not found:
         raise Unavailable(
             Reason.ABSENT,
@@ -160,6 +178,11 @@ def _weights(repo: str, listing: Listing) -> dict[str, FileEntry]:
             Text("Give a folder with the weights, or a repository that stores them."),
         )
     return found
+
+
+def _is_weights(entry: FileEntry) -> bool:
+    named = entry.path.endswith(WEIGHT_SUFFIXES) and entry.sha256 is not None
+    return named and (entry.size or 0) >= MINIMUM_BYTES
 
 
 def _digests(entries: dict[str, FileEntry]) -> set[str | None]:

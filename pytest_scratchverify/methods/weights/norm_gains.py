@@ -29,6 +29,7 @@ from pytest_scratchverify.core.evidence import (
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.confirmation import sustained
 from pytest_scratchverify.methods.weights.controls import known_gains
 from pytest_scratchverify.methods.weights.details import gains_table
 from pytest_scratchverify.methods.weights.figure_data import gains_figures
@@ -82,7 +83,7 @@ def norm_control(
     controls = known_gains(thresholds)
     outcome = norms_outcome(found.effect, found.pvalue, controls, thresholds, declared=declared)
     fires = outcome is not Outcome.CONSISTENT
-    return Finding(
+    finding = Finding(
         method="weights.layernorm",
         component=Component.TEXT_DECODER,
         model=pair.model.name,
@@ -113,6 +114,7 @@ def norm_control(
         figures=gains_figures(found),
         details={"norm_gains": gains_table(found)},
     )
+    return sustained(finding, checkpoints)
 
 
 RELATIONS = {Outcome.DERIVED: Relation.DERIVED, Outcome.DECLARED: Relation.DERIVED}

@@ -26,6 +26,7 @@ from pytest_scratchverify.methods.weights.applicability import (
 )
 from pytest_scratchverify.methods.weights.compare import Compared, Effort, compare
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.confirmation import sustained
 from pytest_scratchverify.methods.weights.controls import (
     known_pairs,
     known_rotated,
@@ -78,7 +79,10 @@ def weights_origin(
     judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
     result = Result(gains, judgement, _controls(hypothesis, compared, thresholds))
     qualified = _with_power if judgement.relation is None else _with_order
-    return finding_of(hypothesis, pair, compared, qualified(result, pair, compared, thresholds))
+    qualified_result = qualified(result, pair, compared, thresholds)
+    finding = finding_of(hypothesis, pair, compared, qualified_result)
+    identity = compared.measured.identity
+    return sustained(finding, checkpoints, differing=identity.statistic < identity.n)
 
 
 def _effort(hypothesis: ComponentHypothesis, thresholds: WeightsThresholds) -> Effort:

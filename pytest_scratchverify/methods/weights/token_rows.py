@@ -57,6 +57,7 @@ def read_token_rows(
         count = min(count, budget // dearest)
     if count < FEWEST:
         return {}
+    pair.checkpoints.files.add((mine.info.file, other.info.file))
     left = _rows(ours, mine, rows.ours[usable][:count], pair.checkpoints.logs[0])
     right = _rows(theirs, other, rows.theirs[usable][:count], pair.checkpoints.logs[1])
     return {(slot, 0): (left, right)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,13 @@ class MetadataCache:
         path = self._header_path(commit, file)
         if path is not None:
             write_checked(path, head)
+
+    def forget_header(self, commit: str, file: str) -> None:
+        """Delete the cached header of a shard."""
+        path = self._header_path(commit, file)
+        if path is not None:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def resolution(self, revision: str | None) -> Resolution | None:
         """Return what the hub last said about a revision, if cached and still readable."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ class RangeCache:
             self.trim()  # once a run, and only in one that adds to the cache
         if write_checked(place / f"{span.start}-{span.stop}{SUFFIX}", body):
             self.written += len(body)
+
+    def forget(self, key: str) -> None:
+        """Delete what is cached of one file."""
+        place = self._place(key)
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
 
     def trim(self) -> None:
         """Delete what was used longest ago until the folder is within its limit."""

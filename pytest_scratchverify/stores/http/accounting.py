@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_scratchverify.stores.http.patience import attach_patience
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -39,11 +41,12 @@ class TrafficMeter:
             self._received += size
 
     def attach(self, client: Any) -> None:
-        """Count everything that `client` sends from now on; harmless if done twice.
+        """Count what `client` sends from now on, and bound its waits; harmless if done twice.
 
         `client` is huggingface_hub's session. It is replaced after a failed connection, so
         this is called before every use rather than once.
         """
+        attach_patience(client)
         hooks = client.event_hooks
         if self._on_response not in hooks["response"]:
             hooks["response"] = [*hooks["response"], self._on_response]

@@ -78,6 +78,17 @@ class RangeReader:
             rest = list(pool.map(read, ranges[1:]))
         return list(zip(ranges, [first, *rest], strict=True))
 
+    def read_afresh(
+        self, url: str, entry: FileEntry, ranges: Sequence[ByteRange]
+    ) -> list[tuple[ByteRange, bytes]]:
+        """Read ranges once more, from the hub on, past the address that it gave before.
+
+        A reader of its own that tells caches on the way not to answer for the hub
+        (RFC 9111, section 5.2.1.4).
+        """
+        headers = {**self._headers, "Cache-Control": "no-cache", "Pragma": "no-cache"}
+        return RangeReader(headers, self._timeout).read_all(url, entry, ranges)
+
     def read(self, url: str, entry: FileEntry, wanted: ByteRange) -> tuple[bytes, bool]:
         """Read one range, and say whether all of it came as the range that was asked for."""
         received, ranged = b"", True

@@ -62,3 +62,9 @@ class Resolution:
             card=ModelCard(**card),
             complete=value["complete"],
         )
+
+
+def range_key(resolution: Resolution, name: str) -> str:
+    """Cache key of the ranges of a file: its commit, its path, its digest."""
+    digests = (entry.sha256 for entry in resolution.files if entry.path == name)
+    return f"{resolution.commit} {name} {next(digests, None) or ''}"
