@@ -33,7 +33,9 @@ browser:
 	npm ci --prefix tests/browser --no-audit --no-fund
 
 # While you work: under a minute, nothing is fetched but the packages.
-QUICK := tests/test_layers.py tests/core tests/verdict tests/stats tests/plugin
+# The plugin's whole runs, with workers and in hostile folders, are left to `make test`.
+QUICK := tests/test_layers.py tests/core tests/verdict tests/stats tests/plugin \
+	--ignore tests/plugin/test_partial_runs.py --ignore tests/plugin/test_hostile_folders.py
 quick: lint types
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(QUICK)
 
