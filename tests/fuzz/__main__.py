@@ -48,10 +48,7 @@ def main() -> int:
             unforeseen |= {*_UNFORESEEN.findall(said or "")}
         tried += given.inputs
         crashed += len(sites)
-        print(
-            f"{name}: {given.inputs} inputs, {refused} refused, {len(sites)} crash sites",
-            flush=True,
-        )
+        say(f"{name}: {given.inputs} inputs, {refused} refused, {len(sites)} crash sites")
         for place in sorted(unforeseen):  # refused all the same, at the boundary
             say(f"    at the boundary: {place}")
         for site, (path, error) in sites.items():

@@ -122,8 +122,8 @@ def _weights(folder: Path) -> None:
     for batch in pair.batches(blocks):
         assert batch
     dumps([*checkpoint.inventory.unmapped, *checkpoint.inventory.unsupported])
-    for info in store.tensor_index().value.tensors.values():
-        says_something(info.file, store)
+    for file in {info.file for info in store.tensor_index().value.tensors.values()}:
+        says_something(file, store)
 
 
 def _log(folder: Path) -> None:
@@ -203,7 +203,7 @@ def _header_of(body: bytes) -> bytes:
         for entry in table.values():
             with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
                 length = math.prod(entry["shape"]) * DTYPE_BITS[entry["dtype"]] // 8
-                if 0 <= length < READABLE:
+                if type(length) is int and 0 <= length < READABLE:
                     entry["data_offsets"] = [size, size + length]
                     size += length
         body = json.dumps(table).encode()

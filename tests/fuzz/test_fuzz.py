@@ -32,7 +32,7 @@ def test_the_corpus(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
 @given(rng=st.randoms(use_true_random=False))
 def test_damage_is_refused_or_read(name: str, rng: Random) -> None:
     read(name, mutated(rng.choice(TARGETS[name].seeds(name)), rng))

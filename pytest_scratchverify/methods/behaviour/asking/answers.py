@@ -29,7 +29,7 @@ from pytest_scratchverify.methods.behaviour.asking.probes import Probe, shipped_
 from pytest_scratchverify.methods.behaviour.asking.request import APIS, key_of, request_for
 
 LONGEST_LINE = 256 * 1024
-LARGEST_FILE = 256 * 2**20
+LARGEST_FILE = 128 * 2**20
 MOST_LINES = 1_000_000
 LONGEST_ANSWER = 20_000  # characters kept of one answer
 MODEL_NAME = 300
