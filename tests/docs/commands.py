@@ -58,6 +58,7 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest tests/training_log/test_bounded_memory.py": "tests/training_log are run as they are",
     "pytest suites/ --model org/name --endpoint": ANSWERS,
     "pytest suites/ --model X --endpoint URL": ANSWERS,
+    "pytest suites/ --model=./suspect": "a template: see the next line",
     "pytest suites/ --model=./folder": "a template: tests/plugin/test_hostile_folders.py runs it",
     "./verify --model=./folder": "a template: the same as above, and EXECUTED runs ./verify",
     "pytest suites/ --model org/name --training-log": "tests/training_log/test_suite.py runs it",
