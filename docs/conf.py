@@ -96,6 +96,8 @@ _PAGES = {
     "ARCHITECTURE.md": "architecture.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security-policy.md",
+    "SECURITY.ko.md": "ko/security-policy.md",
     "docs/methods": "methods/index.md",
     "docs/adr": "adr/index.md",
 }

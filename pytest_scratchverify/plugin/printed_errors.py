@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from pytest_scratchverify.core.visible import MAX_SHOWN, visible, visible_document
+from pytest_scratchverify.core.visible import MAX_SHOWN, visible
 
 MAX_CAPTURED = 100 * MAX_SHOWN  # characters of what a test printed
 
 
 def make_visible(report: pytest.TestReport) -> None:
     """Neutralise tracebacks, messages and captured output of a report, line by line."""
-    report.sections[:] = [(name, visible_document(_cut(text))) for name, text in report.sections]
+    report.sections[:] = [(name, _lines(text)) for name, text in report.sections]
     longrepr: Any = report.longrepr
     if isinstance(longrepr, str):
-        report.longrepr = visible_document(_cut(longrepr))
+        report.longrepr = _lines(longrepr)
         return
     for traceback, crash in _parts(longrepr):
         if crash is not None:

@@ -16,6 +16,7 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
 from pytest_scratchverify.stores.http.access import HubAccess
+from pytest_scratchverify.stores.http.logs import keep_secrets_out
 from pytest_scratchverify.stores.http.resolution import Resolution
 from pytest_scratchverify.stores.store import ArtifactStore
 
@@ -68,6 +69,7 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
 
         return FolderStore(folder, budget=budget)
     access = access or HubAccess()
+    keep_secrets_out()
     try:
         resolution = _resolve(target, revision, run_dir, access, offline=offline)
     except Unavailable as failure:

@@ -14,6 +14,7 @@ GENERATED = {"models", "tutorial", "generated"}  # tools write these pages
 PAGES = [
     *(ROOT / name for name in ("ARCHITECTURE.md", "CLAUDE.md", "CONTRIBUTING.md")),
     *sorted(ROOT.glob("README*.md")),
+    *sorted(ROOT.glob("SECURITY*.md")),
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if not GENERATED & {*page.parts}),
 ]
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md|toml|jsonl?))")

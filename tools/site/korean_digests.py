@@ -20,7 +20,8 @@ from tools.running import ROOT
 KOREAN = ROOT / "docs" / "ko"
 MARK = re.compile(r"(% A (?:translation|summary) of (\S+) at sha256 )(\w{12})(?=; )")
 GENERATED = frozenset({"models", "tutorial"})  # tools write them, in both languages at once
-INCLUDED = frozenset({"index.md", "getting-started.md"})  # made of README.ko.md
+# Made of README.ko.md and SECURITY.ko.md.
+INCLUDED = frozenset({"index.md", "getting-started.md", "security-policy.md"})
 
 
 class UnmarkedPageError(ValueError):
