@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 
 if TYPE_CHECKING:
     from pytest_scratchverify.core.json_values import Json
@@ -75,17 +76,18 @@ def size_consistency(model: str, sizes: Sizes, config: Mapping[str, Json]) -> Fi
         found = size_relation(sizes.rows, stated)
         outcome = Outcome.INDETERMINATE if found.contradicts else Outcome.CONSISTENT
     counts = {"ranks": sizes.ranks, "with_specials": sizes.with_specials}
-    return Finding(
+    return Hypothesis(
         method="tokenizer.size_consistency",
         component=Component.TOKENIZER,
         model=model,
-        outcome=outcome,
-        headline=_headline(found, sizes.rows, stated, counts),
-        hypothesis=Text("The config and the tokenizer belong to the same model."),
+        statement=Text("The config and the tokenizer belong to the same model."),
+        dependence_group="tokenizer.sizes",
+    ).finding(
+        outcome,
+        _headline(found, sizes.rows, stated, counts),
         level=Level.E2,
         kinds=("contradiction" if found.contradicts else "sizes",),
         statistic=Statistic(name="rows_needed_by_tokenizer", value=sizes.rows),
-        dependence_group="tokenizer.sizes",
         remedy=Text("Compare the repositories and commits that config and tokenizer came from.")
         if found.contradicts
         else None,

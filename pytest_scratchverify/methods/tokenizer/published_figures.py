@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Statistic
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.tokenizer.config_sizes import Stated, contradiction_between
 
 if TYPE_CHECKING:
@@ -63,17 +64,19 @@ def published_figures(
     supports = _supports(figures, relation)
     short = [] if void is None else [void]
     doubts = [*short, *_doubts(figures)]
-    return Finding(
+    return Hypothesis(
         method=METHOD,
         component=Component.TOKENIZER,
         model=model,
         reference=figures.reference,
-        outcome=Outcome.CONSISTENT if apart else Outcome.INDETERMINATE,
-        headline=Text.filled(
+        statement=_HYPOTHESIS,
+        dependence_group="tokenizer.published",
+    ).finding(
+        Outcome.CONSISTENT if apart else Outcome.INDETERMINATE,
+        Text.filled(
             HEADLINES[support if void is None else Support.NOT_THIS_MODELS],
             {"why": str(void), "reference": figures.reference},
         ),
-        hypothesis=_HYPOTHESIS,
         level=Level.E2 if apart else Level.E0,
         direction=Direction.TOWARD_INDEPENDENCE if apart else Direction.NONE,
         relation=relation,
@@ -81,7 +84,6 @@ def published_figures(
         statistic=None
         if figures.kendall is None
         else Statistic(name="published_kendall", value=figures.kendall, n=figures.kendall_tokens),
-        dependence_group="tokenizer.published",
         remedy=Text("Fetch the model's own tokenizer file and run `tokenizer.rank_order`."),
         details={
             "source": figures.source,
@@ -100,13 +102,11 @@ def published_findings(model: str, thresholds: TokenizerThresholds) -> tuple[Fin
     if known:
         return tuple(published_figures(model, figures, thresholds) for figures in known)
     return (
-        Finding(
-            method=METHOD,
-            component=Component.TOKENIZER,
-            model=model,
-            outcome=Outcome.NOT_APPLICABLE,
-            headline=Text("Nothing was published about this tokenizer that we know of."),
-            hypothesis=_HYPOTHESIS,
+        Hypothesis(
+            method=METHOD, component=Component.TOKENIZER, model=model, statement=_HYPOTHESIS
+        ).finding(
+            Outcome.NOT_APPLICABLE,
+            Text("Nothing was published about this tokenizer that we know of."),
         ),
     )
 

@@ -23,6 +23,7 @@ from pytest_scratchverify.core.evidence import (
 from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.known_pairs import known_pairs
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.tokenizer import headlines as words
 from pytest_scratchverify.methods.tokenizer.figure_data import RankScatter
 
@@ -63,14 +64,16 @@ def rank_order(
     sound = all(control.passed for control in checks)
     found = words.outcome(verdict, declared=declared, reference_is_older=reference_is_older)
     found = found if sound else Outcome.INDETERMINATE
-    return Finding(
+    return Hypothesis(
         method=METHOD,
         component=Component.TOKENIZER,
         model=suspect.name,
         reference=reference.name,
-        outcome=found,
-        headline=words.headline(pair, verdict) if sound else _VOID,
-        hypothesis=words.HYPOTHESIS,
+        statement=words.HYPOTHESIS,
+        dependence_group="tokenizer.vocabulary",
+    ).finding(
+        found,
+        words.headline(pair, verdict) if sound else _VOID,
         level=level_of(found, pair, sound=sound),
         direction=words.direction(found, verdict),
         relation=verdict.relation,
@@ -81,7 +84,6 @@ def rank_order(
         null=words.null(thresholds.chance),
         power=_power(verdict),
         controls=checks,
-        dependence_group="tokenizer.vocabulary",
         replications=replications(pair.order, thresholds),
         figures=_figures(suspect, reference, pair, checks),
         details=order_details(pair, verdict, thresholds),
@@ -199,13 +201,16 @@ def containment(
     as_many, population = thresholds.containment_share(ratio, pair.containment)
     pvalue = (1 + as_many) / (1 + population)
     unusual = population >= ENOUGH_PAIRS and as_many == 0
-    return Finding(
+    return Hypothesis(
         method="tokenizer.containment",
         component=Component.TOKENIZER,
         model=suspect.name,
         reference=reference.name,
-        outcome=Outcome.INDETERMINATE if unusual else Outcome.CONSISTENT,
-        headline=Text(
+        statement=Text("The overlap is one that unrelated vocabularies of such sizes reach."),
+        dependence_group="tokenizer.vocabulary",
+    ).finding(
+        Outcome.INDETERMINATE if unusual else Outcome.CONSISTENT,
+        Text(
             "{share_a} % of this vocabulary is in {reference}'s and {share_b} % the other way;"
             " {as_many} of {population} unrelated pairs of such sizes share as much."
             " Overlap says nothing about the weights.",
@@ -215,7 +220,6 @@ def containment(
             as_many=as_many,
             population=population,
         ),
-        hypothesis=Text("The overlap is one that unrelated vocabularies of such sizes reach."),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if unusual else Direction.NONE,
         kinds=("vocabulary overlap",),
@@ -231,7 +235,6 @@ def containment(
             ),
             draws=population,
         ),
-        dependence_group="tokenizer.vocabulary",
         details={"rate": pair.rate, "size_a": pair.size_a, "size_b": pair.size_b},
     )
 

@@ -141,12 +141,15 @@ def script_profile(suspect: Tokenizer | Sketch) -> Finding:
     else:
         scripts, cost = korean.script_profile(suspect), korean.korean_cost(suspect)
     known = [sketch.tokens_per_syllable for sketch in load_sketches()]
-    return Finding(
+    return Hypothesis(
         method="tokenizer.script_profile",
         component=Component.TOKENIZER,
         model=suspect.name,
-        outcome=Outcome.CONSISTENT,
-        headline=Text(
+        statement=Text("None: a description."),
+        dependence_group="tokenizer.scripts",
+    ).finding(
+        Outcome.CONSISTENT,
+        Text(
             "{hangul} % of learnt tokens hold Hangul and a Korean syllable costs {cost} tokens,"
             " no more than in {better} of {known} catalogued vocabularies. This describes the"
             " vocabulary and says nothing about its origin or the weights.",
@@ -155,12 +158,10 @@ def script_profile(suspect: Tokenizer | Sketch) -> Finding:
             better=sum(cost <= other for other in known),
             known=len(known),
         ),
-        hypothesis=Text("None: a description."),
         level=Level.E2,
         kinds=("description",),
         statistic=Statistic(name="hangul_share", value=scripts["hangul"], n=suspect.keys.size),
         effect=Statistic(name="tokens_per_korean_syllable", value=cost),
-        dependence_group="tokenizer.scripts",
         details={"scripts": {name: round(share, 5) for name, share in scripts.items()}},
     )
 

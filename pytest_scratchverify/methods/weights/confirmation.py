@@ -15,6 +15,7 @@ import numpy as np
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord, Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import CONFIRMED_WHOLE, ArtifactStore, Confirmation
 from pytest_scratchverify.tensors.reading import CheckpointPair, ReadLog
@@ -43,15 +44,16 @@ def sustained(finding: Finding, pair: CheckpointPair, *, differing: bool = False
     try:
         records = _confirmed(finding, pair, differing=differing)
     except Unavailable as failure:
-        return Finding(
+        return Hypothesis(
             method=finding.method,
             component=finding.component,
             model=finding.model,
             reference=finding.reference,
-            outcome=Outcome.INDETERMINATE,
-            headline=failure.what,
-            hypothesis=finding.hypothesis,
+            statement=finding.hypothesis,
             dependence_group=finding.dependence_group,
+        ).finding(
+            Outcome.INDETERMINATE,
+            failure.what,
             artifacts=finding.artifacts,
             remedy=failure.remedy,
             weight_bytes=finding.weight_bytes,

@@ -26,6 +26,7 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.weights.file_content import MINIMUM_BYTES, says_something
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.stores.http.ranges import ByteRange
@@ -64,14 +65,16 @@ def shard_digests(
     )
     outcome = found.outcome(declared=declared)
     records = _confirmed(ours, theirs, mine, others) if same else []
-    return Finding(
+    return Hypothesis(
         method="weights.shard_digests",
         component=Component.TEXT_DECODER,
         model=pair.model.name,
         reference=pair.reference.name,
-        outcome=outcome,
-        headline=found.headline(),
-        hypothesis=Text("no weight file is byte for byte the reference's"),
+        statement=Text("no weight file is byte for byte the reference's"),
+        dependence_group="bytes",
+    ).finding(
+        outcome,
+        found.headline(),
         level=Level.E4 if same else Level.E0,
         direction=Direction.TOWARD_REUSE if same or found.unread else Direction.NONE,
         relation=Relation.VERBATIM if same else None,
@@ -83,7 +86,6 @@ def shard_digests(
             description=Text("equal sha256 digests of different files: chance 2^-256"),
         ),
         coverage=Coverage(parameters=found.share if same else None),
-        dependence_group="bytes",
         artifacts=(files.record, reference.record, *records),
         details={
             "identical": [*same],

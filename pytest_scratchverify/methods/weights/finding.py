@@ -18,6 +18,7 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.derivation_order import (
@@ -81,14 +82,16 @@ def finding_of(
     curve = result.power.curve if result.power else None
     effect = _effect(pair, judgement, measured.elements)
     accused = outcome in ACCUSED
-    return Finding(
+    return Hypothesis(
         method=METHOD,
         component=hypothesis.component,
         model=hypothesis.pair.model.name,
         reference=reference,
-        outcome=outcome,
-        headline=headline_of(reference, compared, judgement, outcome),
-        hypothesis=hypothesis.claim,
+        statement=hypothesis.claim,
+        dependence_group="weights",
+    ).finding(
+        outcome,
+        headline_of(reference, compared, judgement, outcome),
         level=_level(judgement, outcome),
         direction=_direction(judgement, outcome),
         relation=relation,
@@ -100,7 +103,6 @@ def finding_of(
         power=power_of(result.power),
         controls=result.controls,
         coverage=Coverage(tensors=compared.tensors, parameters=compared.coverage),
-        dependence_group="weights",
         replications=_replications(compared, judgement) if accused else 1,
         artifacts=pair.checkpoints.records,
         remedy=_remedy(hypothesis, compared, result, outcome),

@@ -8,6 +8,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 
 METHOD = "weights.origin"
 
@@ -36,13 +37,11 @@ class ComponentHypothesis:
 
     def unanswered(self, outcome: Outcome, headline: Text) -> Finding:
         """Return a finding that measured nothing."""
-        return Finding(
+        return Hypothesis(
             method=METHOD,
             component=self.component,
             model=self.pair.model.name,
             reference=self.pair.reference.name,
-            outcome=outcome,
-            headline=headline,
-            hypothesis=self.claim,
+            statement=self.claim,
             dependence_group="weights",
-        )
+        ).finding(outcome, headline)

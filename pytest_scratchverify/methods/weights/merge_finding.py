@@ -19,6 +19,7 @@ from pytest_scratchverify.core.figure import Figure
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.weights.figure_data import merge_figures, shares_moved
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
@@ -109,21 +110,21 @@ class Explained:
 def merge_finding(model: ModelSpec, explained: Explained, thresholds: WeightsThresholds) -> Finding:
     """Put a decomposition into a finding: a lead where it names a merge."""
     kind = explained.kind(thresholds)
-    return Finding(
+    return Hypothesis(
         method=METHOD,
         component=Component.TEXT_DECODER,
         model=model.name,
-        reference=None,
-        outcome=Outcome.INDETERMINATE if kind else Outcome.NOT_APPLICABLE,
-        headline=_headline(explained, kind),
-        hypothesis=_claim(),
+        statement=_claim(),
+        dependence_group="weights",
+    ).finding(
+        Outcome.INDETERMINATE if kind else Outcome.NOT_APPLICABLE,
+        _headline(explained, kind),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if kind else Direction.NONE,
         relation=Relation.MERGE if kind else None,
         kinds=(kind,) if kind else (),
         statistic=Statistic(name="explained_distance", value=explained.decoder.explained),
         effect=Statistic(name="second_share", value=explained.second),
-        dependence_group="weights",
         figures=_figures(explained) if kind else (),
         remedy=Text("A kind and no accusation: see the findings on each parent.") if kind else None,
         details=_details(explained),
@@ -138,16 +139,13 @@ def _figures(found: Explained) -> tuple[Figure, ...]:
 
 def no_candidates(model: ModelSpec) -> Finding:
     """Answer where fewer than two references are related to the model."""
-    return Finding(
+    return Hypothesis(
         method=METHOD,
         component=Component.TEXT_DECODER,
         model=model.name,
-        reference=None,
-        outcome=Outcome.NOT_APPLICABLE,
-        headline=Text(HEADLINES[Case.TOO_FEW]),
-        hypothesis=_claim(),
+        statement=_claim(),
         dependence_group="weights",
-    )
+    ).finding(Outcome.NOT_APPLICABLE, Text(HEADLINES[Case.TOO_FEW]))
 
 
 def _claim() -> Text:

@@ -28,6 +28,7 @@ from pytest_scratchverify.core.evidence import (
 )
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.confirmation import sustained
 from pytest_scratchverify.methods.weights.controls import known_gains
@@ -83,14 +84,16 @@ def norm_control(
     controls = known_gains(thresholds)
     outcome = norms_outcome(found.effect, found.pvalue, controls, thresholds, declared=declared)
     fires = outcome is not Outcome.CONSISTENT
-    finding = Finding(
+    finding = Hypothesis(
         method="weights.layernorm",
         component=Component.TEXT_DECODER,
         model=pair.model.name,
         reference=pair.reference.name,
-        outcome=outcome,
-        headline=_headline(pair, found, fires=fires),
-        hypothesis=Text("the norm gains are no more alike than renumbered ones"),
+        statement=Text("the norm gains are no more alike than renumbered ones"),
+        dependence_group="norm gains",
+    ).finding(
+        outcome,
+        _headline(pair, found, fires=fires),
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if fires else Direction.NONE,
         statistic=Statistic(name="centred_cosine", value=found.effect, n=found.vectors),
@@ -106,7 +109,6 @@ def norm_control(
         ),
         controls=controls,
         relation=RELATIONS.get(outcome),
-        dependence_group="norm gains",
         artifacts=checkpoints.records,
         remedy=Text("Gains alone decide nothing: see the matrices of the same run.")
         if outcome is Outcome.INDETERMINATE

@@ -16,6 +16,7 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.weights.controls import known_gains
 from pytest_scratchverify.methods.weights.figure_data import series_figures
 from pytest_scratchverify.methods.weights.norm_gains import RELATIONS, norms_outcome
@@ -106,18 +107,19 @@ def _finding(
     statistic: Statistic | None = None,
 ) -> Finding:
     related = outcome in (Outcome.INDETERMINATE, *RELATIONS)
-    return Finding(
+    return Hypothesis(
         method=METHOD,
         component=Component.TEXT_DECODER,
         model=pair.model.name,
         reference=pair.reference.name,
-        outcome=outcome,
-        headline=headline,
-        hypothesis=Text("the norm gains are no more alike than renumbered ones"),
+        statement=Text("the norm gains are no more alike than renumbered ones"),
+        dependence_group="norm gains",
+    ).finding(
+        outcome,
+        headline,
         level=Level.E2,
         direction=Direction.TOWARD_REUSE if related else Direction.NONE,
         statistic=statistic,
         effect=statistic,
         relation=RELATIONS.get(outcome),
-        dependence_group="norm gains",
     )
