@@ -160,7 +160,7 @@ def test_a_folder_stands_where_a_prefix_did():
 def test_tests_stand_on_the_packages_floors():
     rooms = {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()}
     methods = {path.name for path in (PACKAGE / "methods").iterdir() if path.is_dir()}
-    assert rooms <= {*LAYERS, *methods, "docs", "suites"}
+    assert rooms <= {*LAYERS, *methods, "docs", "fuzz", "suites"}
     statistics = {path.name for path in (PACKAGE / "stats").iterdir() if path.is_dir()}
     tested = {path.parent.name for path in (ROOT / "tests" / "stats").glob("*/test_*.py")}
     assert tested <= statistics
