@@ -62,7 +62,8 @@ def read_tekken(path: Path, name: str, data: Mapping[str, Any]) -> Tokenizer:
 
 
 def _tekken_specials(data: Mapping[str, Any]) -> dict[str, int]:
-    rows = data.get("special_tokens") or ()
+    stated = data.get("special_tokens")
+    rows = stated if isinstance(stated, list) else ()
     return {
         str(row["token_str"]): int(row["rank"])
         for row in rows

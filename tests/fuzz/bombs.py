@@ -113,7 +113,7 @@ def fingerprint_of_a_large_part(folder: Path) -> None:
     with zipfile.ZipFile(folder / "x.fingerprint", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("fingerprint.json", json.dumps(index))
         with archive.open("parts/0", "w", force_zip64=True) as part:
-            for _ in range(1024):
+            for _ in range(300):
                 part.write(bytes(MIB))
 
 

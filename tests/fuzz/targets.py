@@ -7,6 +7,7 @@ raise `Unavailable`; anything else is a crash, and so is a sentence that no repo
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -273,7 +274,7 @@ TARGETS: dict[str, Target] = {
     "log-text": Target("log.txt", _log),
     "log-tensorboard": Target("log.tfevents", _log, dress=_records),
     "answers": Target("answers.jsonl", _answers),
-    "answers-gz": Target("answers.jsonl.gz", _answers),
+    "answers-gz": Target("answers.jsonl.gz", _answers, dress=gzip.compress),
     "fingerprint": Target("x.fingerprint", _fingerprint),
     "fingerprint-contents": Target("x.fingerprint", _fingerprint, dress=_archive),
     "run": Target("run.json", _run),

@@ -18,8 +18,6 @@ AT_ONCE = {
     "card-of-merge-keys",
     "config-of-lists",
     "fingerprint-of-a-large-part",
-    "log-of-lists",
-    "pickle-of-numbers",
     "sparse-weights",
 }
 # Sound as far as anybody can tell, and read.
