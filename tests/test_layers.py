@@ -161,3 +161,11 @@ def test_tests_stand_on_the_packages_floors():
     statistics = {path.name for path in (PACKAGE / "stats").iterdir() if path.is_dir()}
     tested = {path.parent.name for path in (ROOT / "tests" / "stats").glob("*/test_*.py")}
     assert tested <= statistics
+
+
+def test_nothing_tracked_is_a_link():
+    """A link to a folder of one machine would be another machine's missing artifacts."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert [line for line in listed.splitlines() if line.startswith("120000")] == []
