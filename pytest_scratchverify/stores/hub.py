@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +21,13 @@ from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.budget import ByteBudget
-from pytest_scratchverify.stores.disk.listed import cached_path, has_digest, is_listed, is_seen
+from pytest_scratchverify.stores.disk.listed import (
+    cached_path,
+    has_digest,
+    is_content,
+    is_listed,
+    is_seen,
+)
 from pytest_scratchverify.stores.disk.metadata_cache import MetadataCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import Catalogue, Fallback
@@ -129,13 +136,37 @@ class HubStore(BaseStore):
         room = CONFIRMED_WHOLE if limit is None else min(CONFIRMED_WHOLE, limit)
         if entry.size is None or not has_digest(entry) or entry.size > room:
             return self._confirmed_in_parts(entry, seen, further)
-        whole = self.file(file, max_bytes=room)
+        try:
+            whole = self.file(file, max_bytes=room)
+        except Unavailable as failure:
+            if failure.reason is Reason.MISMATCH:
+                raise
+            return self._confirmed_in_memory(entry, seen, further)
         if not is_seen(whole.value, seen):
             raise self._other_bytes(file)
         self._checked_whole[file] = whole.value
         bodies = FolderStore(whole.value.parent)._read(whole.value.name, further)  # noqa: SLF001
         record = replace(whole.record, ranges=((0, entry.size),))
         return Artifact(Confirmation(whole=True, further=tuple(bodies)), record)
+
+    def _confirmed_in_memory(
+        self, entry: FileEntry, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange]
+    ) -> Artifact[Confirmation]:
+        """Confirm by the digest of a file for which the disk has no room."""
+        size = entry.size or 0
+        with self._network(entry.path):
+            [(_, body)] = self._reader.read_afresh(
+                self._url(entry.path), entry, [ByteRange(0, size)]
+            )
+            if not is_content(body, entry):
+                raise ListingMismatchError("its digest differs")
+        parts = memoryview(body)
+        if any(hashlib.sha256(parts[s.start : s.stop]).digest() != d for s, d in seen.items()):
+            raise self._other_bytes(entry.path)
+        record = replace(self._record(entry.path, size, size), ranges=((0, size),))
+        record = replace(record, digest=hashlib.sha256(body).hexdigest())
+        bodies = tuple(body[span.start : span.stop] for span in further)
+        return Artifact(Confirmation(whole=True, further=bodies), record)
 
     def _confirmed_in_parts(
         self, entry: FileEntry, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange]
@@ -167,17 +198,20 @@ class HubStore(BaseStore):
         return failure
 
     def _download(self, name: str, *, again: bool = False) -> str:
-        return huggingface_hub.hf_hub_download(
-            self.repo,
-            name,
-            revision=self._resolution.commit,
-            cache_dir=self._access.cache_dir,
-            endpoint=self._access.endpoint,
-            token=self._access.token,
-            library_name=LIBRARY,
-            force_download=again,
-            etag_timeout=self._access.timeout or constants.HF_HUB_ETAG_TIMEOUT,
-        )
+        with warnings.catch_warnings():
+            # Of a disk that is too small; that the file does not fit is an error of its own.
+            warnings.simplefilter("ignore", UserWarning)
+            return huggingface_hub.hf_hub_download(
+                self.repo,
+                name,
+                revision=self._resolution.commit,
+                cache_dir=self._access.cache_dir,
+                endpoint=self._access.endpoint,
+                token=self._access.token,
+                library_name=LIBRARY,
+                force_download=again,
+                etag_timeout=self._access.timeout or constants.HF_HUB_ETAG_TIMEOUT,
+            )
 
     def _read(self, name: str, ranges: Sequence[ByteRange]) -> list[bytes]:
         whole = self._whole_on_disk(name)

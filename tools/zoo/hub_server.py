@@ -27,7 +27,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tools.running import HANGS
+from tools.zoo.hub_breaks import KINDS, Break, captured, send
 
 CHUNK = 64 * 1024
 
@@ -107,6 +108,7 @@ class LoopbackHub:
         self._in_flight = 0
         self.lfs_limit = lfs_limit
         self._faults: dict[tuple[str, str], list[Fault]] = {}
+        self._breaks: list[Break] = []
         self._lock = threading.Condition()
         self._servers = [_Server(self, "hub"), _Server(self, "cdn")]
         self.endpoint, self.cdn = (server.url for server in self._servers)
@@ -195,10 +197,26 @@ class LoopbackHub:
                 [Fault(kind, options)] * min(times, 1000)
             )
 
+    def arm(self, broken: Break) -> None:
+        """Let one request of a run go wrong, whatever it asks for; see `hub_breaks`."""
+        with self._lock:
+            self._breaks.append(broken)
+
+    def take_break(self, origin: str, method: str, path: str) -> Break | None:
+        with self._lock:
+            due = [broken for broken in self._breaks if broken.takes(origin, method, path)]
+        return due[0] if due else None
+
     def mend(self) -> None:
         """Let nothing go wrong any more."""
         with self._lock:
             self._faults.clear()
+            self._breaks.clear()
+
+    def forget(self) -> None:
+        """Empty the log."""
+        with self._lock:
+            self._log.clear()
 
     def take_fault(self, repo: str, file: str, kinds: frozenset[str]) -> Fault | None:
         with self._lock:
@@ -208,6 +226,13 @@ class LoopbackHub:
                     if fault.kind in kinds:
                         return queue.pop(position)
         return None
+
+    def elsewhere(self, path: str, name: str) -> str:
+        """Return the path of the same thing in another repository."""
+        for other, repo in self.repos.items():
+            for sha in repo.commits if other in path else ():
+                path = path.replace(sha, next(iter(self.repos[name].commits)))
+        return re.sub(r"/org/[^/]+", f"/{name}", path, count=1)
 
     def requests(self, part: str = "", *, method: str | None = None) -> list[Request]:
         """Pick the log's lines whose path contains `part`."""
@@ -294,10 +319,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with self.server.hub.answering():
-            self._route()
+            path = unquote(urlsplit(self.path).path)
+            broken = self.server.hub.take_break(self.server.origin, self.command, path)
+            if broken is None:
+                self._route(path)
+            else:
+                self._broken(broken, path)
 
-    def _route(self) -> None:
-        path = unquote(urlsplit(self.path).path)
+    def _broken(self, broken: Break, path: str) -> None:
+        """Answer as a break does: with what it makes of the sound answer."""
+        hub = self.server.hub
+        options = dict(broken.options)
+        options["cdn"] = hub.cdn
+        if "of" in options:
+            other = hub.elsewhere(path, options["of"])
+            options["other"] = lambda: captured(self, lambda: self._route(other))
+        if "call" in options:
+            options["call"]()
+        sound = captured(self, lambda: self._route(path))
+        self.close_connection = False
+        answer = KINDS[broken.kind](sound, replace(broken, options=options))
+        if self.command == "HEAD":
+            answer = replace(answer, body=b"")
+        if not send(answer, self.wfile, self.connection, self.server.stopping):
+            self.close_connection = True
+
+    def _route(self, path: str) -> None:
         if self.server.origin == "cdn":
             self._cdn(path)
         elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):

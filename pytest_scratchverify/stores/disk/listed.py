@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import huggingface_hub
@@ -35,15 +35,24 @@ def is_listed(path: Path, entry: FileEntry) -> bool:
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:
         return False
+    with path.open("rb") as stream:
+        return _has_digest_of(iter(lambda: stream.read(2**20), b""), size, entry)
+
+
+def is_content(body: bytes, entry: FileEntry) -> bool:
+    """Whether bytes are the whole listed file."""
+    return entry.size in (None, len(body)) and _has_digest_of([body], len(body), entry)
+
+
+def _has_digest_of(parts: Iterable[bytes], size: int, entry: FileEntry) -> bool:
     expected = entry.sha256 or entry.oid
     if expected is None:
         return True
     digest = hashlib.new("sha256" if len(expected) == 64 else "sha1", usedforsecurity=False)
     if entry.sha256 is None:
         digest.update(b"blob %d\0" % size)
-    with path.open("rb") as stream:
-        for part in iter(lambda: stream.read(2**20), b""):
-            digest.update(part)
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest() == expected
 
 

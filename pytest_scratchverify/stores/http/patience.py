@@ -19,6 +19,7 @@ T = TypeVar("T")
 LONGEST_WAIT = 120.0  # seconds that a server may tell us to wait before we ask again
 GRACE = 120.0  # seconds for any body at all, however small
 SLOWEST = 16 * 1024  # bytes a second, on the average of a body beyond that
+LONGEST_SILENCE = 10.0  # seconds for the answer to a HEAD, which huggingface_hub lets take 60
 PAUSE = 0.5  # seconds before the one more try
 _BROKEN = frozenset({500, 502, 503, 504})
 
@@ -57,7 +58,15 @@ def attach_patience(client: Any) -> None:
     hooks = client.event_hooks
     if _on_response not in hooks["response"]:
         hooks["response"] = [*hooks["response"], _on_response]
+        hooks["request"] = [*hooks["request"], _on_request]
         client.event_hooks = hooks
+
+
+def _on_request(request: Any) -> None:
+    """Shorten the time for metadata: it is asked for seven times before a file is given up."""
+    limits = request.extensions.get("timeout") or {}
+    if request.method == "HEAD" and (limits.get("read") or 0) > LONGEST_SILENCE:
+        request.extensions["timeout"] = {**limits, "read": LONGEST_SILENCE}
 
 
 def _on_response(response: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
     disable_progress_bars,
 )
 
@@ -77,12 +78,16 @@ def resolve(repo: str, revision: str | None, access: HubAccess) -> Resolution:
     """
     timeout = access.timeout or constants.HF_HUB_ETAG_TIMEOUT
     with _client(repo, revision, access, answer="the hub's answer") as api:
-        return twice(
-            lambda: _resolution(
-                repo,
-                api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout),
+
+        def ask() -> Resolution:
+            found = _resolution(
+                repo, api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout)
             )
-        )
+            if found.renamed and not _is_renamed(repo, found, access):
+                raise ValueError("the answer is about another repository")
+            return found
+
+        return twice(ask)
 
 
 def refs(repo: str, access: HubAccess) -> list[str]:
@@ -132,6 +137,8 @@ def _resolution(asked: str, info: Any) -> Resolution:
         raise TypeError("the answer names no repository")
     if info.siblings is None:
         raise TypeError("the answer lists no files")
+    if not all(map(_is_listed_file, info.siblings)):
+        raise TypeError("the answer gives a file a size or a digest that is none")
     files = [
         FileEntry(
             path=item.rfilename,
@@ -151,6 +158,35 @@ def _resolution(asked: str, info: Any) -> Resolution:
         files=tuple(sorted(files, key=lambda entry: entry.path)),
         card=card_from_metadata(metadata),
     )
+
+
+def _is_listed_file(item: Any) -> bool:
+    """Whether the size and the digests of a listed file can be some."""
+    size, lfs = item.size, item.lfs
+    digests = (None if lfs is None else lfs.sha256, item.blob_id)
+    sized = size is None or (isinstance(size, int) and size >= 0)
+    return sized and all(d is None or _is_digest(d) for d in digests)
+
+
+def _is_digest(text: object) -> bool:
+    return isinstance(text, str) and _COMMIT.fullmatch(text) is not None
+
+
+def _is_renamed(asked: str, found: Resolution, access: HubAccess) -> bool:
+    """Whether the hub itself sends us from one name on to the other.
+
+    It answers for an old name with the new one, and so does a cache that mixed two answers up; but
+    only the hub redirects the files of the old name, too.
+    """
+    base = (access.endpoint or constants.ENDPOINT).rstrip("/")
+    address = f"{base}/{asked}/resolve/{found.commit}/config.json"
+    answer = _session().head(
+        address,
+        headers=build_hf_headers(token=access.token, library_name=LIBRARY),
+        timeout=access.timeout or constants.HF_HUB_ETAG_TIMEOUT,
+        follow_redirects=False,
+    )
+    return f"/{found.repo}/" in str(answer.headers.get("Location", ""))
 
 
 def resolve_once(
