@@ -249,14 +249,14 @@ def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, limits):
 
 
 def test_answers_are_kept_by_address_and_model_where_no_file_is_named():
-    from pytest_scratchverify.plugin.answers import kept_path
+    from pytest_scratchverify.plugin.answers import cached_answers_path
 
     paths = {
-        kept_path(Endpoint(url=url, model=model, api=api))
+        cached_answers_path(Endpoint(url=url, model=model, api=api))
         for url in ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
         for model in ("a", "b")
         for api in ("chat", "completions")
     }
     assert len(paths) == 8
-    again = kept_path(Endpoint(url="http://me:secret@127.0.0.1:1/v1?x=1", model="a"))
+    again = cached_answers_path(Endpoint(url="http://me:secret@127.0.0.1:1/v1?x=1", model="a"))
     assert again in paths
