@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog serve-zoo locked audit clean
+.PHONY: setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit clean
 
 setup: $(STAMP)
 
@@ -86,6 +86,10 @@ tutorial-question: $(STAMP)
 # All five; what lacks its models says in one line how to make them, and the exit code says so.
 calibrate: $(STAMP)
 	$(BIN)/python -m tools.calibrate
+
+# 720 faults, one a run: an hour of one core, more on a busy machine; goes on where it was stopped.
+faults: $(STAMP)
+	$(BIN)/python -m benchmarks.faults --results build/faults.jsonl --faults 720
 
 serve-zoo: $(STAMP)
 	$(BIN)/python -m tools.zoo.serve

@@ -6,6 +6,8 @@ Whole runs of the suites under the same faults: ``make faults``, table in docs/s
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 import huggingface_hub
 import pytest
@@ -16,7 +18,7 @@ from pytest_scratchverify.stores.http import patience
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.opening import open_store
-from tools.running import HANGS, run_suites
+from tools.running import HANGS, ROOT, run_suites
 from tools.zoo import small_checkpoints
 from tools.zoo.hub_breaks import EVER, KINDS, Break, Place
 from tools.zoo.hub_server import LoopbackHub
@@ -165,3 +167,14 @@ def test_two_runs_on_one_cache_and_workers_say_the_same(tmp_path) -> None:
         ]
     assert found[0] == found[1] == found[2]
     assert found[0]["embeddings"] == "NO_EVIDENCE_OF_REUSE"
+
+
+@pytest.mark.slow
+def test_whole_runs_under_faults(tmp_path) -> None:
+    """The first part of the matrix; `make faults` runs all of it."""
+    command = [sys.executable, "-m", "benchmarks.faults", "--faults", "80"]
+    results = ["--results", str(tmp_path / "faults.jsonl")]
+    ran = subprocess.run(
+        [*command, *results], cwd=ROOT, capture_output=True, text=True, timeout=HANGS, check=False
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]

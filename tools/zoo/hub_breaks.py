@@ -125,8 +125,10 @@ def send(answer: Answer, stream: Any, connection: socket.socket, stopping: Any) 
 
 def _left(connection: socket.socket) -> bool:
     """Whether a client hung up."""
-    readable, _, _ = select.select([connection], [], [], 0)
-    return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
+    # Bytes that wait to be read say nothing: a client may have asked again and then gone.
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _status(code: int, **headers: str) -> Callable[[Answer, Break], Answer]:
