@@ -60,8 +60,7 @@ from pytest_scratchverify.stores.store import (
 from pytest_scratchverify.stores.weight_files import holds_no_weights
 
 _CONCURRENT_SHARDS = 8
-READ_AGAIN = 32  # ranges of a large file that are read a second time, to confirm them,
-READ_AGAIN_BYTES = 32 * 2**10  # as long as they stay below so many bytes, but one at least
+READ_AGAIN = 32  # ranges of a large file that are read a second time, to confirm them
 
 
 class HubStore(BaseStore):
@@ -172,7 +171,7 @@ class HubStore(BaseStore):
     def _confirmed_in_parts(
         self, entry: FileEntry, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange]
     ) -> Artifact[Confirmation]:
-        again = _again(seen)
+        again = sorted(seen)[:: max(1, -(-len(seen) // READ_AGAIN))]
         spans = [*again, *further]
         needed = coalesce(spans, gap=0)
         self._budget.charge(sum(map(len, needed)), entry.path)
@@ -295,13 +294,3 @@ class HubStore(BaseStore):
             if lost_connection(failure.__cause__):
                 self._run.settle(REACHABILITY, self._endpoint, failure)
             raise
-
-
-def _again(seen: Mapping[ByteRange, bytes]) -> list[ByteRange]:
-    """Choose which of the ranges that were read are read again: all over the file, short first."""
-    spread = sorted(seen)[:: max(1, -(-len(seen) // READ_AGAIN))]
-    chosen: list[ByteRange] = []
-    for span in sorted(spread, key=len):
-        if not chosen or sum(map(len, chosen)) + len(span) <= READ_AGAIN_BYTES:
-            chosen.append(span)
-    return sorted(chosen)

@@ -49,7 +49,8 @@ def test_a_terabyte_is_judged_from_sixteen_megabytes(name, outcome, code, hub, t
     assert {f["outcome"] for f in found.values()} == {outcome}
     assert all(f["coverage"]["parameters"] >= 1e-3 for f in found.values())
     assert ran.model(model)["bytes_read"] <= QUICK
-    assert hub.sent(model) - before <= QUICK
+    # What accuses is read again, past every cache (stores/hub.py, confirm): sent twice, read once.
+    assert hub.sent(model) - before <= (QUICK if outcome == "consistent" else 1.3 * QUICK)
     assert ran.model(model)["bytes_total"] > 1e12
     assert int(peak.read_text()) < 1e6  # kilobytes
     if outcome == "derived":
