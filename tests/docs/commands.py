@@ -47,6 +47,7 @@ NOT_EXECUTED: dict[str, str] = {
     "make lint": "a part of `make test`",
     "make setup": "makes the environment in which these tests run",
     "python -m tools.same_bytes": "needs other Pythons; tests/suites/test_same_bytes.py runs it with this one",
+    "make faults": "many minutes: the whole matrix; a part is in tests/stores/test_fault_matrix.py",
     "make docs": "tests/docs/test_site.py runs the same build",
     "make model-pages": "tests/docs/test_model_pages.py runs the same tool",
     "make tutorial": "tests/docs/test_tutorial.py runs the same tool",
