@@ -53,6 +53,7 @@ HEADLINES = {
 }
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # bytes may be anything
 def norm_control(
     pair: Pair,
     ours: ArtifactStore,

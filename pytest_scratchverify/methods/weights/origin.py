@@ -50,6 +50,7 @@ DRAWS = 999
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # bytes may be anything
 def weights_origin(
     hypothesis: ComponentHypothesis,
     ours: ArtifactStore,
