@@ -161,14 +161,16 @@ class Controller:
         intents = tuple(self.intents[key] for key in sorted(self.intents))
         findings = tuple(unique_findings(self.findings))
         missing = missing_intents(intents, findings)
-        reasons = tuple(self._partial_because(session, exitstatus, intents, missing))
-        # What broke on one model's files leaves that model open, and no other one.
+        narrowed = tuple(self._narrowed_because(session, exitstatus, intents))
+        # What broke on one model's files, be it a worker process that died of them, leaves that
+        # model open, and no other one: `fold_models` sees which hypotheses did not report.
+        lost = tuple(self._lost_because(missing))
         broken = tuple(_broken(findings))
         extensions = self.session.extensions
         collected = Collected(
             intents=intents,
             findings=findings,
-            partial_because=reasons,
+            partial_because=narrowed,
             calibrated=calibrated_areas(extensions.methods),
         )
         return Run(
@@ -179,8 +181,8 @@ class Controller:
                 extensions.policies.values(),
             ),
             findings=findings,
-            partial=bool(reasons or broken),
-            partial_because=(*reasons, *broken),
+            partial=bool(narrowed or lost or broken),
+            partial_because=(*narrowed, *lost, *broken),
             planned=len(intents),
             arrived=len(intents) - len(missing),
             missing=tuple(intent.nodeid for intent in missing),
@@ -200,13 +202,10 @@ class Controller:
             },
         )
 
-    def _partial_because(
-        self,
-        session: pytest.Session,
-        exitstatus: int,
-        intents: tuple[Intent, ...],
-        missing: list[Intent],
+    def _narrowed_because(
+        self, session: pytest.Session, exitstatus: int, intents: tuple[Intent, ...]
     ) -> Iterable[Text]:
+        """Say why less was run than was planned, which concerns every model."""
         selected = sum(intent.nodeid in self.selected for intent in intents)
         if selected < len(intents):
             yield Text("{n} of {total} hypotheses were selected", n=selected, total=len(intents))
@@ -214,6 +213,9 @@ class Controller:
             yield Text("only part of the suites was run ({how})", how=narrowed)
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
             yield Text("the run was stopped before its end")
+
+    def _lost_because(self, missing: list[Intent]) -> Iterable[Text]:
+        """Say what was run and did not report, which concerns the models it was about."""
         if self.lost_workers:
             yield Text("{n} worker processes were lost", n=len(self.lost_workers))
         lost = sum(intent.nodeid in self.selected for intent in missing)

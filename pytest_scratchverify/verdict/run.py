@@ -96,7 +96,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What the controller gathered: the plan, the arrivals, and why they may not match.
+    """What the controller gathered: the plan, the arrivals, and why less was run than planned.
+
+    `partial_because` concerns every model; a hypothesis that did not report concerns its own.
 
     `calibrated` are the areas whose p-values are corrected together; see `fold.Plan`.
     """
