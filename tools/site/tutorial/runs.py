@@ -270,7 +270,7 @@ def _log(name: str, model: str) -> Callable[[Run], Values]:
 
 
 def _logged(model: str) -> tuple[str, ...]:
-    return ("--model", f"{READY}/{model}", "--training-log", f"{LOGS}/{model}.jsonl",
+    return (f"--model={READY}/{model}", "--training-log", f"{LOGS}/{model}.jsonl",
             "--offline", "-m", "training_log")  # fmt: skip
 
 
@@ -286,7 +286,7 @@ RUNS: Mapping[str, Asked] = {
         {},
     ),
     "descendant": Asked(
-        ("--model", f"{READY}/s0-cpt-long", "--against", f"{READY}/s0", "--offline"),
+        (f"--model={READY}/s0-cpt-long", "--against", f"{READY}/s0", "--offline"),
         _descendant,
         {
             "kin-layers": (
@@ -304,7 +304,7 @@ RUNS: Mapping[str, Asked] = {
         },
     ),
     "stranger": Asked(
-        ("--model", f"{READY}/s1", "--against", f"{READY}/s0", "--offline"),
+        (f"--model={READY}/s1", "--against", f"{READY}/s0", "--offline"),
         _stranger,
         {
             "stranger-null": (
