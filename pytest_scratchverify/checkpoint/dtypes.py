@@ -66,10 +66,28 @@ class Scale:
     shape: tuple[int, int]
 
     def rows(self, start: int, stop: int) -> Array:
-        """Return a factor for every element of rows `start` to `stop`."""
+        """Return a factor for every element of rows `start` to `stop`.
+
+        Raises
+        ------
+        Unavailable
+            With reason malformed, where the table has no, or over two, dimensions to lay over
+            the matrix, or holds nothing.
+
+        """
         table = np.atleast_2d(self.values)
         if self.values.ndim == 1 and self.values.size == self.shape[0]:
             table = self.values[:, None]
+        if table.ndim != len(self.shape) or not table.size:
+            raise Unavailable(
+                Reason.MALFORMED,
+                Text(
+                    "Scales of shape {table} do not belong to a matrix of shape {matrix}.",
+                    table=" x ".join(map(str, table.shape)),
+                    matrix=" x ".join(map(str, self.shape)),
+                ),
+                Text("Download the file again, or ask the publisher to repair it."),
+            )
         high, wide = (-(-n // k) for n, k in zip(self.shape, table.shape, strict=True))
         high, wide = _block(high, table.shape[0]), _block(wide, table.shape[1])
         picked = table[np.arange(start, stop) // high]

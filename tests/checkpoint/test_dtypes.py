@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_scratchverify.checkpoint.dtypes import Scale, canonical, decode
-from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.errors import Reason, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,10 @@ def test_integers_without_a_scale_are_refused_with_a_sentence():
 
 def test_two_zeros_are_one_number():
     assert canonical(np.array([-0.0], np.float32)) == canonical(np.array([0.0], np.float32))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 1), (0, 1), (0,)])
+def test_scales_that_cannot_belong_to_a_matrix_are_malformed(shape):
+    with pytest.raises(Unavailable, match="Scales of shape") as failure:
+        Scale(np.ones(shape, np.float32), (3, 5)).rows(0, 2)
+    assert failure.value.reason is Reason.MALFORMED

@@ -158,7 +158,8 @@ def spikes(loss: Floats, height: float = 10.0) -> tuple[Spike, ...]:
             back = np.flatnonzero(loss[place + 1 : place + 1001] <= before[at] + 3 * noise)
             gone = int(back[0]) + 1 if len(back) else None
             until = place + (gone or 1000)
-            found.append(Spike(place, float((loss[place] - before[at]) / noise), gone))
+            with np.errstate(over="ignore"):  # of a noise next to nothing: infinitely high
+                found.append(Spike(place, float((loss[place] - before[at]) / noise), gone))
     return tuple(found)
 
 
