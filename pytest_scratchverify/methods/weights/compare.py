@@ -19,6 +19,11 @@ from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.layers import map_layers
 from pytest_scratchverify.methods.weights.measure import Batch, Measure, Measured
+from pytest_scratchverify.methods.weights.roles_in_place import (
+    RoleInPlace,
+    RoleSums,
+    roles_in_place,
+)
 from pytest_scratchverify.methods.weights.rotation_invariant import (
     RotationInvariantMatch,
     match_rotation_invariant,
@@ -59,6 +64,7 @@ class Compared:
 
     measured: Measured
     context_gains: tuple[tuple[Array, Array], ...] = ()
+    roles: tuple[RoleInPlace, ...] = ()
     layers: LayerMap | None = None
     aligned: Aligned | None = None
     rotated: RotationInvariantMatch | None = None
@@ -109,7 +115,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     budget = _pair_budget(pair, total_budget(effort))
     part = None if budget is None else int(budget * LAYERS_SHARE)
     source = _source(pair, budget, effort)
-    measured, sample = _measure(pair, source.batches)
+    measured, sample, roles = _measure(pair, source.batches)
     is_open = measured.pvalue > DECIDED
     layers = _layers(pair, measured, part, effort)
     rotated = None
@@ -122,6 +128,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     return Compared(
         measured=measured,
         context_gains=_context(pair),
+        roles=() if pair.is_token_table else roles_in_place(measured.similar, roles.pvalues()),
         layers=layers,
         aligned=align(pair.embeddings, sample, part) if is_open and component in ALIGNED else None,
         rotated=rotated,
@@ -166,16 +173,19 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
     return _Source(batches, plan.touched_parameters, aligned, plan.blocks)
 
 
-def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, Batch]:
-    """Measure all batches, and keep a sample of them."""
+def _measure(
+    pair: ComponentPair, batches: Iterable[Batch]
+) -> tuple[Measured, Batch, RoleSums]:
+    """Measure all batches, role by role beside, and keep a sample of them."""
     taken = Measure(pair.component, whole_rows={s: m.rows for s, m in pair.matrices.items()})
     sample: dict[tuple[Slot, int], tuple[Array, Array]] = {}
-    room = SAMPLE_ELEMENTS
+    room, roles = SAMPLE_ELEMENTS, RoleSums()
     for batch in batches:
         taken.add(batch)
+        roles.add(batch)
         room = _fill(sample, batch, room)
         del batch  # before the next one is read: at full depth either is hundreds of megabytes
-    return taken.result(), sample
+    return taken.result(), sample, roles
 
 
 def _fill(sample: dict[tuple[Slot, int], tuple[Array, Array]], batch: Batch, room: int) -> int:

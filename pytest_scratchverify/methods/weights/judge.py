@@ -17,6 +17,7 @@ from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, shared_roles
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.transformations import (
@@ -42,7 +43,7 @@ class Judgement:
     """What the measurement says of one component of one pair.
 
     `relation` is None where there is no relation; `kinds` name it further where they can be
-    told; `layers` are those that were inherited.
+    told; `layers` are those that were inherited, and `roles`, where only some were.
     """
 
     relation: Relation | None
@@ -51,6 +52,7 @@ class Judgement:
     effect: float
     kinds: tuple[Kind, ...] = ()
     layers: tuple[int, ...] = ()
+    roles: tuple[str, ...] = ()
 
     @property
     def accuses(self) -> bool:
@@ -84,6 +86,18 @@ class _Case:
         return _aligned(self)
 
     @cached_property
+    def roles(self) -> SharedRoles | None:
+        """Which roles are the reference's, beside roles that were drawn anew."""
+        component, thresholds = self.measured.component, self.thresholds
+        return shared_roles(
+            self.compared.roles,
+            derived=thresholds.derived_from(component),
+            shared=thresholds.shared_from(component),
+            alpha=thresholds.alpha / thresholds.tests,
+            undecided=thresholds.undecided,
+        )
+
+    @cached_property
     def mapped(self) -> Judgement | None:
         """What the map of layers says."""
         return _by_layers(self)
@@ -105,9 +119,10 @@ def judge(
 ) -> Judgement:
     """Apply the rules in their order; the first that says anything decides.
 
-    Steps come in the order of their cost, with three exceptions, each a rule of its own in
+    Steps come in the order of their cost, with four exceptions, each a rule of its own in
     `RULES`: matching in any basis overrules a shared seed, a map of layers that explains more
-    layers overrules what is alike in place, and a lead in place is kept for last, since every
+    layers overrules what is alike in place, roles that were taken overrule a mean over all, and
+    a lead in place is kept for last, since every
     other step may make more of it.
     """
     case = _Case(compared, gains, thresholds)
@@ -149,6 +164,26 @@ def _more_layers_than_in_place(case: _Case) -> Judgement | None:
     if found is None or not found.accuses or mapped is None or not mapped.accuses:
         return None
     return mapped if len(mapped.layers) > len(found.layers) else None
+
+
+def _some_roles(case: _Case) -> Judgement | None:
+    """Let roles that were taken overrule a mean over roles that were taken and roles that were not.
+
+    What the mean calls descent needs no more; what it calls a shared initialisation, or leaves
+    open, may be all of one role and nothing of another.
+    """
+    in_place, found = case.aligned, case.roles
+    if found is None or (in_place is not None and in_place.relation is Relation.DERIVED):
+        return None
+    return Judgement(
+        Relation.DERIVED,
+        Step.ROLES,
+        case.corrected(found.pvalue),
+        found.similarity,
+        distinct(Kind.PARTIAL, *case.compared.changes),
+        found.layers,
+        tuple(role.kind for role in found.inherited),
+    )
 
 
 def _accused_in_place(case: _Case) -> Judgement | None:
@@ -308,6 +343,7 @@ RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     _identical,
     _learnt_beyond_the_seed,  # before the step that would call it a shared initialisation
     _more_layers_than_in_place,  # before the step that would call it partial reuse
+    _some_roles,  # before the step that would call it a shared initialisation, or a lead
     _accused_in_place,
     _matched,
     lambda case: case.mapped,

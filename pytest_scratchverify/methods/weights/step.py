@@ -10,6 +10,7 @@ class Step(Term):
 
     BYTES = "equal numbers"
     ALIGNED = "aligned numbering"
+    ROLES = "roles in their places"
     MATCHING = "matching of neurons"
     LAYERS = "map of layers"
     BASIS = "matching in any basis"
