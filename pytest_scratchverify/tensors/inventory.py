@@ -44,6 +44,14 @@ class Slot:
         return cls(component, kind, int(layer) if layer else -1, expert)
 
 
+def is_residual_gain(slot: Slot) -> bool:
+    """Whether a slot holds norm gains whose channels carry arbitrary numbers.
+
+    Gains of queries and keys stand in the order of the rotary frequencies, head by head.
+    """
+    return slot.kind.startswith("norm") and slot.kind not in ("norm_q", "norm_k")
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """A matrix as the statistics see it: rows are outputs, whatever the file calls it.

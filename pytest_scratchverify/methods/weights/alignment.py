@@ -34,6 +34,7 @@ class Aligned:
 
     embeddings: float  # centred cosine of the tables, fitted
     agreement: float | None  # share of neurons on which both matchings agree
+    table: float  # the same of the component's own table, under the embeddings' permutation
     moved: float  # share of channels that are no fixed points of the permutation
     attention: float | None = None  # unbiased CKA of queries and keys in the aligned channels
     attention_null: float | None = None  # the same after aligning on tokens that do not match
@@ -51,8 +52,10 @@ def align(embeddings: ComponentPair, sample: Batch, budget: int | None) -> Align
     width = ours.shape[1]
     order = _aligning(ours, theirs)
     deranged = _aligning(ours, np.roll(theirs, 1, axis=0))
+    fitted = centred_cosine(ours, theirs[:, order])
     return Aligned(
-        embeddings=centred_cosine(ours, theirs[:, order]),
+        embeddings=fitted,
+        table=_head(sample, order, fitted),
         agreement=_agreement(sample, order),
         moved=float(np.mean(order != np.arange(width))),
         attention=_attention(sample, order),
@@ -64,6 +67,19 @@ def _aligning(ours: Array, theirs: Array) -> NDArray[np.intp]:
     sums = ChannelSums(np.arange(ours.shape[1]))
     sums.add(ours, theirs)
     return best_permutation(sums.total.astype(np.float32))
+
+
+def _head(sample: Batch, order: NDArray[np.intp], fitted: float) -> float:
+    """Compare heads under the embeddings' permutation; without a head, what the embeddings have.
+
+    A head that was drawn anew is as unlike its parent's after it as before.
+    """
+    heads = [
+        centred_cosine(ours, theirs[:, order])
+        for (slot, _), (ours, theirs) in sorted(sample.items())
+        if slot.kind == "head" and ours.shape[1] == len(order)
+    ]
+    return float(np.mean(heads)) if heads else fitted
 
 
 def _attention(sample: Batch, order: NDArray[np.intp]) -> float | None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
-from pytest_scratchverify.methods.weights.measure import NEURON_GROUPS, Batch
+from pytest_scratchverify.methods.weights.measure import Batch, shared_formula
+from pytest_scratchverify.methods.weights.neurons import NEURON_GROUPS, Draws
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation, gram_permutation
 from pytest_scratchverify.tensors.inventory import NORMS, Slot
 
@@ -25,10 +26,16 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
     gains = {
         slot: pair for (slot, _), pair in sample.items() if slot.kind in NORMS and len(pair[0]) == 1
     }
+    draws = Draws()
     blocks: dict[tuple[str, int, str, int], tuple[list[Array], list[Array]]] = {}
     for (slot, start), pair in sorted(sample.items()):
         kind = NEURON_GROUPS.get(slot.kind)
         if kind is None or slot.layer < 0 or kind == "kv_a":
+            continue
+        if len(pair[0]) > 1 and shared_formula((slot, start), pair):
+            continue
+        known = (kind, slot.layer, slot.expert, start) in blocks
+        if not known and not draws.is_new(kind, start, *pair):
             continue
         left, right = blocks.setdefault((kind, slot.layer, slot.expert, start), ([], []))
         scale = _gains_before(gains, slot, pair[0].shape[1]) if kind == "mlp" else None

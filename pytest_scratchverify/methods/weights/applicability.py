@@ -15,6 +15,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import trained_components
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import Matrix, Slot
 from pytest_scratchverify.tensors.reading import open_checkpoint
@@ -30,6 +31,8 @@ class Obstacle(Enum):
     NO_COUNTERPART = "in the reference"
     TOO_FEW_TOKENS = "of tables"
     NO_SHAPE = "of matrices"
+    SINGLE_MAP = "of a linear map"
+    FORMULA = "of a formula"
 
 
 HEADLINES: Mapping[Obstacle, str] = {
@@ -40,6 +43,10 @@ HEADLINES: Mapping[Obstacle, str] = {
     " common whose rows could be laid side by side",
     Obstacle.NO_SHAPE: "{component} cannot be compared with {reference}: no tensor of one shape in"
     " common ({ours} and {theirs})",
+    Obstacle.SINGLE_MAP: "{component} cannot be compared with {reference} in place: it is a single"
+    " linear map between two towers, and whoever fits one between the same towers finds the same",
+    Obstacle.FORMULA: "{component} says nothing about {reference}: both start from one public"
+    " formula ({formula}), which is no one's property",
 }
 
 
@@ -90,6 +97,31 @@ def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Find
         remedy=Text(
             "What cannot be laid side by side is not thereby different: ask for other"
             " references, or for activations."
+        ),
+    )
+
+
+def without_common_draw(
+    hypothesis: ComponentHypothesis, pair: ComponentPair, measured: Measured
+) -> Finding | None:
+    """Answer where both would be alike without a number drawn or learnt in common.
+
+    Equal numbers are another matter: the caller looks at them first.
+    """
+    given = {"component": pair.component.value, "reference": hypothesis.pair.reference.name}
+    if measured.formulas and not measured.elements:
+        formulas = ", ".join(sorted(set(measured.formulas.values())))
+        headline = Text(HEADLINES[Obstacle.FORMULA], **given, formula=formulas)
+    elif measured.elements and measured.is_single_map:
+        headline = Text(HEADLINES[Obstacle.SINGLE_MAP], **given)
+    else:
+        return None
+    return replace(
+        _described(hypothesis.unanswered(Outcome.INDETERMINATE, headline), pair),
+        relation=Relation.NOT_COMPARABLE,
+        remedy=Text(
+            "What has an order of its own is compared in its hidden neurons: ask for projectors of"
+            " two layers, or for references with other towers."
         ),
     )
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import Anchors, agreement
-from pytest_scratchverify.stats.weights.anchored_search import DISPERSION
+from pytest_scratchverify.stats.weights.anchored_search import DISPERSION, SUSPICIOUS
 from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block
@@ -34,9 +35,13 @@ def match_attention_values(pair: CheckpointPair, anchors: Anchors) -> tuple[int,
         if len(ours[0]) != len(theirs[0]) or len(ours[0]) < FEWEST_VALUES:
             continue
         order = agreement(ours, theirs, anchors, signed=False)
-        agreed += int(np.count_nonzero(order >= 0))
         total += len(order)
-        expected += DISPERSION
+        found = int(np.count_nonzero(order >= 0))
+        agreed += found
+        mean = DISPERSION
+        if poisson_tail(found, mean) < SUSPICIOUS:
+            mean = expected_agreements(ours, theirs, anchors, mean, signed=False)
+        expected += mean
     return (agreed, total, poisson_tail(agreed, expected)) if total else None
 
 

@@ -32,6 +32,7 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
+from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, plan_component
 
@@ -41,6 +42,7 @@ SAMPLE_ELEMENTS = 2**20  # of the suspect's own slices, kept for controls and po
 CONTEXT_NORMS = 8
 LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
 DECIDED = 1e-7
+RELATED_GAINS = 0.3  # centred cosine of norm gains that is a lead by itself (docs/adr/0006)
 # Components that live in the channels of the text's residual stream.
 ALIGNED = (
     Component.EMBEDDINGS,
@@ -80,6 +82,16 @@ class Compared:
     def gains(self) -> tuple[tuple[Array, Array], ...]:
         """The component's own norm gains, or some of the text decoder's."""
         return self.measured.gains or self.context_gains
+
+    def is_corroborated(self, alpha: float) -> bool:
+        """Whether the decoders of the two are related by what a teacher does not give.
+
+        By neurons that keep their number where whole blocks were read; else by norm gains.
+        """
+        if self.rotated is not None:
+            return min(self.rotated.in_place, self.rotated.match.pvalue) <= alpha
+        gains = gain_similarity(self.context_gains, np.random.default_rng(2026))
+        return gains is not None and gains.effect >= RELATED_GAINS and gains.pvalue <= 1e-3
 
     @property
     def tensors(self) -> int:
@@ -122,7 +134,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
         spare = None if budget is None else max(0, budget - 2 * (part or 0) - source.nbytes)
         rotated = match_rotation_invariant(pair, source.blocks, spare)
-    if not measured.elements and layers is None and rotated is None:
+    empty = not measured.elements and not measured.formulas
+    if empty and layers is None and rotated is None:
         return None
     parameters = pair.parameters[0]
     return Compared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.evidence import (
     Control,
     Coverage,
@@ -44,7 +45,18 @@ EFFECTS: Mapping[Step, str] = {
     Step.ALIGNMENT: "fitted_likeness",
 }
 ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
+HALF_ALIKE = 0.8  # of the whole table's cosine, that either half must have by itself
 REPLICATED = 1e-3  # p-value at which a half of the layers says the same by itself
+
+THIRD_PARTY = (
+    "Nothing measured says who had it first: both may have it from a third party, such as a public"
+    " tower or table. Ask either developer for its source."
+)
+TEACHER = (
+    "Channels are alike and no neuron keeps its number: a teacher of hidden states in common, or"
+    " the one being the other's teacher, explains this without a shared weight, and so does one"
+    " seed for this table alone. Ask for the teacher and for the seed."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +135,7 @@ def _outcome(hypothesis: ComponentHypothesis, compared: Compared, result: Result
         return Outcome.INDETERMINATE
     if judgement.accuses:
         return reused
-    if judgement.relation is Relation.UNCLEAR or not compared.aligned_rows:
+    if judgement.relation is not None or not compared.aligned_rows:
         return Outcome.INDETERMINATE
     if result.missed is not None:
         return Outcome.INDETERMINATE
@@ -195,13 +207,31 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
         return max(1, sum(p <= REPLICATED for p in compared.rotated.match.halves))
     if judgement.step is Step.ANGLES and compared.angles is not None:
         return max(1, compared.angles.statistic)
-    return max(1, compared.measured.replications)
+    measured = compared.measured
+    if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
+        return _halves_alike(compared, judgement)
+    return max(1, measured.replications)
+
+
+def _halves_alike(compared: Compared, judgement: Judgement) -> int:
+    """Count what can disagree with a table: its halves, by their own size, and its decoder.
+
+    Two halves of one table share whatever is wrong with its null, so that both are significant
+    says nothing new. Each must be alike enough by itself; for a common draw the decoder decides.
+    """
+    if judgement.relation is Relation.SHARED_INITIALISATION:
+        return 1 if judgement.explained else 2
+    halves = [half for half in compared.measured.halves if half.pvalue <= REPLICATED]
+    effects = [half.channels.effect for half in halves if half.channels is not None]
+    return max(1, sum(effect >= HALF_ALIKE * judgement.effect for effect in effects))
 
 
 def _remedy(
     hypothesis: ComponentHypothesis, compared: Compared, result: Result, outcome: Outcome
 ) -> Text | None:
     if outcome in ACCUSED:
+        if result.judgement.third_party:
+            return Text(THIRD_PARTY)
         return published_first(hypothesis.pair)
     if outcome is not Outcome.INDETERMINATE:
         return None
@@ -210,6 +240,8 @@ def _remedy(
             "Rows of {component} could not be aligned by token: give both tokenizers.",
             component=hypothesis.component.value,
         )
+    if result.judgement.explained:
+        return Text(TEACHER)
     if not result.controlled:
         return Text("A control of the test itself failed: nothing it says counts in this run.")
     if result.missed is not None:

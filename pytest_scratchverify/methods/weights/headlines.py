@@ -17,7 +17,9 @@ class Case(Enum):
 
     VERBATIM = auto()
     SHARED_INITIALISATION = auto()
+    SHARED_CHANNELS = auto()
     SHARED_ANCESTRY = auto()
+    HELD_BY_BOTH = auto()
     DERIVED = auto()
     DERIVED_BY_MATCHING = auto()
     DERIVED_BY_ANGLES = auto()
@@ -32,6 +34,10 @@ HEADLINES: Mapping[Case, str] = {
     Case.VERBATIM: "{same} of {n} sampled tensors are number for number {reference}'s",
     Case.SHARED_INITIALISATION: "the weights share an initialisation with {reference}: cosine"
     " {effect}, p {p}; more than strangers share, less than a descendant keeps",
+    Case.SHARED_CHANNELS: "the channels are {reference}'s by number: cosine {effect}, p {p}; one"
+    " seed or one teacher of hidden states explains it, descent would leave more",
+    Case.HELD_BY_BOTH: "{reference} holds the same weights ({kind}): cosine {effect}, p {p}; who"
+    " had them first was not measured, and a third party may be the source of both",
     Case.SHARED_ANCESTRY: "the weights are kin of {reference}'s ({kind}), which looks like the"
     " later of the two: cosine {effect}, p {p}",
     Case.DERIVED: "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by"
@@ -69,6 +75,10 @@ def case_of(judgement: Judgement, outcome: Outcome) -> Case:
     relation = judgement.relation
     if relation is None:
         return Case.NO_RELATION if outcome is Outcome.CONSISTENT else Case.UNDECIDED
+    if judgement.explained:
+        return Case.SHARED_CHANNELS
+    if judgement.third_party:
+        return Case.HELD_BY_BOTH
     return _OF_STEP.get((relation, judgement.step), _OF_RELATION[relation])
 
 

@@ -43,7 +43,9 @@ class Judgement:
     """What the measurement says of one component of one pair.
 
     `relation` is None where there is no relation; `kinds` name it further where they can be
-    told; `layers` are those that were inherited, and `roles`, where only some were.
+    told; `layers` are those that were inherited, and `roles`, where only some were. `explained`
+    says that something innocent explains as much (a teacher in common), `third_party` that both
+    may have it from elsewhere.
     """
 
     relation: Relation | None
@@ -53,11 +55,13 @@ class Judgement:
     kinds: tuple[Kind, ...] = ()
     layers: tuple[int, ...] = ()
     roles: tuple[str, ...] = ()
+    explained: bool = False
+    third_party: bool = False
 
     @property
     def accuses(self) -> bool:
-        """Whether the relation is one that refutes independence."""
-        return self.relation in ACCUSING
+        """Whether the relation is one that refutes independence, and nothing else explains it."""
+        return self.relation in ACCUSING and not self.explained
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,14 @@ class _Case:
         """Correct a p-value for the tests of one question (Bonferroni)."""
         return min(1.0, self.thresholds.tests * pvalue)
 
+    @property
+    def learnt(self) -> bool:
+        """Whether the gains are as alike as only descendants' are."""
+        gains, thresholds = self.gains, self.thresholds
+        if gains is None:
+            return False
+        return gains.effect >= thresholds.gains_learned and gains.pvalue <= thresholds.gains_pvalue
+
     @cached_property
     def aligned(self) -> Judgement | None:
         """What is alike in its place says, in either direction."""
@@ -91,7 +103,7 @@ class _Case:
         component, thresholds = self.measured.component, self.thresholds
         return shared_roles(
             self.compared.roles,
-            derived=thresholds.derived_from(component),
+            derived=max(thresholds.derived_from(component), thresholds.derived_alone),
             shared=thresholds.shared_from(component),
             alpha=thresholds.alpha / thresholds.tests,
             undecided=thresholds.undecided,
@@ -121,9 +133,8 @@ def judge(
 
     Steps come in the order of their cost, with four exceptions, each a rule of its own in
     `RULES`: matching in any basis overrules a shared seed, a map of layers that explains more
-    layers overrules what is alike in place, roles that were taken overrule a mean over all, and
-    a lead in place is kept for last, since every
-    other step may make more of it.
+    layers overrules what is alike in place, roles that were taken overrule a mean over all,
+    and a lead in place is kept for last, since every other step may make more of it.
     """
     case = _Case(compared, gains, thresholds)
     for rule in RULES:
@@ -196,6 +207,8 @@ def _lead_in_place(case: _Case) -> Judgement | None:
 
 def _aligned(case: _Case) -> Judgement | None:
     measured, thresholds = case.measured, case.thresholds
+    if measured.is_single_map:
+        return None
     component, effect, pvalue = measured.component, case.effect, case.corrected(measured.pvalue)
     if pvalue > thresholds.undecided:
         return None
@@ -203,27 +216,46 @@ def _aligned(case: _Case) -> Judgement | None:
     strongest = max([effect, *(measured.by_layer()[layer] for layer in inherited)])
     if pvalue > thresholds.alpha or strongest < thresholds.shared_from(component):
         return Judgement(Relation.UNCLEAR, Step.ALIGNED, pvalue, effect)
-    if strongest >= thresholds.derived_from(component) or _is_learnt(case):
+    if _is_descent(case, strongest):
         kind = aligned_kind(measured, case.compared.stored, thresholds, inherited)
         kinds = distinct(kind, *case.further)
         return Judgement(Relation.DERIVED, Step.ALIGNED, pvalue, strongest, kinds, inherited)
-    kinds = (Kind.SHARED_INITIALISATION,)
-    return Judgement(Relation.SHARED_INITIALISATION, Step.ALIGNED, pvalue, effect, kinds)
+    return Judgement(
+        Relation.SHARED_INITIALISATION,
+        Step.ALIGNED,
+        pvalue,
+        effect,
+        (Kind.SHARED_INITIALISATION,),
+        explained=not _is_drawn(case),
+    )
 
 
-def _is_learnt(case: _Case) -> bool:
-    """Whether what is shared was learnt, by the gains: they share nothing that was drawn.
+def _is_descent(case: _Case, strongest: float) -> bool:
+    """Whether what is shared was learnt: by the gains, or else by its size alone.
 
-    Where the gains share nothing at all, the models as a whole have no seed in common, so a
-    component that is alike was taken. In between, size alone decides.
+    All gains start at one, so gains that are alike were learnt in common. Gains that are not
+    show nothing: an accepted null is no evidence. Rows of a table that training did not move
+    are what the seed drew, and do not count towards size.
     """
-    gains, thresholds = case.gains, case.thresholds
-    if gains is None:
-        return False
-    if gains.effect >= thresholds.gains_learned and gains.pvalue <= thresholds.gains_pvalue:
+    measured, thresholds = case.measured, case.thresholds
+    if case.learnt:
         return True
-    alone = case.measured.component in TOKEN_TABLES
-    return alone and gains.vectors >= 4 and gains.pvalue > 10 * thresholds.gains_pvalue
+    size = strongest if measured.moved is None else min(strongest, measured.moved)
+    return size >= thresholds.derived_alone
+
+
+def _is_drawn(case: _Case) -> bool:
+    """Whether what is shared was drawn in common, and not given by a teacher.
+
+    Hidden states of one teacher give the channels of its students a meaning, so that tables and
+    readers are alike by channel between models of different seeds. The numbers of neurons get
+    none. So a common draw is said where neurons keep their number, a table's decoder's for it.
+    """
+    measured, thresholds = case.measured, case.thresholds
+    if measured.component in TOKEN_TABLES:
+        return case.compared.is_corroborated(thresholds.alpha)
+    neurons = measured.neurons
+    return neurons is not None and case.corrected(neurons.pvalue) <= thresholds.alpha
 
 
 def _inherited_layers(measured: Measured, thresholds: WeightsThresholds) -> tuple[int, ...]:
@@ -294,16 +326,15 @@ def _rotated(case: _Case) -> Judgement | None:
 
 
 def _by_angles(case: _Case) -> Judgement | None:
+    """Give a lead at most: the order of neurons may be a convention."""
     found, thresholds = case.compared.angles, case.thresholds
     if found is None:
         return None
     pvalue = case.corrected(found.pvalue)
     if pvalue > thresholds.alpha or found.effect < thresholds.angles_shared:
         return None
-    derived = found.effect >= thresholds.angles_derived
     kinds = distinct(Kind.CHANGED_CHANNELS, *case.compared.changes)
-    relation = Relation.DERIVED if derived else Relation.UNCLEAR
-    return Judgement(relation, Step.ANGLES, pvalue, found.effect, kinds)
+    return Judgement(Relation.UNCLEAR, Step.ANGLES, pvalue, found.effect, kinds)
 
 
 def _by_alignment(case: _Case) -> Judgement | None:
@@ -312,7 +343,7 @@ def _by_alignment(case: _Case) -> Judgement | None:
     if aligned is None:
         return None
     table = case.measured.component in TOKEN_TABLES
-    found = aligned.embeddings if table else aligned.agreement
+    found = aligned.table if table else aligned.agreement
     bar = thresholds.aligned_table if table else thresholds.aligned_agreement
     if not table and (found is None or found < bar):
         # Where the blocks were retrained, queries and keys may still tell.
@@ -334,6 +365,8 @@ def _least(case: _Case) -> float:
         for step in (measured.agreement, compared.layers, compared.angles)
         if step is not None
     ]
+    if measured.is_single_map:
+        return 1.0
     if compared.rotated is not None and measured.component not in TOKEN_TABLES:
         found.append(compared.rotated.match.pvalue)
     return case.corrected(min(found))

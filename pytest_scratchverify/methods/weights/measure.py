@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
+from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
 from pytest_scratchverify.stats.weights.assignment import (
     FixedPoints,
-    fixed_points,
     fixed_points_pvalue,
-    row_similarity,
 )
 from pytest_scratchverify.stats.weights.centring import (
     centred_cosine,
@@ -32,30 +31,22 @@ from pytest_scratchverify.stats.weights.cross_view_matching import (
     match_agreement,
     poisson_tail,
 )
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.stats.weights.tensor_identity import (
     TensorIdentity,
     is_rounding_of,
     tensor_identity,
 )
-from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Slot
+from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Slot, is_residual_gain
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]
 Batch = Mapping[Piece, tuple[Array, Array]]
 
-# Rows that carry arbitrary numbers and share them: matched together.
-NEURON_GROUPS: Mapping[str, str] = {
-    "gate": "mlp",
-    "up": "mlp",
-    "fc1": "mlp",
-    "router": "router",
-    "q_a": "q_a",
-    "kv_a": "kv_a",
-    "proj_in": "proj_in",
-}
 CHANNELS = 768  # at most so many channels take part in an assignment
-ROWS = 512  # and so many rows of one piece
 AGREEMENT_BLOCKS = 4
+UNMOVED = 0.9999  # cosine of two rows, from which they are equal up to scale and rounding
+FEWEST_MOVED = 16  # rows
 AGREEMENT_ROWS = 1024
 
 
@@ -98,6 +89,21 @@ class Measured:
     zeros: tuple[float, float]
     rounded: tuple[int, int] = (0, 0)  # matrices that are the other model's, in fewer bits
     beyond: tuple[str, ...] = ()  # slots with values that no weight can be: not measured
+    # Slots at which both follow one public formula, which is no one's property: not measured.
+    formulas: Mapping[str, str] = field(default_factory=dict)
+    moved: float | None = None  # cosine of a table's rows that are not equal up to scale
+
+    @property
+    def is_single_map(self) -> bool:
+        """Whether this is one linear map between two towers, which has no neurons of its own.
+
+        Its rows are channels of one tower and its columns of the other. Where the towers are
+        the same, what is fitted between them is the solution of a convex problem, and two
+        laboratories find the same one.
+        """
+        if self.component is not Component.PROJECTOR:
+            return False
+        return not {"proj_in", "proj_out"} <= {item.slot.kind for item in self.similar}
 
     @property
     def cast(self) -> bool:
@@ -185,6 +191,10 @@ class Measure:
     _gains: list[tuple[Array, Array]] = field(default_factory=list)
     _identities: list[TensorIdentity] = field(default_factory=list)
     _agreements: list[MatchAgreement] = field(default_factory=list)
+    _draws: Draws = field(default_factory=Draws)
+    _blocks: Draws = field(default_factory=Draws)
+    _formulas: dict[str, str] = field(default_factory=dict)
+    _moved: list[tuple[float, int]] = field(default_factory=list)
     _layers: dict[int, int] = field(default_factory=dict)
     _elements: int = 0
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
@@ -203,10 +213,15 @@ class Measure:
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][0]))}
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][1]))}
         matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
+        placed = {p: name for p, pair in matrices.items() if (name := shared_formula(p, pair))}
+        self._formulas |= {str(slot): name for (slot, _), name in placed.items()}
+        matrices = {p: pair for p, pair in matrices.items() if p not in placed}
         self._gains += [
-            (a[0], b[0]) for (slot, _), (a, b) in usable.items() if slot.kind.startswith("norm")
+            (a[0], b[0]) for (slot, _), (a, b) in usable.items() if is_residual_gain(slot)
         ]
         self._identify(matrices)
+        if self.component in TOKEN_TABLES:
+            self._add_moved_rows(matrices)
         for (slot, _), (ours, theirs) in matrices.items():
             self._elements += ours.size
             self._zeros[0] += int(np.count_nonzero(ours == 0))
@@ -241,6 +256,8 @@ class Measure:
             ),
             rounded=(self._rounded[0], self._rounded[1]),
             beyond=tuple(sorted(self._beyond)),
+            formulas=dict(sorted(self._formulas.items())),
+            moved=_mean_of(self._moved),
         )
 
     def _half(self, slot: Slot, start: int) -> _Group:
@@ -259,36 +276,24 @@ class Measure:
             self._rounded[0] += is_rounding_of(left, right)
             self._rounded[1] += is_rounding_of(right, left)
 
+    def _add_moved_rows(self, matrices: Batch) -> None:
+        """Add the cosine of rows that training moved apart: one that no text met is the seed's."""
+        for ours, theirs in matrices.values():
+            left, right = ours - ours.mean(axis=0), theirs - theirs.mean(axis=0)
+            sizes = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+            same = (left * right).sum(axis=1) >= UNMOVED * sizes
+            if FEWEST_MOVED <= np.count_nonzero(~same) < len(same):
+                cosine = centred_cosine(ours[~same], theirs[~same])
+                self._moved.append((cosine, int(np.count_nonzero(~same))))
+
     def _add_neurons(self, matrices: Batch) -> None:
         if self.component in TOKEN_TABLES:
             return
-        similarities: dict[tuple[str, int, str, int], Array] = {}
-        for (slot, start), (ours, theirs) in matrices.items():
-            group = NEURON_GROUPS.get(slot.kind)
-            if group is None or len(ours) < 2:
-                continue
-            size = min(ROWS, self._arbitrary_rows(slot, start, len(ours)))
-            if size < 2:
-                continue
-            key = (group, slot.layer, slot.expert, start)
-            found = row_similarity(ours[:size], theirs[:size])
-            similarities[key] = similarities[key] + found if key in similarities else found
-        for (_, layer, expert, start), similarity in similarities.items():
-            slot = Slot(self.component.value, "", layer, expert)
-            for part, offset in _parts(similarity, split=layer < 0):
-                group_sums = self._half(slot, start + offset)
-                match = fixed_points([part])
-                group_sums.fixed += match.statistic
-                group_sums.sizes += match.sizes
-
-    def _arbitrary_rows(self, slot: Slot, start: int, size: int) -> int:
-        """Return how many rows of a piece carry arbitrary numbers.
-
-        The last 64 rows of kv_a are rotary: their number is a frequency.
-        """
-        if slot.kind != "kv_a":
-            return size
-        return min(size, self.whole_rows.get(slot, 0) - 64 - start)
+        for found in neuron_groups(matrices, self.whole_rows, self._draws):
+            slot = Slot(self.component.value, "", found.layer, found.expert)
+            group = self._half(slot, found.start)
+            group.fixed += found.match.statistic
+            group.sizes += found.match.sizes
 
     def _add_channels(self, matrices: Batch) -> None:
         for (slot, start), (ours, theirs) in matrices.items():
@@ -316,7 +321,8 @@ class Measure:
             whole = start == 0 and len(gates[0]) >= self.whole_rows.get(slot, len(gates[0]))
             if slot.kind != "gate" or ups is None or not whole:
                 continue
-            if len(self._agreements) < AGREEMENT_BLOCKS:
+            once = self._blocks.is_new("mlp", 0, *gates)
+            if once and len(self._agreements) < AGREEMENT_BLOCKS:
                 found = match_agreement([(gates, ups)], largest=AGREEMENT_ROWS)
                 self._agreements.append(found)
 
@@ -329,6 +335,12 @@ def measure(component: Component, batches: Iterable[Batch], *, matching: bool = 
     return taken.result()
 
 
+def shared_formula(piece: Piece, pair: tuple[Array, Array]) -> str | None:
+    """Name the public formula that both sides of a piece follow, or None."""
+    ours = formula_of(pair[0], piece[1])
+    return ours if ours is not None and ours == formula_of(pair[1], piece[1]) else None
+
+
 def chosen_channels(width: int) -> NDArray[np.intp]:
     """Return which channels take part in assignments: a draw that depends on the width only."""
     if width <= CHANNELS:
@@ -336,14 +348,9 @@ def chosen_channels(width: int) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(width).permutation(width)[:CHANNELS])
 
 
-def _parts(similarity: Array, *, split: bool) -> list[tuple[Array, int]]:
-    """Cut a group without layers into two halves of parts, to replicate one on the other."""
-    size = min(similarity.shape)
-    square = similarity[:size, :size]
-    if not split or size < 8:
-        return [(square, 0)]
-    half = size // 2
-    return [(square[:half, :half], 0), (square[half:, half:], 16)]
+def _mean_of(found: list[tuple[float, int]]) -> float | None:
+    total = sum(size for _, size in found)
+    return math.fsum(value * size for value, size in found) / total if found else None
 
 
 def _together(halves: tuple[_Group, _Group]) -> FixedPoints | None:

@@ -38,6 +38,7 @@ from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.inventory import is_residual_gain
 from pytest_scratchverify.tensors.plan import Block, in_order
 from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
 
@@ -146,7 +147,7 @@ def norms_outcome(
 
 
 def _measure(pair: ComponentPair) -> GainSimilarity | None:
-    norms = [m for s, m in pair.matrices.items() if s.kind.startswith("norm") and m.rows == 1]
+    norms = [m for s, m in pair.matrices.items() if is_residual_gain(s) and m.rows == 1]
     blocks = [Block(matrix, 0, 1) for matrix in in_order(norms)[:VECTORS]]
     read = [pair for batch in pair.checkpoints.batches(blocks) for pair in batch.values()]
     gains = [(a[0], b[0]) for a, b in read if not (is_degenerate(a) or is_degenerate(b))]

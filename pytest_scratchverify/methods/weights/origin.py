@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
+    without_common_draw,
     without_component,
     without_counterpart,
 )
@@ -33,6 +35,7 @@ from pytest_scratchverify.methods.weights.controls import (
     self_permuted,
 )
 from pytest_scratchverify.methods.weights.derivation_order import (
+    MODEL,
     REFERENCE,
     derivation_order,
 )
@@ -75,6 +78,9 @@ def weights_origin(
         return not_comparable(hypothesis, pair)
     gains = gain_similarity(compared.gains, np.random.default_rng(2026), DRAWS)
     judgement = judge(compared, gains, thresholds)
+    incomparable = without_common_draw(hypothesis, pair, compared.measured)
+    if incomparable is not None and judgement.relation is not Relation.VERBATIM:
+        return incomparable
     if judgement.relation is None and not compared.measured.elements:
         return not_comparable(hypothesis, pair)
     judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
@@ -119,7 +125,15 @@ def _with_order(
     order = derivation_order(compared.measured, pair.dtypes, thresholds)
     if order.later == REFERENCE:
         judgement = replace(judgement, relation=Relation.SHARED_ANCESTRY)
+    elif order.later != MODEL and _third_party(pair, compared, thresholds):
+        judgement = replace(judgement, relation=Relation.SHARED_ANCESTRY, third_party=True)
     return replace(result, judgement=judgement, order=order)
+
+
+def _third_party(pair: ComponentPair, compared: Compared, thresholds: WeightsThresholds) -> bool:
+    """Whether both may have this from elsewhere: a table or tower, beside unrelated decoders."""
+    taken = pair.component not in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
+    return taken and not compared.is_corroborated(thresholds.alpha)
 
 
 def _with_power(

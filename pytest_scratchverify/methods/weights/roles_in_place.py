@@ -17,7 +17,9 @@ from pytest_scratchverify.methods.weights.measure import (
     Similar,
     channel_pvalue,
     chosen_channels,
+    shared_formula,
 )
+from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
 from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Matrix, Slot
 
@@ -73,8 +75,10 @@ class RoleSums:
                 first = 0
             else:
                 continue
-            if min(ours.shape) < FEWEST:
+            if min(ours.shape) < FEWEST or is_degenerate(ours) or is_degenerate(theirs):
                 continue
+            if shared_formula((slot, start), pair) is not None:
+                continue  # what is public has a place, and is no one's
             key = (slot.kind, first, ours.shape[1])
             if key not in self._sums:
                 self._sums[key] = ChannelSums(chosen_channels(ours.shape[1]))

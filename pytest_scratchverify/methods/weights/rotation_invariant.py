@@ -17,6 +17,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.attention_values import match_attention_values
 from pytest_scratchverify.methods.weights.component_pair import Blocks, ComponentPair
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock
+from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
 from pytest_scratchverify.methods.weights.token_rows import read_table
 from pytest_scratchverify.stats.weights.anchored_matching import Views
 from pytest_scratchverify.stats.weights.anchored_search import (
@@ -26,6 +27,7 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     anchored_match,
     matched_channels,
 )
+from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
@@ -52,6 +54,7 @@ class RotationInvariantMatch:
     zeros: tuple[float, float]
     values: tuple[int, int, float] | None = None
     views: Mapping[Key, Views] = field(default_factory=dict, repr=False)
+    in_place: float = 1.0  # p of the neurons that keep their number
 
 
 def match_rotation_invariant(
@@ -97,7 +100,21 @@ def match_rotation_invariant(
         if _is_matched_by_its_experts(pair, left)
         else None,
         views=ours,
+        in_place=_in_place(ours, theirs),
     )
+
+
+def _in_place(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> float:
+    """Test whether neurons of equally numbered layers keep their number, in these channels."""
+    batch = {
+        (Slot("", kind, *key), 0): (ours[key][number], theirs[key][number])
+        for key in sorted(ours.keys() & theirs.keys())
+        for number, kind in enumerate(("gate", "up"))
+        if ours[key][number].shape == theirs[key][number].shape
+    }
+    found = [group.match for group in neuron_groups(batch, {}, Draws())]
+    sizes = [size for match in found for size in match.sizes]
+    return fixed_points_pvalue(sum(match.statistic for match in found), sizes)
 
 
 def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:

@@ -16,8 +16,9 @@ class WeightsThresholds(Thresholds):
     """Read from suites/calibration/weights.json, which tools/calibrate/weights.py writes.
 
     `shared` and `derived` are aligned cosines by component: below the first a relation is
-    not called one, from the second on it is called descent, and what lies between is as
-    alike as twins from one seed are.
+    not called one, from the second on it is called descent where the norm gains say so too, and
+    what lies between is as alike as twins from one seed are. Without the gains' word descent
+    is called from `derived_alone` on.
     """
 
     method: ClassVar[str] = "weights"
@@ -27,6 +28,7 @@ class WeightsThresholds(Thresholds):
     tests: int
     shared: Mapping[str, float]
     derived: Mapping[str, float]
+    derived_alone: float
     gains_learned: float
     gains_pvalue: float
     agreement_none: float

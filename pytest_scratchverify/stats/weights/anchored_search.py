@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import (
     Anchors,
     Matched,
@@ -21,11 +22,13 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
 from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
+from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
 
 Array = NDArray[np.float32]
 Key = tuple[int, str]  # layer, and expert or what else tells groups of one layer apart
 
 DISPERSION = 2.5  # times the one agreement that chance gives a layer: see the calibration
+SUSPICIOUS = 1e-3  # p by that mean, below which the mean is measured on the pair
 TRIED = 2  # layers of B that a layer of A is tried against in earnest
 EVERY_PAIR = 4e9  # cubed neurons times pairs of layers, up to which all pairs are described
 REPEATED = 0.2  # cosine in place from which two layers of one network share their neurons
@@ -65,7 +68,7 @@ class AnchoredMatch:
     layers: tuple[HeldOut, ...]
     halves: tuple[float, float]
     anchors: Anchors = field(repr=False)
-    null: str = "Poisson, 2.5 agreements per layer (approximate; cross-fitted between layers)"
+    null: str = "Poisson, 2.5 agreements per layer, or more where the pair itself shows more"
 
     @property
     def fixed_share(self) -> float:
@@ -110,10 +113,12 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     half, where gate and up matrices are matched apart and agreements are counted: so the count is
     of weights that the anchors were not fitted to. By chance one neuron in a layer agrees. p is
     Bonferroni over layers and over the layers of B that were tried, of a Poisson tail with mean
-    2.5: it is approximate, since gate and up of a neuron were trained together, and controls
-    decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and
-    without a basis.
+    2.5, or of what the pair itself shows under its null where that is more (a neuron's gate and
+    up rows resemble each other, see `expected_agreements`): approximate, and controls decide
+    beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and without a
+    basis.
     """
+    ours, theirs = _distinct(ours), _distinct(theirs)
     if len(ours) < 2 or len(theirs) < 2:
         return None
     halves = _halves(ours, sorted(ours))
@@ -138,6 +143,16 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
         halves=(pvalues[0], pvalues[1]),
         anchors=anchors_of(_trusted([*matched.values()])),
     )
+
+
+def _distinct(blocks: Mapping[Key, Views]) -> dict[Key, Views]:
+    """Leave out neurons that are zero or another one's repeat: they match whom they like."""
+    found: dict[Key, Views] = {}
+    for key, views in blocks.items():
+        rows = distinct_rows(views)
+        if len(rows) > 1:
+            found[key] = views if len(rows) == len(views[0]) else [view[rows] for view in views]
+    return found
 
 
 def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:
@@ -210,7 +225,10 @@ def _recognised(
     (agreed, order), other = max(((count(k), k) for k in keys), key=lambda item: item[0][0])
     fixed = int(np.count_nonzero(order == np.arange(len(order))))
     sizes = len(ours[key][0]), len(theirs[other][0])
-    tail = poisson_tail(agreed, DISPERSION * min(sizes) / max(sizes))
+    mean = DISPERSION * min(sizes) / max(sizes)
+    if len(keys) * poisson_tail(agreed, mean) < SUSPICIOUS:
+        mean = expected_agreements(ours[key], theirs[other], anchors, mean)
+    tail = poisson_tail(agreed, mean)
     return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, len(keys) * tail))
 
 

@@ -11,6 +11,7 @@ How many parts are its fixed points, that is keep their number, is the problem o
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -113,12 +114,18 @@ def _rencontres(n: int, k: int) -> NDArray[np.float64]:
 
 
 def best_permutation(similarity: Array) -> NDArray[np.intp]:
-    """Return, for each row, the column it is matched to when total similarity is largest."""
+    """Return, for each row, the column it is matched to when total similarity is largest.
+
+    Of equally good matchings, one is drawn: rows and columns are shuffled with a seed that the
+    weights decide. The solver by itself takes the first, which turns every tie into a fixed point.
+    """
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second to import
 
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(similarity).data))
+    order = [rng.permutation(size) for size in similarity.shape]
+    rows, columns = linear_sum_assignment(similarity[np.ix_(*order)], maximize=True)
     matched = np.full(similarity.shape[0], -1, np.intp)
-    matched[rows] = columns
+    matched[order[0][rows]] = order[1][columns]
     return matched
 
 
@@ -145,7 +152,8 @@ def fixed_points(similarities: Iterable[Array]) -> FixedPoints:
     Notes
     -----
     Null: independent initialisation. Exact at every size, whatever the measure, because a
-    renumbering of one model permutes the columns of the similarity.
+    renumbering of one model permutes the columns of the similarity, given that no two parts of
+    one model are equal: groups come from `exchangeable`, which leaves zeros and repeats out.
 
     It misleads where numbers have a meaning: positions, tokens, frequencies of a rotary
     embedding, fixed bases. It finds no relation to a descendant whose parts were renumbered;
