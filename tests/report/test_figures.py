@@ -163,6 +163,7 @@ def measured(logs, limits, weights, tree):
         "norm_series": weights["published"],
         "null_and_observed": weights["child"],
         "rank_scatter": rank_order(*strangers(), TokenizerThresholds.load(TOKENIZERS)),
+        "role_table": weights["child"],
         "similarity_by_layer": weights["child"],
         "tree": tree,
         "weight_plane": of_three,

@@ -186,9 +186,7 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
     return _Source(batches, plan.touched_parameters, aligned, plan.blocks)
 
 
-def _measure(
-    pair: ComponentPair, batches: Iterable[Batch]
-) -> tuple[Measured, Batch, RoleSums]:
+def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, Batch, RoleSums]:
     """Measure all batches, role by role beside, and keep a sample of them."""
     taken = Measure(pair.component, whole_rows={s: m.rows for s, m in pair.matrices.items()})
     sample: dict[tuple[Slot, int], tuple[Array, Array]] = {}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.methods.weights.applicability import LISTED, inventory_details
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.methods.weights.roles_in_place import RoleInPlace
 from pytest_scratchverify.stats.weights.layer_map import runs
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
 from pytest_scratchverify.stats.weights.power_by_dilution import PowerCurve
@@ -25,6 +28,7 @@ def details_of(
         "step": judgement.step.value,
         "by_layer": {str(k): round(v, 5) for k, v in measured.by_layer().items()},
         "inherited_layers": [*judgement.layers],
+        "roles": roles_table(compared.roles),
         "std_profile_correlation": measured.spread_profile(),  # shown, never evidence
         "shared_slots": len(pair.slots),
         "slots": len(pair.ours),
@@ -68,6 +72,18 @@ def details_of(
     if curve is not None:
         table["dilution"] = {"cosine": [*curve.shares], "found": [*curve.found]}
     return table
+
+
+def roles_table(roles: Sequence[RoleInPlace]) -> dict[str, Json]:
+    """Return every role's cosine in place by layer, and the p-value of the role by itself."""
+    return {
+        role.kind: {
+            "cosine": round(role.similarity, 5),
+            "p": role.pvalue,
+            "by_layer": {str(layer): round(v, 5) for layer, v in role.layers.items()},
+        }
+        for role in roles
+    }
 
 
 def _rotation_invariant(compared: Compared) -> dict[str, Json]:

@@ -104,6 +104,20 @@ class LayerTable(FigureData):
 
 
 @dataclass(frozen=True, slots=True)
+class RoleTable(FigureData):
+    """Cosines of every role of every layer with its own place in the reference.
+
+    `rows` holds a line a role, see `thousandths`; `layers` are its columns.
+    """
+
+    kind: ClassVar[str] = "role_table"
+
+    roles: tuple[str, ...]
+    layers: tuple[int, ...]
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SharesByLayer(FigureData):
     """The mixture of `parents` that is nearest to each layer: `shares[layer][parent]`.
 
@@ -146,6 +160,9 @@ def _origin_figures(
     pairs = _beside_controls(compared, judgement, effect, controls)
     matched = _matched_layers(compared) if reused else None
     yield from (data for data in (layers, null, pairs, matched) if data is not None)
+    roles = _role_table(compared) if reused else None
+    if roles is not None:
+        yield roles
     rows = thousandths(compared.layers.similarity) if compared.layers is not None else ()
     if len(rows) > 1:
         yield LayerTable(rows)
@@ -200,6 +217,15 @@ def _matched_layers(compared: Compared) -> MatchedLayers | None:
         return None
     ours, theirs, share = zip(*found, strict=True)
     return MatchedLayers(ours, theirs, share)
+
+
+def _role_table(compared: Compared) -> RoleTable | None:
+    layers = sorted({layer for role in compared.roles for layer in role.layers if layer >= 0})
+    roles = [role for role in compared.roles if any(layer >= 0 for layer in role.layers)]
+    rows = thousandths([[role.layers.get(layer) for layer in layers] for role in roles])
+    if len(roles) < 2 or len(layers) < 2 or not rows:
+        return None
+    return RoleTable(tuple(role.kind for role in roles), tuple(layers), rows)
 
 
 def thousandths(table: Sequence[Sequence[float | None]]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from pytest_scratchverify.methods.weights.hypothesis import METHOD, ComponentHyp
 from pytest_scratchverify.methods.weights.judge import Judgement
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
+from pytest_scratchverify.methods.weights.roles_in_place import inherited_share
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
 
@@ -94,6 +95,7 @@ def finding_of(
     curve = result.power.curve if result.power else None
     effect = _effect(pair, judgement, measured.elements)
     accused = outcome in ACCUSED
+    share = inherited_share(compared.roles, pair.ours, pair.parameters[0]) if accused else 0.0
     return Hypothesis(
         method=METHOD,
         component=hypothesis.component,
@@ -103,7 +105,7 @@ def finding_of(
         dependence_group="weights",
     ).finding(
         outcome,
-        headline_of(reference, compared, judgement, outcome),
+        headline_of(reference, compared, judgement, outcome, share),
         level=_level(judgement, outcome),
         direction=_direction(judgement, outcome),
         relation=relation,
@@ -121,6 +123,7 @@ def finding_of(
         weight_bytes=pair.checkpoints.ours.total_bytes,
         figures=origin_figures(compared, judgement, effect, result.controls, reused=accused),
         details=details_of(pair, compared, result.gains, judgement, curve)
+        | ({"inherited_share": round(share, 4)} if accused and compared.roles else {})
         | _later(result.order)
         | dates_of(hypothesis.pair, related=relation is not None),
     )

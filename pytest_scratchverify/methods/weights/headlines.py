@@ -21,6 +21,7 @@ class Case(Enum):
     SHARED_ANCESTRY = auto()
     HELD_BY_BOTH = auto()
     DERIVED = auto()
+    DERIVED_IN_PART = auto()
     DERIVED_BY_MATCHING = auto()
     DERIVED_BY_ANGLES = auto()
     LEAD = auto()
@@ -42,6 +43,8 @@ HEADLINES: Mapping[Case, str] = {
     " later of the two: cosine {effect}, p {p}",
     Case.DERIVED: "the weights come from {reference} ({kind}): cosine {effect}, p {p}, decided by"
     " {step}",
+    Case.DERIVED_IN_PART: "{percent} % of the component's parameters are {reference}'s ({kind}):"
+    " {roles} of {inherited} of {layers} layers; cosine {effect}, p {p}, decided by {step}",
     Case.DERIVED_BY_MATCHING: "the weights come from {reference} in another order or basis"
     " ({kind}): share of a layer's neurons that is recognised {effect}, p {p}, decided by {step}",
     Case.DERIVED_BY_ANGLES: "the weights come from {reference} in another basis ({kind}): the"
@@ -63,6 +66,7 @@ _OF_RELATION: Mapping[Relation, Case] = {
     Relation.UNCLEAR: Case.LEAD,
 }
 _OF_STEP: Mapping[tuple[Relation, Step], Case] = {
+    (Relation.DERIVED, Step.ROLES): Case.DERIVED_IN_PART,
     (Relation.DERIVED, Step.BASIS): Case.DERIVED_BY_MATCHING,
     (Relation.DERIVED, Step.ANGLES): Case.DERIVED_BY_ANGLES,
     (Relation.UNCLEAR, Step.ALIGNMENT): Case.LEAD_AFTER_ALIGNMENT,
@@ -82,8 +86,13 @@ def case_of(judgement: Judgement, outcome: Outcome) -> Case:
     return _OF_STEP.get((relation, judgement.step), _OF_RELATION[relation])
 
 
-def headline_of(reference: str, compared: Compared, judgement: Judgement, outcome: Outcome) -> Text:
-    """Say in one sentence what was found, by which step, with which numbers."""
+def headline_of(
+    reference: str, compared: Compared, judgement: Judgement, outcome: Outcome, share: float = 0.0
+) -> Text:
+    """Say in one sentence what was found, by which step, with which numbers.
+
+    `share` is how much of the component's parameters lies where it is the reference's.
+    """
     template = HEADLINES[case_of(judgement, outcome)]
     identity = compared.measured.identity
     values: dict[str, object] = {
@@ -95,5 +104,9 @@ def headline_of(reference: str, compared: Compared, judgement: Judgement, outcom
         "kind": [*judgement.kinds] or "kind unknown",
         "step": judgement.step.value,
         "tensors": compared.tensors,
+        "percent": round(100 * share, 1),
+        "roles": ", ".join(judgement.roles),
+        "inherited": len(judgement.layers),
+        "layers": len({layer for role in compared.roles for layer in role.layers}),
     }
     return Text(template, **{name: v for name, v in values.items() if f"{{{name}}}" in template})

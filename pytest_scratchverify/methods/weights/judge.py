@@ -186,6 +186,9 @@ def _some_roles(case: _Case) -> Judgement | None:
     in_place, found = case.aligned, case.roles
     if found is None or (in_place is not None and in_place.relation is Relation.DERIVED):
         return None
+    elsewhere = (case.mapped, case.rotated)
+    if any(j and j.accuses and not {*j.layers} <= {*found.layers} for j in elsewhere):
+        return None  # layers that moved too explain more
     return Judgement(
         Relation.DERIVED,
         Step.ROLES,
@@ -374,9 +377,9 @@ def _least(case: _Case) -> float:
 
 RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     _identical,
+    _some_roles,  # before the steps that would call it a shared initialisation, or all of it taken
     _learnt_beyond_the_seed,  # before the step that would call it a shared initialisation
     _more_layers_than_in_place,  # before the step that would call it partial reuse
-    _some_roles,  # before the step that would call it a shared initialisation, or a lead
     _accused_in_place,
     _matched,
     lambda case: case.mapped,

@@ -7,6 +7,7 @@ of the component's parameters that lies in what was inherited.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Matrix, Slo
 RESIDUAL_ROWS = frozenset({"o", "down", "fc2"})  # the kinds whose rows are residual channels
 ORDER = ("q", "k", "v", "qkv", "q_a", "q_b", "kv_a", "kv_b", "o", "router", "gate", "up", "fc1",
          "down", "fc2")  # fmt: skip
+ALIKE = math.sqrt(0.5)  # cosine from which half of a matrix's variance is the other's
 FEWEST = 4  # rows and columns: below these a matrix has no test of its own
 
 
@@ -144,9 +146,7 @@ def shared_roles(
     tested = [*roles]
     cost = max(1, len(tested))
     inherited = [
-        role
-        for role in tested
-        if role.inherited(derived) and min(1.0, cost * role.pvalue) <= alpha
+        role for role in tested if role.inherited(derived) and min(1.0, cost * role.pvalue) <= alpha
     ]
     layers = sorted({layer for role in inherited for layer in role.inherited(derived)})
     fresh = [
@@ -170,7 +170,10 @@ def shared_roles(
 
 
 def inherited_share(
-    roles: Iterable[RoleInPlace], matrices: Mapping[Slot, Matrix], parameters: int, bar: float
+    roles: Iterable[RoleInPlace],
+    matrices: Mapping[Slot, Matrix],
+    parameters: int,
+    bar: float = ALIKE,
 ) -> float:
     """Return the share of a component's parameters in the places that are alike from `bar` on.
 

@@ -11,6 +11,7 @@ from pytest_scratchverify.report.figures.drawing import Drawing
 from pytest_scratchverify.report.figures.layer_table import LAYER_TABLE
 from pytest_scratchverify.report.figures.lineage import LINEAGE, WEIGHT_PLANE
 from pytest_scratchverify.report.figures.norm_gains import NORM_GAINS, NORM_SERIES
+from pytest_scratchverify.report.figures.role_table import ROLE_TABLE
 from pytest_scratchverify.report.figures.training_log import (
     NOISE_BY_BLOCK,
     ORDER_RESIDUALS,
@@ -37,6 +38,7 @@ _ALL: tuple[Drawing[Any], ...] = (
     NULL_AND_OBSERVED,
     ORDER_RESIDUALS,
     RANK_SCATTER,
+    ROLE_TABLE,
     SIMILARITY_BY_LAYER,
     TRAINING_CURVE,
     TREE,
