@@ -37,8 +37,8 @@ def _caption(data: RoleTable) -> Text:
     return Text(
         "Every role of every layer against its own place in the reference: the mean centred"
         " cosine of what was read. A role that was taken is a dark line, one that was drawn anew"
-        " a blank one. What was moved to another layer, renumbered or turned is blank here and is"
-        " seen by other tests."
+        " a blank one. It does not show what was moved to another layer, renumbered or turned: that"
+        " is blank here, and other tests look for it."
     )
 
 
