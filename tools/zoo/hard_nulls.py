@@ -71,7 +71,7 @@ def padded(rng: Rng) -> Batch:
 
 def dead(rng: Rng) -> Batch:
     """Dead neurons at random places of either: zero, or next to it."""
-    d, f, layers = _sizes(rng)
+    d, f, _ = _sizes(rng)
     left = rng.choice([0.0, 1e-8, 1e-5, 1e-3])
     share = rng.uniform(0.1, 0.7)
     gone = {(n, s): rng.random(f) < share for n in range(8) for s in (0, 1)}
