@@ -19,6 +19,9 @@ from pytest_scratchverify.tensors.inventory import NORMS, Slot
 
 Array = NDArray[np.float32]
 
+# Rotary rows are frequencies, and experts may stand in groups (group-limited routing).
+ORDERED = ("kv_a", "router")
+
 
 def compare_angles(sample: Batch, component: Component) -> GramPermutation | None:
     """Compare the Gram matrices of equally numbered neurons, layer by layer."""
@@ -31,7 +34,7 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
     blocks: dict[tuple[str, int, str, int], tuple[list[Array], list[Array]]] = {}
     for (slot, start), pair in sorted(sample.items()):
         kind = NEURON_GROUPS.get(slot.kind)
-        if kind is None or slot.layer < 0 or kind == "kv_a":
+        if kind is None or slot.layer < 0 or kind in ORDERED:
             continue
         if len(pair[0]) > 1 and shared_formula((slot, start), pair):
             continue
