@@ -164,7 +164,7 @@ class Control:
     recognition in any basis can find it.
     """
 
-    kind: str  # positive, negative, self_permuted
+    kind: str  # positive, negative, self_permuted, deranged
     pair: tuple[str, str]
     passed: bool | None  # None: the control returned nothing, which voids the finding
     value: float | None = None

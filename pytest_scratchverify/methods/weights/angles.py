@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.methods.weights.measure import Batch, shared_formula
 from pytest_scratchverify.methods.weights.neurons import NEURON_GROUPS, Draws
+from pytest_scratchverify.stats.weights.exchangeable_rows import exchangeable
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation, gram_permutation
 from pytest_scratchverify.tensors.inventory import NORMS, Slot
 
 Array = NDArray[np.float32]
+
+# Rotary rows are frequencies, and experts may stand in groups (group-limited routing).
+ORDERED = ("kv_a", "router")
 
 
 def compare_angles(sample: Batch, component: Component) -> GramPermutation | None:
@@ -30,7 +34,7 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
     blocks: dict[tuple[str, int, str, int], tuple[list[Array], list[Array]]] = {}
     for (slot, start), pair in sorted(sample.items()):
         kind = NEURON_GROUPS.get(slot.kind)
-        if kind is None or slot.layer < 0 or kind == "kv_a":
+        if kind is None or slot.layer < 0 or kind in ORDERED:
             continue
         if len(pair[0]) > 1 and shared_formula((slot, start), pair):
             continue
@@ -41,7 +45,13 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
         scale = _gains_before(gains, slot, pair[0].shape[1]) if kind == "mlp" else None
         left.append(pair[0] if scale is None else pair[0] * scale[0])
         right.append(pair[1] if scale is None else pair[1] * scale[1])
-    return gram_permutation(blocks.values(), np.random.default_rng(2026))
+    parts = (
+        ([view[rows] for view in left], [view[rows] for view in right])
+        for left, right in blocks.values()
+        if len({len(view) for view in (*left, *right)}) == 1
+        for rows in exchangeable(left, right)  # repeats at one place in both are a convention
+    )
+    return gram_permutation(parts, np.random.default_rng(2026))
 
 
 def _gains_before(

@@ -2,7 +2,9 @@
 
 A verdict stands on the test having found a descendant, and spared an unrelated model, a moment
 before. The pairs are slices of small models that were trained for this (`tools/zoo/train`); the
-suspect's own slices, permuted, show whether the test follows numbers or contents.
+suspect's own slices, permuted, show whether the test follows numbers or contents, and the
+reference's, exchanged among equals, whether a convention explains what the pair has in common:
+the first are the same at every call and test the installation, the last is made of the pair.
 """
 
 from __future__ import annotations
@@ -160,6 +162,50 @@ def self_permuted(
     return Control(
         kind="self_permuted", pair=(name, "renumbered"), passed=passed, value=blind.similarity
     )
+
+
+def deranged(
+    component: Component, name: str, sample: Batch, thresholds: WeightsThresholds
+) -> Control:
+    """Exchange the reference's rows among equals in norm: what is left is no neuron's own.
+
+    Rows of a layer change places with their neighbours in the order of their norms, gate and up
+    alike, so that every order by size, every group and every class of rows stays what it was. A
+    descendant is alike neuron by neuron and loses it. What keeps half of its likeness, and is
+    still significant, is explained by the order of rows, and the control fails.
+    """
+    moved = _exchanged(sample)
+    observed = measure(component, [sample], matching=False)
+    found = measure(component, [moved], matching=False)
+    left, whole = found.similarity or 0.0, observed.similarity or 0.0
+    explained = found.pvalue <= thresholds.alpha and left >= whole / 2
+    return Control(kind="deranged", pair=(name, "own rows"), passed=not explained, value=left)
+
+
+def _exchanged(sample: Batch) -> dict[tuple[Slot, int], tuple[Array, Array]]:
+    norms: dict[tuple[int, str, int, int], Array] = {}
+    for (slot, start), (_, theirs) in sample.items():
+        if len(theirs) > 1:
+            key = (slot.layer, slot.expert, start, len(theirs))
+            size = (theirs**2).sum(axis=1)
+            norms[key] = norms[key] + size if key in norms else size
+    found = {}
+    for (slot, start), (ours, theirs) in sample.items():
+        rows = norms.get((slot.layer, slot.expert, start, len(theirs)))
+        moved = theirs if rows is None else theirs[_neighbours(rows)]
+        found[slot, start] = (ours, moved)
+    return found
+
+
+def _neighbours(sizes: Array) -> NDArray[np.intp]:
+    """Return an order in which every row has changed places with one next to it in size."""
+    ranked = np.argsort(sizes, kind="stable")
+    order = np.arange(len(sizes))
+    paired = len(sizes) // 2 * 2
+    order[ranked[:paired:2]], order[ranked[1:paired:2]] = ranked[1:paired:2], ranked[:paired:2]
+    if paired < len(sizes):  # the last of an odd number takes part as well
+        order[ranked[-1]], order[ranked[0]] = order[ranked[0]], ranked[-1]
+    return order
 
 
 def _permuted(

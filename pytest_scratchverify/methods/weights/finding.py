@@ -49,16 +49,6 @@ ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
 HALF_ALIKE = 0.8  # of the whole table's cosine, that either half must have by itself
 REPLICATED = 1e-3  # p-value at which a half of the layers says the same by itself
 
-THIRD_PARTY = (
-    "Nothing measured says who had it first: both may have it from a third party, such as a public"
-    " tower or table. Ask either developer for its source."
-)
-TEACHER = (
-    "Channels are alike and no neuron keeps its number: a teacher of hidden states in common, or"
-    " the one being the other's teacher, explains this without a shared weight, and so does one"
-    " seed for this table alone. Ask for the teacher and for the seed."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -234,7 +224,10 @@ def _remedy(
 ) -> Text | None:
     if outcome in ACCUSED:
         if result.judgement.third_party:
-            return Text(THIRD_PARTY)
+            return Text(
+                "Nothing measured says who had it first: both may have it from a third party, such"
+                " as a public tower or table. Ask either developer for its source."
+            )
         return published_first(hypothesis.pair)
     if outcome is not Outcome.INDETERMINATE:
         return None
@@ -244,7 +237,11 @@ def _remedy(
             component=hypothesis.component.value,
         )
     if result.judgement.explained:
-        return Text(TEACHER)
+        return Text(
+            "Channels are alike and no neuron is known to keep its number: a teacher of hidden"
+            " states in common, or one being the other's teacher, explains this without a shared"
+            " weight, and so does one seed for this table alone. Ask for teacher and seed."
+        )
     if not result.controlled:
         return Text("A control of the test itself failed: nothing it says counts in this run.")
     if result.missed is not None:

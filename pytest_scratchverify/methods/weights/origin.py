@@ -30,6 +30,7 @@ from pytest_scratchverify.methods.weights.compare import Compared, Effort, compa
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.confirmation import sustained
 from pytest_scratchverify.methods.weights.controls import (
+    deranged,
     known_pairs,
     known_rotated,
     self_permuted,
@@ -109,6 +110,7 @@ def _controls(
     controls: tuple[Control, ...] = (
         *known_pairs(component, thresholds.alpha),
         self_permuted(component, hypothesis.pair.model.name, compared.sample, thresholds),
+        deranged(component, hypothesis.pair.reference.name, compared.sample, thresholds),
     )
     if compared.rotated is not None:
         controls += known_rotated(thresholds.alpha, thresholds.agreement_inherited)
