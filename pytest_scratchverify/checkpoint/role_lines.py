@@ -17,6 +17,7 @@ Sources: the reference implementations of Meta (llama), Mistral (mistral-inferen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
@@ -142,3 +143,22 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (Component.LM_HEAD, "head", r"(?:head|output_layer|unembed|output\.lm_head)"),
     (_TEXT, "norm_final", r"(?:norm_f|ln_out|final_norm|encoder\.final_layernorm|layer_norm)"),
 )  # fmt: skip
+
+# Beside a weight: what the last word of a name makes of the tensor.
+PARTS: Mapping[str, str] = {
+    "weight": "weight",
+    "kernel": "weight",
+    "bias": "bias",
+    "weight_scale_inv": "scale_inv",
+    "weight_scale": "scale",
+    "scales": "scale",
+    "weight_packed": "packed",
+    "qweight": "packed",
+    "blocks": "packed",
+}
+# Constants that a formula fills: the same in every model of the kind, hence never evidence.
+COMPUTED = re.compile(
+    r".*(?:rotary_emb\.(?:inv_freq|.*cached)|position_ids|masked_bias|attn\.bias"
+    r"|attention\.(?:bias|masked_bias|rotary_emb\.inv_freq)|logit_scale|inv_freq"
+    r"|num_batches_tracked)$"
+)

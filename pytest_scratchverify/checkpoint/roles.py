@@ -223,25 +223,6 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (TEXT, "pooler", _M + r"pooler\.dense"),
 )
 
-# Beside a weight: what the last word of a name makes of the tensor.
-PARTS: Mapping[str, str] = {
-    "weight": "weight",
-    "kernel": "weight",
-    "bias": "bias",
-    "weight_scale_inv": "scale_inv",
-    "weight_scale": "scale",
-    "scales": "scale",
-    "weight_packed": "packed",
-    "qweight": "packed",
-    "blocks": "packed",
-}
-# Constants that a formula fills: the same in every model of the kind, hence never evidence.
-COMPUTED = re.compile(
-    r".*(?:rotary_emb\.(?:inv_freq|.*cached)|position_ids|masked_bias|attn\.bias"
-    r"|attention\.(?:bias|masked_bias|rotary_emb\.inv_freq)|logit_scale|inv_freq"
-    r"|num_batches_tracked)$"
-)
-
 Stacks = list[tuple[Component, re.Pattern[str]]]
 InLayer = list[tuple[str, re.Pattern[str]]]
 Outside = list[tuple[Component, str, re.Pattern[str]]]
@@ -345,7 +326,7 @@ def read_roles(names: Iterable[str]) -> RoleMap:
     unmapped: list[str] = []
     ignored: list[str] = []
     for name in sorted(known):
-        if COMPUTED.fullmatch(name):
+        if role_lines.COMPUTED.fullmatch(name):
             ignored.append(name)
             continue
         scaled = name.endswith(".scale") and name.removesuffix("scale") + "weight" in known
@@ -365,8 +346,8 @@ def _side(prefix: str) -> str:
 
 def _split(name: str) -> tuple[str, str]:
     stem, _, last = name.rpartition(".")
-    if stem and last in PARTS:
-        return stem, PARTS[last]
+    if stem and last in role_lines.PARTS:
+        return stem, role_lines.PARTS[last]
     for ending, part in (("_blocks", "packed"), ("_scales", "scale")):
         if name.endswith(ending):
             return name.removesuffix(ending), part

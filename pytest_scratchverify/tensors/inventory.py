@@ -78,11 +78,6 @@ class Inventory:
             found.setdefault(slot.component, {})[slot] = matrix
         return found
 
-    def unplaced_share(self, component: Component) -> float:
-        """Return how much of a component is compared with nothing, whatever the other model."""
-        missed = self.unplaced.get(component.value, 0)
-        return missed / max(1, self.parameters.get(component.value, 0))
-
 
 def take_inventory(
     index: TensorIndex,

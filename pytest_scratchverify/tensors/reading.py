@@ -57,6 +57,11 @@ class ReadLog:
         self.spent[record.file] = [*coalesce([*known, *spans], gap=0)]
         self.files[record.file] = record
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that were needed, those needed twice counted once."""
+        return sum(len(span) for spans in self.spent.values() for span in spans)
+
     def as_records(self) -> tuple[ArtifactRecord, ...]:
         """Return one record per file, sorted by its name."""
         return tuple(
@@ -213,11 +218,18 @@ def _decoded(block: Block, raw: Mapping[Rows, bytes]) -> Array:
 
 
 class CheckpointPair:
-    """Two checkpoints side by side, and what one comparison needed of each."""
+    """Two checkpoints side by side, and what one comparison needed of each.
 
-    def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
+    `side_by_side` makes it, and finds partners first for what names leave alone; `logs` are what
+    that read, and `placing_bytes` what it cost either at most.
+    """
+
+    def __init__(
+        self, ours: Checkpoint, theirs: Checkpoint, logs: tuple[ReadLog, ReadLog] | None = None
+    ) -> None:
         self.ours, self.theirs = _charged(ours, theirs), theirs
-        self.logs = (ReadLog(), ReadLog())
+        self.logs = logs or (ReadLog(), ReadLog())
+        self.placing_bytes = max(log.nbytes for log in self.logs)
         self.files: set[tuple[str, str]] = set()  # ours and theirs, laid side by side
 
     @property
