@@ -238,7 +238,7 @@ def _shape(matrix: Matrix) -> Shape:
 def _unit(values: Array) -> Array:
     flat = (values - values.mean(axis=1, keepdims=True)).ravel()
     length = float(np.linalg.norm(flat))
-    return flat / length if length else flat
+    return np.asarray(flat / length if length else flat, np.float32)
 
 
 def _assign(left: _Sampled, right: _Sampled, places: tuple[_Places, _Places]) -> None:
@@ -279,8 +279,8 @@ def _by_order(checkpoint: Checkpoint, loose: list[Matrix], vacant: list[Matrix])
         slots = sorted(targets.get(key, ()), key=_reading_order)
         if len(slots) != len(group):
             continue
-        group = sorted(group, key=lambda pair: _natural(pair[0].info.name))
-        for (matrix, view), slot in zip(group, slots, strict=True):
+        in_turn = sorted(group, key=lambda pair: _natural(pair[0].info.name))
+        for (matrix, view), slot in zip(in_turn, slots, strict=True):
             place.move(matrix, view, slot)
     return checkpoint.with_inventory(place.result()) if place.moves else checkpoint
 

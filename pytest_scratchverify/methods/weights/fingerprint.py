@@ -29,7 +29,7 @@ from pytest_scratchverify.tokenizer.open import open_tokenizer
 MARGIN = 1.25  # over the depth's budget: the other model's headers may be smaller
 SAVED_TOKENS = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
 GAP = 4096  # bytes between two kept ranges that are not worth a part of their own
-SMALL = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX)
+SMALL: tuple[str, ...] = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX)
 SMALL += (OLD_CONFIG, NATIVE_CONFIG)
 
 
