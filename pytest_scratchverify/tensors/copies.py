@@ -64,15 +64,16 @@ def _merged(inventory: Inventory, equal: list[Matrix]) -> Inventory:
     gone = {name for name, count in found.items() if count == wanted[name]}
     parameters, unplaced = dict(inventory.parameters), dict(inventory.unplaced)
     place: dict[str, Slot] = {m.info.name: m.slot for m in equal}
-    sizes = {m.info.name: m.info.parameters for m in equal}
+    stored = {m.info.name: m.info for m in equal}
     for name in gone:
-        component = place[name].component
-        parameters[component] -= sizes[name]
-        unplaced[component] = unplaced.get(component, 0) - sizes[name]
+        component, info = place[name].component, stored[name]
+        parameters[component] -= info.parameters
+        if len(info.shape) > 1:  # of matrices alone it is counted what meets nothing
+            unplaced[component] -= info.parameters
     return replace(
         inventory,
         parameters=parameters,
-        unplaced=unplaced,
+        unplaced={name: count for name, count in unplaced.items() if count},
         twice=tuple(name for name in inventory.twice if name not in gone),
         doubles=tuple(m for m in inventory.doubles if m.info.name not in gone),
     )

@@ -261,28 +261,38 @@ def _assign(left: _Sampled, right: _Sampled, places: tuple[_Places, _Places]) ->
 
 
 def _by_order(checkpoint: Checkpoint, loose: list[Matrix], vacant: list[Matrix]) -> Checkpoint:
-    """Lay what is left side by side by shape and order, where there are as many of each."""
+    """Lay what is left side by side by shape and order, where there are as many of each.
+
+    As it lies, or all of it turned: the way in which more of it finds a place.
+    """
+    ways = [[(m, m) for m in loose], [(m, _turned(m)) for m in loose if _turnable(m)]]
+    found = [_in_turn(way, vacant) for way in ways]
+    best = max(found, key=len)
+    if not best:
+        return checkpoint
     place = _Places(checkpoint.inventory)
+    for matrix, view, slot in best:
+        place.move(matrix, view, slot)
+    return checkpoint.with_inventory(place.result())
+
+
+def _in_turn(
+    loose: list[tuple[Matrix, Matrix]], vacant: list[Matrix]
+) -> list[tuple[Matrix, Matrix, Slot]]:
+    """Deal matrices to the vacant places of their shapes, names and places in natural order."""
     targets: dict[tuple[bool, Shape], list[Slot]] = {}
     for matrix in vacant:
-        text = matrix.slot.component in TEXT
-        targets.setdefault((text, _shape(matrix)), []).append(matrix.slot)
+        targets.setdefault((matrix.slot.component in TEXT, _shape(matrix)), []).append(matrix.slot)
     sources: dict[tuple[bool, Shape], list[tuple[Matrix, Matrix]]] = {}
-    for matrix in loose:
-        text = matrix.slot.component in TEXT
-        shape = _shape(matrix)
-        view = matrix
-        if (text, shape) not in targets and _turnable(matrix) and (text, shape[::-1]) in targets:
-            view, shape = _turned(matrix), shape[::-1]
-        sources.setdefault((text, shape), []).append((matrix, view))
+    for matrix, view in sorted(loose, key=lambda pair: _natural(pair[0].info.name)):
+        key = matrix.slot.component in TEXT, _shape(view)
+        sources.setdefault(key, []).append((matrix, view))
+    found = []
     for key, group in sources.items():
         slots = sorted(targets.get(key, ()), key=_reading_order)
-        if len(slots) != len(group):
-            continue
-        in_turn = sorted(group, key=lambda pair: _natural(pair[0].info.name))
-        for (matrix, view), slot in zip(in_turn, slots, strict=True):
-            place.move(matrix, view, slot)
-    return checkpoint.with_inventory(place.result()) if place.moves else checkpoint
+        if len(slots) == len(group):
+            found += [(*pair, slot) for pair, slot in zip(group, slots, strict=True)]
+    return found
 
 
 def _reading_order(slot: Slot) -> tuple[int, int, str, Slot]:
