@@ -38,6 +38,7 @@ PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_")),
 )  # fmt: skip
 _NUMBER = re.compile(r"(?:^|(?<=\.))(\d+)\.")
+_OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FEWEST = 2  # layers that make a stack
 Family = tuple[str, tuple[int, ...]]
 
@@ -106,6 +107,8 @@ def _own_role(name: str, info: TensorInfo, width: int | None) -> TensorRole:
     if len(shape) == 2 and (shape[0] == width) != (shape[1] == width):
         mark = READS if shape[1] == width else WRITES
     component = probable_component(plain)
+    if component is TEXT:  # model.language_model.layers is model.layers
+        called = _OUTER.sub("", called)
     kind = mark + called.removesuffix(".weight").replace("/", "_").replace("|", "_")
     part = "bias" if called.endswith(".bias") else "weight"
     return TensorRole(component, kind, layer, part=part)
