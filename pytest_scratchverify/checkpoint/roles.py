@@ -2,17 +2,19 @@
 
 An architecture is supported by the lines that its tensor names match; to add one, add a line, or
 from another package `TensorNames`, by the hook `pytest_scratchverify_tensor_names`.
-A name that no line matches is reported as unmapped and never guessed, because a tensor that
-is compared with the wrong partner looks independent.
+A name that no line matches is reported as unmapped and not guessed here, because a tensor that
+is compared with the wrong partner looks independent; `tensors.structure` and `tensors.pairing`
+place it by its shape and by its numbers. Further layouts are in `role_lines`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+from pytest_scratchverify.checkpoint import role_lines
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
 
@@ -23,7 +25,8 @@ class TensorRole:
 
     `layer` is None outside of the layers, `expert` is a number, "shared", or "stack" for a
     tensor that holds all experts one after the other. `transposed` says that rows are inputs,
-    as in GPT-2's Conv1D.
+    as in GPT-2's Conv1D, where the shapes do not say otherwise; `layout` is one of the other
+    marks of `role_lines`. `side` is "encoder" or "decoder" where the name says so.
     """
 
     component: Component
@@ -32,6 +35,8 @@ class TensorRole:
     expert: int | str | None = None
     part: str = "weight"
     transposed: bool = False
+    layout: str = ""
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class TensorNames:
 
     They are asked after the shipped lines, and so cannot change what a shipped line means. The
     kinds are those of the tables below, and with a kind comes its layout: ``gate_up`` is cut into
-    gate and up, ``qkv`` is compared fused, and ``^T`` behind a kind says that rows are inputs.
+    gate and up, ``qkv`` into the three where the config says how many heads there are; the marks
+    of `role_lines` say how rows lie: ``^T`` that they are inputs.
 
     Attributes
     ----------
@@ -92,7 +98,7 @@ STACKS: tuple[tuple[Component, str], ...] = (
     (AUDIO, r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."),
     (TEXT, rf"(?:(?:{_OUTER})\.)*"),
 )
-LAYER = r"(?:(?:vision_model|encoder|transformer|model)\.)*(?:layers?|blocks|h|resblocks)\."
+LAYER = r"(?:(?:vision_model|encoder|transformer|model)\.)*(?:layers?|blocks?|h|resblocks)\."
 
 ATTENTION = r"(?:self_attn|attn|attention|self_attention|linear_attn)\."
 DENSE = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\."
@@ -186,16 +192,8 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (Component.PROJECTOR, "proj_norm", _V + r"merger\.(?:ln_q|norm)"),
     (Component.PROJECTOR, "proj_in", _V + r"merger\.(?:mlp\.0|linear_fc1)"),
     (Component.PROJECTOR, "proj_out", _V + r"merger\.(?:mlp\.2|linear_fc2)"),
-    (
-        Component.PROJECTOR,
-        "proj_in",
-        _P + r"(?:0|linear_1|linear|net\.0)",
-    ),
-    (
-        Component.PROJECTOR,
-        "proj_out",
-        _P + r"(?:2|linear_2|net\.2)",
-    ),
+    (Component.PROJECTOR, "proj_in", _P + r"(?:0|linear_1|linear|net\.0)"),
+    (Component.PROJECTOR, "proj_out", _P + r"(?:2|linear_2|net\.2)"),
     (VISION, "patch_embed", _V + r"(?:.*\.)?(?:patch_embed\.proj|patch_embedding|conv1)"),
     (VISION, "position", _V + r"(?:.*\.)?(?:position_embedding|pos_embed|positional_embedding)"),
     (VISION, "class_token", _V + r"(?:.*\.)?(?:class_embedding|cls_token)"),
@@ -225,30 +223,14 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (TEXT, "pooler", _M + r"pooler\.dense"),
 )
 
-# Beside a weight: what the last word of a name makes of the tensor.
-PARTS: Mapping[str, str] = {
-    "weight": "weight",
-    "bias": "bias",
-    "weight_scale_inv": "scale_inv",
-    "weight_scale": "scale",
-    "scales": "scale",
-    "weight_packed": "packed",
-    "qweight": "packed",
-    "blocks": "packed",
-}
-# Constants that a formula fills: the same in every model of the kind, hence never evidence.
-COMPUTED = re.compile(
-    r".*(?:rotary_emb\.(?:inv_freq|.*cached)|position_ids|masked_bias|attn\.bias"
-    r"|attention\.(?:bias|masked_bias|rotary_emb\.inv_freq)|logit_scale|inv_freq"
-    r"|num_batches_tracked)$"
-)
-
 Stacks = list[tuple[Component, re.Pattern[str]]]
 InLayer = list[tuple[str, re.Pattern[str]]]
 Outside = list[tuple[Component, str, re.Pattern[str]]]
 
 
 _NUMBERED = r"(?P<layer>\d+)\.(?P<rest>.+)"
+MARKS = ("^T", "~", "#", "^2")  # behind a kind; see `role_lines`
+SIDES = ("encoder", "decoder")
 # Names of third parties, of the run that goes on in this process. Like the tables above they say
 # what names mean, whatever checkpoint is read.
 _added: list[TensorNames] = []
@@ -264,8 +246,10 @@ def use_tensor_names(names: Iterable[TensorNames]) -> None:
 def _tables() -> tuple[Stacks, InLayer, Outside]:
     shipped = [(component, prefix + LAYER) for component, prefix in STACKS]
     stacks = [*shipped, *(line for names in _added for line in names.stacks)]
-    inside = [*IN_LAYER, *(line for names in _added for line in names.in_layer)]
-    outside = [*OUTSIDE, *(line for names in _added for line in names.outside)]
+    lines = [*role_lines.FIRST, *IN_LAYER, *role_lines.IN_LAYER]
+    inside = [*lines, *(line for names in _added for line in names.in_layer)]
+    further = [(component, kind, _M + name) for component, kind, name in role_lines.OUTSIDE]
+    outside = [*OUTSIDE, *further, *(line for names in _added for line in names.outside)]
     return (
         [(component, re.compile(prefix + _NUMBERED)) for component, prefix in stacks],
         [(kind, re.compile(pattern)) for kind, pattern in inside],
@@ -273,41 +257,97 @@ def _tables() -> tuple[Stacks, InLayer, Outside]:
     )
 
 
+def unwrapped(name: str) -> str:
+    """Return a name without the segments that trainers put in: ``module.``, ``_orig_mod.``."""
+    return ".".join(part for part in name.split(".") if part not in role_lines.WRAPPERS) or name
+
+
 def role_of(name: str) -> TensorRole | None:
     """Return the role of the tensor called `name`, or None where no line of the table fits."""
-    stem, part = _split(name)
+    stem, part = _split(unwrapped(name))
     stacks, inside, outside = _tables()
     for component, pattern in stacks:
         found = pattern.fullmatch(stem)
         if found:
-            return _in_layer(component, int(found["layer"]), found["rest"], part, inside)
+            role = _in_layer(component, int(found["layer"]), found["rest"], part, inside)
+            return role and replace(role, side=_side(stem[: found.start("layer")]))
     for component, kind, whole in outside:
         if whole.fullmatch(stem):
-            return TensorRole(component, kind, part=part)
+            return TensorRole(component, kind, part=part, side=_side(stem))
     return None
+
+
+def role_in_layer(rest: str, layer: int) -> TensorRole | None:
+    """Return the role that a name has behind a layer's number, in whatever stack of the text's."""
+    stem, part = _split(rest)
+    return _in_layer(TEXT, layer, stem, part, _tables()[1])
+
+
+def role_outside(name: str) -> TensorRole | None:
+    """Return the role of the longest end of a name that is one outside of the layers."""
+    stem, part = _split(unwrapped(name))
+    words = stem.split(".")
+    for first in range(len(words)):
+        for component, kind, whole in _tables()[2]:
+            if whole.fullmatch(".".join(words[first:])):
+                return TensorRole(component, kind, part=part)
+    return None
+
+
+def settled_together(roles: dict[str, TensorRole]) -> dict[str, TensorRole]:
+    """Change what names mean only together: Qwen-1's gates, the layers of encoder and decoder."""
+    if any(".attn.c_attn." in name for name in roles):
+        for name, role in roles.items():
+            kind = next((k for end, k in role_lines.QWEN1.items() if end in name), role.kind)
+            roles[name] = replace(role, kind=kind)
+    return _one_after_the_other(roles)
+
+
+def _one_after_the_other(roles: dict[str, TensorRole]) -> dict[str, TensorRole]:
+    """Number the layers of a decoder after its encoder's, where a model of text has both."""
+    layered = [r for r in roles.values() if r.layer is not None and r.component in (TEXT, EXPERTS)]
+    if not {role.side for role in layered} >= set(SIDES):
+        return roles
+    first = 1 + max(role.layer or 0 for role in layered if role.side == "encoder")
+    for name, role in roles.items():
+        if role.component not in (TEXT, EXPERTS, Component.EMBEDDINGS):
+            continue
+        if role.layer is not None and role.side == "decoder":
+            roles[name] = replace(role, layer=role.layer + first)
+        elif role.layer is None and role.side == "encoder" and role.kind != "embed":
+            roles[name] = replace(role, kind=f"encoder_{role.kind}")
+    return roles
 
 
 def read_roles(names: Iterable[str]) -> RoleMap:
     """Give every tensor its role; what has none is listed, sorted, and so are constants."""
+    known = set(names)
     roles: dict[str, TensorRole] = {}
     unmapped: list[str] = []
     ignored: list[str] = []
-    for name in sorted(names):
-        if COMPUTED.fullmatch(name):
+    for name in sorted(known):
+        if role_lines.COMPUTED.fullmatch(name):
             ignored.append(name)
             continue
-        role = role_of(name)
+        scaled = name.endswith(".scale") and name.removesuffix("scale") + "weight" in known
+        role = role_of(f"{name.removesuffix('scale')}weight_scale" if scaled else name)
         if role is None:
             unmapped.append(name)
         else:
             roles[name] = role
-    return RoleMap(roles, tuple(unmapped), tuple(ignored))
+    return RoleMap(settled_together(roles), tuple(unmapped), tuple(ignored))
+
+
+def _side(prefix: str) -> str:
+    """Return which of encoder and decoder a prefix names last."""
+    words = [word for word in prefix.split(".") if word in SIDES]
+    return words[-1] if words else ""
 
 
 def _split(name: str) -> tuple[str, str]:
     stem, _, last = name.rpartition(".")
-    if stem and last in PARTS:
-        return stem, PARTS[last]
+    if stem and last in role_lines.PARTS:
+        return stem, role_lines.PARTS[last]
     for ending, part in (("_blocks", "packed"), ("_scales", "scale")):
         if name.endswith(ending):
             return name.removesuffix(ending), part
@@ -327,13 +367,15 @@ def _in_layer(
             groups = found.groupdict()
             expert = _expert(groups)
             routed = expert is not None or groups.get("routes") is not None
+            mark = next((mark for mark in MARKS if kind.endswith(mark)), "")
             return TensorRole(
                 EXPERTS if routed and component is TEXT else component,
-                kind.removesuffix("^T"),
+                kind.removesuffix(mark),
                 layer,
                 expert,
                 part,
-                transposed=kind.endswith("^T"),
+                transposed=mark == "^T",
+                layout="" if mark == "^T" else mark,
             )
     return None
 

@@ -53,6 +53,8 @@ KIND_WORDS: Mapping[str, Text] = {
     "renumbered experts": Text("renumbered experts"),
     "renumbered or rotated heads": Text("renumbered or rotated heads"),
     "layers moved": Text("layers moved"),
+    "experts left out": Text("experts left out"),
+    "experts added": Text("experts added"),
     "width changed": Text("width changed"),
     "upcycled": Text("upcycled to experts"),
     "merge": Text("merge"),

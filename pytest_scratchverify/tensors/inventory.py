@@ -1,47 +1,51 @@
 """Tensor inventory of a checkpoint: which matrices there are, under names that models share.
 
 A slot is a role, a layer and an expert, whatever the file calls the tensor; a matrix is where
-its rows lie. What is to be read of them is `tensors.plan`.
+its rows lie (`tensors.matrices`, `tensors.layouts`). What no table of names knows is placed by
+its shape, or keeps a slot of its own name (`tensors.structure`). What is to be read is
+`tensors.plan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 
+from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
 from pytest_scratchverify.checkpoint.dtypes import NEEDS_SCALE, NUMPY_DTYPES
 from pytest_scratchverify.checkpoint.formats.codec import Codec
-from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
+from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
-
-# The kinds whose columns are channels of the residual stream: [out, hidden].
-RESIDUAL_COLUMNS = frozenset(
-    {"q", "k", "v", "qkv", "q_a", "kv_a", "gate", "up", "fc1", "router", "embed", "head"}
+from pytest_scratchverify.tensors.layouts import matrices_of, read_context, settled
+from pytest_scratchverify.tensors.matrices import (
+    RESIDUAL_COLUMNS,
+    Matrix,
+    Slot,
+    is_unnamed,
+    reads_residual,
 )
+from pytest_scratchverify.tensors.structure import (
+    adopted_roles,
+    probable_component,
+    unnamed_roles,
+)
+
+__all__ = [
+    "NORMS",
+    "RESIDUAL_COLUMNS",
+    "Inventory",
+    "Matrix",
+    "Slot",
+    "is_residual_gain",
+    "is_unnamed",
+    "reads_residual",
+    "shared_slots",
+    "take_inventory",
+]
+
 NORMS = ("norm_pre_ffn", "norm_post")  # before the gated block, whichever there is
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
-    """A place that two models may have in common: what is compared is compared by slot."""
-
-    component: str
-    kind: str
-    layer: int = -1
-    expert: str = ""
-
-    def __str__(self) -> str:
-        layer = "" if self.layer < 0 else str(self.layer)
-        return f"{self.component}/{self.kind}/{layer}/{self.expert}"
-
-    @classmethod
-    def parse(cls, text: str) -> Slot:
-        """Read what `str` wrote."""
-        component, kind, layer, expert = text.split("/")
-        return cls(component, kind, int(layer) if layer else -1, expert)
 
 
 def is_residual_gain(slot: Slot) -> bool:
@@ -52,41 +56,15 @@ def is_residual_gain(slot: Slot) -> bool:
     return slot.kind.startswith("norm") and slot.kind not in ("norm_q", "norm_k")
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """A matrix as the statistics see it: rows are outputs, whatever the file calls it.
-
-    `first_row` is where the matrix begins inside of its tensor, counted in rows: a fused
-    ``gate_up_proj`` holds two matrices, a stack of experts one or two for each expert.
-    """
-
-    slot: Slot
-    info: TensorInfo
-    rows: int
-    cols: int
-    first_row: int = 0
-    scale: TensorInfo | None = None
-    codec: Codec | None = None
-    step: int = 1  # stored rows from one row to the next: two where gate and up alternate
-    fixed: int = 0  # bytes that any block costs, in this or in the other model
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one stored row, with its share of all that belongs to it."""
-        if self.codec is not None:
-            if self.codec.fixed:  # charged by the block; a row is what it costs beside BF16
-                return 2 * self.cols
-            return -(-self.codec.nbytes * self.step // max(1, prod(self.codec.shape[:-1])))
-        return self.cols * DTYPE_BITS[self.info.dtype] // 8
-
-
 @dataclass(frozen=True)
 class Inventory:
     """The matrices and vectors of a checkpoint by slot, and what could not be placed.
 
     `unplaced` counts, by component, the parameters of matrices that are compared with nothing:
-    of unknown dtype, in a place that another tensor has taken (named in `twice`), and under ""
-    those whose name says nothing.
+    of unknown dtype, or in a place that another tensor has taken (named in `twice`; `doubles`
+    are their matrices). `unmapped` are the names that no table knows: the component is then the
+    one that they probably belong to, and the slot is one of their own, or a place found by shape
+    or by numbers, which `placed` tells by name.
     """
 
     matrices: Mapping[Slot, Matrix]
@@ -95,6 +73,8 @@ class Inventory:
     unsupported: tuple[str, ...]
     unplaced: Mapping[str, int] = field(default_factory=dict)
     twice: tuple[str, ...] = ()
+    doubles: tuple[Matrix, ...] = ()
+    placed: Mapping[str, Slot] = field(default_factory=dict)
 
     def of(self, component: Component) -> Mapping[Slot, Matrix]:
         """Return the matrices of one component."""
@@ -107,29 +87,38 @@ class Inventory:
             found.setdefault(slot.component, {})[slot] = matrix
         return found
 
-    def unplaced_share(self, component: Component) -> float:
-        """Return how much is compared with nothing; the nameless counts as the decoder's."""
-        nameless = self.unplaced.get("", 0) if component is Component.TEXT_DECODER else 0
-        missed = self.unplaced.get(component.value, 0) + nameless
-        return missed / max(1, self.parameters.get(component.value, 0) + nameless)
 
-
-def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None) -> Inventory:
+def take_inventory(
+    index: TensorIndex,
+    codecs: Mapping[str, Codec] | None = None,
+    attention: AttentionShape | None = None,
+) -> Inventory:
     """Sort a checkpoint's tensors into slots.
 
     Only tensors of dtypes that `dtypes` decodes, or that have a codec, get a slot; the others
     are listed. Parameters are counted per component over everything that has a role.
+
+    Parameters
+    ----------
+    attention
+        The heads by the config: without them fused attention stays in one piece, and rotary rows
+        stay in the order of the file.
     """
     codecs = codecs or {}
     role_map = read_roles(index.tensors)
-    scales = _scales(index, role_map.roles)
+    adopted = adopted_roles(index.tensors, role_map)
+    roles = settled(index.tensors, {**role_map.roles, **adopted})
+    context = read_context(index.tensors, roles, attention)
+    nameless = [name for name in role_map.unmapped if name not in adopted]
+    roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.width)
+    scales = _scales(index, roles)
     matrices: dict[Slot, Matrix] = {}
     parameters: dict[str, int] = {}
     unsupported: list[str] = []
     twice: list[str] = []
-    # gpt-oss, unpacked: experts are stored inputs first, and must not meet packed ones.
-    inputs_first = any(role.kind == "gate_up_bias" for role in role_map.roles.values())
-    for name, role in role_map.roles.items():
+    doubles: list[Matrix] = []
+    placed: dict[str, Slot] = {}
+    for name, role in roles.items():
         info = index.tensors[name]
         if role.part in ("scale", "scale_inv"):
             continue
@@ -141,21 +130,24 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
         if codec is None and unknown:
             unsupported.append(name)
         elif role.part == "weight":
-            turned = inputs_first and role.expert == "stack" and codec is None
-            for matrix in _matrices(role, info, scales.get(name), codec):
-                placed = _transposed(matrix) if turned else matrix
-                if placed.slot in matrices:
+            for matrix in matrices_of(role, info, scales.get(name), codec, context):
+                if matrix.slot in matrices:
                     twice.append(name)
+                    doubles.append(matrix)
                 else:
-                    matrices[placed.slot] = placed
-    nowhere = {*unsupported, *twice, *role_map.unmapped}
+                    matrices[matrix.slot] = matrix
+                    if name in adopted:
+                        placed[name] = matrix.slot
+    nowhere = {*unsupported, *twice, *(name for name in nameless if name not in roles)}
     return Inventory(
         matrices,
         parameters,
         role_map.unmapped,
         tuple(unsupported),
-        _unplaced({name: index.tensors[name] for name in nowhere}, role_map.roles),
-        tuple(twice),
+        _unplaced({name: index.tensors[name] for name in nowhere}, roles),
+        tuple(dict.fromkeys(twice)),
+        tuple(doubles),
+        placed,
     )
 
 
@@ -165,14 +157,9 @@ def _unplaced(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
     for name, info in tensors.items():
         if len(info.shape) > 1:
             known = roles.get(name)
-            key = known.component.value if known else ""
+            key = (known.component if known else probable_component(name)).value
             found[key] = found.get(key, 0) + info.parameters
     return found
-
-
-def _transposed(matrix: Matrix) -> Matrix:
-    """Name a matrix that is stored inputs first: it never meets one that is not."""
-    return replace(matrix, slot=replace(matrix.slot, kind=f"{matrix.slot.kind}^T"))
 
 
 def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, TensorInfo]:
@@ -180,69 +167,11 @@ def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, Te
     for name, role in roles.items():
         if role.part in ("scale", "scale_inv"):
             weight = name.removesuffix("_inv").removesuffix("_scale")
+            weight = (
+                weight.removesuffix("scale") + "weight" if weight.endswith(".scale") else weight
+            )
             found[weight] = index.tensors[name]
     return found
-
-
-def _matrices(
-    role: TensorRole, info: TensorInfo, scale: TensorInfo | None, codec: Codec | None = None
-) -> Iterator[Matrix]:
-    if codec is None:
-        yield from _plain(role, info, scale)
-        return
-    for matrix in _plain(role, info, None):
-        packed = replace(matrix, codec=codec, fixed=codec.fixed)
-        if codec.interleaved and matrix.slot.kind in ("gate", "up"):
-            late = matrix.slot.kind == "up"  # halves were assumed; rows alternate
-            first = matrix.first_row - late * matrix.rows + late
-            packed = replace(packed, first_row=first, step=2)
-        yield packed
-
-
-def _plain(role: TensorRole, info: TensorInfo, scale: TensorInfo | None) -> Iterator[Matrix]:
-    layer = -1 if role.layer is None else role.layer
-    expert = "" if role.expert is None else str(role.expert)
-    slot = Slot(role.component.value, role.kind, layer, expert)
-    if not info.shape:  # one number is no matrix, whatever it is called
-        return
-    if len(info.shape) == 1:
-        yield Matrix(slot, info, 1, info.shape[0])
-    elif role.transposed:
-        # Inputs first: a row is a channel of the residual stream. Both models of such a
-        # family store it so, and slots of unlike orientation never meet.
-        rows, cols = info.shape[0], prod(info.shape[1:])
-        yield _transposed(Matrix(slot, info, rows, cols))
-    elif role.expert == "stack" and len(info.shape) == 3:
-        yield from _stack(slot, info)
-    elif len(info.shape) >= 2:
-        rows, cols = info.shape[0], prod(info.shape[1:])
-        yield from _split_fused(Matrix(slot, info, rows, cols, scale=scale))
-
-
-def _stack(slot: Slot, info: TensorInfo) -> Iterator[Matrix]:
-    count, rows, cols = info.shape
-    for expert in range(count):
-        one = Matrix(replace(slot, expert=str(expert)), info, rows, cols, expert * rows)
-        # [experts, 2 inner, hidden] has gate and up one after the other; the other layout,
-        # [experts, hidden, 2 inner], has inputs first. What is packed is packed along inputs.
-        if rows > cols / 2 or info.dtype not in NUMPY_DTYPES:
-            yield from _split_fused(one)
-        else:
-            yield one
-
-
-def _split_fused(matrix: Matrix) -> Iterator[Matrix]:
-    if matrix.slot.kind != "gate_up" or matrix.rows % 2:
-        yield matrix
-        return
-    half = matrix.rows // 2
-    for kind, first in (("gate", 0), ("up", half)):
-        yield replace(
-            matrix,
-            slot=replace(matrix.slot, kind=kind),
-            rows=half,
-            first_row=matrix.first_row + first,
-        )
 
 
 def shared_slots(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> list[Slot]:

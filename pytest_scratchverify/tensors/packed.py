@@ -1,10 +1,11 @@
-"""Decoding of packed checkpoints: reads the few small tensors that state shapes and scales."""
+"""What decoding needs beside headers: small tensors with shapes, and the heads by the config."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_scratchverify.checkpoint.attention_shape import AttentionShape, read_attention
 from pytest_scratchverify.checkpoint.formats.recognise import Unpacked, shape_tensors, unpack
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.core.errors import Unavailable
@@ -13,6 +14,7 @@ from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, parse_object
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import ArtifactStore
 
+NATIVE_CONFIG = "params.json"  # of Meta and Mistral
 OLD_CONFIG = "quantize_config.json"  # of AutoGPTQ, before transformers took it in
 
 
@@ -39,6 +41,15 @@ def open_packed(store: ArtifactStore, index: TensorIndex) -> Opened:
     return Opened(unpacked, tuple(asked), sum(map(len, answers.values())))
 
 
+def attention_of(store: ArtifactStore) -> AttentionShape | None:
+    """Return how many heads the config states, or Meta's and Mistral's own file of parameters."""
+    try:
+        found = read_attention(store.config().value)
+    except Unavailable:
+        found = None
+    return found or read_attention(_small_object(store, NATIVE_CONFIG))
+
+
 def _holds_gptq(index: TensorIndex) -> bool:
     return any(name.endswith(".qweight") for name in index.tensors)
 
@@ -47,7 +58,7 @@ def _is_second_gptq(store: ArtifactStore) -> bool:
     """Whether zeros are stored as they are: only the configuration says so."""
     return any(
         found.get("checkpoint_format") == "gptq_v2"
-        for found in (_config(store), _old_config(store))
+        for found in (_config(store), _small_object(store, OLD_CONFIG))
     )
 
 
@@ -59,10 +70,11 @@ def _config(store: ArtifactStore) -> Mapping[str, Json]:
     return found if isinstance(found, dict) else {}
 
 
-def _old_config(store: ArtifactStore) -> Mapping[str, Json]:
+def _small_object(store: ArtifactStore, name: str) -> Mapping[str, Json]:
     try:
-        path = store.file(OLD_CONFIG).value
-        raw = path.read_bytes()[: MAX_CONFIG_BYTES + 1]
-        return parse_object(raw, repo=store.repo, file=OLD_CONFIG)
+        if not any(entry.path == name for entry in store.files().value):
+            return {}
+        raw = store.file(name).value.read_bytes()[: MAX_CONFIG_BYTES + 1]
+        return parse_object(raw, repo=store.repo, file=name)
     except (Unavailable, OSError):
         return {}

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Matrix, Slot
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
 
 SEED = "scratchverify-slices-2026"
 BLOCK_ELEMENTS = 2**17  # one block: a quarter megabyte of BF16, a sensible request
@@ -115,7 +115,7 @@ def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
         router = slot.kind.startswith("router") and _draw(seed, slot.layer) % ROUTERS_FIRST
         turn = _draw(seed, "expert", slot.expert) if slot.expert or router else 0
         kind = ORDER.index(slot.kind) if slot.kind in ORDER else len(ORDER)
-        late = slot.component == TEXT and slot.kind not in RESIDUAL_COLUMNS
+        late = slot.component == TEXT and not reads_residual(slot.kind)
         return (2, turn, late, layer_rank(slot.layer, seed), kind, slot.kind)
 
     return sorted(matrices, key=key)

@@ -13,14 +13,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
 from pytest_scratchverify.checkpoint.dtypes import Scale, decode, plausible
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.inventory import Slot, take_inventory
-from pytest_scratchverify.tensors.packed import open_packed
+from pytest_scratchverify.tensors.inventory import Inventory, Slot, take_inventory
+from pytest_scratchverify.tensors.packed import attention_of, open_packed
 from pytest_scratchverify.tensors.plan import Block, pieces
 
 Array = NDArray[np.float32]
@@ -55,6 +56,11 @@ class ReadLog:
         known = self.spent.get(record.file, [])
         self.spent[record.file] = [*coalesce([*known, *spans], gap=0)]
         self.files[record.file] = record
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that were needed, those needed twice counted once."""
+        return sum(len(span) for spans in self.spent.values() for span in spans)
 
     def as_records(self) -> tuple[ArtifactRecord, ...]:
         """Return one record per file, sorted by its name."""
@@ -91,16 +97,37 @@ class Checkpoint:
         self.store = store
         index = store.tensor_index()
         opened = open_packed(store, index.value)
-        found = take_inventory(opened.unpacked.index, opened.unpacked.codecs)
-        unsupported = sorted({*found.unsupported, *opened.unpacked.unsupported})
+        self._unpacked = opened.unpacked
+        self.attention = attention_of(store)
         read = index.record.bytes_read + opened.bytes_read
         self.index_record = replace(index.record, bytes_read=read)
-        self.inventory = replace(found, unsupported=tuple(unsupported))
+        self.inventory = self._inventory_of(self.attention)
         self.shape_tensors = opened.shape_tensors
         # Whole files, because their headers are read too.
         self.total_bytes = index.record.bytes_total or index.value.total_bytes
         self._row_cache: dict[Rows, bytes] = {}
         self._beside: WeakKeyDictionary[Checkpoint, dict[Hashable, Any]] = WeakKeyDictionary()
+
+    def _inventory_of(self, attention: AttentionShape | None) -> Inventory:
+        found = take_inventory(self._unpacked.index, self._unpacked.codecs, attention)
+        unsupported = sorted({*found.unsupported, *self._unpacked.unsupported})
+        return replace(found, unsupported=tuple(unsupported))
+
+    def with_heads(self, attention: AttentionShape | None) -> Checkpoint:
+        """Return the checkpoint with its attention cut by these heads, where its config is silent.
+
+        Models that are laid side by side are cut alike, or fused queries would meet none.
+        """
+        if self.attention is not None or attention is None:
+            return self
+        return self.with_inventory(self._inventory_of(attention))
+
+    def with_inventory(self, inventory: Inventory) -> Checkpoint:
+        """Return the checkpoint with other places; what was read of it is shared."""
+        changed = copy(self)
+        changed.inventory = inventory
+        changed.__dict__.pop("components", None)
+        return changed
 
     def beside(self, other: Checkpoint) -> dict[Hashable, Any]:
         """Return what was found of this checkpoint beside another, kept as long as both."""
@@ -191,11 +218,18 @@ def _decoded(block: Block, raw: Mapping[Rows, bytes]) -> Array:
 
 
 class CheckpointPair:
-    """Two checkpoints side by side, and what one comparison needed of each."""
+    """Two checkpoints side by side, and what one comparison needed of each.
 
-    def __init__(self, ours: Checkpoint, theirs: Checkpoint) -> None:
+    `side_by_side` makes it, and finds partners first for what names leave alone; `logs` are what
+    that read, and `placing_bytes` what it cost either at most.
+    """
+
+    def __init__(
+        self, ours: Checkpoint, theirs: Checkpoint, logs: tuple[ReadLog, ReadLog] | None = None
+    ) -> None:
         self.ours, self.theirs = _charged(ours, theirs), theirs
-        self.logs = (ReadLog(), ReadLog())
+        self.logs = logs or (ReadLog(), ReadLog())
+        self.placing_bytes = max(log.nbytes for log in self.logs)
         self.files: set[tuple[str, str]] = set()  # ours and theirs, laid side by side
 
     @property

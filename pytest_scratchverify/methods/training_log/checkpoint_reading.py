@@ -15,7 +15,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stores.snapshots import Snapshot, Snapshots
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Inventory, Matrix, Slot
+from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot, reads_residual
 from pytest_scratchverify.tensors.plan import BUDGETS, Block, plan_component
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog, open_checkpoint
 
@@ -113,7 +113,7 @@ def _plan(inventories: Sequence[Inventory], budget: int) -> dict[Slot, Block]:
     shared: dict[Slot, Matrix] = {
         slot: matrix
         for slot, matrix in inventories[0].of(Component.TEXT_DECODER).items()
-        if slot.kind in RESIDUAL_COLUMNS
+        if reads_residual(slot.kind)
         and slot.layer >= 0
         and all(_shape(inventory, slot) == (matrix.rows, matrix.cols) for inventory in inventories)
     }

@@ -18,6 +18,7 @@ from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import Matrix, Slot
+from pytest_scratchverify.tensors.pairing import placed_names
 from pytest_scratchverify.tensors.reading import open_checkpoint
 
 LISTED = 20  # names of tensors that a finding lists
@@ -138,7 +139,9 @@ def incomparable(pair: ComponentPair, reference: str) -> Text:
 def inventory_details(pair: ComponentPair) -> dict[str, Json]:
     """Return what the suspect's headers say, for the details of a finding."""
     ours = pair.checkpoints.ours
-    return {
+    placed = [*placed_names(ours.inventory, pair.component).items()]
+    found: dict[str, Json] = {"placed_by_numbers_or_shape": dict(placed[:LISTED])} if placed else {}
+    return found | {
         "unmapped": [*ours.inventory.unmapped[:LISTED]],
         "unsupported": [*ours.inventory.unsupported[:LISTED]],
     }

@@ -236,6 +236,7 @@ def _pair_budget(pair: ComponentPair, total: int | None) -> int | None:
         return None
     ours, theirs = pair.checkpoints.ours, pair.checkpoints.theirs
     header = max(c.index_record.bytes_read for c in (ours, theirs))
+    header += pair.checkpoints.placing_bytes
     usable = int(total * (1 - RESERVE))
     budget = component_budget(usable, ours.components, pair.component, header)
     ratios = (pair.theirs[s].row_bytes / m.row_bytes for s, m in pair.matrices.items())

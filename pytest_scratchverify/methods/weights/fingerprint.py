@@ -14,7 +14,7 @@ from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import BIN_INDEX, INDEX
 from pytest_scratchverify.tensors.inventory import Slot
-from pytest_scratchverify.tensors.packed import OLD_CONFIG
+from pytest_scratchverify.tensors.packed import NATIVE_CONFIG, OLD_CONFIG
 from pytest_scratchverify.tensors.plan import (
     BUDGETS,
     Block,
@@ -29,7 +29,8 @@ from pytest_scratchverify.tokenizer.open import open_tokenizer
 MARGIN = 1.25  # over the depth's budget: the other model's headers may be smaller
 SAVED_TOKENS = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
 GAP = 4096  # bytes between two kept ranges that are not worth a part of their own
-SMALL = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX, OLD_CONFIG)
+SMALL: tuple[str, ...] = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX)
+SMALL += (OLD_CONFIG, NATIVE_CONFIG)
 
 
 def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> FingerprintContents:

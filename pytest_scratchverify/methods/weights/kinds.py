@@ -25,6 +25,8 @@ class Kind(StrEnum):
     CHANGED_CHANNELS = "rotated or renumbered channels"
     WIDTH = "width changed"
     LAYERS = "layers moved"
+    FEWER_EXPERTS = "experts left out"
+    MORE_EXPERTS = "experts added"
     UPCYCLED = "upcycled"
     SHARED_INITIALISATION = "shared initialisation"
     MERGE = "merge"

@@ -37,7 +37,7 @@ from pytest_scratchverify.stats.weights.tensor_identity import (
     is_rounding_of,
     tensor_identity,
 )
-from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Slot, is_residual_gain
+from pytest_scratchverify.tensors.inventory import Slot, is_residual_gain, reads_residual
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]
@@ -297,7 +297,7 @@ class Measure:
 
     def _add_channels(self, matrices: Batch) -> None:
         for (slot, start), (ours, theirs) in matrices.items():
-            if slot.kind not in RESIDUAL_COLUMNS or len(ours) < 4:
+            if not reads_residual(slot.kind) or len(ours) < 4:
                 continue
             if self.component is Component.PROJECTOR:
                 continue

@@ -36,7 +36,7 @@ from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
 from pytest_scratchverify.stats.weights.merge_shares import Products, by_layer, merge_shares
 from pytest_scratchverify.stats.weights.untouched_rows import UntouchedRows, untouched_rows
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Matrix, Slot
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
 from pytest_scratchverify.tensors.reading import open_checkpoint
 
 
@@ -137,7 +137,7 @@ def _unexplained_sums(
 ) -> dict[int, ChannelSums]:
     """Compare what the nearest leaves of the model with every other parent, channel by channel."""
     sums: dict[int, ChannelSums] = {}
-    residual = {slot: m for slot, m in matrices.items() if slot.kind in RESIDUAL_COLUMNS}
+    residual = {slot: m for slot, m in matrices.items() if reads_residual(slot.kind)}
     for _, values in reading.blocks(residual, [nearest, *asked]) if asked else ():
         own, base, *others = values
         part = float(np.vdot(own, base)) / float(np.vdot(base, base))

@@ -40,7 +40,7 @@ from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_s
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import is_residual_gain
 from pytest_scratchverify.tensors.plan import Block, in_order
-from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
+from pytest_scratchverify.tensors.side_by_side import side_by_side
 
 VECTORS = 24
 FIRES_AT = 0.30  # centred cosine, with p <= 0.001 (docs/adr/0006)
@@ -69,7 +69,7 @@ def norm_control(
 
     Raises `Unavailable` where the weights of either cannot be read, or no gains compare.
     """
-    checkpoints = CheckpointPair(open_checkpoint(ours), open_checkpoint(theirs))
+    checkpoints = side_by_side(ours, theirs)
     decoders = ComponentPair(checkpoints, Component.TEXT_DECODER)
     found = _measure(decoders)
     if found is None:

@@ -48,7 +48,7 @@ from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
+from pytest_scratchverify.tensors.side_by_side import side_by_side
 
 DRAWS = 999
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
@@ -68,7 +68,7 @@ def weights_origin(
     absent = without_component(hypothesis, ours)
     if absent is not None:
         return absent
-    checkpoints = CheckpointPair(open_checkpoint(ours), open_checkpoint(theirs))
+    checkpoints = side_by_side(ours, theirs)
     pair = ComponentPair(checkpoints, hypothesis.component)
     absent = without_counterpart(hypothesis, pair)
     if absent is not None:

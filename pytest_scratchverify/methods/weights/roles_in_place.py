@@ -22,7 +22,7 @@ from pytest_scratchverify.methods.weights.measure import (
 )
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
-from pytest_scratchverify.tensors.inventory import RESIDUAL_COLUMNS, Matrix, Slot
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
 
 RESIDUAL_ROWS = frozenset({"o", "down", "fc2"})  # the kinds whose rows are residual channels
 ORDER = ("q", "k", "v", "qkv", "q_a", "q_b", "kv_a", "kv_b", "o", "router", "gate", "up", "fc1",
@@ -73,7 +73,7 @@ class RoleSums:
             ours, theirs = pair
             if slot.kind in RESIDUAL_ROWS:  # a piece holds the channels from `start` on
                 ours, theirs, first = ours.T, theirs.T, start
-            elif slot.kind in RESIDUAL_COLUMNS:
+            elif reads_residual(slot.kind):
                 first = 0
             else:
                 continue

@@ -21,6 +21,11 @@ def shape_changes(ours: Inventory, theirs: Inventory, component: Component) -> t
         for matrices in (mine, other)
     )
     first = 1 if component in TOKEN_TABLES else 0
+    counts = [len({s.expert for s in slots if s.expert.isdigit()}) for slots in (mine, other)]
+    if component is Component.ROUTER_EXPERTS and counts[0] != counts[1] and min(counts):
+        found.append(Kind.FEWER_EXPERTS if counts[0] < counts[1] else Kind.MORE_EXPERTS)
+        # Of a router the rows are the experts.
+        left = {slot: shape for slot, shape in left.items() if slot.kind != "router"}
     if any(left[slot][first:] != right[slot][first:] for slot in left.keys() & right.keys()):
         found.append(Kind.WIDTH)
     depths = [len({s.layer for s in slots if s.layer >= 0}) for slots in (mine, other)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.tensors.inventory import Matrix, is_unnamed
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
 UNPLACED = 0.01  # of a component's parameters may be of unknown name or dtype, or second in a place
@@ -29,13 +30,26 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
         Whether the run could have recognised the component's neurons in any basis and width.
     """
     inventory = pair.checkpoints.ours.inventory
-    share = inventory.unplaced_share(pair.component)
+    alone = _without_partner(pair)
+    missed = inventory.unplaced.get(pair.component.value, 0)
+    missed += sum(matrix.rows * matrix.cols for matrix in alone)
+    share = missed / max(1, pair.parameters[0])
     if share > UNPLACED:
-        names = [*inventory.twice, *inventory.unsupported, *inventory.unmapped]
-        return Text(HEADLINES["unplaced"], share=round(100 * share), first=names[0])
+        names = [*inventory.twice, *inventory.unsupported, *(m.info.name for m in alone)]
+        first = next(iter([*names, *inventory.unmapped]), "-")
+        return Text(HEADLINES["unplaced"], share=round(100 * share), first=first)
     if not rotation_invariant and not pair.is_token_table and _is_out_of_shape(pair):
         return Text(HEADLINES["out of shape"])
     return None
+
+
+def _without_partner(pair: ComponentPair) -> list[Matrix]:
+    """Return our matrices whose names no table knows, and that met none of the reference's."""
+    return [
+        matrix
+        for slot, matrix in pair.ours.items()
+        if is_unnamed(slot.kind) and matrix.rows > 1 and slot not in pair.matrices
+    ]
 
 
 def _is_out_of_shape(pair: ComponentPair) -> bool:

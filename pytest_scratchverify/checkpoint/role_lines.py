@@ -1,0 +1,164 @@
+"""Further lines of the table of tensor names: layouts other than transformers' usual one.
+
+They are read after the lines of `roles`. Marks behind a kind say how its rows lie:
+
+``^T``
+    rows are inputs (unless the shapes say otherwise: Qwen-1 and GPTBigCode share GPT-2's names);
+``~``
+    heads are in Meta's rotary order, pairs side by side (`formats.row_order`);
+``#``
+    query, key and value of one group of heads lie together, group by group;
+``^2``
+    up comes before gate.
+
+Sources: the reference implementations of Meta (llama), Mistral (mistral-inference), DeepSeek
+(inference/model.py), and the modeling files of the families named beside the lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pytest_scratchverify.core.component import Component
+
+_TEXT, _EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
+
+# Segments that trainers put into names and that say nothing: DDP, torch.compile, FSDP, activation
+# checkpointing, DeepSpeed, Lightning, PEFT, LoRA's wrapped layers.
+WRAPPERS = frozenset(
+    {"module", "_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module",
+     "_forward_module", "base_model", "base_layer", "original_module", "_model", "student",
+     "policy", "actor", "pretrained_model", "hf_model", "params"}
+)  # fmt: skip
+
+_ATT = r"(?:self_attn|attn|attention|self_attention)\."
+_NATIVE = r"attention\."  # Meta's and Mistral's own
+_MOE = r"(?:(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.)?"
+_EXPERT = _MOE + r"(?:experts|local_experts)\.(?P<expert>\d+)\."
+_STACK = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.(?P<stack>experts)\.(?:mlp\.)?"
+_SHARED = (
+    r"(?:(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.)?"
+    r"(?P<shared>shared_experts?|shared_mlp)\.(?:mlp\.)?"
+)
+
+# Before the lines of `roles`: names that there would mean something else.
+FIRST: tuple[tuple[str, str], ...] = (
+    ("q~", _NATIVE + r"wq"),
+    ("k~", _NATIVE + r"wk"),
+    ("qkv#", _ATT + r"query_key_value"),
+)
+IN_LAYER: tuple[tuple[str, str], ...] = (
+    # fused: InternLM2, Megatron core, litGPT (groups of heads); Baichuan, MPT, OLMo, Phi
+    ("qkv#", _ATT + r"(?:wqkv|linear_qkv|attn)"),
+    ("qkv", r"(?:norm_attn_norm\.)?" + _ATT + r"(?:W_pack|Wqkv|qkv)"),
+    ("qkv", r"(?:mixer\.Wqkv|att_proj)"),
+    ("o", r"(?:norm_attn_norm\.)?" + _ATT + r"(?:out_proj|linear_proj|proj|dense|output)"),
+    ("o", r"(?:mixer\.out_proj|attn_out)"),
+    # EXAONE 3, and names of one letter
+    ("q", r"attn\.(?:attention\.q_proj|q)"),
+    ("k", r"attn\.(?:attention\.k_proj|k)"),
+    ("v", r"attn\.(?:attention\.v_proj|v)"),
+    ("o", r"attn\.attention\.out_proj"),
+    # hybrids that call every block a mixer: Nemotron-H
+    ("q", r"mixer\.q_proj"),
+    ("k", r"mixer\.k_proj"),
+    ("v", r"mixer\.v_proj"),
+    ("o", r"mixer\.o_proj"),
+    # latent attention in DeepSeek's own names; before them two of Mistral's
+    ("q_a", _ATT + r"wq_a"),
+    ("q_b", _ATT + r"wq_b"),
+    ("kv_a", _ATT + r"(?:wkv_a|wkv_a_with_mqa)"),
+    ("kv_b", _ATT + r"wkv_b"),
+    ("norm_kv_a", _ATT + r"(?:kv_norm|kv_a_norm)"),
+    ("norm_q_a", _ATT + r"q_a_norm"),
+    # T5, and the attention to an encoder
+    ("q", r"layer\.0\.SelfAttention\.q"),
+    ("k", r"layer\.0\.SelfAttention\.k"),
+    ("v", r"layer\.0\.SelfAttention\.v"),
+    ("o", r"layer\.0\.SelfAttention\.o"),
+    ("rel_bias", r"layer\.0\.SelfAttention\.relative_attention_bias"),
+    ("cross_q", r"layer\.1\.EncDecAttention\.q"),
+    ("cross_k", r"layer\.1\.EncDecAttention\.k"),
+    ("cross_v", r"layer\.1\.EncDecAttention\.v"),
+    ("cross_o", r"layer\.1\.EncDecAttention\.o"),
+    ("cross_q", r"(?:encoder_attn|crossattention\.self|cross_attn)\.(?:q_proj|query)"),
+    ("cross_k", r"(?:encoder_attn|crossattention\.self|cross_attn)\.(?:k_proj|key)"),
+    ("cross_v", r"(?:encoder_attn|crossattention\.self|cross_attn)\.(?:v_proj|value)"),
+    ("cross_o", r"(?:encoder_attn|cross_attn)\.(?:out_proj|o_proj)"),
+    ("cross_o", r"crossattention\.output\.dense"),
+    ("norm_cross", r"(?:encoder_attn_layer_norm|crossattention\.output\.LayerNorm)"),
+    ("norm_in", r"layer\.0\.layer_norm"),
+    ("norm_mid", r"layer\.1\.layer_norm"),
+    ("norm_post", r"layer\.2\.layer_norm"),
+    ("gate", r"layer\.[12]\.DenseReluDense\.wi_0"),
+    ("up", r"layer\.[12]\.DenseReluDense\.wi_1"),
+    ("fc1", r"layer\.[12]\.DenseReluDense\.wi"),
+    ("down", r"layer\.[12]\.DenseReluDense\.wo"),
+    # experts: DeepSeek's and Mistral's own names, Nemotron-H, Granite, DBRX, JetMoe
+    ("gate", _EXPERT + r"(?:gate_proj|w1)"),
+    ("up", _EXPERT + r"(?:up_proj|w3)"),
+    ("down", _EXPERT + r"(?:down_proj|w2)"),
+    ("gate", _SHARED + r"(?:gate_proj|w1)"),
+    ("up", _SHARED + r"(?:up_proj|w3)"),
+    ("down", _SHARED + r"(?:down_proj|w2|output_linear)"),
+    ("gate_up", _SHARED + r"(?:gate_up_proj|input_linear)"),
+    ("gate_up", r"(?:block_sparse_moe|moe)\.(?P<stack>input_linear)"),
+    ("down", r"(?:block_sparse_moe|moe)\.(?P<stack>output_linear)"),
+    ("gate", _STACK + r"(?:w1|w_gate)"),
+    ("up", _STACK + r"(?:w3|v1|w_up)"),
+    ("down", _STACK + r"(?:w2|w_down)"),
+    ("router", r"(?:ffn\.router\.layer|block_sparse_moe\.router\.layer|moe\.router\.layer)(?P<routes>)"),  # noqa: E501
+    ("router", r"(?:mixer\.|ffn\.|moe\.)?(?P<routes>gate)"),
+    ("router_bias", r"(?:mixer|mlp|ffn|block_sparse_moe|moe)\.(?:gate\.|router\.|moe_statics\.|experts\.)?(?P<routes>e_score_correction_bias|expert_bias)"),  # noqa: E501
+    # dense blocks: Qwen-1 (w2 is the gate), EXAONE 3, GPT-J, MPT, litGPT, Megatron core, OLMo
+    ("gate", r"mlp\.(?:c_fc_0|fc_1)"),
+    ("up", r"mlp\.(?:c_fc_1|fc_2)"),
+    ("fc1", r"mlp\.(?:fc_in|linear_fc1|fc|w_in)"),
+    ("fc2", r"mlp\.(?:fc_out|linear_fc2|proj|w_out)"),
+    ("gate_up^2", r"ff_proj"),
+    ("down", r"ff_out"),
+    ("up", r"(?:ffn|mixer)\.up_proj"),
+    ("down", r"(?:ffn|mixer)\.down_proj"),
+    ("norm_in", r"(?:attn_norm|attention_layernorm|norm_1|ln_attn|norm_attn_norm\.norm_1|operator_norm|pre_ln|norm)"),  # noqa: E501
+    ("norm_post", r"(?:mlp_norm|feedforward_layernorm|norm_2|ln_mlp|norm_attn_norm\.norm_2|ffn_layernorm)"),  # noqa: E501
+    ("norm_post_attn", r"(?:post_attn_norm|post_self_attn_layernorm|post_attention_norm)"),
+    ("norm_post_ffn", r"(?:post_ffn_norm|post_ffw_norm)"),
+    ("norm_in", r"(?:input_layernorm\.norm|layernorm_before)"),
+    ("norm_post", r"(?:post_attention_layernorm\.norm|layernorm_after)"),
+)  # fmt: skip
+# Qwen-1 has c_attn and c_proj of GPT-2, and w1, w2 without w3: what is gate there is up elsewhere.
+QWEN1: Mapping[str, str] = {".mlp.w1.": "up", ".mlp.w2.": "gate"}
+
+# Outside of the layers: component, kind, and what follows the outer modules' names.
+OUTSIDE: tuple[tuple[Component, str, str], ...] = (
+    (
+        Component.EMBEDDINGS,
+        "embed",
+        r"(?:tok_embeddings|shared|embed|embeddings|embedding\.(?:word|tok)_embeddings|tok_emb)",
+    ),
+    (Component.EMBEDDINGS, "norm_embed", r"(?:word_embeddings_layernorm|layernorm_embedding)"),
+    (Component.EMBEDDINGS, "norm_embed", r"(?:embed_norm|embedding_norm)"),
+    (Component.EMBEDDINGS, "embed_per_layer", r"embed_tokens_per_layer"),
+    (Component.LM_HEAD, "head", r"(?:head|output_layer|unembed|output\.lm_head)"),
+    (_TEXT, "norm_final", r"(?:norm_f|ln_out|final_norm|encoder\.final_layernorm|layer_norm)"),
+)  # fmt: skip
+
+# Beside a weight: what the last word of a name makes of the tensor.
+PARTS: Mapping[str, str] = {
+    "weight": "weight",
+    "kernel": "weight",
+    "bias": "bias",
+    "weight_scale_inv": "scale_inv",
+    "weight_scale": "scale",
+    "scales": "scale",
+    "weight_packed": "packed",
+    "qweight": "packed",
+    "blocks": "packed",
+}
+# Constants that a formula fills: the same in every model of the kind, hence never evidence.
+COMPUTED = re.compile(
+    r".*(?:rotary_emb\.(?:inv_freq|.*cached)|position_ids|masked_bias|attn\.bias"
+    r"|attention\.(?:bias|masked_bias|rotary_emb\.inv_freq)|logit_scale|inv_freq"
+    r"|num_batches_tracked)$"
+)

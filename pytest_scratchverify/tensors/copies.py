@@ -1,0 +1,79 @@
+"""Tensors under two names: equal at the rows that a comparison reads, they are one.
+
+Exports that keep both prefixes, tied tables that are stored twice, the two tables of tokens of T5:
+a loader takes one, and it does not matter which. Whether they are equal is read, not believed:
+at the rows that the plan reads first, as many of them as a small budget allows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot
+from pytest_scratchverify.tensors.plan import Block, block_of
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
+
+BUDGET = 4_000_000  # bytes of either copy, all of them together
+FEWEST = 2  # rows; with less of each, nothing is said of any
+
+
+def without_copies(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
+    """Return the checkpoint with one place for what is stored twice and equal.
+
+    What differs stays named in `Inventory.twice`. Raises `Unavailable` where rows cannot be read.
+    """
+    inventory = checkpoint.inventory
+    doubles = [m for m in inventory.doubles if _alike_in_shape(m, inventory.matrices[m.slot])]
+    if not doubles:
+        return checkpoint
+    share = BUDGET // len(doubles)
+    equal: list[Matrix] = []
+    for double in doubles:
+        block = _sampled(inventory.matrices[double.slot], share)
+        other = Block(double, block.start, block.stop)
+        if block.stop - block.start < min(FEWEST, double.rows) or not checkpoint.holds(other):
+            continue
+        if not checkpoint.holds(block):
+            continue
+        left, right = checkpoint.read([block, other], log)
+        if np.array_equal(left, right, equal_nan=True):
+            equal.append(double)
+    return checkpoint.with_inventory(_merged(inventory, equal)) if equal else checkpoint
+
+
+def _alike_in_shape(left: Matrix, right: Matrix) -> bool:
+    return (left.rows, left.cols) == (right.rows, right.cols)
+
+
+def _sampled(matrix: Matrix, budget: int) -> Block:
+    """Return the first of the rows that the plan reads, within a budget."""
+    block = block_of(matrix)
+    if matrix.fixed:
+        return block if matrix.fixed <= budget else Block(matrix, block.start, block.start)
+    rows = min(block.stop - block.start, budget // max(1, matrix.row_bytes))
+    return Block(matrix, block.start, block.start + rows)
+
+
+def _merged(inventory: Inventory, equal: list[Matrix]) -> Inventory:
+    """Count tensors whose every matrix has its equal once."""
+    found = Counter(matrix.info.name for matrix in equal)
+    wanted = Counter(matrix.info.name for matrix in inventory.doubles)
+    gone = {name for name, count in found.items() if count == wanted[name]}
+    parameters, unplaced = dict(inventory.parameters), dict(inventory.unplaced)
+    place: dict[str, Slot] = {m.info.name: m.slot for m in equal}
+    stored = {m.info.name: m.info for m in equal}
+    for name in gone:
+        component, info = place[name].component, stored[name]
+        parameters[component] -= info.parameters
+        if len(info.shape) > 1:  # of matrices alone it is counted what meets nothing
+            unplaced[component] -= info.parameters
+    return replace(
+        inventory,
+        parameters=parameters,
+        unplaced={name: count for name, count in unplaced.items() if count},
+        twice=tuple(name for name in inventory.twice if name not in gone),
+        doubles=tuple(m for m in inventory.doubles if m.info.name not in gone),
+    )

@@ -1,0 +1,236 @@
+"""The same weights in another layout give the same verdict, and names alone decide nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import cache
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome, Relation
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.tensors.plan import Block
+from pytest_scratchverify.tensors.reading import ReadLog
+from pytest_scratchverify.tensors.side_by_side import side_by_side
+from tests.weights.shipped import CALIBRATION
+from tools.zoo.disguises import Model
+from tools.zoo.layouts import EXPERTS, TWO_SIDED, UNGATED, WHOLE
+from tools.zoo.ready_models import READY, read_model
+
+DECODER, EXPERT = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
+TABLES = (Component.EMBEDDINGS, Component.LM_HEAD)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(model: Model, name: str):
+        folder = tmp_path / name
+        folder.mkdir()
+        tensors = {k: np.ascontiguousarray(v).astype(ml_dtypes.bfloat16)
+                   for k, v in model.tensors.items()}  # fmt: skip
+        save_file(tensors, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps(model.config))
+        shutil.copy(READY / "s0" / "tokenizer.json", folder)
+        return folder
+
+    return written
+
+
+def ask(model, reference, component=DECODER):
+    pair = Pair(ModelSpec(name="model"), ModelSpec(name="reference"))
+    hypothesis = ComponentHypothesis(pair=pair, component=component)
+    return weights_origin(hypothesis, FolderStore(model), FolderStore(reference), CALIBRATION)
+
+
+@cache
+def usual(name, reference="s0", component=DECODER):
+    """What is said of a model in its own layout."""
+    return ask(READY / name, READY / reference, component)
+
+
+def same(found, expected):
+    assert (found.outcome, found.relation, found.kinds) == (
+        expected.outcome, expected.relation, expected.kinds), found.headline  # fmt: skip
+    assert found.effect.value == pytest.approx(expected.effect.value, abs=2e-3)
+
+
+def laid_beside(model, reference):
+    """Return what stands at every place of the reference, ours beside theirs."""
+    pair = side_by_side(FolderStore(model), FolderStore(reference))
+    found = {}
+    for slot, theirs in pair.theirs.inventory.matrices.items():
+        ours = pair.ours.inventory.matrices.get(slot)
+        if theirs.rows > 1:
+            assert ours is not None, f"{slot} is absent"
+            values = [
+                side.read([Block(m, 0, m.rows)], ReadLog())[0]
+                for side, m in ((pair.ours, ours), (pair.theirs, theirs))
+            ]
+            found[slot] = values
+    assert not {k: v for k, v in pair.ours.inventory.unplaced.items() if v}
+    return found
+
+
+@pytest.mark.parametrize("layout", WHOLE)
+def test_every_number_stands_where_it_stands_in_the_usual_layout(layout, write):
+    found = laid_beside(write(WHOLE[layout](read_model("s0")), "copy"), READY / "s0")
+    assert len(found) == 30
+    for slot, (ours, theirs) in found.items():
+        np.testing.assert_array_equal(ours, theirs, err_msg=str(slot))
+
+
+@pytest.mark.parametrize("layout", EXPERTS)
+def test_every_expert_stands_where_it_stands_in_the_usual_layout(layout, write):
+    found = laid_beside(write(EXPERTS[layout](read_model("moe0")), "copy"), READY / "moe0")
+    assert len(found) == 70
+    for slot, (ours, theirs) in found.items():
+        np.testing.assert_array_equal(ours, theirs, err_msg=str(slot))
+
+
+@pytest.mark.parametrize("layout", ["strange", "numbered", "numbered backwards", "unknown prefix"])
+def test_a_stranger_without_known_names_has_a_partner_for_everything(layout, write):
+    stranger = write(WHOLE[layout](read_model("s1")), "stranger")
+    for slot, (ours, theirs) in laid_beside(stranger, READY / "s0").items():
+        assert ours.shape == theirs.shape, slot
+
+
+def _some(*chosen):
+    """Leave the others to the slow run: places are compared above, number for number."""
+    return [pytest.param(n, marks=() if n in chosen else pytest.mark.slow) for n in WHOLE]
+
+
+@pytest.mark.parametrize("layout", _some("native"))
+def test_a_child_in_another_layout_is_the_same_child(layout, write):
+    child = write(WHOLE[layout](read_model("s0-finetune")), "child")
+    same(ask(child, READY / "s0"), usual("s0-finetune"))
+    for table in TABLES:
+        same(ask(child, READY / "s0", table), usual("s0-finetune", component=table))
+
+
+@pytest.mark.parametrize("layout", _some("numbered backwards", "two names"))
+def test_a_stranger_in_another_layout_is_cleared(layout, write):
+    stranger = write(WHOLE[layout](read_model("s1")), "stranger")
+    for component in (DECODER, *TABLES):
+        finding = ask(stranger, READY / "s0", component)
+        assert finding.outcome is Outcome.CONSISTENT, (finding.headline, finding.remedy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", WHOLE)
+def test_a_copy_in_another_layout_is_verbatim(layout, write):
+    copy = ask(write(WHOLE[layout](read_model("s0")), "copy"), READY / "s0")
+    assert (copy.relation, copy.kinds) == (Relation.VERBATIM, ("identical",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["native", "strange", "numbered", "internlm2", "turned"])
+def test_it_does_not_matter_which_of_the_two_has_the_layout(layout, write):
+    original = write(WHOLE[layout](read_model("s0")), "original")
+    same(ask(READY / "s0-finetune", original), usual("s0-finetune"))
+    assert ask(READY / "s1", original).outcome is Outcome.CONSISTENT
+    same(ask(write(WHOLE["ddp"](read_model("s0-cpt-long")), "trained"), original),
+         usual("s0-cpt-long"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "layout", ["gpt2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bigcode", "falcon"))]
+)
+def test_models_without_a_gate_find_their_children_in_either_layout(layout, write):
+    folders = {
+        name: write(UNGATED[layout](read_model(name)), name) for name in ("s0", "s0-finetune", "s1")
+    }
+    plain = write(UNGATED["bigcode"](read_model("s0")), "plain")
+    for reference in (folders["s0"], plain):
+        child = ask(folders["s0-finetune"], reference)
+        assert (child.outcome, child.kinds) == (Outcome.DERIVED, ("fine-tune",))
+        assert child.effect.value == pytest.approx(0.998, abs=1e-3)
+        stranger = ask(folders["s1"], reference)
+        assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
+        assert ask(folders["s0"], reference).relation is Relation.VERBATIM
+
+
+def trained_on(model, share=0.05):
+    """Move every weight a little, each in its own direction."""
+    rng = np.random.default_rng(3)
+    return Model(
+        {k: v + (share * v.std() * rng.standard_normal(v.shape)).astype(np.float32)
+         for k, v in model.tensors.items()},
+        model.config,
+    )  # fmt: skip
+
+
+def drawn_anew(model):
+    rng = np.random.default_rng(5)
+    return Model(
+        {k: (v.std() * rng.standard_normal(v.shape)).astype(np.float32) if v.ndim > 1 else v
+         for k, v in model.tensors.items()},
+        model.config,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", EXPERTS)
+def test_experts_in_any_layout_are_the_same_experts(layout, write):
+    original = read_model("moe0")
+    copy = write(EXPERTS[layout](original), "copy")
+    for component in (DECODER, EXPERT):
+        found = ask(copy, READY / "moe0", component)
+        assert (found.relation, found.kinds) == (Relation.VERBATIM, ("identical",)), found.details
+    child = ask(write(EXPERTS[layout](trained_on(original)), "child"), READY / "moe0", EXPERT)
+    assert (child.outcome, child.kinds) == (Outcome.DERIVED, ("fine-tune",))
+    assert child.effect.value > 0.99
+    stranger = ask(write(EXPERTS[layout](drawn_anew(original)), "stranger"), READY / "moe0", EXPERT)
+    assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
+
+
+def test_experts_that_were_left_out_are_named_and_are_no_change_of_width(write):
+    original = read_model("moe0")
+    tensors = {k: v for k, v in original.tensors.items() if ".experts." not in k}
+    for layer in original.layers:
+        root = f"model.layers.{layer}.mlp."
+        tensors[f"{root}gate.weight"] = original.tensors[f"{root}gate.weight"][[1, 3]]
+        for new, old in enumerate((1, 3)):
+            for kind in ("gate", "up", "down"):
+                name = f"{kind}_proj.weight"
+                tensors[f"{root}experts.{new}.{name}"] = original.tensors[
+                    f"{root}experts.{old}.{name}"
+                ]
+    pruned = write(Model(tensors, {**original.config, "num_experts": 2}), "pruned")
+    found = ask(pruned, READY / "moe0", EXPERT)
+    assert found.outcome is Outcome.DERIVED
+    assert "experts left out" in found.kinds
+    assert "width changed" not in found.kinds
+    assert "experts added" in ask(READY / "moe0", pruned, EXPERT).kinds
+
+
+@pytest.mark.parametrize("layout", ["t5", pytest.param("bart", marks=pytest.mark.slow)])
+def test_encoder_and_decoder_are_both_compared(layout, write):
+    reference = write(TWO_SIDED[layout](read_model("s0")), "reference")
+    child = write(TWO_SIDED[layout](read_model("s0-finetune")), "child")
+    found = ask(child, reference)
+    assert (found.outcome, found.kinds) == (Outcome.DERIVED, ("fine-tune",))
+    assert len(found.details["by_layer"]) == 4
+    assert ask(child, reference, Component.EMBEDDINGS).outcome is Outcome.DERIVED
+    stranger = write(TWO_SIDED[layout](read_model("s1")), "stranger")
+    for component in (DECODER, Component.EMBEDDINGS):
+        cleared = ask(stranger, reference, component)
+        assert cleared.outcome is Outcome.CONSISTENT, cleared.remedy
+
+
+@pytest.mark.parametrize("layout", [pytest.param("t5", marks=pytest.mark.slow), "bart"])
+def test_a_strangers_encoder_is_no_fine_tune(layout, write):
+    reference = write(TWO_SIDED[layout](read_model("s0")), "reference")
+    child, stranger = (TWO_SIDED[layout](read_model(n)) for n in ("s0-finetune", "s1"))
+    mixed = {k: (stranger if "encoder." in k else child).tensors[k] for k in child.tensors}
+    found = ask(write(Model(mixed, child.config), "mixed"), reference)
+    assert found.outcome is Outcome.DERIVED
+    assert found.kinds[0] == "partial reuse"
+    assert found.details["inherited_layers"] == [2, 3]
