@@ -16,6 +16,7 @@ from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.tensors.uncounted import is_empty, oversized
 
 # The kinds whose columns are channels of the residual stream: [out, hidden].
 RESIDUAL_COLUMNS = frozenset(
@@ -77,8 +78,9 @@ class Inventory:
     """The matrices and vectors of a checkpoint by slot, and what could not be placed.
 
     `unplaced` counts, by component, the parameters of matrices that are compared with nothing:
-    of unknown dtype, in a place that another tensor has taken (named in `twice`), and under ""
-    those whose name says nothing.
+    of unknown dtype, in a place that another tensor has taken (named in `twice`), larger than
+    their names promise (`oversized`), and under "" those whose name says nothing. `empty` are
+    tensors without elements.
     """
 
     matrices: Mapping[Slot, Matrix]
@@ -87,6 +89,8 @@ class Inventory:
     unsupported: tuple[str, ...]
     unplaced: Mapping[str, int] = field(default_factory=dict)
     twice: tuple[str, ...] = ()
+    oversized: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     def of(self, component: Component) -> Mapping[Slot, Matrix]:
         """Return the matrices of one component."""
@@ -103,7 +107,12 @@ class Inventory:
         """Return how much is compared with nothing; the nameless counts as the decoder's."""
         nameless = self.unplaced.get("", 0) if component is Component.TEXT_DECODER else 0
         missed = self.unplaced.get(component.value, 0) + nameless
-        return missed / max(1, self.parameters.get(component.value, 0) + nameless)
+        return missed / max(1, self.counted(component))
+
+    def counted(self, component: Component) -> int:
+        """Return all elements that are or may be a component's, compared or not."""
+        nameless = self.unplaced.get("", 0) if component is Component.TEXT_DECODER else 0
+        return self.parameters.get(component.value, 0) + nameless
 
 
 def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None) -> Inventory:
@@ -121,8 +130,15 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
     twice: list[str] = []
     # gpt-oss, unpacked: experts are stored inputs first, and must not meet packed ones.
     inputs_first = any(role.kind == "gate_up_bias" for role in role_map.roles.values())
+    large = oversized(index.tensors, role_map.roles, role_map.ignored)
     for name, role in role_map.roles.items():
         info = index.tensors[name]
+        if name in large:
+            key = role.component.value
+            parameters[key] = parameters.get(key, 0) + info.parameters
+            continue
+        if not info.parameters:
+            continue
         if role.part in ("scale", "scale_inv"):
             continue
         key = role.component.value
@@ -140,7 +156,7 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
                     twice.append(name)
                 else:
                     matrices[placed.slot] = placed
-    nowhere = {*unsupported, *twice, *role_map.unmapped}
+    nowhere = {*unsupported, *twice, *role_map.unmapped, *large}
     return Inventory(
         matrices,
         parameters,
@@ -148,17 +164,18 @@ def take_inventory(index: TensorIndex, codecs: Mapping[str, Codec] | None = None
         tuple(unsupported),
         _unplaced({name: index.tensors[name] for name in nowhere}, role_map.roles),
         tuple(twice),
+        tuple(sorted(large)),
+        tuple(name for name, info in index.tensors.items() if is_empty(name, info)),
     )
 
 
 def _unplaced(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]) -> dict[str, int]:
-    """Count the parameters of matrices that got no slot, by component."""
+    """Count the parameters that got no slot, by component, whatever their shape."""
     found: dict[str, int] = {}
     for name, info in tensors.items():
-        if len(info.shape) > 1:
-            known = roles.get(name)
-            key = known.component.value if known else ""
-            found[key] = found.get(key, 0) + info.parameters
+        known = roles.get(name)
+        key = known.component.value if known else ""
+        found[key] = found.get(key, 0) + info.parameters
     return found
 
 

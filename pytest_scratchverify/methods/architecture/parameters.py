@@ -13,6 +13,7 @@ from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.checkpoint.parameter_count import (
     ParameterCount,
     UncountableDesignError,
+    amount,
     count_parameters,
 )
 from pytest_scratchverify.core.errors import Unavailable
@@ -158,14 +159,6 @@ def _values(
     if result is ParameterCheck.AS_STATED:
         return {**counted, "names": [check.name for check in checks]}
     return counted
-
-
-def amount(parameters: float) -> str:
-    """Return a parameter count as model cards write it: 518.98B, 6.7M, 270k."""
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if parameters >= size:
-            return f"{parameters / size:.2f}".rstrip("0").rstrip(".") + unit
-    return f"{parameters:.0f}"
 
 
 def declared_parameters(

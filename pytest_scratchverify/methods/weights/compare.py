@@ -118,7 +118,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         rotated = match_rotation_invariant(pair, source.blocks, spare)
     if not measured.elements and layers is None and rotated is None:
         return None
-    parameters = pair.parameters[0]
+    # All elements that may be the component's: what nothing was compared with is no 100 %.
+    parameters = pair.checkpoints.ours.inventory.counted(component)
     return Compared(
         measured=measured,
         context_gains=_context(pair),
@@ -181,7 +182,7 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
 def _fill(sample: dict[tuple[Slot, int], tuple[Array, Array]], batch: Batch, room: int) -> int:
     """Keep what fits of a batch; return the elements for which there is room left."""
     for piece, pair in batch.items():
-        if pair[0].size <= room:
+        if pair[0].size <= room and all(np.isfinite(side).all() for side in pair):
             sample[piece] = pair
             room -= pair[0].size
     return room

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.tensors.completeness import incomplete
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
 UNPLACED = 0.01  # of a component's parameters may be of unknown name or dtype, or second in a place
@@ -14,7 +15,9 @@ IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable i
 
 HEADLINES = {
     "unplaced": "{share} % of the parameters could be compared with nothing: tensors of unknown"
-    " name or dtype, or two for one place ({first}, ...). Nothing is cleared by the rest.",
+    " name or dtype, larger than their names promise, or two for one place ({first}, ...). Nothing"
+    " is cleared by the rest.",
+    "incomplete": "Nothing is cleared by what there is of {repo}: {why}",
     "out of shape": "Most matrices have other shapes than the reference's and met nothing: what"
     " cannot be laid side by side is not thereby different.",
 }
@@ -28,13 +31,26 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
     rotation_invariant
         Whether the run could have recognised the component's neurons in any basis and width.
     """
+    lacking = incomplete_side(pair)
+    if lacking is not None:
+        return lacking
     inventory = pair.checkpoints.ours.inventory
     share = inventory.unplaced_share(pair.component)
     if share > UNPLACED:
-        names = [*inventory.twice, *inventory.unsupported, *inventory.unmapped]
+        named = (inventory.twice, inventory.unsupported, inventory.unmapped, inventory.oversized)
+        names = [name for group in named for name in group]
         return Text(HEADLINES["unplaced"], share=round(100 * share), first=names[0])
     if not rotation_invariant and not pair.is_token_table and _is_out_of_shape(pair):
         return Text(HEADLINES["out of shape"])
+    return None
+
+
+def incomplete_side(pair: ComponentPair) -> Text | None:
+    """Say which of the two files lack a part of the component, or numbers that are finite."""
+    for checkpoint in (pair.checkpoints.ours, pair.checkpoints.theirs):
+        why = incomplete(checkpoint, pair.component) or checkpoint.broken_numbers(pair.component)
+        if why is not None:
+            return Text(HEADLINES["incomplete"], repo=checkpoint.store.repo, why=why)
     return None
 
 
