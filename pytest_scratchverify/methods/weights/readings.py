@@ -20,7 +20,7 @@ from pytest_scratchverify.tensors.reading import open_checkpoint
 
 ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
 HEADLINES = {
-    "accused": "In {files} of {repo}, beside {first} that transformers loads: {said}",
+    "accused": "In {files} of {repo}, beside {first} that is read first: {said}",
     "open": "{repo} holds several saves, and nothing is cleared by {first} alone; in {files}:"
     " {said}",
     "unread": "{repo} holds several saves, and nothing is cleared by {first} alone; {files} could"
