@@ -38,7 +38,7 @@ _NO_SET = re.compile(
     re.IGNORECASE,
 )
 
-SENTENCES = {
+HEADLINES = {
     "numbering": "By their numbering, {names} are absent.",
     "left out": "The index leaves out {names}, which lie beside the shards that it names.",
     "in vain": "The index {index} names files that are absent ({names}).",
@@ -115,7 +115,7 @@ def weight_sets(
         elif explicit in listing:
             found.add((explicit,))
         else:
-            doubts.append(Text(SENTENCES["explicit"], name=explicit))
+            doubts.append(Text(HEADLINES["explicit"], name=explicit))
     if SINGLE in listing:
         found.add((SINGLE,))
     for name in _indexes(listing):
@@ -137,10 +137,10 @@ def weight_sets(
     sets = [*found.sets, *others]
     if len(sets) > MOST_SETS:
         left = [one.index or one.names[0] for one in sets[MOST_SETS:]]
-        doubts.append(Text(SENTENCES["many"], n=len(sets), names=left))
+        doubts.append(Text(HEADLINES["many"], n=len(sets), names=left))
     if ADAPTER_CONFIG in listing and sets:
         base = adapter_base(read_index, listing)
-        doubts.append(Text(SENTENCES["adapter"], base=base or "-"))
+        doubts.append(Text(HEADLINES["adapter"], base=base or "-"))
     return WeightSets(tuple(sets[:MOST_SETS]), tuple(doubts))
 
 
@@ -184,7 +184,7 @@ class _Found:
         lost = sorted({*shards.values()} - self._listing.keys())
         if lost:
             self.failure = self.failure or absent(self._repo, lost[0])
-            self.doubts.append(Text(SENTENCES["in vain"], index=name, names=lost))
+            self.doubts.append(Text(HEADLINES["in vain"], index=name, names=lost))
             return
         self.has_index = True
         names = sorted({*shards.values()})
@@ -212,9 +212,9 @@ def missing_by_number(names: Iterable[str], listing: Mapping[str, FileEntry]) ->
         beside = [name for name in named if name in listing]
         gone = [name for name in named if name not in listing]
         if beside:
-            found.append(Text(SENTENCES["left out"], names=beside))
+            found.append(Text(HEADLINES["left out"], names=beside))
         if gone:
-            found.append(Text(SENTENCES["numbering"], names=gone))
+            found.append(Text(HEADLINES["numbering"], names=gone))
     return tuple(found)
 
 

@@ -34,7 +34,7 @@ SHORTAGE = 0.03
 ATTENTION = frozenset({"full_attention", "sliding_attention", "chunked_attention", "attention"})
 LISTED = 20
 
-SENTENCES = {
+HEADLINES = {
     "layers": "Of {n} layers that config.json promises, {missing} have no matrix in the files.",
     "numbers": "The layers are numbered to {last}, and {missing} have no matrix in the files.",
     "empty": "{n} tensors have no element ({first}, ...), as shards of ZeRO-3 are saved.",
@@ -61,7 +61,7 @@ def _reasons(checkpoint: Checkpoint, component: Component) -> Iterator[Text]:
     yield from checkpoint.gaps
     inventory = checkpoint.inventory
     if inventory.empty:
-        yield Text(SENTENCES["empty"], n=len(inventory.empty), first=inventory.empty[0])
+        yield Text(HEADLINES["empty"], n=len(inventory.empty), first=inventory.empty[0])
     if component not in TOWERS:
         return
     config = _config(checkpoint)
@@ -82,9 +82,9 @@ def _absent_layers(layers: set[int], promised: int | None) -> Iterator[Text]:
     if not missing:
         return
     if promised is not None:
-        yield Text(SENTENCES["layers"], n=promised, missing=missing[:LISTED])
+        yield Text(HEADLINES["layers"], n=promised, missing=missing[:LISTED])
     else:
-        yield Text(SENTENCES["numbers"], last=last, missing=missing[:LISTED])
+        yield Text(HEADLINES["numbers"], last=last, missing=missing[:LISTED])
 
 
 def _shortage(inventory: Inventory, design: Design, config: Mapping[str, Json]) -> Iterator[Text]:
@@ -102,7 +102,7 @@ def _shortage(inventory: Inventory, design: Design, config: Mapping[str, Json]) 
     stored += inventory.unplaced.get("", 0)  # of unknown name: these are named elsewhere
     if stored < (1 - SHORTAGE) * count.decoder:
         computed = amount(count.decoder)
-        yield Text(SENTENCES["short"], computed=computed, stored=amount(stored))
+        yield Text(HEADLINES["short"], computed=computed, stored=amount(stored))
 
 
 def _layers(inventory: Inventory, component: Component) -> set[int]:

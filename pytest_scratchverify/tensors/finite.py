@@ -22,8 +22,11 @@ Array = NDArray[np.float32]
 MOST_BAD = 0.5  # of a block, beyond which it says nothing
 HARMLESS = 0.01  # of the numbers that were read of a component, as for what met nothing
 
-SENTENCE = "{share} % of the numbers that were read are not finite, or beyond any weight: {names}."
-LOST = "These say nothing, because most of their numbers are not finite: {names}."
+HEADLINES = {
+    "share": "{share} % of the numbers that were read are not finite, or beyond any weight:"
+    " {names}.",
+    "lost": "These say nothing, because most of their numbers are not finite: {names}.",
+}
 LISTED = 10
 
 
@@ -81,9 +84,9 @@ class BrokenNumbers:
         read = {k: n for k, n in self._read.items() if k[0] == component.value}
         lost = {k[1] for k, n in self._bad.items() if k in read and n > MOST_BAD * read[k]}
         if lost:
-            return Text(LOST, names=sorted(lost)[:LISTED])
+            return Text(HEADLINES["lost"], names=sorted(lost)[:LISTED])
         bad = sum(n for key, n in self._bad.items() if key in read)
         if bad <= HARMLESS * sum(read.values()):
             return None
         share = round(100 * bad / sum(read.values()), 1)
-        return Text(SENTENCE, share=share, names=self.names(component)[:LISTED])
+        return Text(HEADLINES["share"], share=share, names=self.names(component)[:LISTED])

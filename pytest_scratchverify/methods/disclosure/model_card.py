@@ -19,8 +19,11 @@ BASE_MODEL_HEADLINES: Mapping[Outcome, str] = {
     Outcome.DECLARED: "the model card names {bases} as base model ({relation})",
     Outcome.CONSISTENT: "the model card names no base model; its silence proves nothing",
 }
-OTHER_FILES = "{files} names {bases} as base model"
-NO_CARD = "there is no model card, and no other file names a base model; silence proves nothing"
+OTHER_HEADLINES = {
+    "named": "{files} names {bases} as base model",
+    "no card": "there is no model card, and no other file names a base model; silence proves"
+    " nothing",
+}
 LICENCE_HEADLINES: Mapping[Outcome, str] = {
     Outcome.CONSISTENT: "the model card states the licence {licence}",
     Outcome.INDETERMINATE: "the model card states no licence",
@@ -80,11 +83,11 @@ def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
         details={"base_model": [*found.names], "files": [*files]},
     )
     if not others:
-        return tested.finding(Outcome.NOT_APPLICABLE, Text(NO_CARD))
+        return tested.finding(Outcome.NOT_APPLICABLE, Text(OTHER_HEADLINES["no card"]))
     adapter = ADAPTER_CONFIG in files
     return tested.finding(
         Outcome.DECLARED,
-        Text(OTHER_FILES, files=files, bases=[*found.names]),
+        Text(OTHER_HEADLINES["named"], files=files, bases=[*found.names]),
         direction=Direction.TOWARD_REUSE,
         relation=Relation.DECLARED,
         kinds=(_KINDS["adapter"],) if adapter else (),
