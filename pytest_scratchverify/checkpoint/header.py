@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_scratchverify.core.json_values import count_at_most
+from pytest_scratchverify.core.text import Text
 
 PREFIX_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -97,7 +98,8 @@ class TensorIndex:
     `heads` are the bytes that had to be read to know it, where they are not the beginnings of
     the files; `unreadable` names tensors whose layout nobody here reads; `rotary` says of how
     many heads the rows of a matrix are that llama.cpp has put in its own order; `beside` are
-    the bytes of scales and tables where tensors stand for what they decode to.
+    the bytes of scales and tables where tensors stand for what they decode to; `gaps` say what
+    of the model these files lack, or what makes loaders disagree: nothing is cleared by them.
     """
 
     tensors: Mapping[str, TensorInfo]
@@ -105,6 +107,7 @@ class TensorIndex:
     unreadable: tuple[str, ...] = ()
     rotary: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     beside: int = 0
+    gaps: tuple[Text, ...] = ()
 
     @property
     def total_bytes(self) -> int:

@@ -77,6 +77,14 @@ def count_parameters(design: Design) -> ParameterCount:
     )
 
 
+def amount(parameters: float) -> str:
+    """Return a parameter count as model cards write it: 518.98B, 6.7M, 270k."""
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if parameters >= size:
+            return f"{parameters / size:.2f}".rstrip("0").rstrip(".") + unit
+    return f"{parameters:.0f}"
+
+
 def _need(design: Design, name: str) -> int:
     value = design.size(name)
     if value is None:

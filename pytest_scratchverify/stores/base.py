@@ -43,17 +43,22 @@ from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.card import read_card
 from pytest_scratchverify.stores.fallback import Fallback
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
+from pytest_scratchverify.stores.not_weights import (
+    LONGEST_POINTER,
+    POINTER,
+    adapter_instead,
+    pointer,
+)
 from pytest_scratchverify.stores.other_formats import OtherIndex
 from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, ModelCard
 from pytest_scratchverify.stores.weight_files import (
-    OtherWeights,
-    index_name,
+    Format,
+    no_weights,
     not_published,
-    other_weights,
     shards_of_index,
-    shards_without_index,
     tokenizer_names,
 )
+from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG, WeightSets, weight_sets
 
 T = TypeVar("T")
 NO_FALLBACK = Fallback()
@@ -211,47 +216,94 @@ class BaseStore(ABC):
         whole = self._whole("README.md", MAX_CARD_BYTES)
         return Artifact(read_card(whole.value, repo=self.repo), whole.record)
 
-    def _read_tensor_index(self) -> Artifact[TensorIndex]:
+    def weight_sets(self) -> WeightSets:
+        """Return every save of the model that its files hold; `docs/adr/0009` is the rule.
+
+        Raises
+        ------
+        Unavailable
+            Where there is none that can be read.
+        """
+        return self._once(self._find_weight_sets, "weight sets")
+
+    def _find_weight_sets(self) -> WeightSets:
         listing = self._listing()
-        other = other_weights(listing)
-        if other is not None:
-            return self._read_other_index(other, listing)
-        index = index_name(listing)
-        weight_map: dict[str, str] = {}
-        index_bytes = 0
-        if index is not None:
-            content = self._object(index, MAX_INDEX_BYTES)
-            weight_map = shards_of_index(content.value, listing, repo=self.repo, file=index)
-            index_bytes = content.record.bytes_read
         if self._withholds_weights(listing):
             raise not_published(self.repo, len(listing))
-        names = sorted(set(weight_map.values())) or shards_without_index(listing, repo=self.repo)
+        found = weight_sets(
+            listing,
+            self._config_of_sets(),
+            repo=self.repo,
+            read_index=lambda name: self._object(name, MAX_INDEX_BYTES).value,
+            names_in=self._tensor_names,
+        )
+        if found.sets:
+            return found
+        adapter = adapter_instead(self.repo, listing, self._adapter_config())
+        raise adapter or no_weights(listing, repo=self.repo)
+
+    def _config_of_sets(self) -> Mapping[str, Json]:
+        try:
+            return self._object("config.json", MAX_CONFIG_BYTES).value
+        except Unavailable:
+            return {}
+
+    def _adapter_config(self) -> Mapping[str, Json]:
+        try:
+            return self._object(ADAPTER_CONFIG, MAX_CONFIG_BYTES).value
+        except Unavailable:
+            return {}
+
+    def _tensor_names(self, names: Sequence[str]) -> list[frozenset[str]]:
+        entries = [self._listing()[name] for name in names]
+        try:
+            heads = zip(entries, self._heads(entries), strict=True)
+            headers = [parse_header(h, file=e.path, size=e.size) for e, h in heads]
+        except HeaderError:
+            return []  # said where the set is read
+        return [frozenset(info.name for info in header.tensors) for header in headers]
+
+    def _read_tensor_index(self) -> Artifact[TensorIndex]:
+        found = self.weight_sets()
+        one = found.sets[0]
+        listing = self._listing()
+        index_bytes = 0
+        weight_map = dict(one.weight_map)
+        if one.index is not None:
+            content = self._object(one.index, MAX_INDEX_BYTES)
+            index_bytes = content.record.bytes_read
+            if one.kind is not None:
+                weight_map = shards_of_index(content.value, listing, repo=self.repo, file=one.index)
+        names = list(one.names) or sorted(set(weight_map.values()))
         shards = [listing[name] for name in names]
-        tensors, heads = self._tensors(shards, weight_map)
-        record = self._record(index or names[0], index_bytes + len(heads), total_size(shards))
+        for shard in shards:
+            self._refuse_pointer(shard)
+        if one.kind is None:
+            tensors, heads = self._tensors(shards, weight_map)
+        else:
+            tensors, heads = self._other_tensors(one.kind, shards, weight_map)
+        tensors = replace(tensors, gaps=(*one.lacks, *found.doubts))
+        record = self._record(one.index or names[0], index_bytes + len(heads), total_size(shards))
         return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
 
-    def _read_other_index(
-        self, other: OtherWeights, listing: dict[str, FileEntry]
-    ) -> Artifact[TensorIndex]:
-        weight_map: dict[str, str] = {}
-        index_bytes = 0
-        if other.index is not None:
-            content = self._object(other.index, MAX_INDEX_BYTES)
-            weight_map = shards_of_index(content.value, listing, repo=self.repo, file=other.index)
-            index_bytes = content.record.bytes_read
-        names = sorted(set(weight_map.values())) or list(other.names)
-        shards = [listing[name] for name in names]
-
+    def _other_tensors(
+        self, kind: Format, shards: Sequence[FileEntry], weight_map: dict[str, str]
+    ) -> tuple[TensorIndex, bytes]:
         def read(file: str, spans: Sequence[ByteRange]) -> list[bytes]:
             self._budget.charge(sum(map(len, spans)), file)
             return self._read(file, spans)
 
         found = OtherIndex(self.repo, read)
-        tensors = found.tensors(other.kind, shards, weight_map)
-        heads = b"".join(found.bodies)
-        record = self._record(other.index or names[0], index_bytes + len(heads), total_size(shards))
-        return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
+        tensors = found.tensors(kind, shards, weight_map)
+        return tensors, b"".join(found.bodies)
+
+    def _refuse_pointer(self, entry: FileEntry) -> None:
+        """Raise for what git leaves in a file's place where git-lfs did not fetch it."""
+        if entry.size is None or not len(POINTER) <= entry.size <= LONGEST_POINTER:
+            return
+        [start] = self._read(entry.path, [ByteRange(0, len(POINTER))])
+        if start == POINTER:
+            raise pointer(self.repo, entry.path)
 
     def _tensors(
         self, shards: Sequence[FileEntry], weight_map: dict[str, str]
@@ -287,6 +339,10 @@ class BaseStore(ABC):
         self._budget.charge(entry.size or 0, name)
         path = self._fetch(name)
         size = path.stat().st_size
+        if size <= LONGEST_POINTER:
+            with open_regular(path) as stream:
+                if stream.read(len(POINTER)) == POINTER:
+                    raise pointer(self.repo, name)
         if size > limit:  # the list of files may be wrong, or silent about sizes
             raise too_large(self.repo, name, size, limit)
         if entry.size is None:

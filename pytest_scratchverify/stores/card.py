@@ -55,10 +55,24 @@ def _metadata(text: str, repo: str) -> Mapping[str, object]:
         return {}
     if len(block[2]) > MAX_METADATA:
         raise malformed(repo, "README.md", f"its metadata is longer than {MAX_METADATA} characters")
-    found = yaml.load(block[2], Loader=_BoundedLoader)  # noqa: S506 - a safe loader, see below
+    found = _load(block[2])
     if not isinstance(found, dict | None):
         raise malformed(repo, "README.md", "its metadata is not a table")
     return found or {}
+
+
+def _load(text: str) -> object:
+    return yaml.load(text, Loader=_BoundedLoader)  # noqa: S506 - a safe loader, see below
+
+
+def bounded_yaml(text: str) -> object:
+    """Read YAML of plain values. Raises `ValueError` for whatever is wrong with it."""
+    if len(text) > MAX_METADATA:
+        raise ValueError(f"longer than {MAX_METADATA} characters")
+    try:
+        return _load(text)
+    except (yaml.YAMLError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(printable(str(error))) from error
 
 
 class _BoundedLoader(yaml.SafeLoader):  # type: ignore[misc] # as above

@@ -21,6 +21,7 @@ from pytest_scratchverify.stores.http.resolution import Resolution
 from pytest_scratchverify.stores.store import ArtifactStore
 
 FINGERPRINT = ".fingerprint"
+MOST_OF_A_REFERENCE = 200  # characters of refs/main, which is a commit
 
 
 def open_store(  # noqa: PLR0913 - one argument per thing that can differ between runs
@@ -67,7 +68,7 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     if folder is not None:
         from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
 
-        return FolderStore(folder, budget=budget)
+        return FolderStore(snapshot_of(folder), budget=budget)
     access = access or HubAccess()
     keep_secrets_out()
     try:
@@ -89,6 +90,24 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     from pytest_scratchverify.stores.hub import HubStore  # noqa: PLC0415
 
     return HubStore(resolution, run=run_dir, budget=budget, access=access, catalogue=catalogue)
+
+
+def snapshot_of(folder: Path) -> Path:
+    """Return the snapshot of a root of huggingface_hub's cache, and every other folder itself.
+
+    The snapshot is the one that ``refs/main`` names, or else the only one: of several without
+    a reference none is the model.
+    """
+    snapshots = folder / "snapshots"
+    if not folder.resolve().name.startswith("models--") or not snapshots.is_dir():
+        return folder
+    found = [path for path in sorted(snapshots.iterdir()) if path.is_dir()]
+    try:
+        named = (folder / "refs" / "main").read_text("utf-8")[:MOST_OF_A_REFERENCE].strip()
+    except (OSError, UnicodeDecodeError):
+        named = ""
+    chosen = [path for path in found if path.name == named] or found
+    return chosen[0] if len(chosen) == 1 else folder
 
 
 def _folder(target: str) -> Path | None:

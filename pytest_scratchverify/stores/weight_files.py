@@ -23,8 +23,12 @@ BIN_INDEX = "pytorch_model.bin.index.json"
 BIN_SINGLE = "pytorch_model.bin"
 # Weights by the habits of their names; optimizers and schedulers are pickled beside them.
 _BIN = re.compile(r"(?:pytorch_model|model)(?:[-.]\d+-of-\d+)?\.(?:bin|pt|pth)")
-_ALONE = "consolidated.00.pth"  # Meta's; with a 01 beside it, rows are divided among files
+_NO_WEIGHT_ARCHIVE = re.compile(
+    r"optim|scheduler|scaler|rng|random_states|training_args|adapter_model|trainer_state|tokenizer",
+    re.IGNORECASE,
+)
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+MOST_PARTS = 10_000
 _NO_MODEL = re.compile(r"mmproj|imatrix|vocab|lora", re.IGNORECASE)
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".h5", ".msgpack", ".onnx")
 
@@ -82,28 +86,61 @@ def other_weights(listing: Mapping[str, FileEntry]) -> OtherWeights | None:
     """
     if any(_is_root(name, ".safetensors") or name == INDEX for name in listing):
         return None
+    return next(iter(other_sets(listing)), None)
+
+
+def other_sets(listing: Mapping[str, FileEntry]) -> list[OtherWeights]:
+    """Name every save in another format than safetensors that can be read.
+
+    PyTorch archives come first, then GGUF, the largest quantisation in front.
+    """
+    found: list[OtherWeights] = []
+    archives = [name for name in sorted(listing) if _is_archive(name)]
+    usual = [name for name in archives if _BIN.fullmatch(name)]
     if BIN_INDEX in listing:
-        return OtherWeights(Format.PYTORCH, (), BIN_INDEX)
-    archives = [name for name in sorted(listing) if _BIN.fullmatch(name)]
-    if BIN_SINGLE in archives:
-        archives = [BIN_SINGLE]
-    elif not archives and _ALONE in listing and "consolidated.01.pth" not in listing:
-        archives = [_ALONE]
-    if archives:
-        return OtherWeights(Format.PYTORCH, tuple(archives))
+        found.append(OtherWeights(Format.PYTORCH, (), BIN_INDEX))
+    elif BIN_SINGLE in archives:
+        found.append(OtherWeights(Format.PYTORCH, (BIN_SINGLE,)))
+    elif usual:
+        found.append(OtherWeights(Format.PYTORCH, tuple(usual)))
+    else:
+        # A file alone of its kind: Meta's, nanoGPT's ckpt.pt, DeepSpeed's mp_rank_00. With a
+        # second rank beside it, rows are divided among files.
+        found += [OtherWeights(Format.PYTORCH, (name,)) for name in archives if len(archives) == 1]
+    complete = [names for names in _gguf_groups(listing).values() if _is_complete(names)]
+
+    def size(names: Sequence[str]) -> int:
+        return sum(listing[name].size or 0 for name in names)
+
+    ranked = sorted(complete, key=lambda names: (-size(names), names))
+    return [*found, *(OtherWeights(Format.GGUF, tuple(names)) for names in ranked)]
+
+
+def _is_archive(name: str) -> bool:
+    """Whether a file may be a PyTorch archive of weights; optimizers are pickled beside them."""
+    alone = len(PurePosixPath(name).parts) == 1 and name.endswith((".bin", ".pt", ".pth", ".ckpt"))
+    return alone and not _NO_WEIGHT_ARCHIVE.search(name)
+
+
+def _gguf_groups(listing: Mapping[str, FileEntry]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for name in sorted(listing):
         if name.endswith(".gguf") and not _NO_MODEL.search(PurePosixPath(name).name):
             groups.setdefault(_PART.sub("", name), []).append(name)
-    complete = {stem: names for stem, names in groups.items() if _is_complete(names)}
-    if not complete:
-        return None
+    return groups
 
-    def size(stem: str) -> int:
-        return sum(listing[name].size or 0 for name in complete[stem])
 
-    largest = min(complete, key=lambda stem: (-size(stem), stem))
-    return OtherWeights(Format.GGUF, tuple(complete[largest]))
+def missing_gguf_parts(listing: Mapping[str, FileEntry]) -> tuple[str, list[str]] | None:
+    """Name a part of a divided GGUF file and those that are absent beside it."""
+    for names in _gguf_groups(listing).values():
+        part = _PART.search(names[0])
+        if part is None or _is_complete(names):
+            continue
+        stem, total = names[0][: part.start()], part[2]
+        known = {int(found[1]) for name in names if (found := _PART.search(name))}
+        lost = [n for n in range(1, min(int(total), MOST_PARTS) + 1) if n not in known]
+        return names[0], [f"{stem}-{n:05d}-of-{total}.gguf" for n in lost]
+    return None
 
 
 def _is_complete(names: Sequence[str]) -> bool:
@@ -112,20 +149,12 @@ def _is_complete(names: Sequence[str]) -> bool:
     return part is None or len(names) == int(part[2])
 
 
-def index_name(listing: Mapping[str, FileEntry]) -> str | None:
-    """Name the index of a sharded checkpoint, if there is exactly one to name."""
-    if INDEX in listing:
-        return INDEX
-    if SINGLE in listing:
-        return None
-    others = [name for name in listing if _is_root(name, ".safetensors.index.json")]
-    return others[0] if len(others) == 1 else None
-
-
 def shards_of_index(
-    index: Mapping[str, Json], listing: Mapping[str, FileEntry], *, repo: str, file: str
+    index: Mapping[str, Json], listing: Mapping[str, FileEntry] | None, *, repo: str, file: str
 ) -> dict[str, str]:
     """Read the weight map of an index: tensor name to file name, every file listed.
+
+    Without a `listing` it is not asked whether the files are there.
 
     Raises
     ------
@@ -140,29 +169,48 @@ def shards_of_index(
     for tensor, shard in weight_map.items():
         if not isinstance(shard, str) or not is_safe_name(shard):
             raise malformed(repo, file, f"{shard!r:.80} is no file name")
-        if shard not in listing:
+        if listing is not None and shard not in listing:
             raise absent(repo, shard)
         shards[tensor] = shard
     return shards
 
 
-def shards_without_index(listing: Mapping[str, FileEntry], *, repo: str) -> tuple[str, ...]:
-    """Name the safetensors files of a checkpoint that has no index.
-
-    Raises
-    ------
-    Unavailable
-        Unsupported, if the weights are in another format; absent, if there are none.
-    """
-    if SINGLE in listing:
-        return (SINGLE,)
-    shards = tuple(name for name in sorted(listing) if _is_root(name, ".safetensors"))
-    if shards:
-        return shards
+def no_weights(listing: Mapping[str, FileEntry], *, repo: str) -> Unavailable:
+    """Say why a repository has no set of weights that can be read, and where weights may lie."""
+    parts = missing_gguf_parts(listing)
+    if parts is not None:
+        return Unavailable(
+            Reason.ABSENT,
+            Text(
+                "{repo} holds {file}, and of the same GGUF {names} are absent.",
+                repo=repo,
+                file=parts[0],
+                names=parts[1],
+            ),
+            Text("Bring the parts that are absent: a part alone is no model."),
+        )
     others = [name for name in sorted(listing) if name.endswith(_OTHER_FORMATS)]
+    below = sorted(
+        {
+            str(PurePosixPath(name).parent)
+            for name in listing
+            if name.endswith((".safetensors", *_OTHER_FORMATS))
+            and len(PurePosixPath(name).parts) > 1
+        }
+    )
+    if below and not any(len(PurePosixPath(name).parts) == 1 for name in others):
+        return Unavailable(
+            Reason.ABSENT,
+            Text(
+                "{repo} holds no weights itself; there are some below it, in {folders}.",
+                repo=repo,
+                folders=below,
+            ),
+            Text("Give the folder that is meant: {folder}.", folder=f"{repo}/{below[-1]}"),
+        )
     if others:
-        raise _unsupported(repo, others)
-    raise absent(repo, SINGLE)
+        return _unsupported(repo, others)
+    return absent(repo, SINGLE)
 
 
 def holds_no_weights(listing: Iterable[str]) -> bool:

@@ -68,8 +68,7 @@ def _merged(inventory: Inventory, equal: list[Matrix]) -> Inventory:
     for name in gone:
         component, info = place[name].component, stored[name]
         parameters[component] -= info.parameters
-        if len(info.shape) > 1:  # of matrices alone it is counted what meets nothing
-            unplaced[component] -= info.parameters
+        unplaced[component] -= info.parameters
     return replace(
         inventory,
         parameters=parameters,

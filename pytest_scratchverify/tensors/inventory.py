@@ -31,6 +31,7 @@ from pytest_scratchverify.tensors.structure import (
     probable_component,
     unnamed_roles,
 )
+from pytest_scratchverify.tensors.uncounted import is_empty, oversized
 
 __all__ = [
     "NORMS",
@@ -61,10 +62,12 @@ class Inventory:
     """The matrices and vectors of a checkpoint by slot, and what could not be placed.
 
     `unplaced` counts, by component, the parameters of matrices that are compared with nothing:
-    of unknown dtype, or in a place that another tensor has taken (named in `twice`; `doubles`
-    are their matrices). `unmapped` are the names that no table knows: the component is then the
-    one that they probably belong to, and the slot is one of their own, or a place found by shape
-    or by numbers, which `placed` tells by name.
+    of unknown dtype, larger than their names promise (`oversized`), without a place, or in one
+    that another tensor has taken (named in `twice`; `doubles` are their matrices). `unmapped` are
+    the names that no table knows: the component is then the one that they probably belong to, and
+    the slot is one of their own, or a place found by shape or by numbers, which `placed` tells by
+    name. `nameless` counts those without a slot, by that component: they are no `parameters` of
+    it. `empty` are tensors without elements.
     """
 
     matrices: Mapping[Slot, Matrix]
@@ -75,17 +78,28 @@ class Inventory:
     twice: tuple[str, ...] = ()
     doubles: tuple[Matrix, ...] = ()
     placed: Mapping[str, Slot] = field(default_factory=dict)
+    nameless: Mapping[str, int] = field(default_factory=dict)
+    oversized: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     def of(self, component: Component) -> Mapping[Slot, Matrix]:
         """Return the matrices of one component."""
-        return self._by_component.get(component.value, {})
+        return self._of_component.get(component.value, {})
 
     @cached_property
-    def _by_component(self) -> Mapping[str, Mapping[Slot, Matrix]]:
+    def _of_component(self) -> Mapping[str, Mapping[Slot, Matrix]]:
         found: dict[str, dict[Slot, Matrix]] = {}
         for slot, matrix in self.matrices.items():
             found.setdefault(slot.component, {})[slot] = matrix
         return found
+
+    def unplaced_share(self, component: Component) -> float:
+        """Return how much of all that is or may be a component's is compared with nothing."""
+        return self.unplaced.get(component.value, 0) / max(1, self.counted(component))
+
+    def counted(self, component: Component) -> int:
+        """Return all elements that are or may be a component's, compared or not."""
+        return self.parameters.get(component.value, 0) + self.nameless.get(component.value, 0)
 
 
 def take_inventory(
@@ -118,8 +132,15 @@ def take_inventory(
     twice: list[str] = []
     doubles: list[Matrix] = []
     placed: dict[str, Slot] = {}
+    large = oversized(index.tensors, roles, role_map.ignored)
     for name, role in roles.items():
         info = index.tensors[name]
+        if name in large:
+            key = role.component.value
+            parameters[key] = parameters.get(key, 0) + info.parameters
+            continue
+        if not info.parameters:
+            continue
         if role.part in ("scale", "scale_inv"):
             continue
         key = role.component.value
@@ -138,27 +159,32 @@ def take_inventory(
                     matrices[matrix.slot] = matrix
                     if name in adopted:
                         placed[name] = matrix.slot
-    nowhere = {*unsupported, *twice, *(name for name in nameless if name not in roles)}
+    without = [name for name in nameless if name not in roles]
+    nowhere = {*unsupported, *twice, *without, *large}
     return Inventory(
         matrices,
         parameters,
         role_map.unmapped,
         tuple(unsupported),
-        _unplaced({name: index.tensors[name] for name in nowhere}, roles),
-        tuple(dict.fromkeys(twice)),
-        tuple(doubles),
-        placed,
+        unplaced=_by_component({name: index.tensors[name] for name in nowhere}, roles),
+        twice=tuple(dict.fromkeys(twice)),
+        doubles=tuple(doubles),
+        placed=placed,
+        nameless=_by_component({name: index.tensors[name] for name in without}, roles),
+        oversized=tuple(sorted(large)),
+        empty=tuple(name for name, info in index.tensors.items() if is_empty(name, info)),
     )
 
 
-def _unplaced(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]) -> dict[str, int]:
-    """Count the parameters of matrices that got no slot, by component."""
+def _by_component(
+    tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
+) -> dict[str, int]:
+    """Count parameters by component, by the probable one where no name says, of any shape."""
     found: dict[str, int] = {}
     for name, info in tensors.items():
-        if len(info.shape) > 1:
-            known = roles.get(name)
-            key = (known.component if known else probable_component(name)).value
-            found[key] = found.get(key, 0) + info.parameters
+        known = roles.get(name)
+        key = (known.component if known else probable_component(name)).value
+        found[key] = found.get(key, 0) + info.parameters
     return found
 
 

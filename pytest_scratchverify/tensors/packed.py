@@ -37,7 +37,8 @@ def open_packed(store: ArtifactStore, index: TensorIndex) -> Opened:
         bodies = store.read_ranges(file, spans).value
         answers |= {info.name: body for info, body in zip(here, bodies, strict=True)}
     second = _is_second_gptq(store) if _holds_gptq(index) else False
-    unpacked = unpack(index, answers, second_gptq=second)
+    mlx = _mlx_config(store) if _holds_mlx(index) else {}
+    unpacked = unpack(index, answers, second_gptq=second, mlx=mlx)
     return Opened(unpacked, tuple(asked), sum(map(len, answers.values())))
 
 
@@ -52,6 +53,20 @@ def attention_of(store: ArtifactStore) -> AttentionShape | None:
 
 def _holds_gptq(index: TensorIndex) -> bool:
     return any(name.endswith(".qweight") for name in index.tensors)
+
+
+def _holds_mlx(index: TensorIndex) -> bool:
+    return any(name.endswith(".biases") for name in index.tensors)
+
+
+def _mlx_config(store: ArtifactStore) -> Mapping[str, Json]:
+    """Return the settings that MLX writes, under either of its names."""
+    try:
+        config = store.config().value
+    except Unavailable:
+        return {}
+    found = config.get("quantization", config.get("quantization_config"))
+    return found if isinstance(found, dict) else {}
 
 
 def _is_second_gptq(store: ArtifactStore) -> bool:

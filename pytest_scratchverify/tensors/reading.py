@@ -18,8 +18,10 @@ from pytest_scratchverify.checkpoint.dtypes import Scale, decode, plausible
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.finite import BrokenNumbers, repaired
 from pytest_scratchverify.tensors.inventory import Inventory, Slot, take_inventory
 from pytest_scratchverify.tensors.packed import attention_of, open_packed
 from pytest_scratchverify.tensors.plan import Block, pieces
@@ -102,9 +104,11 @@ class Checkpoint:
         read = index.record.bytes_read + opened.bytes_read
         self.index_record = replace(index.record, bytes_read=read)
         self.inventory = self._inventory_of(self.attention)
+        self.gaps = index.value.gaps
         self.shape_tensors = opened.shape_tensors
         # Whole files, because their headers are read too.
         self.total_bytes = index.record.bytes_total or index.value.total_bytes
+        self._broken = BrokenNumbers()
         self._row_cache: dict[Rows, bytes] = {}
         self._beside: WeakKeyDictionary[Checkpoint, dict[Hashable, Any]] = WeakKeyDictionary()
 
@@ -153,7 +157,20 @@ class Checkpoint:
         for file, spans in wanted.items():
             raw |= self._fetch(file, spans, log)
         with np.errstate(over="ignore", invalid="ignore"):  # of hostile scales: made NaN at once
-            return [plausible(_decoded(block, raw)) for block in blocks]
+            return [self._finite(block, plausible(_decoded(block, raw))) for block in blocks]
+
+    def _finite(self, block: Block, values: Array) -> Array:
+        found, bad = repaired(values)
+        self._broken.note(block, bad, values.size)
+        return found
+
+    def broken_numbers(self, component: Component) -> Text | None:
+        """Say what of a component's numbers, as far as read, are none; None where harmless."""
+        return self._broken.reason(component)
+
+    def broken_names(self, component: Component) -> list[str]:
+        """Name the tensors of a component in which numbers are not finite, as far as read."""
+        return self._broken.names(component)
 
     def _fetch(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> dict[Rows, bytes]:
         cache = self._row_cache

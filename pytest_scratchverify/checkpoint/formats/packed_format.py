@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
+from pytest_scratchverify.core.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class PackedTensors:
     index: TensorIndex
     stated: Mapping[tuple[object, ...], tuple[str, bytes]]
     second_gptq: bool  # zeros of GPTQ are stored as they are (``checkpoint_format`` "gptq_v2")
+    mlx: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))  # "quantization"
 
     def beside(self, stem: str, words: tuple[str, ...]) -> dict[str, TensorInfo]:
         """Return those of the tensors ``stem.word`` that there are, by their word."""

@@ -19,6 +19,7 @@ from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.formats.compressed import COMPRESSED_TENSORS, FLOATS, GPT_OSS
 from pytest_scratchverify.checkpoint.formats.ggml import GGML
 from pytest_scratchverify.checkpoint.formats.gptq_awq import GPTQ_AWQ
+from pytest_scratchverify.checkpoint.formats.mlx import MLX
 from pytest_scratchverify.checkpoint.formats.packed_format import (
     PackedFormat,
     PackedTensors,
@@ -27,6 +28,7 @@ from pytest_scratchverify.checkpoint.formats.packed_format import (
     stem_and_word,
 )
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
+from pytest_scratchverify.core.json_values import Json
 
 
 def _is_scaled_bytes(info: TensorInfo, index: TensorIndex) -> bool:
@@ -49,6 +51,7 @@ UNKNOWN_BYTES = PackedFormat(
 FORMATS: tuple[PackedFormat, ...] = (
     GGML,
     GPTQ_AWQ,
+    MLX,
     COMPRESSED_TENSORS,
     GPT_OSS,
     BITSANDBYTES,
@@ -88,6 +91,7 @@ def unpack(
     answers: Mapping[str, bytes] | None = None,
     *,
     second_gptq: bool = False,
+    mlx: Mapping[str, Json] | None = None,
 ) -> Unpacked:
     """Replace packed tensors by what they decode to.
 
@@ -99,6 +103,8 @@ def unpack(
         The bytes of the tensors that `shape_tensors` named, by name.
     second_gptq
         Whether zeros of GPTQ are stored as they are (``checkpoint_format`` "gptq_v2").
+    mlx
+        What config.json says as ``quantization``: bits and group size of MLX.
 
     """
     stated = {
@@ -106,7 +112,7 @@ def unpack(
         for name, raw in (answers or {}).items()
         for weight, _ in _stated_weights(index, name)
     }
-    checkpoint = PackedTensors(index, MappingProxyType(stated), second_gptq)
+    checkpoint = PackedTensors(index, MappingProxyType(stated), second_gptq, mlx or {})
     tensors = dict(index.tensors)
     codecs: dict[str, Codec] = {}
     unsupported = [*index.unreadable]

@@ -13,6 +13,7 @@ from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.checkpoint.parameter_count import (
     ParameterCount,
     UncountableDesignError,
+    amount,
     count_parameters,
 )
 from pytest_scratchverify.core.errors import Unavailable
@@ -27,6 +28,7 @@ from pytest_scratchverify.methods.architecture.config import (
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 from pytest_scratchverify.tensors.packed import open_packed
+from pytest_scratchverify.tensors.uncounted import is_empty
 
 
 class ParameterCheck(Enum):
@@ -36,6 +38,7 @@ class ParameterCheck(Enum):
     CONTRADICTED = auto()
     NOTHING_STATED = auto()
     AS_STATED = auto()
+    INCOMPLETE = auto()
 
 
 OUTCOMES: Mapping[ParameterCheck, Outcome] = {
@@ -43,6 +46,7 @@ OUTCOMES: Mapping[ParameterCheck, Outcome] = {
     ParameterCheck.CONTRADICTED: Outcome.INDETERMINATE,
     ParameterCheck.NOTHING_STATED: Outcome.NOT_APPLICABLE,
     ParameterCheck.AS_STATED: Outcome.CONSISTENT,
+    ParameterCheck.INCOMPLETE: Outcome.INDETERMINATE,
 }
 
 HEADLINES: Mapping[ParameterCheck, str] = {
@@ -53,6 +57,8 @@ HEADLINES: Mapping[ParameterCheck, str] = {
     " nothing is declared to compare with",
     ParameterCheck.AS_STATED: "{total} parameters, {active} active, computed from the config, as"
     " stated ({names})",
+    ParameterCheck.INCOMPLETE: "{computed} parameters computed from the config, {stated} in the"
+    " files: {gap} No component is cleared by what is there (weights.origin).",
 }
 
 
@@ -86,11 +92,12 @@ def parameter_count(
     in_files = stored.value.total_parameters if stored is not None and whole else None
     checks = _count_checks(count, declared, in_files)
     wrong = [check for check in checks if check.deviation > thresholds.parameter_tolerance]
-    result = _result(checks, wrong)
+    gap = _gap(stored.value) if stored is not None and whole else None
+    result = _result(checks, wrong, gap)
     return tested.finding(
         OUTCOMES[result],
-        Text(HEADLINES[result], **_values(result, count, checks, wrong)),
-        relation=Relation.CONTRADICTED if wrong else None,
+        Text(HEADLINES[result], **_values(result, count, checks, wrong), **_said(result, gap)),
+        relation=Relation.CONTRADICTED if result is ParameterCheck.CONTRADICTED else None,
         statistic=Statistic(name="computed_parameters", value=float(count.total)),
         artifacts=(config.record, stored.record) if stored is not None else (config.record,),
         weight_bytes=stored.value.total_bytes if stored is not None else None,
@@ -137,7 +144,25 @@ def _check(name: str, stated: float, *computed: int) -> _CountCheck:
     return _CountCheck(name, best, stated, abs(best - stated) / stated)
 
 
-def _result(checks: list[_CountCheck], wrong: list[_CountCheck]) -> ParameterCheck:
+def _gap(index: TensorIndex) -> Text | None:
+    """Say what the files lack, or hold in a way that nobody here counts."""
+    if index.gaps:
+        return index.gaps[0]
+    empty = [name for name, info in index.tensors.items() if is_empty(name, info)]
+    if empty:
+        return Text("{n} tensors have no element ({first}, ...).", n=len(empty), first=empty[0])
+    return None
+
+
+def _said(result: ParameterCheck, gap: Text | None) -> dict[str, Text]:
+    return {"gap": gap} if result is ParameterCheck.INCOMPLETE and gap is not None else {}
+
+
+def _result(
+    checks: list[_CountCheck], wrong: list[_CountCheck], gap: Text | None
+) -> ParameterCheck:
+    if gap is not None and any(check.name == "stored" for check in wrong):
+        return ParameterCheck.INCOMPLETE  # files that are not all there contradict nothing
     if wrong:
         return ParameterCheck.CONTRADICTED
     return ParameterCheck.AS_STATED if checks else ParameterCheck.NOTHING_STATED
@@ -150,6 +175,9 @@ def _values(
     wrong: list[_CountCheck],
 ) -> dict[str, Any]:
     """Return what the headline names."""
+    if result is ParameterCheck.INCOMPLETE:
+        first = next(check for check in wrong if check.name == "stored")
+        return {"computed": amount(first.computed), "stated": amount(first.stated)}
     if result is ParameterCheck.CONTRADICTED:
         first = wrong[0]
         stated, computed = amount(first.stated), amount(first.computed)
@@ -158,14 +186,6 @@ def _values(
     if result is ParameterCheck.AS_STATED:
         return {**counted, "names": [check.name for check in checks]}
     return counted
-
-
-def amount(parameters: float) -> str:
-    """Return a parameter count as model cards write it: 518.98B, 6.7M, 270k."""
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if parameters >= size:
-            return f"{parameters / size:.2f}".rstrip("0").rstrip(".") + unit
-    return f"{parameters:.0f}"
 
 
 def declared_parameters(

@@ -10,6 +10,7 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
+from pytest_scratchverify.stores.declared_bases import declared_bases
 from pytest_scratchverify.stores.store import ArtifactStore
 
 HEADLINES: Mapping[Outcome, str] = {
@@ -57,8 +58,8 @@ def names_base_model(
 ) -> bool:
     """Whether matrix or model card declare that `component` comes from the reference.
 
-    Whoever names a base model, in card or matrix, declares all of it: weights, vocabulary,
-    design.
+    Whoever names a base model, in card, adapter_config.json, the recipe of a merge or the
+    matrix, declares all of it: weights, vocabulary, design.
 
     A card that cannot be read declares nothing: the innocent reading costs a declaration.
     """
@@ -66,7 +67,12 @@ def names_base_model(
     if any(pair.model.declaration(part, pair.reference.name) is not None for part in covering):
         return True
     try:
-        bases = store.card().value.base_model
+        bases = declared_bases(store).names
     except Unavailable:
         return False
-    return pair.reference.name.lower() in {name.lower() for name in bases}
+    return _said(pair.reference.name) in {_said(name) for name in bases}
+
+
+def _said(name: str) -> str:
+    """Return a name as names are compared; a path may end in a slash."""
+    return name.rstrip("/").lower()

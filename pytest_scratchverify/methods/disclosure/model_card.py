@@ -9,13 +9,20 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.store import Artifact, ModelCard
+from pytest_scratchverify.stores.declared_bases import declared_bases
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
+from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG
 
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}
 
 BASE_MODEL_HEADLINES: Mapping[Outcome, str] = {
     Outcome.DECLARED: "the model card names {bases} as base model ({relation})",
     Outcome.CONSISTENT: "the model card names no base model; its silence proves nothing",
+}
+OTHER_HEADLINES = {
+    "named": "{files} names {bases} as base model",
+    "no card": "there is no model card, and no other file names a base model; silence proves"
+    " nothing",
 }
 LICENCE_HEADLINES: Mapping[Outcome, str] = {
     Outcome.CONSISTENT: "the model card states the licence {licence}",
@@ -45,6 +52,45 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         direction=Direction.TOWARD_REUSE if bases else Direction.NONE,
         relation=Relation.DECLARED if bases else None,
         kinds=(_KINDS.get(relation, relation),) if relation else (),
+    )
+
+
+def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
+    """Base model of the text decoder, as card, adapter or recipe of a merge name it.
+
+    A missing card is no missing measurement: where there is none, the test does not apply.
+
+    Raises `Unavailable` where the card cannot be read and no other file names a base.
+    """
+    found = declared_bases(store)
+    card = found.card.value.base_model if found.card else ()
+    others = [
+        (file, name)
+        for file, name in found.others
+        if name.lower() != model.name.lower() and name.lower() not in {n.lower() for n in card}
+    ]
+    if found.card is not None and not others:
+        return base_model(model, found.card)
+    files = sorted({file for file, _ in others})
+    tested = Hypothesis(
+        method="disclosure.base_model",
+        component=Component.TEXT_DECODER,
+        model=model.name,
+        statement=Text("the developer declares no base model for the text decoder"),
+        level=Level.E1,
+        dependence_group="disclosure",
+        artifacts=(found.card.record,) if found.card else (),
+        details={"base_model": [*found.names], "files": [*files]},
+    )
+    if not others:
+        return tested.finding(Outcome.NOT_APPLICABLE, Text(OTHER_HEADLINES["no card"]))
+    adapter = ADAPTER_CONFIG in files
+    return tested.finding(
+        Outcome.DECLARED,
+        Text(OTHER_HEADLINES["named"], files=files, bases=[*found.names]),
+        direction=Direction.TOWARD_REUSE,
+        relation=Relation.DECLARED,
+        kinds=(_KINDS["adapter"],) if adapter else (),
     )
 
 

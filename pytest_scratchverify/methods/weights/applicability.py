@@ -86,7 +86,21 @@ def without_counterpart(hypothesis: ComponentHypothesis, pair: ComponentPair) ->
         headline = Text(HEADLINES[Obstacle.NO_COUNTERPART], reference=reference, component=name)
     else:
         return None
+    lacking = _lacking(pair, ours=not ours)
+    if lacking is not None:  # what is not there was perhaps not brought along
+        finding = hypothesis.unanswered(Outcome.INDETERMINATE, headline)
+        return replace(_described(finding, pair), remedy=lacking)
     return _described(hypothesis.unanswered(Outcome.NOT_APPLICABLE, headline), pair)
+
+
+def _lacking(pair: ComponentPair, *, ours: bool) -> Text | None:
+    """Say what files a side lacks that has no tensor of a component."""
+    side = pair.checkpoints.ours if ours else pair.checkpoints.theirs
+    if side.gaps:
+        return side.gaps[0]
+    if side.inventory.empty:
+        return Text("Its tensors have no element: {names}.", names=side.inventory.empty[:LISTED])
+    return None
 
 
 def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Finding:

@@ -59,6 +59,9 @@ def _value_views(checkpoint: Checkpoint, log: ReadLog) -> Iterator[list[Array]]:
         blocks += [Block(norm, 0, 1)] if norm is not None else []
         values = checkpoint.read(blocks, log)
         gains = values[2][0] if norm is not None else np.float32(1)
+        if not all(np.isfinite(part).all() for part in values):
+            yield [values[0][:0], values[0][:0]]  # a layer of NaN keeps its place
+            continue
         keys = value.rows // size
         heads = values[1].T.reshape(keys, -1, size, output.rows).sum(axis=1)
         yield [values[0] * gains, heads.reshape(value.rows, output.rows)]

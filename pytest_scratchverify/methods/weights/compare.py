@@ -137,7 +137,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     empty = not measured.elements and not measured.formulas
     if empty and layers is None and rotated is None:
         return None
-    parameters = pair.parameters[0]
+    # All elements that may be the component's: what nothing was compared with is no 100 %.
+    parameters = pair.checkpoints.ours.inventory.counted(component)
     return Compared(
         measured=measured,
         context_gains=_context(pair),
@@ -202,7 +203,7 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
 def _fill(sample: dict[tuple[Slot, int], tuple[Array, Array]], batch: Batch, room: int) -> int:
     """Keep what fits of a batch; return the elements for which there is room left."""
     for piece, pair in batch.items():
-        if pair[0].size <= room:
+        if pair[0].size <= room and all(np.isfinite(side).all() for side in pair):
             sample[piece] = pair
             room -= pair[0].size
     return room

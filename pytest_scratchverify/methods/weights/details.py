@@ -35,8 +35,11 @@ def details_of(
         **inventory_details(pair),
         "identical": [*measured.identity.names[:LISTED]],
     }
-    if measured.beyond:  # values beyond any weight, or not finite: these took no part
-        table["not_finite"] = [*measured.beyond[:LISTED]]
+    broken = _broken(pair)
+    if broken:
+        table["not_finite"] = [*broken[:LISTED]]
+    if measured.beyond:  # mostly values beyond any weight, or not finite: these took no part
+        table["not_measured"] = [*measured.beyond[:LISTED]]
     channels, agreement = measured.channels, measured.agreement
     if channels is not None:
         table["channels"] = {
@@ -84,6 +87,14 @@ def roles_table(roles: Sequence[RoleInPlace]) -> dict[str, Json]:
         }
         for role in roles
     }
+
+
+def _broken(pair: ComponentPair) -> list[str]:
+    """Name the tensors of either side in which numbers are not finite, or beyond any weight."""
+    sides = (pair.checkpoints.ours, pair.checkpoints.theirs)
+    return [
+        f"{side.store.repo}: {name}" for side in sides for name in side.broken_names(pair.component)
+    ]
 
 
 def _rotation_invariant(compared: Compared) -> dict[str, Json]:

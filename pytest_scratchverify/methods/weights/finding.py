@@ -37,6 +37,7 @@ from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
 from pytest_scratchverify.methods.weights.roles_in_place import inherited_share
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
+from pytest_scratchverify.tensors.completeness import incomplete
 
 # What the effect is, where the step that decided measures no cosine in place.
 EFFECTS: Mapping[Step, str] = {
@@ -106,7 +107,7 @@ def finding_of(
         null=_null(measured),
         power=power_of(result.power),
         controls=result.controls,
-        coverage=Coverage(tensors=compared.tensors, parameters=compared.coverage),
+        coverage=Coverage(tensors=compared.tensors, parameters=_covered(pair, compared)),
         replications=_replications(compared, judgement) if accused else 1,
         artifacts=pair.checkpoints.records,
         remedy=_remedy(hypothesis, compared, result, outcome),
@@ -117,6 +118,11 @@ def finding_of(
         | _later(result.order)
         | dates_of(hypothesis.pair, related=relation is not None),
     )
+
+
+def _covered(pair: ComponentPair, compared: Compared) -> float | None:
+    """Return the share that was covered; of a component that is not all there, nobody knows."""
+    return None if incomplete(pair.checkpoints.ours, pair.component) else compared.coverage
 
 
 def _outcome(hypothesis: ComponentHypothesis, compared: Compared, result: Result) -> Outcome:

@@ -44,6 +44,7 @@ from pytest_scratchverify.methods.weights.finding import Result, finding_of
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.judge import judge
 from pytest_scratchverify.methods.weights.power import measure_power
+from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
@@ -61,10 +62,24 @@ def weights_origin(
     theirs: ArtifactStore,
     calibration: Mapping[str, Any],
 ) -> Finding:
-    """Compare one component of two models by their weights.
+    """Compare one component of two models by their weights, in every save that either holds.
 
     Raises `Unavailable` where the weights of either cannot be read: never a verdict.
     """
+
+    def judge_one(mine: ArtifactStore, other: ArtifactStore) -> Finding:
+        return _one_reading(hypothesis, mine, other, calibration)
+
+    return judge_readings(judge_one, ours, theirs)
+
+
+def _one_reading(
+    hypothesis: ComponentHypothesis,
+    ours: ArtifactStore,
+    theirs: ArtifactStore,
+    calibration: Mapping[str, Any],
+) -> Finding:
+    """Compare one save of either model."""
     absent = without_component(hypothesis, ours)
     if absent is not None:
         return absent

@@ -60,7 +60,10 @@ def read_token_rows(
     pair.checkpoints.files.add((mine.info.file, other.info.file))
     left = _rows(ours, mine, rows.ours[usable][:count], pair.checkpoints.logs[0])
     right = _rows(theirs, other, rows.theirs[usable][:count], pair.checkpoints.logs[1])
-    return {(slot, 0): (left, right)}
+    finite = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
+    if int(finite.sum()) < FEWEST:
+        return {}
+    return {(slot, 0): (left[finite], right[finite])}
 
 
 def _spread(rows: TokenRows, gap: int, size: int) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Matrix, is_unnamed
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
@@ -15,7 +16,9 @@ IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable i
 
 HEADLINES = {
     "unplaced": "{share} % of the parameters could be compared with nothing: tensors of unknown"
-    " name or dtype, or two for one place ({first}, ...). Nothing is cleared by the rest.",
+    " name or dtype, larger than their names promise, or two for one place ({first}, ...). Nothing"
+    " is cleared by the rest.",
+    "incomplete": "Nothing is cleared by what there is of {repo}: {why}",
     "out of shape": "Most matrices have other shapes than the reference's and met nothing: what"
     " cannot be laid side by side is not thereby different.",
 }
@@ -29,15 +32,19 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
     rotation_invariant
         Whether the run could have recognised the component's neurons in any basis and width.
     """
+    lacking = incomplete_side(pair)
+    if lacking is not None:
+        return lacking
     inventory = pair.checkpoints.ours.inventory
     alone = _without_partner(pair)
     missed = inventory.unplaced.get(pair.component.value, 0)
     missed += sum(matrix.rows * matrix.cols for matrix in alone)
-    share = missed / max(1, pair.parameters[0])
+    share = missed / max(1, inventory.counted(pair.component))
     if share > UNPLACED:
-        names = [*inventory.twice, *inventory.unsupported, *(m.info.name for m in alone)]
-        first = next(iter([*names, *inventory.unmapped]), "-")
-        return Text(HEADLINES["unplaced"], share=round(100 * share), first=first)
+        named = (inventory.twice, inventory.unsupported, inventory.oversized)
+        names = [name for group in named for name in group]
+        names += [*(matrix.info.name for matrix in alone), *inventory.unmapped]
+        return Text(HEADLINES["unplaced"], share=round(100 * share), first=next(iter(names), "-"))
     if not rotation_invariant and not pair.is_token_table and _is_out_of_shape(pair):
         return Text(HEADLINES["out of shape"])
     return None
@@ -50,6 +57,15 @@ def _without_partner(pair: ComponentPair) -> list[Matrix]:
         for slot, matrix in pair.ours.items()
         if is_unnamed(slot.kind) and matrix.rows > 1 and slot not in pair.matrices
     ]
+
+
+def incomplete_side(pair: ComponentPair) -> Text | None:
+    """Say which of the two files lack a part of the component, or numbers that are finite."""
+    for checkpoint in (pair.checkpoints.ours, pair.checkpoints.theirs):
+        why = incomplete(checkpoint, pair.component) or checkpoint.broken_numbers(pair.component)
+        if why is not None:
+            return Text(HEADLINES["incomplete"], repo=checkpoint.store.repo, why=why)
+    return None
 
 
 def _is_out_of_shape(pair: ComponentPair) -> bool:

@@ -1,0 +1,474 @@
+"""Which bytes are the model: what a loader would load is judged, and nothing less is cleared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pytest_scratchverify.checkpoint.dtypes import decode
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.tensors.completeness import incomplete
+from pytest_scratchverify.tensors.inventory import Slot
+from pytest_scratchverify.tensors.plan import Block
+from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
+from tests.weights.saves import (
+    CONFIG,
+    base,
+    child,
+    folder,
+    layers,
+    mlx,
+    outside,
+    stranger,
+    two_shards,
+    write,
+)
+from tests.weights.shipped import CALIBRATION
+from tools.zoo.ready_models import READY
+
+DECODER, TABLE = Component.TEXT_DECODER, Component.EMBEDDINGS
+D, S, OPEN = Outcome.DERIVED, Outcome.CONSISTENT, Outcome.INDETERMINATE
+WHOLE = "model.safetensors"
+FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    run = RunDirectory(tmp_path_factory.mktemp("run"))
+    return lambda path: open_store(str(path), None, run_dir=run, budget=ByteBudget())
+
+
+@pytest.fixture(scope="module")
+def ask(opened):
+    def ask(model, reference=READY / "s0", component=DECODER):
+        specs = [ModelSpec(name=str(path), folder=True) for path in (model, reference)]
+        hypothesis = ComponentHypothesis(pair=Pair(*specs), component=component)
+        return weights_origin(hypothesis, opened(model), opened(reference), CALIBRATION)
+
+    return ask
+
+
+def is_childs(checkpoint):
+    """Whether the first layer's norm is the fine-tuned model's."""
+    info = checkpoint.inventory.matrices[Slot(DECODER.value, "norm_in", 0)].info
+    [raw] = checkpoint.store.read_ranges(info.file, [ByteRange(info.start, info.stop)]).value
+    return decode(raw, info.dtype, info.shape).tolist() == child()[info.name].tolist()
+
+
+def said(finding):
+    return f"{finding.headline} {finding.remedy}"
+
+
+def numbered(tensors, *, without=()):
+    """Three shards, of which some are not there."""
+    parts = {
+        "model-00001-of-00003.safetensors": {**outside(tensors), **layers(tensors, 0)},
+        "model-00002-of-00003.safetensors": layers(tensors, 1, 2),
+        "model-00003-of-00003.safetensors": layers(tensors, 3),
+    }
+    return {name: part for name, part in parts.items() if name not in without}
+
+
+# --- which save ---------------------------------------------------------------------------------
+
+
+def named_by_config(path):
+    config = {**CONFIG, "transformers_weights": "weights-v2.safetensors"}
+    return folder(path, {WHOLE: stranger(), "weights-v2.safetensors": child()}, config=config)
+
+
+def index_named_by_config(path):
+    name = "other.safetensors.index.json"
+    config = {**CONFIG, "transformers_weights": name}
+    made = folder(path, {WHOLE: stranger(), **two_shards(child())}, config=config)
+    table = {t: f for f, tensors in two_shards(child()).items() for t in tensors}
+    (made / name).write_text(json.dumps({"weight_map": table}))
+    return made
+
+
+def stale_index(path):
+    return folder(path, {WHOLE: child(), **two_shards(stranger())}, index=two_shards(stranger()))
+
+
+def index_of_absent_shards(path):
+    return folder(path, {WHOLE: child()}, index=two_shards(child()))
+
+
+@pytest.mark.parametrize(
+    "make", [named_by_config, index_named_by_config, stale_index, index_of_absent_shards]
+)
+def test_what_transformers_loads_is_read_first(tmp_path, opened, make) -> None:
+    model = open_checkpoint(opened(make(tmp_path / "model")))
+    assert is_childs(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "make", [named_by_config, index_named_by_config, stale_index, index_of_absent_shards]
+)
+def test_what_transformers_loads_is_judged(tmp_path, ask, make) -> None:
+    assert ask(make(tmp_path / "model")).outcome is D
+
+
+def whole_beside_the_childs_index(path):
+    """The copy is in the shards: loaders that prefer the index take it."""
+    return folder(path, {WHOLE: stranger(), **two_shards(child())}, index=two_shards(child()))
+
+
+def two_numberings(path):
+    return folder(path, {**numbered(stranger()), **two_shards(child())})
+
+
+def second_precision(path):
+    return folder(path, {"a.safetensors": stranger(), "b.safetensors": child()})
+
+
+@pytest.mark.parametrize(
+    ("make", "sets"),
+    [
+        (named_by_config, [("weights-v2.safetensors",), (WHOLE,)]),
+        (stale_index, [(WHOLE,), (FIRST, SECOND)]),
+        (whole_beside_the_childs_index, [(WHOLE,), (FIRST, SECOND)]),
+        (two_numberings, [(FIRST, SECOND), tuple(numbered(stranger()))]),
+        (second_precision, [("a.safetensors",), ("b.safetensors",)]),
+    ],
+)
+def test_every_save_is_a_set(tmp_path, opened, make, sets) -> None:
+    assert [one.names for one in opened(make(tmp_path / "m")).weight_sets().sets] == sets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [two_numberings, second_precision])
+def test_of_two_saves_without_a_first_either_accuses(tmp_path, ask, make) -> None:
+    assert ask(make(tmp_path / "model")).outcome is D
+
+
+def test_a_save_that_other_loaders_take_is_accused_and_named(tmp_path, ask) -> None:
+    finding = ask(whole_beside_the_childs_index(tmp_path / "model"))
+    assert finding.outcome is D
+    assert "model.safetensors.index.json" in said(finding)
+
+
+@pytest.mark.slow
+def test_a_save_that_nobody_takes_unasked_is_a_lead_and_clears_nothing(tmp_path, ask) -> None:
+    shards = two_shards(stranger())
+    files = {**shards, "old.safetensors": child()}
+    finding = ask(folder(tmp_path / "left", files, index=shards))
+    assert finding.outcome is OPEN
+    assert "old.safetensors" in said(finding)
+
+
+@pytest.mark.slow
+def test_a_reference_of_two_saves_is_asked_about_both(tmp_path, ask) -> None:
+    reference = folder(tmp_path / "r", {WHOLE: stranger(), "other.safetensors": base()})
+    finding = ask(READY / "s0-finetune", reference)
+    assert finding.outcome is D
+    assert "other.safetensors" in said(finding)
+
+
+@pytest.mark.slow
+def test_two_saves_of_a_stranger_are_cleared_together(tmp_path, ask) -> None:
+    files = {WHOLE: stranger(), "model.fp32.safetensors": stranger()}
+    finding = ask(folder(tmp_path / "model", files))
+    assert finding.outcome is S
+    assert finding.details["readings"][0]["files"] == ["model.fp32.safetensors"]
+
+
+# --- what is not all there ----------------------------------------------------------------------
+
+
+def lost_shard(path):
+    return folder(path, numbered(stranger(), without=["model-00002-of-00003.safetensors"]))
+
+
+def lost_shard_and_an_index_that_hides_it(path):
+    parts = numbered(stranger(), without=["model-00002-of-00003.safetensors"])
+    return folder(path, parts, index=parts, config=False)
+
+
+def lost_last_shard_without_config(path):
+    parts = numbered(stranger(), without=["model-00003-of-00003.safetensors"])
+    return folder(path, parts, config=False)
+
+
+def index_leaves_out(path):
+    parts = numbered(stranger())
+    kept = {k: v for k, v in parts.items() if "00002" not in k}
+    return folder(path, parts, index=kept)
+
+
+def lost_layers_in_one_file(path):
+    tensors = {**outside(stranger()), **layers(stranger(), 0, 1, 2)}
+    return folder(path, {WHOLE: tensors})
+
+
+def lost_layer_without_config(path):
+    tensors = {**outside(stranger()), **layers(stranger(), 0, 3)}
+    return folder(path, {WHOLE: tensors}, config=False)
+
+
+def lost_kind_of_matrix(path):
+    return folder(path, {WHOLE: {k: v for k, v in stranger().items() if "down_proj" not in k}})
+
+
+def empty_tensors(path):
+    empty = np.zeros(0, np.float32)
+    tensors = {k: empty if ".mlp." in k or "o_proj" in k else v for k, v in stranger().items()}
+    return folder(path, {WHOLE: tensors})
+
+
+def empty_with_two_sides(path):
+    empty = np.zeros((0, 64), np.float32)
+    tensors = {k: empty if "layers.2" in k and v.ndim > 1 else v for k, v in stranger().items()}
+    return folder(path, {WHOLE: tensors})
+
+
+def config_names_an_absent_file(path):
+    config = {**CONFIG, "transformers_weights": "weights-v2.safetensors"}
+    return folder(path, {WHOLE: stranger()}, config=config)
+
+
+def adapter_beside_weights(path):
+    made = folder(path, {WHOLE: stranger()})
+    text = json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base"})
+    (made / "adapter_config.json").write_text(text)
+    return made
+
+
+INCOMPLETE = {
+    lost_shard: "00002-of-00003",
+    lost_shard_and_an_index_that_hides_it: "00002-of-00003",
+    lost_last_shard_without_config: "00003-of-00003",
+    index_leaves_out: "00002-of-00003",
+    lost_layers_in_one_file: "4 layers",
+    lost_layer_without_config: "1, 2",
+    lost_kind_of_matrix: "config.json accounts for",
+    empty_tensors: "no element",
+    empty_with_two_sides: "no element",
+    config_names_an_absent_file: "weights-v2.safetensors",
+    adapter_beside_weights: "org/base",
+}
+
+
+@pytest.mark.parametrize("make", INCOMPLETE, ids=lambda make: make.__name__)
+def test_what_is_not_all_there_is_said(tmp_path, opened, make) -> None:
+    why = incomplete(open_checkpoint(opened(make(tmp_path / "model"))), DECODER)
+    assert INCOMPLETE[make] in str(why)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", INCOMPLETE, ids=lambda make: make.__name__)
+def test_what_is_not_all_there_clears_nothing_on_either_side(tmp_path, ask, make) -> None:
+    model = make(tmp_path / "model")
+    ours = ask(model)
+    assert ours.outcome is OPEN
+    assert INCOMPLETE[make] in said(ours)
+    assert ours.coverage is None or ours.coverage.parameters is None
+    theirs = ask(READY / "t0", model)
+    assert theirs.outcome is not S
+    assert INCOMPLETE[make] in said(theirs)
+
+
+@pytest.mark.slow
+def test_a_sound_stranger_is_cleared_whatever_stands_beside_it(tmp_path, ask) -> None:
+    """The rule withholds no clearance for files that are no save, nor for sound numberings."""
+    shards = two_shards(stranger())
+    for name, files, index in (
+        ("whole", {WHOLE: stranger()}, None),
+        ("shards", shards, shards),
+        ("bare shards", shards, None),
+        ("optimizer", {WHOLE: stranger(), "optimizer.safetensors": child()}, None),
+    ):
+        made = folder(tmp_path / name, files, index=index, card=None)
+        (made / "checkpoint-5").mkdir()
+        write(made / "checkpoint-5" / WHOLE, stranger())
+        assert ask(made).outcome is S, name
+
+
+# --- uncounted tensors ---------------------------------------------------------------------------
+
+
+def flat(tensors):
+    return np.concatenate([v.ravel() for k, v in sorted(tensors.items()) if ".layers." in k])
+
+
+HIDDEN_UNDER = [
+    "extra",
+    "model.extra.weight",
+    "model.layers.0.mlp.gate_proj.bias",
+    "model.layers.0.input_layernorm.bias",
+    "model.layers.0.self_attn.rotary_emb.inv_freq",
+    "model.layers.0.mlp.up_proj.weight_scale",
+    "model.layers.0.attn.bias",
+    "model.norm.bias",
+]
+
+
+@pytest.mark.parametrize("name", HIDDEN_UNDER)
+def test_what_no_comparison_takes_is_counted(tmp_path, opened, name) -> None:
+    tensors = {**stranger(), name: flat(child())}
+    inventory = open_checkpoint(opened(folder(tmp_path / "m", {WHOLE: tensors}))).inventory
+    assert inventory.unplaced_share(DECODER) > 0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HIDDEN_UNDER)
+def test_true_weights_beside_a_stranger_are_counted(tmp_path, ask, name) -> None:
+    finding = ask(folder(tmp_path / "model", {WHOLE: {**stranger(), name: flat(child())}}))
+    assert finding.outcome is OPEN
+    assert name in said(finding)
+    assert finding.coverage.parameters < 0.75
+
+
+def test_biases_and_constants_of_their_own_size_are_innocent(tmp_path, opened) -> None:
+    tensors = stranger()
+    tensors["model.layers.0.mlp.gate_proj.bias"] = np.zeros(176, np.float32)
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(8, np.float32)
+    model = open_checkpoint(opened(folder(tmp_path / "model", {WHOLE: tensors})))
+    assert model.inventory.unplaced_share(DECODER) == 0
+    assert incomplete(model, DECODER) is None
+
+
+# --- numbers that are none -----------------------------------------------------------------------
+
+
+def spoilt(tensors, value, share, generator):
+    """Put `value` into a share of every matrix."""
+    found = {k: v.copy() for k, v in tensors.items()}
+    for values in found.values():
+        if values.ndim > 1:
+            count = max(1, int(values.size * share))
+            values.flat[generator.choice(values.size, count, replace=False)] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "component"),
+    [
+        (np.nan, TABLE),
+        pytest.param(np.nan, DECODER, marks=pytest.mark.slow),
+        pytest.param(-np.inf, DECODER, marks=pytest.mark.slow),
+        pytest.param(1e38, TABLE, marks=pytest.mark.slow),
+    ],
+)
+def test_scattered_bad_numbers_hide_nothing(tmp_path, ask, value, component) -> None:
+    tensors = spoilt(child(), value, 1e-3, np.random.default_rng(5))
+    finding = ask(folder(tmp_path / "model", {WHOLE: tensors}), component=component)
+    assert finding.outcome is D
+    assert finding.effect.value > 0.99
+    assert finding.details["not_finite"]
+
+
+@pytest.mark.parametrize("row", [slice(1023, 1024), slice(0, 40)])
+def test_bad_rows_of_a_table_hide_no_table(tmp_path, ask, row) -> None:
+    tensors = {k: v.copy() for k, v in child().items()}
+    tensors["model.embed_tokens.weight"][row] = np.nan
+    tensors["model.embed_tokens.weight"][500, 3] = np.inf
+    finding = ask(folder(tmp_path / "model", {WHOLE: tensors}), component=TABLE)
+    assert finding.outcome is D
+
+
+@pytest.mark.parametrize(
+    ("value", "numbers"),
+    [
+        (np.nan, (1, 2)),
+        pytest.param(np.nan, (0, 1, 2, 3), marks=pytest.mark.slow),
+        pytest.param(0.0, (1, 2), marks=pytest.mark.slow),
+        pytest.param(0.25, (0, 1, 2, 3), marks=pytest.mark.slow),
+    ],
+)
+def test_layers_that_are_no_numbers_never_raise_nor_clear(tmp_path, ask, value, numbers) -> None:
+    lost = layers(stranger(), *numbers)
+    tensors = {k: np.full_like(v, value) if k in lost else v for k, v in stranger().items()}
+    finding = ask(folder(tmp_path / "model", {WHOLE: tensors}))
+    assert finding.outcome is OPEN if np.isnan(value) else finding.outcome is not D
+    if np.isnan(value) and len(numbers) == 2:
+        assert "model.layers.1." in said(finding)
+
+
+@pytest.mark.slow
+def test_a_stranger_with_a_few_bad_numbers_is_cleared(tmp_path, ask) -> None:
+    tensors = spoilt(stranger(), np.nan, 1e-3, np.random.default_rng(6))
+    assert ask(folder(tmp_path / "model", {WHOLE: tensors})).outcome is S
+
+
+# --- formats, roots and refusals -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8])
+def test_mlx_is_decoded(tmp_path, opened, bits) -> None:
+    config = {**CONFIG, "quantization": {"group_size": 32, "bits": bits}}
+    model = open_checkpoint(
+        opened(folder(tmp_path / "m", {WHOLE: mlx(base(), bits)}, config=config))
+    )
+    matrix = model.inventory.matrices[Slot(TABLE.value, "embed")]
+    [rows] = model.read([Block(matrix, 100, 110)], ReadLog())
+    true = base()["model.embed_tokens.weight"][100:110]
+    step = np.ptp(true.reshape(10, -1, 32), axis=2).max() / (2**bits - 1)
+    assert np.abs(rows - true).max() < 0.6 * step + 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8])
+def test_copies_of_mlx_are_judged(tmp_path, ask, bits) -> None:
+    config = {**CONFIG, "quantization": {"group_size": 32, "bits": bits}}
+    for name, tensors, outcome in (("copy", base(), D), ("stranger", stranger(), S)):
+        made = folder(tmp_path / name, {WHOLE: mlx(tensors, bits)}, config=config)
+        finding = ask(made, component=TABLE)
+        assert finding.outcome is outcome, name
+        if outcome is D:
+            assert finding.effect.value > (0.9 if bits > 2 else 0.7)
+
+
+def test_mlx_without_its_settings_is_listed_and_counted(tmp_path, opened) -> None:
+    found = open_checkpoint(opened(folder(tmp_path / "m", {WHOLE: mlx(stranger(), 4)}))).inventory
+    assert "model.layers.0.self_attn.q_proj.weight" in found.unsupported
+    assert found.unplaced_share(DECODER) > 0.01
+
+
+def test_the_root_of_a_hub_cache_is_its_snapshot(tmp_path, opened) -> None:
+    root = tmp_path / "models--org--name"
+    folder(root / "snapshots" / "abc", {WHOLE: child()})
+    assert is_childs(open_checkpoint(opened(root)))
+    shutil.copytree(root / "snapshots" / "abc", root / "snapshots" / "def")
+    with pytest.raises(Unavailable, match="snapshots/abc"):
+        opened(root).tensor_index()
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text("def\n")
+    assert is_childs(open_checkpoint(opened(root)))
+
+
+def test_refusals_name_what_is_there(tmp_path, opened) -> None:
+    lfs = folder(tmp_path / "lfs")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 635984\n"
+    (lfs / WHOLE).write_text(pointer)
+    (lfs / "tokenizer.json").write_text(pointer)
+    gguf = folder(tmp_path / "gguf")
+    (gguf / "m-q4_k_m-00001-of-00003.gguf").write_bytes(b"GGUF" + bytes(60))
+    output = folder(tmp_path / "output")
+    (output / "checkpoint-500").mkdir()
+    write(output / "checkpoint-500" / WHOLE, child())
+    adapter = folder(tmp_path / "adapter", {"adapter_model.safetensors": outside(child())})
+    for path, words, reason in (
+        (lfs, "git lfs pull", Reason.ABSENT),
+        (gguf, "m-q4_k_m-00003-of-00003.gguf", Reason.ABSENT),
+        (output, "checkpoint-500", Reason.ABSENT),
+        (adapter, "an adapter", Reason.UNSUPPORTED),
+    ):
+        with pytest.raises(Unavailable, match=words) as caught:
+            opened(path).tensor_index()
+        assert caught.value.reason is reason
+    with pytest.raises(Unavailable, match="pointer file"):
+        opened(lfs).tokenizer_files()
