@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from pytest_scratchverify.core.evidence import Finding, Null, Outcome
+from pytest_scratchverify.core.evidence import Finding, Null, Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.decision import (
     CONTRADICTED,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.stats.training_log.loss_curve import Continuity
     from pytest_scratchverify.stats.training_log.trend_residuals import NoiseChange
 
+LOST_SHARE = 0.01  # of rows without a number, as skipped steps leave in whole runs too
 LEAD_IN = 50  # rows in front that a change of noise is not looked for in
 REPEAT_NULL = Null(
     kind="exact",
@@ -37,18 +38,23 @@ REPEAT_NULL = Null(
 class Counting(Enum):
     """Whether a log counts on from the start to the end."""
 
+    OVERFLOWN = auto()
     WITHOUT_STEPS = auto()
     BROKEN = auto()
     WHOLE = auto()
 
 
 COUNTINGS: Mapping[Counting, Decision] = {
+    Counting.OVERFLOWN: Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="overflow"),
     Counting.WITHOUT_STEPS: INCOMPLETE,
     Counting.BROKEN: INCOMPLETE,
     Counting.WHOLE: HOLDS,
 }
 
 CONTINUITY_HEADLINES: Mapping[Counting, str] = {
+    Counting.OVERFLOWN: "{n} rows of the log, {where}, have no number for a loss: {zeros} are"
+    " exactly 0 and the rest NaN or infinite, {norms} beside a gradient norm that is no number"
+    " either. An overflow leaves this; the run failed there, or went on from a checkpoint.",
     Counting.WITHOUT_STEPS: "the log has no steps, so gaps cannot be seen",
     Counting.BROKEN: "the log is no whole run from step 0: {faults} (steps {first} to {last},"
     " largest gap {gap}). A resume, a cut export or a merge of files explains it as well as"
@@ -61,10 +67,16 @@ def continuity(model: str, log: TrainingLog, thresholds: TrainingLogThresholds) 
     """A whole log begins at the start and counts on without holes, resets or repeats."""
     from pytest_scratchverify.stats.training_log.loss_curve import continuity as measure  # noqa: PLC0415
 
-    found = measure(log.steps)
+    found = measure(log.steps if log.every_step is None else log.every_step)
     faults = _faults(found)
     values: dict[str, Any] = {"first": found.first, "last": int(log.steps.max()), "n": len(log)}
-    if log.counted:
+    lost = log.lost
+    if lost is not None and lost.n > LOST_SHARE * (len(log) + lost.n):
+        counting = Counting.OVERFLOWN
+        where = Text("from step {a} to {b}", a=lost.first, b=lost.last)
+        where = Text("whose steps are not known") if log.counted else where
+        values = {"n": lost.n, "where": where, "zeros": lost.zeros, "norms": lost.broken_norms}
+    elif log.counted:
         counting, values = Counting.WITHOUT_STEPS, {}
     elif faults:
         counting = Counting.BROKEN
@@ -84,6 +96,7 @@ def continuity(model: str, log: TrainingLog, thresholds: TrainingLogThresholds) 
             "resets": [list(reset) for reset in found.resets],
             "duplicates": found.duplicates,
             "begins_at_start": found.begins_at_start,
+            "rows_without_a_number": lost.n if lost else 0,
         },
     )
 

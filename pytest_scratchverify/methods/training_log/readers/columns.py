@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
@@ -22,17 +23,51 @@ from pytest_scratchverify.methods.training_log.readers.log import (
 
 MAX_NAMES = 10_000
 _EXACT = {
-    "step": ("step", "_step", "global_step", "iteration", "iter", "steps", "update", "it", "s"),
-    "loss": ("loss", "lm_loss", "train_loss", "training_loss", "ce_loss", "crossentropyloss",
-             "cross_entropy_loss", "cross_entropy", "trl", "loss_train"),
+    "step": ("step", "_step", "global_step", "iteration", "iter", "steps", "update", "it", "s",
+             "current_steps", "current_step", "global_steps", "num_updates", "iter_num",
+             "train_step", "training_step", "optimizer_step", "trainer_step"),
+    # the text's own loss stands before a sum with others in it
+    "loss": ("lm_loss", "ce_loss", "crossentropyloss", "cross_entropy_loss", "cross_entropy",
+             "crossentropy", "nll_loss", "loss", "train_loss", "training_loss", "trl", "loss_train",
+             "global_avg_loss", "reduced_train_loss", "avg_loss", "loss_avg", "mean_loss",
+             "train_loss_step"),
     "lr": ("lr", "learning_rate", "learning_rate_group0", "lr_group0"),
-    "grad_norm": ("grad_norm", "gradient_norm", "global_grad_norm", "gnorm", "total_grad_norm"),
+    "grad_norm": ("grad_norm", "gradient_norm", "global_grad_norm", "gnorm", "total_grad_norm",
+                  "norm"),
     "tokens": ("tokens", "total_tokens", "num_input_tokens_seen", "tokens_seen",
-               "consumed_tokens", "num_tokens"),
+               "consumed_tokens", "num_tokens", "trained_tokens", "n_tokens_seen",
+               "consumed_train_tokens"),
     "batch": ("batch_size_in_tokens", "tokens_per_step", "batch_tokens"),
+    "rank": ("rank", "global_rank", "process_rank"),
 }  # fmt: skip
-_HELD_OUT = re.compile(r"\b(eval|val|valid|validation|test|dev)\b|eval_|val_|test_|validation")
+_HELD_OUT = re.compile(
+    r"(^|[/_. -])(eval|evaluation|val|valid|validation|test|dev|held_?out)([/_. -]|$)"
+)
+_OTHER_LOSS = re.compile("aux|z_?loss|balanc|router|mtp|penalty|regulari|contrast|reward|value_loss")
+# Of text, but not its cross-entropy in nats per token: where there is nothing else
+_OTHER_METRIC = re.compile(
+    r"(^|[/_. ])(bits?|bpb|bpc|bpt|bpd|kl|kld|kl_?div(ergence)?|distill(ation)?|kd"
+    r"|(bits|nats)_per_(byte|char(acter)?|token|dim|word))([/_. ]|$)"
+)
 _EXTREMES = re.compile(r"__(min|max)$", re.IGNORECASE)
+
+
+def is_step(name: str) -> bool:
+    """Whether a name is that of a step, an iteration or an update."""
+    return _rank("step", name) is not None
+
+
+def is_loss(name: str) -> bool:
+    """Whether a name is that of a loss, of whatever text."""
+    return _rank("loss", name) is not None
+
+
+def is_other_metric(name: str) -> bool:
+    """Whether a name says that its values are no cross-entropy in nats per token.
+
+    Bits, values per byte or character, divergences from a teacher: whose start is not ln(V).
+    """
+    return bool(_OTHER_METRIC.search(_plain(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +133,7 @@ def _best(quantity: str, names: Sequence[str], file: str) -> str | None:
 HELD_OUT_RANK = 100
 
 
+@lru_cache(maxsize=4096)
 def _rank(quantity: str, name: str) -> int | None:
     """Return how well a name fits a quantity: 0 best, None not at all."""
     plain = _plain(name)
@@ -106,7 +142,11 @@ def _rank(quantity: str, name: str) -> int | None:
     if last in _EXACT[quantity]:
         rank = 2 * _EXACT[quantity].index(last) + (0 if "/" not in plain or "train" in plain else 1)
         return rank + held_out if quantity == "loss" else rank
-    if quantity == "loss" and last.endswith("loss") and not re.search("aux|z_loss|balanc", last):
+    if quantity != "loss" or _OTHER_LOSS.search(plain):
+        return None
+    if _OTHER_METRIC.search(plain):
+        return 60 + held_out
+    if last.endswith("loss") or (last in ("total", "train_total") and "loss" in plain):
         return 50 + held_out
     return None
 
@@ -116,4 +156,5 @@ def _run(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.rsplit(" - ", 1)[-1].strip().lower())
+    plain = re.sub(r"[\s-]+", "_", name.rsplit(" - ", 1)[-1].strip().lower())
+    return plain.replace("step/max_steps", "step")
