@@ -38,6 +38,11 @@ CHOSEN = {
     "first_loss_high": [0.5, "twice the highest genuine excess over ln V (.26)"],
     "unknown_vocabulary": [1.2, "ln V between 15,000 and 166,000 tokens"],
     "under_way_drop": [0.02, "resumed exports fall by .0005 and .002 in their first tenth"],
+    "unit_drop": [0.45, "of the first loss: below the least that random starts lose in 1,000 steps (.52)"],
+    "unit_steps": [1000, "steps by which every genuine random start lost .52 or more"],
+    "slow_drop": [0.3, "of the first loss: shorter logs that lose less have not slowed down yet"],
+    "slow_share": [0.3, "of the steps: half of so small a fall takes random starts .34 or more"],
+    "averaged": [0.65, "above the highest genuine correlation of residuals (.58, every 100th step)"],
     "noise_times_root_batch": [
         5.4,
         "lowest genuine noise times root of tokens per step: the zoo's (large runs: 30)",

@@ -22,6 +22,7 @@ from pytest_scratchverify.methods.training_log.decision import (
     about_log,
     number,
 )
+from pytest_scratchverify.methods.training_log.metric_names import is_other_metric
 from pytest_scratchverify.methods.training_log.thresholds import TrainingLogThresholds
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
@@ -35,17 +36,21 @@ _GUESSED = 50_000  # vocabulary where the config does not say: ln moves by .7 fo
 class Start(Enum):
     """How a log starts, by its first loss against that of a guess at random, ln(V)."""
 
+    OTHER_METRIC = auto()
     TRUNCATED = auto()
     ABOVE_CHANCE = auto()
     RANDOM = auto()
+    OTHER_UNIT = auto()
     UNDER_WAY = auto()
     WARM = auto()
 
 
 STARTS: Mapping[Start, Decision] = {
+    Start.OTHER_METRIC: Decision(Outcome.NOT_APPLICABLE, kind="other metric"),
     Start.TRUNCATED: Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="truncated"),
-    Start.ABOVE_CHANCE: Decision(Outcome.INDETERMINATE, kind="unclear"),
+    Start.ABOVE_CHANCE: Decision(Outcome.NOT_APPLICABLE, kind="several losses or another unit"),
     Start.RANDOM: Decision(Outcome.CONSISTENT, kind="random start"),
+    Start.OTHER_UNIT: Decision(Outcome.NOT_APPLICABLE, kind="another unit or weights"),
     Start.UNDER_WAY: Decision(Outcome.INDETERMINATE, Relation.INCOMPLETE, kind="under way"),
     Start.WARM: Decision(
         Outcome.INDETERMINATE, Relation.CONTRADICTED, Direction.TOWARD_REUSE, "warm start"
@@ -53,13 +58,19 @@ STARTS: Mapping[Start, Decision] = {
 }
 
 START_HEADLINES: Mapping[Start, str] = {
+    Start.OTHER_METRIC: "the losses are {column}: by its name no cross-entropy in nats per token, so"
+    " that its first value, {first}, is not compared with ln(V), {chance}",
     Start.TRUNCATED: "the log begins at step {step} with loss {first}: how the training began it"
     " does not show. The export may be cut off, or the run have gone on from a checkpoint.",
-    Start.ABOVE_CHANCE: "the first loss, {first} at step {step}, is above a guess at random,"
-    " {chance}: another normalisation (a sum, bits, several losses), another vocabulary, or a"
-    " large initialisation.",
+    Start.ABOVE_CHANCE: "the first loss, {first} at step {step}, is {ratio} times a guess at random,"
+    " {chance}: several losses in one (a sum over tokens, heads or micro-batches, auxiliary losses),"
+    " another unit (1.44 for bits), or another vocabulary. It is not judged.",
     Start.RANDOM: "the first loss, {first} at step {step}, is that of a random start, {chance};"
     " whoever writes a log can write this too",
+    Start.OTHER_UNIT: "the first loss, {first} at step {step}, is {ratio} of a random start, {chance},"
+    " and falls from there as only trainings from a random start were seen to fall ({drop} of it):"
+    " another unit (bits or nats per byte or character, a divergence from a teacher) explains it,"
+    " and so do weights that were there before. The log does not tell them apart.",
     Start.UNDER_WAY: "the first loss, {first} at step {step}, is far below a random start,"
     " {chance}, and does not fall at first: the log shows a run already under way. An export after"
     " a resume that counts steps anew looks like this; so does a warm start on the same data, or"
@@ -80,12 +91,18 @@ def first_loss(
     found = measure(log.steps, log.loss, vocabulary or _GUESSED)
     slack = 0.0 if vocabulary else thresholds.unknown_vocabulary
     low = _lowest(found.step, thresholds)
+    column = log.columns.get("loss", "")
     start = _start(found, low, slack, thresholds)
+    if is_other_metric(column):
+        start = Start.OTHER_METRIC
     headline = Text(
         START_HEADLINES[start],
         first=round(found.first, 3),
         step=found.step,
         chance=round(found.first - found.statistic, 3),
+        ratio=round(found.ratio, 2),
+        drop=f"{found.drop:.0%}",
+        column=column,
     )
     hypothesis = Text("the first loss is that of a network that guesses at random")
     return STARTS[start].finding(
@@ -99,6 +116,7 @@ def first_loss(
             "lowest_genuine": low,
             "drop": found.drop,
             "early_drop": found.early_drop,
+            "half_time": found.half_time,
             "start": STARTS[start].kind,
         },
     )
@@ -113,7 +131,23 @@ def _start(
         return Start.ABOVE_CHANCE
     if found.statistic >= low - slack:
         return Start.RANDOM
-    return Start.UNDER_WAY if found.early_drop < thresholds.under_way_drop else Start.WARM
+    if found.drop >= thresholds.unit_drop:
+        return Start.OTHER_UNIT
+    if found.early_drop < thresholds.under_way_drop:
+        return Start.UNDER_WAY
+    return Start.WARM if _slows_down(found, thresholds) else Start.OTHER_UNIT
+
+
+def _slows_down(found: FirstLoss, thresholds: TrainingLogThresholds) -> bool:
+    """Whether the loss falls less than that of a random start does in whatever unit.
+
+    By `unit_steps` random starts have lost `unit_drop` of their first loss. In shorter logs they
+    fall as little as `slow_drop`, but then have not slowed down: half of the fall takes them more
+    than `slow_share` of the steps.
+    """
+    if found.last_step - found.step >= thresholds.unit_steps:
+        return True
+    return found.drop < thresholds.slow_drop and found.half_time < thresholds.slow_share
 
 
 def _lowest(step: int, thresholds: TrainingLogThresholds) -> float | None:

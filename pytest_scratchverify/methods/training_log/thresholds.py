@@ -27,6 +27,11 @@ class TrainingLogThresholds(Thresholds):
     first_loss_high: float
     unknown_vocabulary: float
     under_way_drop: float
+    unit_drop: float
+    unit_steps: int
+    slow_drop: float
+    slow_share: float
+    averaged: float
     noise_times_root_batch: float
     largest_batch: float  # tokens
     smooth_share: float

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 LAST = 1 << 20  # rows of a longer log that its noise is measured on
 SPAN = 51  # points of the moving average that is taken for the trend
+FAINT = 1e-6  # of the loss: residuals below it are the errors of arithmetic
 CENTRAL = 1.4826  # median absolute deviation to standard deviation, for a normal
 
 
@@ -74,6 +75,25 @@ def noise_level(loss: Floats) -> float | None:
         return None
     d = np.diff(loss[-LAST:])
     return float(CENTRAL * np.median(np.abs(d - np.median(d))) / np.sqrt(2))
+
+
+def averaging(loss: Floats, span: int = 201) -> float | None:
+    """Autocorrelation at lag one of a loss's residuals, where they are not next to nothing.
+
+    The noise of batches is white, or nearly: below .6 in every genuine log. Running means,
+    moving averages and smoothed charts carry each batch on: w of them give 1 - 1/w, a moving
+    average its own factor. A curve that was computed has no residuals, or white ones of
+    rounding: None, or about 0. None below four spans' half.
+    """
+    if len(loss) < 2 * span:
+        return None
+    rest = detrended(detrended(loss[-LAST:], span), span)[span // 2 : -(span // 2)]
+    rest = rest - np.median(rest)
+    spread = CENTRAL * float(np.median(np.abs(rest)))
+    if not spread > FAINT * float(np.median(np.abs(loss[-LAST:]))):
+        return None
+    rest = np.clip(rest, -4 * spread, 4 * spread)
+    return float(rest[1:] @ rest[:-1] / (rest @ rest))
 
 
 def residual_correlation(

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.training_log.metric_names import OTHER_METRIC, plain_name
 from pytest_scratchverify.methods.training_log.readers.log import (
     GIVE_COLUMNS,
     QUANTITIES,
@@ -44,11 +45,6 @@ _HELD_OUT = re.compile(
     r"(^|[/_. -])(eval|evaluation|val|valid|validation|test|dev|held_?out)([/_. -]|$)"
 )
 _OTHER_LOSS = re.compile("aux|z_?loss|balanc|router|mtp|penalty|regulari|contrast|reward|value_loss")
-# Of text, but not its cross-entropy in nats per token: where there is nothing else
-_OTHER_METRIC = re.compile(
-    r"(^|[/_. ])(bits?|bpb|bpc|bpt|bpd|kl|kld|kl_?div(ergence)?|distill(ation)?|kd"
-    r"|(bits|nats)_per_(byte|char(acter)?|token|dim|word))([/_. ]|$)"
-)
 _EXTREMES = re.compile(r"__(min|max)$", re.IGNORECASE)
 
 
@@ -60,14 +56,6 @@ def is_step(name: str) -> bool:
 def is_loss(name: str) -> bool:
     """Whether a name is that of a loss, of whatever text."""
     return _rank("loss", name) is not None
-
-
-def is_other_metric(name: str) -> bool:
-    """Whether a name says that its values are no cross-entropy in nats per token.
-
-    Bits, values per byte or character, divergences from a teacher: whose start is not ln(V).
-    """
-    return bool(_OTHER_METRIC.search(_plain(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +92,7 @@ def choose_columns(names: Sequence[str], given: Mapping[str, str] | None, file: 
                 found[quantity] = best
     if "loss" not in found:
         raise no_loss(file)
-    return Chosen(found, bool(_HELD_OUT.search(_plain(found["loss"]))))
+    return Chosen(found, bool(_HELD_OUT.search(plain_name(found["loss"]))))
 
 
 def _best(quantity: str, names: Sequence[str], file: str) -> str | None:
@@ -136,7 +124,7 @@ HELD_OUT_RANK = 100
 @lru_cache(maxsize=4096)
 def _rank(quantity: str, name: str) -> int | None:
     """Return how well a name fits a quantity: 0 best, None not at all."""
-    plain = _plain(name)
+    plain = plain_name(name)
     last = plain.rsplit("/", 1)[-1]
     held_out = HELD_OUT_RANK if _HELD_OUT.search(plain) else 0
     if last in _EXACT[quantity]:
@@ -144,7 +132,7 @@ def _rank(quantity: str, name: str) -> int | None:
         return rank + held_out if quantity == "loss" else rank
     if quantity != "loss" or _OTHER_LOSS.search(plain):
         return None
-    if _OTHER_METRIC.search(plain):
+    if OTHER_METRIC.search(plain):
         return 60 + held_out
     if last.endswith("loss") or (last in ("total", "train_total") and "loss" in plain):
         return 50 + held_out
@@ -153,8 +141,3 @@ def _rank(quantity: str, name: str) -> int | None:
 
 def _run(name: str) -> str:
     return name.rsplit(" - ", 1)[0] if " - " in name else ""
-
-
-def _plain(name: str) -> str:
-    plain = re.sub(r"[\s-]+", "_", name.rsplit(" - ", 1)[-1].strip().lower())
-    return plain.replace("step/max_steps", "step")
