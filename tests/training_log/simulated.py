@@ -133,7 +133,19 @@ def stages(rng, n=3000):
         "four stages": run((0.25, 0.3), (0.5, -0.5), (0.75, 0.35)),
         "short texts first": run((0.3, -0.4)),
         "a stage at the end": run((0.7, -0.6)),
+        "harder, then easier": run((0.3, 1.0), (0.6, -1.0)),
+        "code, then text": run((0.2, -1.0), (0.5, 1.2)),
+        "code, then both": run((0.33, -1.0), (0.66, 0.6)),
+        "code for the second half": run((0.5, -1.5)),
     }
+
+
+def spliced(rng, at=500, blend=0, n=3000):
+    """A fine-tune's log behind the first steps of a genuine run, cut hard or blended in."""
+    steps = np.arange(n)
+    tuned = 2.1 + 0.25 * np.exp(-steps / 400) + rng.normal(0, SIGMA, n)
+    weight = np.clip((steps - at) / blend, 0, 1) if blend else (steps >= at).astype(float)
+    return nats(rng, n) * (1 - weight) + tuned * weight
 
 
 def cosine(n, peak=3e-4, low=3e-5, warmup=100):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_scratchverify.core.evidence import Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
@@ -68,8 +68,8 @@ START_HEADLINES: Mapping[Start, str] = {
     Start.RANDOM: "the first loss, {first} at step {step}, is that of a random start, {chance};"
     " whoever writes a log can write this too",
     Start.OTHER_UNIT: "the first loss, {first} at step {step}, is {ratio} of a random start, {chance},"
-    " and falls from there as only trainings from a random start were seen to fall ({drop} of it):"
-    " another unit (bits or nats per byte or character, a divergence from a teacher) explains it,"
+    " and falls from there by {drop}, as trainings from a random start do in so many steps: another"
+    " unit (bits or nats per byte or character, a divergence from a teacher) explains it,"
     " and so do weights that were there before. The log does not tell them apart.",
     Start.UNDER_WAY: "the first loss, {first} at step {step}, is far below a random start,"
     " {chance}, and does not fall at first: the log shows a run already under way. An export after"
@@ -116,7 +116,6 @@ def first_loss(
             "lowest_genuine": low,
             "drop": found.drop,
             "early_drop": found.early_drop,
-            "half_time": found.half_time,
             "start": STARTS[start].kind,
         },
     )
@@ -135,19 +134,9 @@ def _start(
         return Start.OTHER_UNIT
     if found.early_drop < thresholds.under_way_drop:
         return Start.UNDER_WAY
-    return Start.WARM if _slows_down(found, thresholds) else Start.OTHER_UNIT
-
-
-def _slows_down(found: FirstLoss, thresholds: TrainingLogThresholds) -> bool:
-    """Whether the loss falls less than that of a random start does in whatever unit.
-
-    By `unit_steps` random starts have lost `unit_drop` of their first loss. In shorter logs they
-    fall as little as `slow_drop`, but then have not slowed down: half of the fall takes them more
-    than `slow_share` of the steps.
-    """
-    if found.last_step - found.step >= thresholds.unit_steps:
-        return True
-    return found.drop < thresholds.slow_drop and found.half_time < thresholds.slow_share
+    # by then a random start has lost `unit_drop`, in whatever unit; shorter logs do not tell
+    long_enough = found.last_step - found.step >= thresholds.unit_steps
+    return Start.WARM if long_enough else Start.OTHER_UNIT
 
 
 def _lowest(step: int, thresholds: TrainingLogThresholds) -> float | None:
@@ -155,38 +144,65 @@ def _lowest(step: int, thresholds: TrainingLogThresholds) -> float | None:
     return next((low for until, low in thresholds.first_loss_low if step <= until), None)
 
 
-POWER_LAW_HEADLINES: Mapping[Outcome, str] = {
-    Outcome.CONSISTENT: "the losses fall towards {a} with exponent {c}; the law explains {share}",
-    Outcome.INDETERMINATE: "the law of falling losses explains only {share}: a run under way, a"
-    " fine-tune, a restart or a changed mixture of data looks like this.",
-    Outcome.NOT_APPLICABLE: "too few rows, or too short a stretch of the run, for a fit",
+class Fall(Enum):
+    """How the losses of a log fall: the first of these that holds."""
+
+    TOO_FEW = auto()
+    BY_ONE_LAW = auto()
+    BY_STAGES = auto()
+    OTHERWISE = auto()
+
+
+FALLS: Mapping[Fall, Decision] = {
+    Fall.TOO_FEW: NOT_ASKED,
+    Fall.BY_ONE_LAW: HOLDS,
+    Fall.BY_STAGES: Decision(Outcome.CONSISTENT, kind="stages"),
+    Fall.OTHERWISE: INCOMPLETE,
+}
+
+FALL_HEADLINES: Mapping[Fall, str] = {
+    Fall.TOO_FEW: "too few rows, or too short a stretch of the run, for a fit",
+    Fall.BY_ONE_LAW: "the losses fall towards {a} with exponent {c}; the law explains {share}",
+    Fall.BY_STAGES: "the losses fall by one law whose level changes at step {begins} (by {changes}):"
+    " stages with other mixtures of data; law and levels explain {share}, and the losses go on to"
+    " fall in the later stages as in the first",
+    Fall.OTHERWISE: "the law of falling losses explains only {share}: a run under way, a fine-tune,"
+    " a restart or a changed mixture of data looks like this.",
 }
 
 
 def power_law(
     model: str, log: TrainingLog, thresholds: TrainingLogThresholds, vocabulary: int | None = None
 ) -> Finding:
-    """Losses fall by a power law of the steps, roughly; real ones never exactly."""
+    """Losses fall by a power law of the steps, roughly, or by one in stages; never exactly."""
     from pytest_scratchverify.methods.training_log.log_figures import curve_figures  # noqa: PLC0415
     from pytest_scratchverify.stats.training_log.loss_curve import power_law as measure  # noqa: PLC0415
+    from pytest_scratchverify.stats.training_log.staged_law import staged_law  # noqa: PLC0415
 
     fit = measure(log.steps, log.loss)
     figures = curve_figures(log, fit, vocabulary)
     hypothesis = Text("the losses fall by a power law, as those of trainings from the start do")
     tested = about_log("power_law", model, log, hypothesis)
     if fit is None:
-        headline = Text(POWER_LAW_HEADLINES[Outcome.NOT_APPLICABLE])
-        return NOT_ASKED.finding(tested, headline, figures=figures)
-    decision = HOLDS if fit.statistic >= thresholds.power_law_explained else INCOMPLETE
-    headline = Text(
-        POWER_LAW_HEADLINES[decision.outcome],
-        a=round(fit.a, 2),
-        c=round(fit.c, 3),
-        share=f"{max(fit.statistic, 0):.1%}",
-    )
-    return decision.finding(
+        headline = Text(FALL_HEADLINES[Fall.TOO_FEW])
+        return FALLS[Fall.TOO_FEW].finding(tested, headline, figures=figures)
+    one_law = fit.statistic >= thresholds.power_law_explained
+    stages = None if one_law else staged_law(log.steps, log.loss, thresholds.stages_explained)
+    if stages is not None and stages.continued < thresholds.stages_continued:
+        stages = None
+    fall = Fall.BY_ONE_LAW if one_law else Fall.BY_STAGES if stages else Fall.OTHERWISE
+    values: dict[str, Any] = {"share": f"{max(fit.statistic, 0):.1%}"}
+    if fall is Fall.BY_ONE_LAW:
+        values |= {"a": round(fit.a, 2), "c": round(fit.c, 3)}
+    if stages is not None:
+        values = {
+            "share": f"{stages.statistic:.1%}",
+            "begins": [*stages.begins],
+            "changes": [round(change, 2) for change in stages.changes],
+        }
+    return FALLS[fall].finding(
         tested,
-        headline,
+        Text(FALL_HEADLINES[fall], **values),
         statistic=number("explained", fit.statistic, fit.bins),
         effect=number("exponent", fit.c),
         null=thresholds.null(),
@@ -198,27 +214,38 @@ def power_law(
             "rms": fit.rms,
             "residual_lag_one": fit.lag_one,
             "misfit": fit.misfit,
+            "stages": [*stages.begins] if stages else [],
+            "stages_continued": stages.continued if stages else None,
         },
     )
 
 
 class Schedule(Enum):
-    """Whether a column of learning rates follows one formula, and how it begins."""
+    """Whether a column of learning rates follows a formula, how it begins, and how often anew."""
 
     UNKNOWN = auto()
+    RESTARTS = auto()
+    STAGES = auto()
     WITH_WARM_UP = auto()
     WITHOUT_WARM_UP = auto()
 
 
 SCHEDULES: Mapping[Schedule, Decision] = {
     Schedule.UNKNOWN: CONTRADICTED,
+    Schedule.RESTARTS: HOLDS,
+    Schedule.STAGES: NOT_ASKED,
     Schedule.WITH_WARM_UP: HOLDS,
     Schedule.WITHOUT_WARM_UP: HOLDS,
 }
 
 SCHEDULE_HEADLINES: Mapping[Schedule, str] = {
     Schedule.UNKNOWN: "the learning rate follows no known schedule ({jumps} rises after its peak):"
-    " restarts, several stages, or rows of several runs.",
+    " an unusual formula, a change by hand, or rows of several runs.",
+    Schedule.RESTARTS: "{kind} schedule with warm restarts: {cycles} cycles, their lengths and peaks"
+    " by one rule, the highest {peak}",
+    Schedule.STAGES: "the learning rate rises anew {jumps} times, and each of its {cycles} parts"
+    " follows a formula ({kind}), but no rule joins them: stages of a training, or rows of several"
+    " runs. It is not judged.",
     Schedule.WITH_WARM_UP: "{kind} schedule, peak {peak}, warm-up of {warmup} steps",
     Schedule.WITHOUT_WARM_UP: "{kind} schedule, peak {peak}, and no warm-up in the log",
 }
@@ -237,6 +264,10 @@ def schedule(model: str, log: TrainingLog, thresholds: TrainingLogThresholds) ->
     values = {"kind": found.kind, "peak": found.peak, "warmup": found.warmup}
     if kind is Schedule.UNKNOWN:
         values = {"jumps": found.jumps}
+    elif kind is Schedule.STAGES:
+        values = {"kind": found.kind, "jumps": found.jumps, "cycles": found.cycles}
+    elif kind is Schedule.RESTARTS:
+        values = {"kind": found.kind, "peak": found.peak, "cycles": found.cycles}
     return SCHEDULES[kind].finding(
         tested,
         Text(SCHEDULE_HEADLINES[kind], **values),
@@ -248,12 +279,15 @@ def schedule(model: str, log: TrainingLog, thresholds: TrainingLogThresholds) ->
             "warmup": found.warmup,
             "final": found.final,
             "jumps": found.jumps,
+            "cycles": found.cycles,
             "starts_low": found.starts_low,
         },
     )
 
 
 def _schedule(found: RateSchedule, thresholds: TrainingLogThresholds) -> Schedule:
-    if found.statistic > thresholds.schedule_error or found.jumps:
+    if found.statistic > thresholds.schedule_error:
         return Schedule.UNKNOWN
+    if found.jumps:
+        return Schedule.RESTARTS if found.regular else Schedule.STAGES
     return Schedule.WITH_WARM_UP if found.starts_low else Schedule.WITHOUT_WARM_UP

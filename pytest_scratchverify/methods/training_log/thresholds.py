@@ -29,13 +29,13 @@ class TrainingLogThresholds(Thresholds):
     under_way_drop: float
     unit_drop: float
     unit_steps: int
-    slow_drop: float
-    slow_share: float
     averaged: float
     noise_times_root_batch: float
     largest_batch: float  # tokens
     smooth_share: float
     power_law_explained: float
+    stages_explained: float
+    stages_continued: float
     schedule_error: float
     order_from_step: int
     order_span: int  # points

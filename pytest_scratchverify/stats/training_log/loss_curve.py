@@ -33,7 +33,6 @@ class FirstLoss:
     drop: float  # how far the loss falls from its first to its last values, of the first
     early_drop: float  # the same over the first tenth of the steps
     last_step: int
-    half_time: float  # share of the steps after which half of `drop` is reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +96,7 @@ def first_loss(steps: Steps, loss: Floats, vocabulary: int) -> FirstLoss:
         drop=1 - tail / whole,
         early_drop=1 - soon / whole,
         last_step=int(steps[-1]),
-        half_time=_half_time(steps, loss, (head + tail) / 2),
     )
-
-
-def _half_time(steps: Steps, loss: Floats, half: float, width: int = 9) -> float:
-    """After which share of the steps the running median of the losses is first below `half`."""
-    steps, loss = steps[:ENOUGH_ROWS], loss[:ENOUGH_ROWS]
-    if len(loss) < 2 * width or steps[-1] <= steps[0]:
-        return 1.0
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(loss, width), axis=1)
-    below = np.flatnonzero(middle <= half)
-    at = int(below[0]) + width // 2 if len(below) else len(loss) - 1
-    return float((steps[at] - steps[0]) / (steps[-1] - steps[0]))
 
 
 def continuity(steps: Steps) -> Continuity:
