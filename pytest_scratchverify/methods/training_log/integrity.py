@@ -202,7 +202,7 @@ def smoothness(
     )
 
     level = noise_level(log.loss[len(log) // 4 :])
-    change = noise_change(log.loss[LEAD_IN:]) if len(log) > 200 else None
+    change = noise_change(log.loss[_lead(log) :]) if len(log) > 200 else None
     size = batch or thresholds.largest_batch
     expected = thresholds.noise_times_root_batch / size**0.5
     expected *= _of_the_unit(log, vocabulary) / _rows_apart(log) ** 0.5
@@ -250,6 +250,11 @@ def smoothness(
     )
 
 
+def _lead(log: TrainingLog) -> int:
+    """Rows in front in which noise still falls fast by itself: a tenth, as residuals leave out."""
+    return max(LEAD_IN, len(log) // 10)
+
+
 def _of_the_unit(log: TrainingLog, vocabulary: int | None) -> float:
     """How much smaller than in nats losses may be: in bits per byte, as a divergence."""
     if is_other_metric(log.columns.get("loss", "")):
@@ -284,6 +289,6 @@ def _noise_values(  # noqa: PLR0913 - all that a headline may name
     if noise is Noise.EVEN:
         return {"noise": level}
     if noise is Noise.UNEVEN and change is not None:
-        a, b = (int(log.steps[LEAD_IN + at]) for at in (change.start, change.stop))
+        a, b = (int(log.steps[_lead(log) + at]) for at in (change.start, change.stop))
         return {"a": a, "b": b, "ratio": round(change.ratio, 3)}
     return {}

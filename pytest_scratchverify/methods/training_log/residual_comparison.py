@@ -5,7 +5,7 @@ Measures only; `two_logs` decides. The same functions run on the controls of kno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,11 @@ from pytest_scratchverify.stats.training_log.trend_residuals import (
     best_stretch,
     residual_correlation,
     stretch_apart,
+)
+from pytest_scratchverify.stats.training_log.warped_copy import (
+    WarpedCopy,
+    planted_copy,
+    warped_copy,
 )
 
 ENOUGH = 80  # common steps below which nothing is compared
@@ -52,7 +57,8 @@ class LogComparison:
     """What was measured between two logs.
 
     `correlation` is None where they have too few steps in common. The best stretch is looked for
-    where the logs as a whole do not correlate, the stretch apart where they do.
+    where the logs as a whole do not correlate, the stretch apart where they do. A copy at other
+    steps is looked for where nothing else was found.
     """
 
     losses: AlignedLosses
@@ -62,6 +68,7 @@ class LogComparison:
     copied: bool  # it reaches more than that
     best: tuple[int, float] | None  # where a stretch starts, r
     apart: UncorrelatedStretch | None
+    warped: WarpedCopy | None
 
     @property
     def repeat_is_certain(self) -> bool:
@@ -103,7 +110,7 @@ def compare_logs(
     enough = len(losses) >= ENOUGH
     correlation = residual_correlation(ours, theirs, thresholds.order_span) if enough else None
     same_order = reaches(correlation, thresholds.same_order, thresholds)
-    return LogComparison(
+    compared = LogComparison(
         losses=losses,
         repeat=repeated_stretch(log.loss, other.loss, k=SHORTEST_REPEAT),
         correlation=correlation,
@@ -111,7 +118,18 @@ def compare_logs(
         copied=reaches(correlation, thresholds.copy, thresholds),
         best=best_stretch(ours, theirs) if correlation and not same_order else None,
         apart=stretch_apart(ours, theirs) if same_order else None,
+        warped=None,
     )
+    if same_order or compared.repeat_is_certain:
+        return compared
+    return replace(compared, warped=warped_copy(log.loss, other.loss, thresholds.order_span))
+
+
+def is_warped(warped: WarpedCopy | None, thresholds: TrainingLogThresholds) -> bool:
+    """Whether a block stands in the other log at other steps: asked of the controls too."""
+    if warped is None:
+        return False
+    return warped.statistic >= thresholds.same_order and warped.pvalue < ALPHA
 
 
 def reaches(
@@ -146,9 +164,18 @@ def _control(kind: str, thresholds: TrainingLogThresholds) -> Control:
         planted[100:140] = a[200:240]
     repeat = repeated_stretch(planted, a, k=SHORTEST_REPEAT)
     alike = reaches(correlation, thresholds.same_order, thresholds)
+    if kind == "positive":
+        other = planted_copy(a, len(a), seed=0)
+        found = alike and repeat is not None and is_warped(_search(a, other, thresholds), thresholds)
+    else:
+        found = alike or repeat is not None or is_warped(_search(a, b, thresholds), thresholds)
     return Control(
         kind=kind,
         pair=(str(given["pair"][0]), str(given["pair"][1])),
-        passed=alike and repeat is not None if kind == "positive" else not alike and repeat is None,
+        passed=found if kind == "positive" else not found,
         value=correlation.statistic if correlation else None,
     )
+
+
+def _search(ours: Floats, theirs: Floats, thresholds: TrainingLogThresholds) -> WarpedCopy | None:
+    return warped_copy(theirs, ours, thresholds.order_span)

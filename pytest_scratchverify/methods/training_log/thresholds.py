@@ -48,12 +48,14 @@ class TrainingLogThresholds(Thresholds):
     highest_utilisation: float
     population: int
     controls: Mapping[str, Any]
+    planted: Mapping[str, Any]  # copies at other steps: noise, n, found, rows
 
     @classmethod
     def fields_of(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the file's thresholds, with the population's size and the control pairs."""
         population = len(data["population"])
-        return {**data["thresholds"], "population": population, "controls": data["controls"]}
+        return {**data["thresholds"], "population": population, "controls": data["controls"],
+                "planted": data["planted"]}  # fmt: skip
 
     def null(self) -> Null:
         """Return the null of what has no distribution: the genuine logs that were measured."""

@@ -14,6 +14,7 @@ BINS = 100
 ENOUGH = 0.01  # of the variance: what is left is drift, not a change of level
 FEWEST = 4  # bins of a stage
 ENOUGH_ROWS = 200_000
+SHORT = 0.1  # of all steps: what is shorter says nothing of how a stage falls
 EXPONENTS = np.geomspace(0.03, 2.0, 24)
 
 
@@ -100,6 +101,8 @@ def _continued(centre: Floats, mean: Floats, places: list[int]) -> float:
     bounds = [*places, len(mean)]
     fell = foretold = 0.0
     for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+        if centre[b - 1] - centre[a] < SHORT * centre[-1]:  # a passage from one to the next
+            continue
         x = np.arange(b - a) - (b - a - 1) / 2  # slopes within a stage, by least squares
         fell -= float(x @ mean[a:b] / (x @ x)) * (b - a)
         foretold -= float(x @ law[a:b] / (x @ x)) * (b - a)
