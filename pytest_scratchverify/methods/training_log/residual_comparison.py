@@ -19,6 +19,7 @@ from pytest_scratchverify.methods.training_log.thresholds import ALPHA, Training
 from pytest_scratchverify.stats.training_log.repeated_stretch import Repeat, repeated_stretch
 from pytest_scratchverify.stats.training_log.trend_residuals import (
     LAST,
+    CorrelatedStretch,
     Floats,
     ResidualCorrelation,
     UncorrelatedStretch,
@@ -33,6 +34,7 @@ from pytest_scratchverify.stats.training_log.warped_copy import (
 )
 
 ENOUGH = 80  # common steps below which nothing is compared
+_CONTROLS: dict[int, tuple[TrainingLogThresholds, tuple[Control, ...]]] = {}
 SHORTEST_REPEAT = 6  # equal losses in a row
 
 
@@ -66,7 +68,7 @@ class LogComparison:
     correlation: ResidualCorrelation | None
     same_order: bool  # the correlation reaches that of two runs on the same batches
     copied: bool  # it reaches more than that
-    best: tuple[int, float] | None  # where a stretch starts, r
+    best: CorrelatedStretch | None
     apart: UncorrelatedStretch | None
     warped: WarpedCopy | None
 
@@ -120,9 +122,14 @@ def compare_logs(
         apart=stretch_apart(ours, theirs) if same_order else None,
         warped=None,
     )
-    if same_order or compared.repeat_is_certain:
+    if same_order or compared.repeat_is_certain or is_stretch(compared.best, thresholds):
         return compared
     return replace(compared, warped=warped_copy(log.loss, other.loss, thresholds.order_span))
+
+
+def is_stretch(best: CorrelatedStretch | None, thresholds: TrainingLogThresholds) -> bool:
+    """Whether logs that do not correlate as a whole do in one stretch, beyond chance."""
+    return best is not None and best.statistic >= thresholds.stretch and best.pvalue < ALPHA
 
 
 def is_warped(warped: WarpedCopy | None, thresholds: TrainingLogThresholds) -> bool:
@@ -151,8 +158,16 @@ def figures_of(compared: LogComparison, span: int) -> tuple[Figure, ...]:
 
 
 def control_comparisons(thresholds: TrainingLogThresholds) -> tuple[Control, ...]:
-    """Run the same statistics on windows of real logs of known truth, and find a planted copy."""
-    return tuple(_control(kind, thresholds) for kind in ("positive", "negative"))
+    """Run the same statistics on windows of real logs of known truth, and find planted copies.
+
+    Once in a process for one set of thresholds: the answers are those of the first time.
+    """
+    known = _CONTROLS.get(id(thresholds))
+    if known is None or known[0] is not thresholds:
+        controls = tuple(_control(kind, thresholds) for kind in ("positive", "negative"))
+        _CONTROLS.clear()
+        known = _CONTROLS[id(thresholds)] = (thresholds, controls)
+    return known[1]
 
 
 def _control(kind: str, thresholds: TrainingLogThresholds) -> Control:

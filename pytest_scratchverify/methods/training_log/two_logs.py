@@ -166,7 +166,7 @@ def same_data_order(  # noqa: PLR0913 - two logs with their names
             ]
             if apart
             else None,
-            "best_stretch": list(best) if best else None,
+            "best_stretch": [best.start, best.statistic, best.pvalue] if best else None,
             "at_other_steps": _search_details(compared),
             "reference_file": other.name,
         },
@@ -214,6 +214,7 @@ def _search_details(compared: LogComparison) -> dict[str, Any] | None:
 def log_relation(compared: LogComparison, thresholds: TrainingLogThresholds) -> LogRelation:
     """Decide how two logs relate, by what was measured between them."""
     from pytest_scratchverify.methods.training_log.residual_comparison import (  # noqa: PLC0415
+        is_stretch,
         is_warped,
     )
 
@@ -221,7 +222,7 @@ def log_relation(compared: LogComparison, thresholds: TrainingLogThresholds) -> 
         return LogRelation.COPIED_SEGMENT
     if compared.copied:
         return LogRelation.COPIED_RECORD
-    if compared.best is not None and compared.best[1] >= thresholds.stretch:
+    if is_stretch(compared.best, thresholds):
         return LogRelation.SAME_ORDER_IN_A_STRETCH
     if compared.same_order:
         apart = compared.parts_somewhere
@@ -250,8 +251,8 @@ def _values(
         step = int(log.steps[compared.repeat.first])
         return {"reference": reference, "n": compared.repeat.length, "step": step}
     if relation is LogRelation.SAME_ORDER_IN_A_STRETCH and compared.best is not None:
-        at, r = compared.best
-        return values | {"step": int(steps[at]), "r": r}
+        best = compared.best
+        return values | {"step": int(steps[best.start]), "r": best.statistic}
     warped = compared.warped
     shifted = (LogRelation.SAME_ORDER_SHIFTED, LogRelation.SAME_ORDER_STRETCHED)
     if relation in shifted and warped is not None:

@@ -45,18 +45,28 @@ def repeated_stretch(a: Floats, b: Floats | None = None, *, k: int = 6) -> Repea
         return None
     first, second, length = place
     q = max(chance_equal(a), chance_equal(other))
-    again = max(q, chance_continued(a), chance_continued(other))
+    again = max(q, *(chance_continued(values) for values in (a, other)))
     pairs = len(a) * len(other) / (2 if b is None else 1)
     return Repeat(first, second, length, float(min(1.0, pairs * q * again ** (length - 1))))
 
 
-def chance_continued(values: Floats, reach: int = 50, enough: int = 20) -> float:
-    """How often two values up to `reach` apart are followed by equal ones, if they are equal.
+def chance_continued(values: Floats) -> float:
+    """How often equal values are followed by equal ones: where increments are alike.
 
-    In averaged losses that were rounded, one equal value makes the next likely: runs of them
-    are no copies. 0 where fewer than `enough` pairs are equal.
+    In averaged losses that were rounded, one equal value makes the next likely, within a log
+    (values that hardly move) and between two (increments that are all alike): runs of them are
+    no copies. The largest of: increments up to 50 apart that are equal; such that are equal after
+    equal ones; values that are equal after equal ones.
     """
     values = values[-SLICE:]
+    if len(values) < 4:
+        return 0.0
+    increments = np.round(np.diff(values), 9)
+    return max(chance_equal(increments), _after_equal(increments), _after_equal(values))
+
+
+def _after_equal(values: Floats, reach: int = 50, enough: int = 20) -> float:
+    """How often pairs after an equal pair are equal; 0 where fewer than `enough` are equal."""
     equal = continued = 0
     for lag in range(1, min(reach, len(values) - 2) + 1):
         same = values[lag:] == values[:-lag]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 LAST = 1 << 20  # rows of a longer log that its noise is measured on
 SPAN = 51  # points of the moving average that is taken for the trend
+SHIFTS = 24
 AVERAGING_ROWS = 1 << 16
 FAINT = 1e-6  # of the loss: residuals below it are the errors of arithmetic
 CENTRAL = 1.4826  # median absolute deviation to standard deviation, for a normal
@@ -154,21 +155,48 @@ def residuals(loss: Floats, span: int) -> Floats:
     return np.asarray(rest - rest.mean())
 
 
-def best_stretch(a: Floats, b: Floats, width: int = 128) -> tuple[int, float] | None:
-    """The `width` points in which the residuals of two logs correlate most: their start and r.
+@dataclass(frozen=True, slots=True)
+class CorrelatedStretch:
+    """The stretch in which the residuals of two logs correlate most: where it starts, r and p."""
 
-    Detrended by an average of half the width; stretches start every quarter of the width.
+    start: int
+    statistic: float
+    pvalue: float
+
+
+def best_stretch(a: Floats, b: Floats, width: int = 128) -> CorrelatedStretch | None:
+    """The `width` points in which the residuals of two logs correlate most.
+
+    Detrended by an average of half the width; stretches start every quarter of the width. Null:
+    *the batch noise of the two is unrelated*; its spread is that of r of the same stretches
+    against shifted ones (up to `SHIFTS` of them), which averaged losses widen. p is the normal
+    tail of the best times the number of stretches.
     """
     if len(a) < width:
         return None
     x, y = residuals(a, width // 2 + 1), residuals(b, width // 2 + 1)
     off = max((width // 2 + 1) // 2, len(a) // 10)
-    starts = range(0, len(x) - width + 1, width // 4)
-    rs = [_pearson(x[s : s + width], y[s : s + width]) for s in starts]
-    if not rs:
+    starts = np.arange(0, len(x) - width + 1, width // 4)
+    if not len(starts):
         return None
+    windows = _centred(x, starts, width)
+    rs = (windows * _centred(y, starts, width)).sum(axis=1)
+    shifts = np.unique(np.linspace(width // 4, len(y) - width // 4, SHIFTS).astype(int))
+    null = [(windows * _centred(np.roll(y, by), starts, width)).sum(axis=1) for by in shifts]
     best = int(np.argmax(rs))
-    return starts[best] + off, rs[best]
+    sd = float(np.std(np.concatenate(null)))
+    from scipy.special import ndtr  # noqa: PLC0415
+
+    p = min(1.0, float(ndtr(-rs[best] / sd)) * len(starts)) if sd > 0 else 1.0
+    return CorrelatedStretch(int(starts[best]) + off, float(rs[best]), p)
+
+
+def _centred(x: Floats, starts: NDArray[np.int64], width: int) -> Floats:
+    """Stretches of `x` as rows of mean 0 and length 1 (0 where they are constant)."""
+    rows = np.lib.stride_tricks.sliding_window_view(x, width)[starts]
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    norm = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return np.asarray(np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0))
 
 
 def stretch_apart(a: Floats, b: Floats, width: int = 32) -> UncorrelatedStretch | None:

@@ -16,9 +16,12 @@ from pytest_scratchverify.stats.training_log.trend_residuals import residuals
 Floats = NDArray[np.float64]
 MOST_ROWS = 1 << 13  # of either log, from its start: the time of a search grows with them
 WIDTHS = (256, 128)  # rows of a block, by the length of the log
-BLOCKS = 8
+BLOCKS = 6
 FARTHEST = 4.0  # scales from 1 / FARTHEST to FARTHEST
-MISFIT = 2.4  # rows by which the ends of a block are off between two scales, times two
+MISFIT = 3.0  # rows by which the ends of a block are off between two scales, times two
+BESIDE = 5  # scales next to the best, which a true copy raises as well
+AROUND = 16  # scales further on either side that its maximum is compared with
+GUMBEL_MAD = 0.767  # median absolute deviation of Gumbel's distribution, of its scale
 BATCH_NOISE = 0.3  # added to a planted copy, of its own noise
 
 
@@ -27,7 +30,7 @@ class WarpedCopy:
     """The block that fits best: where in both logs, at which scale, r, and p over all trials."""
 
     statistic: float  # Pearson's r over the block
-    pvalue: float  # normal tail times all blocks, scales and lags (Bonferroni)
+    pvalue: float  # the larger of two tails, times all that was tried (Bonferroni)
     scale: float  # rows of ours to one row of theirs
     first: int  # row of ours at which the block begins
     there: int  # row of theirs that it is
@@ -41,8 +44,10 @@ def warped_copy(ours: Floats, theirs: Floats, span: int) -> WarpedCopy | None:
 
     Null: *the batch noise of the two is unrelated*. r of a block at all lags and scales is its own
     null: its spread is measured on them, so that averaged losses, whose noise moves slowly, widen
-    it, and the tail of the best is multiplied by all that was tried. Where the logs share a rhythm
-    (a spike every hundred steps) r repeats at many lags and the spread grows with it. Scales are so
+    it, and the normal tail of the best is multiplied by all that was tried. The best must also
+    stand out from the best at scales around it, whose maxima over all lags are Gumbel's where
+    nothing was copied (times blocks and scales). Where the logs share a rhythm (a spike every
+    hundred steps) r repeats at many lags and scales, and both nulls grow with it. Scales are so
     close that the ends of a block are off by less than a row. Scale 1 is among them: lags alone
     are looked for too. None below 256 rows of either.
     """
@@ -59,30 +64,51 @@ def warped_copy(ours: Floats, theirs: Floats, span: int) -> WarpedCopy | None:
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     norms = np.sqrt((blocks**2).sum(axis=1))
     starts, blocks, norms = (part[norms > 0] for part in (starts, blocks, norms))
-    best: tuple[float, int, int, float] | None = None
+    best: tuple[float, int, int, int] | None = None
+    scales = _scales(width)
+    maxima = np.full((len(scales), len(starts)), np.nan)
+    spectra: dict[int, NDArray[np.complex128]] = {}
     total = np.zeros(len(starts))
     squares, trials = np.zeros(len(starts)), 0
-    for scale in _scales(width):
+    for at, scale in enumerate(scales):
         stretched, cut = _stretched(theirs, scale, span)
         if len(stretched) < width:
             continue
-        r = _sliding(blocks, norms, stretched)
+        r = _sliding(blocks, norms, stretched, spectra)
+        maxima[at] = r.max(axis=1)
         total += r.sum(axis=1)
         squares += (r**2).sum(axis=1)
         trials += r.shape[1]
         block, lag = np.unravel_index(int(np.argmax(r)), r.shape)
         if best is None or r[block, lag] > best[0]:
-            there = round((lag + cut) / scale)
-            best = (float(r[block, lag]), int(block), there, float(scale))
+            best = (float(r[block, lag]), int(block), round((lag + cut) / scale), at)
     if best is None:
         return None
-    value, block, there, scale = best
+    value, block, there, at = best
     sd = float(np.sqrt(max(squares[block] / trials - (total[block] / trials) ** 2, 1e-12)))
     from scipy.special import ndtr  # noqa: PLC0415 - scipy is imported where it is used
 
     every = float(trials * len(starts))
-    p = float(min(1.0, ndtr(-value / sd) * every))
-    return WarpedCopy(value, p, scale, int(starts[block]) + off, there, width, every, sd)
+    outstanding = _gumbel_tail(value, maxima, at) * maxima.size
+    p = float(min(1.0, max(ndtr(-value / sd) * every, outstanding)))
+    return WarpedCopy(value, p, float(scales[at]), int(starts[block]) + off, there, width, every, sd)
+
+
+def _gumbel_tail(value: float, maxima: Floats, at: int) -> float:
+    """The chance of a maximum as large, by those of all blocks at scales around but not next to it.
+
+    Of Fisher's atanh r; Gumbel's place and scale from median and median absolute deviation.
+    """
+    far = np.abs(np.arange(len(maxima)) - at)
+    near = maxima[(far > BESIDE) & (far <= BESIDE + AROUND)]
+    others = np.arctanh(np.clip(near[np.isfinite(near)], -0.9999, 0.9999))
+    if len(others) < AROUND:
+        return 1.0
+    middle = float(np.median(others))
+    beta = max(float(np.median(np.abs(others - middle))) / GUMBEL_MAD, 1e-3)
+    place = middle + beta * float(np.log(np.log(2)))
+    reached = float(np.arctanh(min(value, 0.9999)))
+    return float(-np.expm1(-np.exp(-(reached - place) / beta)))
 
 
 def _scales(width: int) -> Floats:
@@ -98,12 +124,15 @@ def _stretched(loss: Floats, scale: float, span: int) -> tuple[Floats, int]:
     return residuals(at, span), max(span // 2, len(at) // 10)
 
 
-def _sliding(blocks: Floats, norms: Floats, y: Floats) -> Floats:
+def _sliding(
+    blocks: Floats, norms: Floats, y: Floats, spectra: dict[int, NDArray[np.complex128]]
+) -> Floats:
     """Pearson's r of each block [blocks, width] with `y` at every lag: [blocks, lags]."""
     width, n = blocks.shape[1], len(y)
     size = 1 << int(np.ceil(np.log2(n + width)))
-    spectrum = np.fft.rfft(y, size)
-    products = np.fft.irfft(spectrum * np.conj(np.fft.rfft(blocks, size, axis=1)), size, axis=1)
+    if size not in spectra:
+        spectra[size] = np.conj(np.fft.rfft(blocks, size, axis=1))
+    products = np.fft.irfft(np.fft.rfft(y, size) * spectra[size], size, axis=1)
     one, two = (np.concatenate([[0.0], np.cumsum(v)]) for v in (y, y * y))
     mean = (one[width:] - one[:-width]) / width
     power = np.maximum(two[width:] - two[:-width] - width * mean**2, 0.0)
