@@ -68,6 +68,7 @@ def kernel(loss, width):
 
 def metrics(rng, n=3000):
     """Logs in other units than nats per token, or with more than the text in them."""
+
     def run():
         return nats(rng, n)
 
@@ -98,6 +99,7 @@ def metrics(rng, n=3000):
 
 def averages(rng, n=3000):
     """Logs whose losses are averages of what was measured."""
+
     def run():
         return nats(rng, n)
 
@@ -163,8 +165,9 @@ def schedules(n=3000):
     x = np.clip((at - 200) / (n - 200), 0, 1)
     restart = np.concatenate([cosine(750, warmup=w) for w in (100, 1, 1, 1)])
     doubling = np.concatenate([cosine(k, warmup=w) for k, w in ((429, 50), (857, 1), (1714, 1))])
-    falling = np.concatenate([cosine(1000, p, 1e-5, w) for p, w in
-                              ((3e-4, 100), (1.5e-4, 1), (7.5e-5, 1))])
+    falling = np.concatenate(
+        [cosine(1000, p, 1e-5, w) for p, w in ((3e-4, 100), (1.5e-4, 1), (7.5e-5, 1))]
+    )
     gentle = np.concatenate([cosine(1000, 3e-4, 1e-5, 100) for _ in range(3)])
     triangle = 1e-5 + 2.9e-4 * (1 - np.abs((at % 600) / 300 - 1))
     stable = np.minimum(1, (n - at) / 600)

@@ -39,9 +39,18 @@ CHOSEN = {
     "first_loss_high": [0.5, "twice the highest genuine excess over ln V (.26)"],
     "unknown_vocabulary": [1.2, "ln V between 15,000 and 166,000 tokens"],
     "under_way_drop": [0.02, "resumed exports fall by .0005 and .002 in their first tenth"],
-    "unit_drop": [0.45, "of the first loss: below the least that random starts lose in 1,000 steps (.52)"],
-    "unit_steps": [1000, "by then every genuine random start lost .52 of its first loss; .45 by 600"],
-    "averaged": [0.4, "above the highest genuine correlation of residuals (.24); two losses averaged give .5"],
+    "unit_drop": [
+        0.45,
+        "of the first loss: below the least that random starts lose in 1,000 steps (.52)",
+    ],
+    "unit_steps": [
+        1000,
+        "by then every genuine random start lost .52 of its first loss; .45 by 600",
+    ],
+    "averaged": [
+        0.4,
+        "above the highest genuine correlation of residuals (.24); two losses averaged give .5",
+    ],
     "noise_times_root_batch": [
         5.4,
         "lowest genuine noise times root of tokens per step: the zoo's (large runs: 30)",
@@ -50,7 +59,10 @@ CHOSEN = {
     "smooth_share": [0.25, "a sixteenth of the variance"],
     "power_law_explained": [0.9, "below the lowest genuine run from its start"],
     "stages_explained": [0.97, "simulated stages .974 and up; more than one law is asked for"],
-    "stages_continued": [0.4, "simulated: trainings that go on .55 and up, fine-tunes joined on .18 at most"],
+    "stages_continued": [
+        0.4,
+        "simulated: trainings that go on .55 and up, fine-tunes joined on .18 at most",
+    ],
     "schedule_error": [0.02, "of the peak"],
     "order_from_step": [5000, "the trend is slow from there"],
     "order_span": [SPAN, "moving average, points"],

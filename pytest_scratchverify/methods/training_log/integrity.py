@@ -273,7 +273,7 @@ def _rows_apart(log: TrainingLog) -> float:
     return float(np.median(ahead[ahead > 0])) if means and (ahead > 0).any() else 1.0
 
 
-def _noise_values(  # noqa: PLR0913 - all that a headline may name
+def _noise_values(  # noqa: PLR0913, PLR0917 - all that a headline may name
     noise: Noise,
     log: TrainingLog,
     level: float | None,

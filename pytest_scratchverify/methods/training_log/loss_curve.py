@@ -58,19 +58,19 @@ STARTS: Mapping[Start, Decision] = {
 }
 
 START_HEADLINES: Mapping[Start, str] = {
-    Start.OTHER_METRIC: "the losses are {column}: by its name no cross-entropy in nats per token, so"
-    " that its first value, {first}, is not compared with ln(V), {chance}",
+    Start.OTHER_METRIC: "the losses are {column}: by its name no cross-entropy in nats per token,"
+    " so that its first value, {first}, is not compared with ln(V), {chance}",
     Start.TRUNCATED: "the log begins at step {step} with loss {first}: how the training began it"
     " does not show. The export may be cut off, or the run have gone on from a checkpoint.",
-    Start.ABOVE_CHANCE: "the first loss, {first} at step {step}, is {ratio} times a guess at random,"
-    " {chance}: several losses in one (a sum over tokens, heads or micro-batches, auxiliary losses),"
-    " another unit (1.44 for bits), or another vocabulary. It is not judged.",
+    Start.ABOVE_CHANCE: "the first loss, {first} at step {step}, is {ratio} times a guess at"
+    " random, {chance}: several losses in one (a sum over tokens, heads or micro-batches, auxiliary"
+    " losses), another unit (1.44 for bits), or another vocabulary. It is not judged.",
     Start.RANDOM: "the first loss, {first} at step {step}, is that of a random start, {chance};"
     " whoever writes a log can write this too",
-    Start.OTHER_UNIT: "the first loss, {first} at step {step}, is {ratio} of a random start, {chance},"
-    " and falls from there by {drop}, as trainings from a random start do in so many steps: another"
-    " unit (bits or nats per byte or character, a divergence from a teacher) explains it,"
-    " and so do weights that were there before. The log does not tell them apart.",
+    Start.OTHER_UNIT: "the first loss, {first} at step {step}, is {ratio} of a random start,"
+    " {chance}, and falls from there by {drop}, as trainings from a random start do in so many"
+    " steps: another unit (bits or nats per byte or character, a divergence from a teacher)"
+    " explains it, and so do weights that were there before. The log does not tell them apart.",
     Start.UNDER_WAY: "the first loss, {first} at step {step}, is far below a random start,"
     " {chance}, and does not fall at first: the log shows a run already under way. An export after"
     " a resume that counts steps anew looks like this; so does a warm start on the same data, or"
@@ -163,9 +163,9 @@ FALLS: Mapping[Fall, Decision] = {
 FALL_HEADLINES: Mapping[Fall, str] = {
     Fall.TOO_FEW: "too few rows, or too short a stretch of the run, for a fit",
     Fall.BY_ONE_LAW: "the losses fall towards {a} with exponent {c}; the law explains {share}",
-    Fall.BY_STAGES: "the losses fall by one law whose level changes at step {begins} (by {changes}):"
-    " stages with other mixtures of data; law and levels explain {share}, and the losses go on to"
-    " fall in the later stages as in the first",
+    Fall.BY_STAGES: "the losses fall by one law whose level changes at step {begins} (by"
+    " {changes}): stages with other mixtures of data; law and levels explain {share}, and the"
+    " losses go on to fall in the later stages as in the first",
     Fall.OTHERWISE: "the law of falling losses explains only {share}: a run under way, a fine-tune,"
     " a restart or a changed mixture of data looks like this.",
 }
@@ -241,8 +241,8 @@ SCHEDULES: Mapping[Schedule, Decision] = {
 SCHEDULE_HEADLINES: Mapping[Schedule, str] = {
     Schedule.UNKNOWN: "the learning rate follows no known schedule ({jumps} rises after its peak):"
     " an unusual formula, a change by hand, or rows of several runs.",
-    Schedule.RESTARTS: "{kind} schedule with warm restarts: {cycles} cycles, their lengths and peaks"
-    " by one rule, the highest {peak}",
+    Schedule.RESTARTS: "{kind} schedule with warm restarts: {cycles} cycles, their lengths and"
+    " peaks by one rule, the highest {peak}",
     Schedule.STAGES: "the learning rate rises anew {jumps} times, and each of its {cycles} parts"
     " follows a formula ({kind}), but no rule joins them: stages of a training, or rows of several"
     " runs. It is not judged.",

@@ -181,7 +181,9 @@ def _control(kind: str, thresholds: TrainingLogThresholds) -> Control:
     alike = reaches(correlation, thresholds.same_order, thresholds)
     if kind == "positive":
         other = planted_copy(a, len(a), seed=0)
-        found = alike and repeat is not None and is_warped(_search(a, other, thresholds), thresholds)
+        found = (
+            alike and repeat is not None and is_warped(_search(a, other, thresholds), thresholds)
+        )
     else:
         found = alike or repeat is not None or is_warped(_search(a, b, thresholds), thresholds)
     return Control(

@@ -101,9 +101,9 @@ HEADLINES: Mapping[LogRelation, str] = {
     LogRelation.SAME_ORDER: "the log shakes like {reference}'s: r {r} over {n} steps. The two saw"
     " the same batches in the same order, as models of one suite do; a copy with noise added looks"
     " like this too.",
-    LogRelation.SAME_ORDER_SHIFTED: "{width} rows from step {step} shake like {reference}'s from step"
-    " {there} (r {r}): the same batches in the same order under other steps, as after a restart that"
-    " counts anew, or a copy that was shifted.",
+    LogRelation.SAME_ORDER_SHIFTED: "{width} rows from step {step} shake like {reference}'s from"
+    " step {there} (r {r}): the same batches in the same order under other steps, as after a"
+    " restart that counts anew, or a copy that was shifted.",
     LogRelation.SAME_ORDER_STRETCHED: "{width} rows from step {step} shake like {reference}'s from"
     " step {there}, if {scale} rows of this log are taken for one of that (r {r}): the same batches"
     " in the same order with another batch size or logging interval, or a copy that was stretched"
@@ -182,9 +182,9 @@ def _power(compared: LogComparison, thresholds: TrainingLogThresholds) -> Power 
     )
     if compared.warped is not None:
         description = Text(
-            "The correlation found nine times in ten. Of copies shifted and stretched in time (2/3 to"
-            " 3/2), with {noise} of the batch noise added, {found} of {n} planted ones were found, in"
-            " logs of {rows} rows.",
+            "The correlation found nine times in ten. Of copies shifted and stretched in time (2/3"
+            " to 3/2), with {noise} of the batch noise added, {found} of {n} planted ones were"
+            " found, in logs of {rows} rows.",
             **thresholds.planted,
         )
     return Power(

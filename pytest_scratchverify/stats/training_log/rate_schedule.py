@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def rate_schedule(steps: Steps, rate: Floats) -> RateSchedule | None:
     thin = np.unique(np.linspace(0, len(t) - 1, MAX_POINTS).astype(int))
     t, y = t[thin], y[thin] / peak
     bounds = _troughs(y)
-    parts = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [slice(a, b) for a, b in pairwise(bounds)]
     fits = [_fit(t[part], y[part]) for part in parts]
     error = max(found for found, _ in fits)
     kinds = [kind for _, kind in fits]
@@ -115,7 +116,9 @@ def _fit(t: Floats, y: Floats) -> tuple[float, str]:
             ("wsd", least**late),
         ]
     errors = [(_rms(curve - z), name) for name, curve in curves]
-    error, kind = min(errors, key=lambda item: (round(item[0], 3), item[1] in ("wsd", "steps"), item[0]))
+    error, kind = min(
+        errors, key=lambda item: (round(item[0], 3), item[1] in ("wsd", "steps"), item[0])
+    )
     return error * scale, kind
 
 

@@ -35,7 +35,8 @@ def repeated_stretch(a: Floats, b: Floats | None = None, *, k: int = 6) -> Repea
     which a trend makes the most alike, and is never below one in the number of values. It
     misleads where a log has a constant stretch (a padded export, a loss of zero): q is then
     near one and nothing is found, by design. In averaged losses equal values follow each other:
-    each further one counts with the chance that equality goes on. Constant stretches are not counted as copies.
+    each further one counts with the chance that equality goes on. Constant stretches are not
+    counted as copies.
     """
     other = a if b is None else b
     if len(a) < 2 * k or len(other) < k:

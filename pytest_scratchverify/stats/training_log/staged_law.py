@@ -1,8 +1,9 @@
-"""A power law with changes of level: losses of a training whose mixture of data changes by stages."""
+"""A power law with changes of level: a training whose mixture of data changes by stages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def _continued(centre: Floats, mean: Floats, places: list[int]) -> float:
     law = best[1] if best is not None else mean
     bounds = [*places, len(mean)]
     fell = foretold = 0.0
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         if centre[b - 1] - centre[a] < SHORT * centre[-1]:  # a passage from one to the next
             continue
         x = np.arange(b - a) - (b - a - 1) / 2  # slopes within a stage, by least squares

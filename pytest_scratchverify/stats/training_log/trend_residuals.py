@@ -97,9 +97,9 @@ def averaging(loss: Floats, span: int = 201) -> float | None:
     count = max(1, len(rest) // span)
     rhos = []
     for block in np.array_split(rest[: 2 * AVERAGING_ROWS], min(count, 2 * AVERAGING_ROWS // span)):
-        block = np.clip(block, -4 * spread, 4 * spread)
-        power = float(block @ block)
-        rhos.append(float(block[1:] @ block[:-1]) / power if power > 0 else 1.0)
+        clipped = np.clip(block, -4 * spread, 4 * spread)
+        power = float(clipped @ clipped)
+        rhos.append(float(clipped[1:] @ clipped[:-1]) / power if power > 0 else 1.0)
     return float(np.median(rhos))
 
 

@@ -79,9 +79,9 @@ def warped_copy(ours: Floats, theirs: Floats, span: int) -> WarpedCopy | None:
         total += r.sum(axis=1)
         squares += (r**2).sum(axis=1)
         trials += r.shape[1]
-        block, lag = np.unravel_index(int(np.argmax(r)), r.shape)
+        block, lag = divmod(int(np.argmax(r)), r.shape[1])
         if best is None or r[block, lag] > best[0]:
-            best = (float(r[block, lag]), int(block), round((lag + cut) / scale), at)
+            best = (float(r[block, lag]), block, round((lag + cut) / scale), at)
     if best is None:
         return None
     value, block, there, at = best
@@ -91,7 +91,9 @@ def warped_copy(ours: Floats, theirs: Floats, span: int) -> WarpedCopy | None:
     every = float(trials * len(starts))
     outstanding = _gumbel_tail(value, maxima, at) * maxima.size
     p = float(min(1.0, max(ndtr(-value / sd) * every, outstanding)))
-    return WarpedCopy(value, p, float(scales[at]), int(starts[block]) + off, there, width, every, sd)
+    return WarpedCopy(
+        value, p, float(scales[at]), int(starts[block]) + off, there, width, every, sd
+    )
 
 
 def _gumbel_tail(value: float, maxima: Floats, at: int) -> float:
@@ -114,7 +116,7 @@ def _gumbel_tail(value: float, maxima: Floats, at: int) -> float:
 def _scales(width: int) -> Floats:
     """Scales from a quarter to four times, 1 among them, as close as a block needs."""
     reach = int(np.ceil(np.log(FARTHEST) * width / MISFIT))
-    return np.exp(np.arange(-reach, reach + 1) * np.log(FARTHEST) / reach)
+    return np.asarray(np.exp(np.arange(-reach, reach + 1) * np.log(FARTHEST) / reach))
 
 
 def _stretched(loss: Floats, scale: float, span: int) -> tuple[Floats, int]:

@@ -44,7 +44,9 @@ _EXACT = {
 _HELD_OUT = re.compile(
     r"(^|[/_. -])(eval|evaluation|val|valid|validation|test|dev|held_?out)([/_. -]|$)"
 )
-_OTHER_LOSS = re.compile("aux|z_?loss|balanc|router|mtp|penalty|regulari|contrast|reward|value_loss")
+_OTHER_LOSS = re.compile(
+    "aux|z_?loss|balanc|router|mtp|penalty|regulari|contrast|reward|value_loss"
+)
 _EXTREMES = re.compile(r"__(min|max)$", re.IGNORECASE)
 
 

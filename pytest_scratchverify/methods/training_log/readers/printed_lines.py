@@ -14,11 +14,14 @@ from pytest_scratchverify.methods.training_log.readers.numbers import NUMBER, sc
 LONGEST = 1 << 14  # characters of a line that are looked at
 RANK = "(rank)"  # the name under which a line's rank is kept: no printed name has brackets so
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-_])")
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-_])"
+)
+_OF = r"(?:global[_ ]?|local[_ ]?)?"
 _RANKS = (
-    re.compile(r"^\s{0,8}\[?(?:global[_ ]?|local[_ ]?)?(?:rank|default|gpu|worker)[ _:=#-]{0,2}(\d{1,6})\]?:?"
+    re.compile(rf"^\s{{0,8}}\[?{_OF}(?:rank|default|gpu|worker)[ _:=#-]{{0,2}}(\d{{1,6}})\]?:?"
                r"(?=[\s:\[(|,-])", re.IGNORECASE),
-    re.compile(r"[\[(](?:global[_ ]?|local[_ ]?)?(?:rank|default)[ _:=#-]{0,2}(\d{1,6})[\])]:?", re.IGNORECASE),
+    re.compile(rf"[\[(]{_OF}(?:rank|default)[ _:=#-]{{0,2}}(\d{{1,6}})[\])]:?", re.IGNORECASE),
     re.compile(r"^\s{0,8}\[\d{1,4},(\d{1,6})\]<std(?:out|err)>:?"),  # mpirun --tag-output
     re.compile(r"^\s{0,4}(\d{1,6}): (?=\D)"),  # srun --label
 )  # fmt: skip
@@ -31,7 +34,9 @@ _WORD = r"[A-Za-z_][\w./%-]{0,63}"
 _NAME = re.compile(rf"({_WORD}(?: [A-Za-z_(][\w./%()-]{{0,63}}){{0,3}})$")
 _OPENING = re.compile(r"(?:[A-Za-z_][\w.]{0,40}\()?[\s:='\"\[({]{0,16}$")
 _STEP_WORDS = re.compile(r"(^|[ _])(step|iteration|iter)$", re.IGNORECASE)
-_NO_STEP = re.compile(r"loss|per|time|avg|average|skip|max|total|nan|of|at|last|best", re.IGNORECASE)
+_NO_STEP = re.compile(
+    r"loss|per|time|avg|average|skip|max|total|nan|of|at|last|best", re.IGNORECASE
+)
 
 
 def without_escapes(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import open_regular, reading
+from pytest_scratchverify.methods.training_log.readers.columns import is_loss, is_step
 from pytest_scratchverify.methods.training_log.readers.log import TrainingLog, malformed
 from pytest_scratchverify.methods.training_log.readers.plain_text import read_text
 from pytest_scratchverify.methods.training_log.readers.printed_lines import without_escapes
@@ -91,7 +92,11 @@ def sniff(head: str) -> str:
     ]
     words = [cell for cell in cells if cell and not _is_number(cell)]
     table = len(cells) > 1 and len(words) == len([c for c in cells if c])
-    sentence = second.strip() and not any(mark in second for mark in ",;\t")
+    mark = max(",;\t", key=first.count)
+    values = second.replace('"', "").split(mark)
+    alike = not second.strip() or len(values) == len(first.split(mark))
+    alike = alike and (not second.strip() or any(map(_is_number, values)))
+    sentence = not alike and not any(is_loss(cell) or is_step(cell) for cell in words)
     table = table and not sentence and ":" not in first and " | " not in first
     return "csv" if table else "text"
 

@@ -58,9 +58,7 @@ def one_row_a_step(columns: Columns) -> StepRows:
     lost = _lost(columns, gone)
     if lost.zeros:
         notes.append(
-            Text(
-                "{n} losses of exactly 0 were left out: an overflow is printed so", n=lost.zeros
-            )
+            Text("{n} losses of exactly 0 were left out: an overflow is printed so", n=lost.zeros)
         )
     return StepRows(_rows(columns, ~gone), tuple(notes), steps, lost)
 
@@ -199,7 +197,7 @@ def _keys(columns: Columns) -> tuple[NDArray[Any], ...] | None:
 
 
 def _keys_of_ranks(steps: Column | None, ranks: Column) -> tuple[NDArray[Any], ...]:
-    """Rows of one step in the same pass over the steps: a pass ends where a rank's steps go back."""
+    """Rows of one step in one pass over the steps: a pass ends where a rank's steps go back."""
     passes, at = np.zeros(len(ranks), np.int64), np.zeros(len(ranks))
     for rank in np.unique(ranks):
         mine = np.flatnonzero(ranks == rank)
