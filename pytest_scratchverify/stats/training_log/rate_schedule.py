@@ -107,7 +107,9 @@ def _fit(t: Floats, y: Floats) -> tuple[float, str]:
     for end in (1.0, 1.1, 1.25, 1.5, 2.0, 3.0):
         curves += [("cosine", _cosine(at / end, low)) for at in (x, since)]
     curves += [("polynomial", low + (1 - low) * (1 - x) ** power) for power in (0.5, 2.0, 3.0)]
-    for begin in np.arange(0.02, 0.99, 0.02):
+    knee = int(np.flatnonzero(z >= 0.999)[-1]) if (z >= 0.999).any() else 0
+    begins = [*np.arange(0.02, 0.99, 0.02), *x[knee : knee + 2]]
+    for begin in [float(at) for at in begins if at < 0.995]:
         late = np.clip((x - begin) / (1 - begin), 0, 1)
         curves += [
             ("wsd", 1 + (low - 1) * late),
