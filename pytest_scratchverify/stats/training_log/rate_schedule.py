@@ -80,8 +80,10 @@ def _troughs(y: Floats) -> list[int]:
             continue
         low = at if y[at] <= y[low] else low
         if y[at] > y[low] + RISE:
-            jump = y[low + 1] > y[low] + RISE / 2 if low + 1 < len(y) else False
-            bounds.append(low + 1 if jump else low)
+            # the trough ends a cycle, or is the first point of the next one's warm-up
+            fell = low > 1 and y[low - 1] - y[low] > 3 * abs(y[low - 2] - y[low - 1]) + 0.005
+            jump = low + 1 < len(y) and y[low + 1] > y[low] + RISE / 2
+            bounds.append(low + 1 if jump and not fell else low)
             falling, high = False, at
     return [*bounds[:MOST_CYCLES], len(y)] if len(bounds) <= MOST_CYCLES else [0, len(y)]
 

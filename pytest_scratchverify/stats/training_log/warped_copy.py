@@ -114,9 +114,14 @@ def _gumbel_tail(value: float, maxima: Floats, at: int) -> float:
 
 
 def _scales(width: int) -> Floats:
-    """Scales from a quarter to four times, 1 among them, as close as a block needs."""
-    reach = int(np.ceil(np.log(FARTHEST) * width / MISFIT))
-    return np.asarray(np.exp(np.arange(-reach, reach + 1) * np.log(FARTHEST) / reach))
+    """Scales from a quarter to four times, 1 among them, as close as a block needs.
+
+    Below 1 a block is as many more rows of the other log, and scales are so much closer.
+    """
+    step = MISFIT / width
+    slower = np.exp(np.arange(np.ceil(np.log(FARTHEST) / step) + 1) * step)
+    faster = 1 / (1 + np.arange(np.ceil((FARTHEST - 1) / step), 0, -1) * step)
+    return np.concatenate([faster, slower])
 
 
 def _stretched(loss: Floats, scale: float, span: int) -> tuple[Floats, int]:
