@@ -79,10 +79,11 @@ def test_no_stretch_occurs_twice(model, training_log, record):
 
 
 @pytest.mark.scratch("training_log.smoothness", component="training_record")
-def test_losses_shake_as_batches_make_them(model, training_log, thresholds, record):
+def test_losses_shake_as_batches_make_them(model, training_log, vocabulary, thresholds, record):
     """Real losses shake with their batches, evenly, and now and then spike."""
-    log, batch = training_log(model), batch_tokens(model.name)
-    finding = record(methods.smoothness(model.name, log.value, thresholds, batch), log.record)
+    log, batch, size = training_log(model), batch_tokens(model.name), vocabulary(model)
+    finding = methods.smoothness(model.name, log.value, thresholds, batch, size)
+    record(finding, log.record)
     assert not finding.derived, finding.headline
 
 

@@ -32,6 +32,7 @@ TABLES = [
     (integrity.Counting, integrity.COUNTINGS, integrity.CONTINUITY_HEADLINES),
     (integrity.Noise, integrity.NOISES, integrity.NOISE_HEADLINES),
     (loss_curve.Start, loss_curve.STARTS, loss_curve.START_HEADLINES),
+    (loss_curve.Fall, loss_curve.FALLS, loss_curve.FALL_HEADLINES),
     (loss_curve.Schedule, loss_curve.SCHEDULES, loss_curve.SCHEDULE_HEADLINES),
     (two_logs.LogRelation, two_logs.DECISIONS, two_logs.HEADLINES),
 ]

@@ -165,7 +165,14 @@ def test_no_mutated_event_file_raises_anything_but_unavailable(at, value, tmp_pa
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     max_examples=50,
 )
-@given(st.lists(st.tuples(st.integers(0, 2**40), st.floats(0.01, 20)), min_size=1, max_size=50))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2**40), st.floats(0.01, 20)),
+        min_size=1,
+        max_size=50,
+        unique_by=lambda row: row[0],  # rows of one step are one row
+    )
+)
 def test_csv_and_jsonl_agree_on_any_rows(tmp_path, rows):
     with (tmp_path / "a.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("step", "loss"), *rows])

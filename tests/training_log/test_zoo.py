@@ -46,19 +46,20 @@ def test_from_a_random_start_and_from_trained_weights_are_told_apart_without_exc
         excess[name] = found.statistic.value
         if name in RANDOM:
             assert (found.outcome, found.kinds) == (Outcome.CONSISTENT, ("random start",)), name
-        else:
+        elif name in TRAINED:
             assert found.outcome is Outcome.INDETERMINATE, name
-            assert found.kinds in {("warm start",), ("under way",)}, name
+            assert found.kinds == ("under way",), name
             assert "warm start" in str(found.headline), name
     assert max(excess[n] for n in TRAINED) < -3
     assert max(abs(excess[n]) for n in RANDOM) < 0.05
 
 
-def test_a_real_warm_start_whose_loss_falls_is_a_lead_and_says_what_else(zoo, limits):
+def test_a_real_warm_start_of_two_hundred_steps_is_not_told_from_another_unit(zoo, limits):
+    """In so few steps random starts lose as little (Pythia .1): nobody is accused by it."""
     found = methods.first_loss(PROSE, zoo[PROSE], 1024, limits)
-    assert (found.outcome, found.kinds) == (Outcome.INDETERMINATE, ("warm start",))
-    assert (found.relation, found.direction) == ("contradicted", Direction.TOWARD_REUSE)
-    for word in ("resumed export", "cut off", "normalisation"):
+    assert (found.outcome, found.kinds) == (Outcome.NOT_APPLICABLE, ("another unit or weights",))
+    assert found.direction is Direction.NONE
+    for word in ("bits", "divergence", "weights that were there before"):
         assert word in str(found.headline)
 
 
@@ -82,7 +83,7 @@ def test_no_genuine_log_of_the_zoo_is_contradicted(zoo, limits):
         ]
         alarms += [
             f"{name}: {f.method}"
-            for f in (found[1:] if name == PROSE else found)
+            for f in found
             if f.relation == "contradicted" or f.direction is Direction.TOWARD_REUSE or f.derived
         ]
         assert found[5].kinds == ("cosine",), name

@@ -66,7 +66,8 @@ def noise_figures(
     at = [min(len(log) - 1, (a + b) * BLOCK // 2) for a, b in spans]
     worst = None
     if change is not None:
-        first, last = 50 + change.start, min(50 + change.stop, len(log) - 1)
+        lead = max(50, len(log) // 10)  # rows that `smoothness` leaves out in front
+        first, last = lead + change.start, min(lead + change.stop, len(log) - 1)
         worst = OddStretch(int(log.steps[first]), int(log.steps[last]), change.ratio, judged)
     found = NoiseByBlock(
         steps=tuple(int(log.steps[i]) for i in at),

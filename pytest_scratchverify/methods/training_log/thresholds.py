@@ -27,10 +27,15 @@ class TrainingLogThresholds(Thresholds):
     first_loss_high: float
     unknown_vocabulary: float
     under_way_drop: float
+    unit_drop: float
+    unit_steps: int
+    averaged: float
     noise_times_root_batch: float
     largest_batch: float  # tokens
     smooth_share: float
     power_law_explained: float
+    stages_explained: float
+    stages_continued: float
     schedule_error: float
     order_from_step: int
     order_span: int  # points
@@ -43,12 +48,14 @@ class TrainingLogThresholds(Thresholds):
     highest_utilisation: float
     population: int
     controls: Mapping[str, Any]
+    planted: Mapping[str, Any]  # copies at other steps: noise, n, found, rows
 
     @classmethod
     def fields_of(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the file's thresholds, with the population's size and the control pairs."""
         population = len(data["population"])
-        return {**data["thresholds"], "population": population, "controls": data["controls"]}
+        return {**data["thresholds"], "population": population, "controls": data["controls"],
+                "planted": data["planted"]}  # fmt: skip
 
     def null(self) -> Null:
         """Return the null of what has no distribution: the genuine logs that were measured."""

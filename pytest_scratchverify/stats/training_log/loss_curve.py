@@ -32,6 +32,7 @@ class FirstLoss:
     step: int
     drop: float  # how far the loss falls from its first to its last values, of the first
     early_drop: float  # the same over the first tenth of the steps
+    last_step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,13 @@ def first_loss(steps: Steps, loss: Floats, vocabulary: int) -> FirstLoss:
     soon = float(np.median(early))
     whole = head if abs(head) > SMALLEST_LOSS else math.inf  # of nothing, nothing falls
     return FirstLoss(
-        head - chance, head / chance, head, int(steps[0]), 1 - tail / whole, 1 - soon / whole
+        statistic=head - chance,
+        ratio=head / chance,
+        first=head,
+        step=int(steps[0]),
+        drop=1 - tail / whole,
+        early_drop=1 - soon / whole,
+        last_step=int(steps[-1]),
     )
 
 

@@ -34,7 +34,9 @@ def repeated_stretch(a: Floats, b: Floats | None = None, *, k: int = 6) -> Repea
     (union bound), which is the p-value. q is taken from neighbours up to 50 points apart,
     which a trend makes the most alike, and is never below one in the number of values. It
     misleads where a log has a constant stretch (a padded export, a loss of zero): q is then
-    near one and nothing is found, by design. Constant stretches are not counted as copies.
+    near one and nothing is found, by design. In averaged losses equal values follow each other:
+    each further one counts with the chance that equality goes on. Constant stretches are not
+    counted as copies.
     """
     other = a if b is None else b
     if len(a) < 2 * k or len(other) < k:
@@ -44,8 +46,34 @@ def repeated_stretch(a: Floats, b: Floats | None = None, *, k: int = 6) -> Repea
         return None
     first, second, length = place
     q = max(chance_equal(a), chance_equal(other))
+    again = max(q, *(chance_continued(values) for values in (a, other)))
     pairs = len(a) * len(other) / (2 if b is None else 1)
-    return Repeat(first, second, length, float(min(1.0, pairs * q**length)))
+    return Repeat(first, second, length, float(min(1.0, pairs * q * again ** (length - 1))))
+
+
+def chance_continued(values: Floats) -> float:
+    """How often equal values are followed by equal ones: where increments are alike.
+
+    In averaged losses that were rounded, one equal value makes the next likely, within a log
+    (values that hardly move) and between two (increments that are all alike): runs of them are
+    no copies. The largest of: increments up to 50 apart that are equal; such that are equal after
+    equal ones; values that are equal after equal ones.
+    """
+    values = values[-SLICE:]
+    if len(values) < 4:
+        return 0.0
+    increments = np.round(np.diff(values), 9)
+    return max(chance_equal(increments), _after_equal(increments), _after_equal(values))
+
+
+def _after_equal(values: Floats, reach: int = 50, enough: int = 20) -> float:
+    """How often pairs after an equal pair are equal; 0 where fewer than `enough` are equal."""
+    equal = continued = 0
+    for lag in range(1, min(reach, len(values) - 2) + 1):
+        same = values[lag:] == values[:-lag]
+        equal += int(np.count_nonzero(same[:-1]))
+        continued += int(np.count_nonzero(same[:-1] & same[1:]))
+    return continued / equal if equal >= enough else 0.0
 
 
 def chance_equal(values: Floats, reach: int = 50) -> float:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.training_log.metric_names import OTHER_METRIC, plain_name
 from pytest_scratchverify.methods.training_log.readers.log import (
     GIVE_COLUMNS,
     QUANTITIES,
@@ -22,17 +24,40 @@ from pytest_scratchverify.methods.training_log.readers.log import (
 
 MAX_NAMES = 10_000
 _EXACT = {
-    "step": ("step", "_step", "global_step", "iteration", "iter", "steps", "update", "it", "s"),
-    "loss": ("loss", "lm_loss", "train_loss", "training_loss", "ce_loss", "crossentropyloss",
-             "cross_entropy_loss", "cross_entropy", "trl", "loss_train"),
+    "step": ("step", "_step", "global_step", "iteration", "iter", "steps", "update", "it", "s",
+             "current_steps", "current_step", "global_steps", "num_updates", "iter_num",
+             "train_step", "training_step", "optimizer_step", "trainer_step"),
+    # the text's own loss stands before a sum with others in it
+    "loss": ("lm_loss", "ce_loss", "crossentropyloss", "cross_entropy_loss", "cross_entropy",
+             "crossentropy", "nll_loss", "loss", "train_loss", "training_loss", "trl", "loss_train",
+             "global_avg_loss", "reduced_train_loss", "avg_loss", "loss_avg", "mean_loss",
+             "train_loss_step"),
     "lr": ("lr", "learning_rate", "learning_rate_group0", "lr_group0"),
-    "grad_norm": ("grad_norm", "gradient_norm", "global_grad_norm", "gnorm", "total_grad_norm"),
+    "grad_norm": ("grad_norm", "gradient_norm", "global_grad_norm", "gnorm", "total_grad_norm",
+                  "norm"),
     "tokens": ("tokens", "total_tokens", "num_input_tokens_seen", "tokens_seen",
-               "consumed_tokens", "num_tokens"),
+               "consumed_tokens", "num_tokens", "trained_tokens", "n_tokens_seen",
+               "consumed_train_tokens"),
     "batch": ("batch_size_in_tokens", "tokens_per_step", "batch_tokens"),
+    "rank": ("rank", "global_rank", "process_rank"),
 }  # fmt: skip
-_HELD_OUT = re.compile(r"\b(eval|val|valid|validation|test|dev)\b|eval_|val_|test_|validation")
+_HELD_OUT = re.compile(
+    r"(^|[/_. -])(eval|evaluation|val|valid|validation|test|dev|held_?out)([/_. -]|$)"
+)
+_OTHER_LOSS = re.compile(
+    "aux|z_?loss|balanc|router|mtp|penalty|regulari|contrast|reward|value_loss"
+)
 _EXTREMES = re.compile(r"__(min|max)$", re.IGNORECASE)
+
+
+def is_step(name: str) -> bool:
+    """Whether a name is that of a step, an iteration or an update."""
+    return _rank("step", name) is not None
+
+
+def is_loss(name: str) -> bool:
+    """Whether a name is that of a loss, of whatever text."""
+    return _rank("loss", name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +94,7 @@ def choose_columns(names: Sequence[str], given: Mapping[str, str] | None, file: 
                 found[quantity] = best
     if "loss" not in found:
         raise no_loss(file)
-    return Chosen(found, bool(_HELD_OUT.search(_plain(found["loss"]))))
+    return Chosen(found, bool(_HELD_OUT.search(plain_name(found["loss"]))))
 
 
 def _best(quantity: str, names: Sequence[str], file: str) -> str | None:
@@ -98,22 +123,23 @@ def _best(quantity: str, names: Sequence[str], file: str) -> str | None:
 HELD_OUT_RANK = 100
 
 
+@lru_cache(maxsize=4096)
 def _rank(quantity: str, name: str) -> int | None:
     """Return how well a name fits a quantity: 0 best, None not at all."""
-    plain = _plain(name)
+    plain = plain_name(name)
     last = plain.rsplit("/", 1)[-1]
     held_out = HELD_OUT_RANK if _HELD_OUT.search(plain) else 0
     if last in _EXACT[quantity]:
         rank = 2 * _EXACT[quantity].index(last) + (0 if "/" not in plain or "train" in plain else 1)
         return rank + held_out if quantity == "loss" else rank
-    if quantity == "loss" and last.endswith("loss") and not re.search("aux|z_loss|balanc", last):
+    if quantity != "loss" or _OTHER_LOSS.search(plain):
+        return None
+    if OTHER_METRIC.search(plain):
+        return 60 + held_out
+    if last.endswith("loss") or (last in ("total", "train_total") and "loss" in plain):
         return 50 + held_out
     return None
 
 
 def _run(name: str) -> str:
     return name.rsplit(" - ", 1)[0] if " - " in name else ""
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.rsplit(" - ", 1)[-1].strip().lower())

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.training_log.readers.step_rows import (
+    LostRows,
+    one_row_a_step,
+)
 
 Floats = NDArray[np.float64]
 Column = NDArray[np.floating[Any]]
@@ -26,8 +30,9 @@ SLICE = 1 << 20
 # float64 to the eighth power, and in float32. Up to the second, steps are exact.
 LARGEST = 1e30
 LARGEST_STEP = 2.0**53
-QUANTITIES = ("step", "loss", "lr", "grad_norm", "tokens", "batch")
-_CODES = {"step": "d", "loss": "d", "lr": "f", "grad_norm": "f", "tokens": "d", "batch": "d"}
+QUANTITIES = ("step", "loss", "lr", "grad_norm", "tokens", "batch", "rank")
+_CODES = {"step": "d", "loss": "d", "lr": "f", "grad_norm": "f", "tokens": "d", "batch": "d",
+          "rank": "f"}  # fmt: skip
 
 GIVE_COLUMNS = Text(
     "Name the columns: --training-log PATH#step=NAME,loss=NAME (also lr, grad_norm, tokens)."
@@ -41,6 +46,7 @@ class TrainingLog:
     `steps` may repeat or go back: that is for tests to find. `columns` says which name of the
     file each quantity came from; `evaluation` that the loss is of held-out text, whose noise
     is not that of batches. Where `counted`, the file had no steps and rows were counted.
+    `every_step` are the steps with those of `lost` rows, whose loss is no number.
     """
 
     name: str
@@ -54,13 +60,15 @@ class TrainingLog:
     evaluation: bool = False
     counted: bool = False
     notes: tuple[Text, ...] = ()
+    every_step: Steps | None = None
+    lost: LostRows | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
 
 
 class Rows:
-    """Columns that grow row by row; a row without a finite loss is counted and dropped."""
+    """Columns that grow row by row; a row without any loss is counted and dropped."""
 
     def __init__(self, name: str, format_name: str) -> None:
         self.name, self.format = name, format_name
@@ -71,8 +79,7 @@ class Rows:
 
     def add(self, row: Mapping[str, float]) -> None:
         """Append one row of quantities; those it lacks become NaN."""
-        loss = row.get("loss", np.nan)
-        if not abs(loss) < LARGEST:
+        if "loss" not in row:
             self.dropped += 1
             return
         if len(self.values["loss"]) >= MAX_ROWS:
@@ -100,8 +107,14 @@ class Rows:
             for name, values in self.values.items()
             if name in self.seen
         }
-        if "loss" not in found or not len(found["loss"]):
+        if "loss" not in found or not np.isfinite(found["loss"]).any():
             raise no_loss(self.name)
+        if only_filler(found["loss"]):
+            raise self._all_fillers(float(found["loss"][0]))
+        sound = one_row_a_step(found)
+        found = sound.columns
+        self.notes += sound.notes
+        self.dropped += sound.lost.n - sound.lost.zeros if sound.lost else 0
         if self.dropped:
             self.notes.append(Text("{n} rows without a finite loss were left out", n=self.dropped))
         counted = False
@@ -112,17 +125,20 @@ class Rows:
                 Text("{file} has rows with a loss and without a step.", file=self.name),
                 GIVE_COLUMNS,
             )
+        every = sound.every_step
         if steps is None:
             steps, counted = self._steps(found)
             if counted and index_note:
                 self.notes.append(Text("the file has no steps; its rows were counted"))
-        if not (np.abs(steps) <= LARGEST_STEP).all():
-            raise malformed(self.name, Text("a step is beyond 2^53"))
-        whole = _whole(steps)
+        if every is not None:
+            every = every[np.isfinite(every)]
+        for column in (steps, every):
+            if column is not None and not (np.abs(column) <= LARGEST_STEP).all():
+                raise malformed(self.name, Text("a step is beyond 2^53"))
         return TrainingLog(
             name=self.name,
             format=self.format,
-            steps=whole,
+            steps=_whole(steps),
             loss=found["loss"].astype(np.float64, copy=False),
             lr=_useful(found.get("lr")),
             grad_norm=_useful(found.get("grad_norm")),
@@ -131,6 +147,20 @@ class Rows:
             evaluation=evaluation,
             counted=counted,
             notes=tuple(self.notes),
+            every_step=None if every is None else every.astype(np.int64),
+            lost=sound.lost,
+        )
+
+    def _all_fillers(self, value: float) -> Unavailable:
+        return Unavailable(
+            Reason.MALFORMED,
+            Text(
+                "Every loss in {file} is {value}: what ranks of a pipeline print that hold no"
+                " loss.",
+                file=self.name,
+                value=value,
+            ),
+            Text("Give the log of the rank that computes the loss, usually the last."),
         )
 
     def _steps(self, found: Mapping[str, Column]) -> tuple[Column, bool]:
@@ -149,6 +179,11 @@ def _whole(steps: Column) -> Steps:
         for start in range(0, len(steps), SLICE):
             whole[start : start + SLICE] = steps[start : start + SLICE].astype(np.int64)
     return whole
+
+
+def only_filler(loss: Column) -> bool:
+    """Whether every loss is one number that no cross-entropy is: negative."""
+    return bool(len(loss) > 1 and loss[0] < 0 and np.all(loss == loss[0]))
 
 
 def _useful(column: Column | None) -> Column | None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import open_regular, reading
+from pytest_scratchverify.methods.training_log.readers.columns import is_loss, is_step
 from pytest_scratchverify.methods.training_log.readers.log import TrainingLog, malformed
 from pytest_scratchverify.methods.training_log.readers.plain_text import read_text
+from pytest_scratchverify.methods.training_log.readers.printed_lines import without_escapes
 from pytest_scratchverify.methods.training_log.readers.table import (
     read_csv,
     read_jsonl,
@@ -23,6 +25,7 @@ from pytest_scratchverify.methods.training_log.readers.tensorboard import (
 )
 
 HEAD = 1 << 16
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 MAX_LOG_BYTES = 1 << 30  # ten million steps have 200 MB; of a repository's files 64 MiB are read
 
 
@@ -58,24 +61,26 @@ def _read(path: Path, shown: str, columns: Mapping[str, str] | None) -> Training
         if is_event_file(head[:12]):
             stream.seek(0)
             return read_tensorboard(stream, shown, columns)
-    if b"\0" in head:
+    encoding = "utf-16" if head[:2] in _UTF_16 else "utf-8"  # as PowerShell's ``>`` writes it
+    if b"\0" in head and encoding == "utf-8":
         raise malformed(shown, Text("it is binary and no TensorBoard event file"))
     if not head.strip():
         raise malformed(shown, Text("it is empty"))
-    with path.open(encoding="utf-8", errors="replace", newline=None) as text:
-        kind = sniff(head.decode("utf-8", "replace").lstrip("\ufeff"))
+    with path.open(encoding=encoding, errors="replace", newline=None) as text:
+        kind = sniff(without_escapes(head.decode(encoding, "replace")).lstrip("\ufeff"))
         if kind == "jsonl":
             return read_jsonl(text, shown, columns)
         if kind == "trainer_state":
             return read_trainer_state(text, shown, columns)
         if kind == "csv":
             return read_csv(text, shown, columns)
-        return read_text(text, shown)
+        return read_text(text, shown, columns)
 
 
 def sniff(head: str) -> str:
     """Return ``csv``, ``jsonl``, ``trainer_state`` or ``text`` for the beginning of a file."""
-    first = head.lstrip().split("\n", 1)[0].strip()
+    first, _, rest = head.lstrip().partition("\n")
+    first, second = first.strip(), rest.split("\n", 1)[0]
     if first.startswith("{"):
         try:
             row = json.loads(first)
@@ -87,7 +92,13 @@ def sniff(head: str) -> str:
     ]
     words = [cell for cell in cells if cell and not _is_number(cell)]
     table = len(cells) > 1 and len(words) == len([c for c in cells if c])
-    return "csv" if table and ":" not in first and " | " not in first else "text"
+    mark = max(",;\t", key=first.count)
+    values = second.replace('"', "").split(mark)
+    alike = not second.strip() or len(values) == len(first.split(mark))
+    alike = alike and (not second.strip() or any(map(_is_number, values)))
+    sentence = not alike and not any(is_loss(cell) or is_step(cell) for cell in words)
+    table = table and not sentence and ":" not in first and " | " not in first
+    return "csv" if table else "text"
 
 
 def _is_number(cell: str) -> bool:

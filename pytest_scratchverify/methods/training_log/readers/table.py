@@ -19,6 +19,7 @@ from pytest_scratchverify.methods.training_log.readers.columns import (
     choose_columns,
 )
 from pytest_scratchverify.methods.training_log.readers.log import Rows, TrainingLog, malformed
+from pytest_scratchverify.methods.training_log.readers.numbers import number
 
 MAX_LINE = 1 << 20
 CHUNK = 1 << 18
@@ -140,15 +141,3 @@ def _add(rows: Rows, row: Row, chosen: Chosen) -> None:
     if chosen.names["loss"] in row:  # rows of evaluations have none
         values = {q: number(row.get(column)) for q, column in chosen.names.items()}
         rows.add({q: value for q, value in values.items() if value is not None})
-
-
-def number(cell: object) -> float | None:
-    """Return a cell as a number, or None where it is empty or a word."""
-    if isinstance(cell, float):
-        return cell
-    if isinstance(cell, bool) or not isinstance(cell, (str, int)):
-        return None
-    try:
-        return float(cell)
-    except (ValueError, OverflowError):
-        return None

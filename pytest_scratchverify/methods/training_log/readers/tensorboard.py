@@ -95,12 +95,10 @@ def _joined(
     rows.notes = notes
     steps = np.frombuffer(series["loss"][0], np.int64)
     loss = np.frombuffer(series["loss"][1])
-    finite = np.abs(loss) < LARGEST
-    rows.dropped = int(len(loss) - finite.sum())
-    columns: dict[str, NDArray[Any]] = {"step": steps[finite], "loss": loss[finite]}
+    columns: dict[str, NDArray[Any]] = {"step": steps, "loss": loss}
     for quantity, (at, values) in series.items():
         if quantity != "loss":
-            columns[quantity] = _at(steps[finite], np.frombuffer(at, np.int64), np.array(values))
+            columns[quantity] = _at(steps, np.frombuffer(at, np.int64), np.array(values))
     for quantity, column in columns.items():
         rows.seen.add(quantity)
         code = rows.values[quantity].typecode
