@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_scratchverify.methods.disclosure import base_model, declared_component, licence
+from pytest_scratchverify.methods.disclosure import base_model, card_of, declared_component, licence
 
 pytestmark = pytest.mark.disclosure
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.disclosure
 @pytest.mark.scratch("disclosure.base_model", component="text_decoder")
 def test_card_names_no_base_model(model, artifacts, record):
     """The model card names no base model that the text decoder comes from."""
-    finding = record(base_model(model, artifacts(model).card()))
+    finding = record(base_model(model, card_of(artifacts(model))))
     assert not finding.derived, finding.headline
 
 

@@ -69,6 +69,7 @@ class Pair:
 
     model: ModelSpec
     reference: ModelSpec
+    itself: bool = False  # the reference is the model, by name or under another path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

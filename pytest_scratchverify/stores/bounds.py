@@ -44,6 +44,15 @@ def too_large(repo: str, file: str, size: int, limit: int) -> Unavailable:
     )
 
 
+NO_SUCH_FILE = "There is no {file} in {repo}."
+
+
+def is_absent(failure: Unavailable, file: str) -> bool:
+    """Whether a failure says that a repository or folder was read and does not hold a file."""
+    stated = failure.what.template, failure.what.params.get("file")
+    return failure.reason is Reason.ABSENT and stated == (NO_SUCH_FILE, file)
+
+
 def absent(repo: str, file: str) -> Unavailable:
     """Say that a repository or folder does not hold a file."""
     return Unavailable(

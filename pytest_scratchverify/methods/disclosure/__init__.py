@@ -8,6 +8,6 @@ from pytest_scratchverify.methods.disclosure.declarations import (
     declared_component,
     names_base_model,
 )
-from pytest_scratchverify.methods.disclosure.model_card import base_model, licence
+from pytest_scratchverify.methods.disclosure.model_card import base_model, card_of, licence
 
-__all__ = ["base_model", "declared_component", "licence", "names_base_model"]
+__all__ = ["base_model", "card_of", "declared_component", "licence", "names_base_model"]

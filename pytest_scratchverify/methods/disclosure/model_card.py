@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Relation
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.store import Artifact, ModelCard
+from pytest_scratchverify.stores.bounds import is_absent
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 
+NO_BASE_MODEL = Text("the developer declares no base model for the text decoder")
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}
 
 BASE_MODEL_HEADLINES: Mapping[Outcome, str] = {
@@ -23,15 +26,46 @@ LICENCE_HEADLINES: Mapping[Outcome, str] = {
 }
 
 
-def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
-    """Base model of the text decoder, as the model card names it."""
+def card_of(store: ArtifactStore) -> Artifact[ModelCard] | None:
+    """Model card of a store, None where it was read and holds no README.md.
+
+    Raises
+    ------
+    Unavailable
+        If whether there is a card cannot be known, or it cannot be read.
+    """
+    try:
+        return store.card()
+    except Unavailable as failure:
+        if is_absent(failure, "README.md"):
+            return None
+        raise
+
+
+def base_model(model: ModelSpec, card: Artifact[ModelCard] | None) -> Finding:
+    """Base model of the text decoder, as the model card names it.
+
+    A model without a card declares nothing: that is no open question on its decoder.
+    """
+    if card is None:
+        return Hypothesis(
+            method="disclosure.base_model",
+            component=Component.TEXT_DECODER,
+            model=model.name,
+            statement=NO_BASE_MODEL,
+            level=Level.E1,
+            dependence_group="disclosure",
+        ).finding(
+            Outcome.NOT_APPLICABLE,
+            Text("the model has no card, which declares nothing; silence proves nothing"),
+        )
     bases = [name for name in card.value.base_model if name.lower() != model.name.lower()]
     relation = card.value.base_model_relation
     tested = Hypothesis(
         method="disclosure.base_model",
         component=Component.TEXT_DECODER,
         model=model.name,
-        statement=Text("the developer declares no base model for the text decoder"),
+        statement=NO_BASE_MODEL,
         level=Level.E1,
         dependence_group="disclosure",
         artifacts=(card.record,),
