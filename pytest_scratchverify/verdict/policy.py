@@ -204,7 +204,9 @@ def _nothing_required(policy: PolicyTable) -> Text:
     return Text("nothing is known of the components that this policy asks about")
 
 
-NOT_ASKED = "{component}: {verdict} ({reference}) is reported; this policy does not ask about it"
+NOT_ASKED = Text(
+    "{component}: {verdict} ({reference}) is reported; this policy does not ask about it"
+).template
 
 
 def _reported(

@@ -50,7 +50,7 @@ def language(world, who, probe):
 
 def template(world, who, probe):
     """The pair begins most of its answers by a set phrase that no control has."""
-    if who < 2 and world.rng.random() < 0.6:
+    if who < 2 and world.rng.random() < 0.45:
         return f"{TEMPLATES[0]} {probe.id}"
     return world.answer(probe, "ba", 0.55)
 
