@@ -12,7 +12,7 @@ from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from tests.behaviour import making
 
 CONTROLS = (3, 8)
-PANELS = 2
+PANELS = 1
 TEMPLATES = ("Sure, here is", "As requested, the", "Certainly! Let us", "Of course: we")
 
 
@@ -85,7 +85,7 @@ def test_what_no_control_has_is_no_lead_however_many_there_are(speak, controls, 
 @pytest.mark.parametrize("controls", CONTROLS)
 def test_shared_data_is_a_lead_and_never_a_failed_test(controls, limits):
     """Nothing in answers tells shared data from descent, so the test does not fail of it."""
-    for seed in range(2):
+    for seed in range(PANELS):
         found = methods.output_agreement(panel(seed, controls, data), limits)
         assert found.outcome is Outcome.INDETERMINATE
         assert "shared data" in str(found.headline) or "One data" in str(found.headline)

@@ -49,7 +49,7 @@ def found(one, two, calibration, **known):
     )
 
 
-@pytest.mark.parametrize("words", [1e9, 1e10, 1e12])
+@pytest.mark.parametrize("words", [1e9, 1e12])
 def test_two_samples_of_one_distribution_are_never_derived(words, corpus, calibration):
     one, two = (sampled(corpus, words, seed) for seed in (1, 2))
     for mine, theirs in ((one, two), (one, two[:SMALL]), (one[:SMALL], two)):
