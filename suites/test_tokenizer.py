@@ -42,7 +42,8 @@ def test_merges_are_not_inherited(pair, artifacts, tokenizers, thresholds, recor
     suspect, reference = tokenizers(pair.model), tokenizers(pair.reference)
     declared = names_base_model(pair, artifacts(pair.model), Component.TOKENIZER)
     words = suspect.vocabulary, reference.vocabulary
-    finding = tokenizer.rank_order(*words, thresholds, declared=declared)
+    older = pair.reference_is_older
+    finding = tokenizer.rank_order(*words, thresholds, declared=declared, reference_is_older=older)
     record(finding, *suspect.records, *reference.records)
     assert not finding.derived, finding.headline
 

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     OVER_BUDGET = "over-budget"
     UNSUPPORTED = "unsupported"
     MALFORMED = "malformed"
+    SAME_MODEL = "same-model"  # the reference is the model itself
 
 
 class Unavailable(Exception):  # noqa: N818 - an outcome rather than an error

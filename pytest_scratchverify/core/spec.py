@@ -69,6 +69,13 @@ class Pair:
 
     model: ModelSpec
     reference: ModelSpec
+    itself: bool = False  # the reference is the model, by name or under another path
+
+    @property
+    def reference_is_older(self) -> bool | None:
+        """Whether the reference was released first; None where a date is unknown, or the same."""
+        one, two = self.reference.released, self.model.released
+        return None if one is None or two is None or one == two else one < two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

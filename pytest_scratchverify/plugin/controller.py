@@ -1,7 +1,7 @@
 """Gather intents and findings, fold them against the plan, write the reports, set the exit code.
 
-Runs in the controller only. Exit codes: 0 nothing refuted and nothing left open; 1 at least
-one hypothesis rejected; 10 nothing refuted, but undetermined or partial; 2 to 6 are pytest's.
+Runs in the controller only. Exit codes say what the chosen policies say: 0 all PASS; 1 one of them
+FAIL; 10 one of them UNDETERMINED, or the run partial; 2 to 6 are pytest's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.registry import calibrated_areas
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
-from pytest_scratchverify.plugin.execution import TRAFFIC_PREFIX
+from pytest_scratchverify.plugin.execution import REPORTED, TRAFFIC_PREFIX
 from pytest_scratchverify.plugin.junit import add_junit_properties
 from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import planned_components
@@ -32,6 +32,7 @@ from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_model
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
 
 EXIT_UNDETERMINED = 10
+_REPORTED_LETTER = ("reported", "r", ("REPORTED", {"yellow": True}))
 SHORT_LETTERS = {
     Outcome.INDETERMINATE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
     Outcome.UNAVAILABLE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
@@ -49,6 +50,7 @@ class Controller:
         self.findings: list[Finding] = []
         self.selected: set[str] = set()
         self.failed: set[str] = set()
+        self.rejected: set[str] = set()  # those that failed because their hypothesis was rejected
         self.lost_workers: list[str] = []
         self.distributed = False
         self.run: Run | None = None
@@ -76,6 +78,8 @@ class Controller:
             self.findings.append(finding_from_json(text))
         if report.failed:
             self.failed.add(report.nodeid)
+            if getattr(report, "scratch_outcome", None) == Outcome.DERIVED:
+                self.rejected.add(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
@@ -85,6 +89,8 @@ class Controller:
         outcome = getattr(report, "scratch_outcome", None)
         if outcome is None:
             return None
+        if outcome == REPORTED:
+            return _REPORTED_LETTER
         return SHORT_LETTERS.get(Outcome(outcome))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -257,13 +263,15 @@ class Controller:
             append_summary(run, summary, self.session.settings.language)
 
     def _exit_status(self, exitstatus: int, run: Run) -> int:
-        if exitstatus == pytest.ExitCode.TESTS_FAILED and not run.refuted:
-            # Only the harness failed, or a worker died: that refutes nobody.
-            ours = self.failed <= self.intents.keys()
-            return EXIT_UNDETERMINED if ours else exitstatus
-        if exitstatus == pytest.ExitCode.OK and run.undetermined:
-            return EXIT_UNDETERMINED if self.session.settings.undetermined == "exit" else exitstatus
-        return exitstatus
+        """Let the code say what the policies say; whatever else went wrong keeps pytest's code."""
+        ours = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if exitstatus not in ours or not self.failed <= self.intents.keys():
+            return exitstatus  # interrupted, a usage error, or a test that is none of ours failed
+        if run.refuted:
+            return pytest.ExitCode.TESTS_FAILED
+        broke = exitstatus == pytest.ExitCode.TESTS_FAILED and self.failed != self.rejected
+        warns = run.undetermined and self.session.settings.undetermined != "warn"
+        return EXIT_UNDETERMINED if broke or warns else pytest.ExitCode.OK
 
 
 def _broken(findings: Iterable[Finding]) -> Iterable[Text]:

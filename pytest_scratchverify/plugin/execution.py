@@ -9,21 +9,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Finding, Intent, Outcome, Relation, Source
+from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.plugin.collection import INTENT
 from pytest_scratchverify.plugin.fixtures import FINDINGS
 from pytest_scratchverify.plugin.printed_errors import make_visible
 from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.verdict.policy import Policy, asks
 from pytest_scratchverify.verdict.serialization import dumps
 
 TRAFFIC_PREFIX = "traffic-"
+REPORTED = "reported"  # a derived finding that no chosen policy asks about
+REPORTED_WORD = "Reported, and no chosen policy asks about it"
 SHOWN_AS_QUESTION = (Outcome.INDETERMINATE, Outcome.UNAVAILABLE)
 
 
@@ -32,6 +36,26 @@ class Worker:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.policies = session.extensions.policies_called(session.settings.policies)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Compare no model with itself: everything would be equal, and nothing would be known."""
+        callspec = getattr(item, "callspec", None)
+        pair = callspec.params.get("pair") if callspec is not None else None
+        if isinstance(pair, Pair) and pair.itself and INTENT in item.stash:
+            raise Unavailable(
+                Reason.SAME_MODEL,
+                Text(
+                    "{reference} is {model} itself: nothing was compared.",
+                    reference=pair.reference.name,
+                    model=pair.model.name,
+                ),
+                Text(
+                    "{reference} is the tested model itself; name another one with --against.",
+                    reference=pair.reference.name,
+                ),
+            )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -48,7 +72,8 @@ class Worker:
         make_visible(report)
         if findings:
             report.scratch_findings = [dumps(f) for f in findings]  # type: ignore[attr-defined]
-            self._shape(report, findings[0], item)
+            strongest = next((f for f in findings if f.derived), findings[0])
+            self._shape(report, strongest, item, self.policies)
             if self.session.settings.junit:
                 item.user_properties += scalars(findings[0])  # leave with the teardown report
         return report
@@ -84,14 +109,24 @@ class Worker:
         path.write_text(json.dumps([traffic.requests, traffic.received]), "utf-8")
 
     @staticmethod
-    def _shape(report: pytest.TestReport, finding: Finding, item: pytest.Item) -> None:
-        """Set pytest's outcome: there is no fifth one, so `?` is a skip with a finding."""
+    def _shape(
+        report: pytest.TestReport, finding: Finding, item: pytest.Item, policies: Sequence[Policy]
+    ) -> None:
+        """Set pytest's outcome: there is no fifth one, so `?` is a skip with a finding.
+
+        So is a finding on a component that no chosen policy asks about: it is reported, and
+        fails nothing (docs/adr/0010-exit-code-follows-the-policy.md).
+        """
         report.scratch_outcome = finding.outcome.value  # type: ignore[attr-defined]
+        path, line, _ = item.location
         skips = (*SHOWN_AS_QUESTION, Outcome.NOT_APPLICABLE)
         if finding.outcome in skips:
-            path, line, _ = item.location
             report.outcome = "skipped"
             report.longrepr = (path, line or 0, f"Skipped: {_reason(finding)}")
+        elif finding.derived and not any(asks(p, finding.component) for p in policies):
+            report.scratch_outcome = REPORTED  # type: ignore[attr-defined]
+            report.outcome = "skipped"
+            report.longrepr = (path, line or 0, f"{REPORTED_WORD}: {_reason(finding)}")
 
 
 def scalars(finding: Finding) -> list[tuple[str, object]]:

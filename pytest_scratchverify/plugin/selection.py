@@ -120,15 +120,32 @@ def select_components(names: Iterable[str]) -> frozenset[Component]:
 
 
 def pairs(models: Iterable[ModelSpec], matrix: Matrix, against: Sequence[str]) -> list[Pair]:
-    """Return every pair to test, in a fixed order and without self-comparison."""
+    """Return every pair to test, in a fixed order.
+
+    A model that is among the default references is not compared with itself; where it was named
+    as its own reference, the pair says so and its tests too.
+    """
     found = []
     for model in models:
-        names = against or model.against or matrix.default_against
-        for name in names:
+        named = against or model.against
+        for name in named or matrix.default_against:
             reference = _reference(name, matrix)
-            if reference.name != model.name:
-                found.append(Pair(model, reference))
+            itself = is_itself(model, reference)
+            if named or not itself:
+                found.append(Pair(model, reference, itself))
     return found
+
+
+def is_itself(model: ModelSpec, reference: ModelSpec) -> bool:
+    """Whether two specs name one model: one repository, or one folder or file by any path."""
+    if model.folder != reference.folder:
+        return False
+    if model.folder:
+        try:
+            return Path(model.name).expanduser().samefile(Path(reference.name).expanduser())
+        except OSError:
+            return model.name == reference.name
+    return model.name.lower() == reference.name.lower()
 
 
 def _reference(name: str, matrix: Matrix) -> ModelSpec:

@@ -38,10 +38,16 @@ def append_summary(run: Run, path: Path, language: str) -> None:
 
 
 def workflow_commands(run: Run, language: str) -> Iterator[str]:
-    """Yield workflow commands: an error per rejected hypothesis, a warning per open model."""
+    """Yield workflow commands, which say what the exit code says.
+
+    An error per rejected hypothesis that a chosen policy fails the model for, a notice per other
+    one, a warning per open model.
+    """
     rejected = [finding for finding in run.findings if finding.derived]
-    for finding in rejected[:ANNOTATIONS]:
-        yield _command("error", f"{finding.model}: {finding.method}", finding.headline, language)
+    for kind, fails in (("error", True), ("notice", False)):
+        for finding in [f for f in rejected if run.fails(f) is fails][:ANNOTATIONS]:
+            title = f"{finding.model}: {finding.method}"
+            yield _command(kind, title, finding.headline, language)
     for model in run.models[:ANNOTATIONS]:
         name = judged_first(run, model)
         result = model.policies[name].result if name else Result.UNDETERMINED

@@ -1,7 +1,8 @@
 """The findings as SARIF 2.1.0, for code-scanning views and other tools.
 
 ``result.kind`` holds the outcome (pass, fail, review, open, notApplicable, informational);
-only a rejected hypothesis has a level above none.
+only a rejected hypothesis has a level above none: error where a chosen policy fails the model for
+it, else note.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def render_sarif(run: Run, language: str) -> str:
             {
                 "tool": {"driver": driver},
                 "language": language,
-                "results": [_result(f, places[f.method], language) for f in run.findings],
+                "results": [_result(run, f, places[f.method], language) for f in run.findings],
                 "properties": {
                     "reproduce": run.reproduce,
                     "partial": run.partial,
@@ -78,7 +79,7 @@ def _rule(method: str, example: Finding, language: str) -> dict[str, Any]:
     return {"id": method, "shortDescription": {"text": translate(example.hypothesis, language)}}
 
 
-def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
+def _result(run: Run, finding: Finding, rule: int, language: str) -> dict[str, Any]:
     kind = KINDS[finding.outcome]
     own = [record.file for record in finding.artifacts if record.repo != finding.reference]
     names = [name for name in own if name != "*"] or ["config.json"]
@@ -86,7 +87,7 @@ def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
         "ruleId": finding.method,
         "ruleIndex": rule,
         "kind": kind,
-        "level": "error" if kind == "fail" else "none",
+        "level": _level(run, finding),
         "message": {"text": translate(finding.headline, language)},
         "partialFingerprints": {"finding/v1": finding.id},
         "locations": [
@@ -110,6 +111,12 @@ def _result(finding: Finding, rule: int, language: str) -> dict[str, Any]:
         },
     }
     return result
+
+
+def _level(run: Run, finding: Finding) -> str:
+    if not finding.derived:
+        return "none"
+    return "error" if run.fails(finding) else "note"
 
 
 def _uri(name: str) -> str:

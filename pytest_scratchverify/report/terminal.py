@@ -19,6 +19,7 @@ from pytest_scratchverify.report.wording import (
     strongest,
     would_decide,
 )
+from pytest_scratchverify.verdict.policy import NOT_ASKED
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ModelVerdict, Result, Verdict
 
@@ -26,6 +27,7 @@ Line = tuple[str, dict[str, bool]]
 
 FULL_MODELS = 2  # with more models, each gets one line and its reasons stay in the reports
 EVIDENCE_LINES = 4
+NOT_COMPARED_LINES = 4
 _RESULT_MARKUP = {
     Result.PASS: {"green": True, "bold": True},
     Result.FAIL: {"red": True, "bold": True},
@@ -92,9 +94,11 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
         more = say(" and {n} more", n=len(why) - 3) if len(why) > 3 else ""
         text = textwrap.shorten(f"{result.result} - {shown}{more}", width - 14, placeholder=" ...")
         yield f"  {name + ':':<11} {text}", _RESULT_MARKUP[result.result]
+    yield from _not_asked(run, model, language, width)
     for verdict, components in _grouped(model, language).items():
         yield f"  {verdict} ({translate(MEANING[verdict], language)})", {}
         yield from _wrapped(", ".join(components), width, "      ")
+    yield from _not_compared(model, language, width)
     yield from _why(model, language, width)
     shown_findings = strongest(run.findings_of(model.model), EVIDENCE_LINES)
     if shown_findings:
@@ -106,6 +110,34 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
     yield f"  {say('Read')}: {read}", {}
     for missing in would_decide(model):
         yield from _wrapped(f"{say('Would decide')}: {translate(missing, language)}", width, "  ")
+
+
+def _not_asked(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
+    """Join what was found to the policies that do not ask about it: it fails no test."""
+    for name in run.judged_by:
+        for text in model.policies[name].because if name in model.policies else ():
+            if text.template == NOT_ASKED:
+                yield from _wrapped(f"{name}: {translate(text, language)}", width, "  ")
+
+
+def _not_compared(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
+    """Name the references that a clearance does not hold for."""
+    open_ones: dict[tuple[str, Text], list[str]] = {}
+    for component, verdict in model.components.items():
+        for entry in verdict.not_compared:
+            name = translate(COMPONENT_NAMES[component], language)
+            open_ones.setdefault((entry.reference, entry.why), []).append(name)
+    for (reference, why), names in [*open_ones.items()][:NOT_COMPARED_LINES]:
+        said = Text(
+            "Not compared with {reference} ({components}): {why}",
+            reference=reference,
+            components=names,
+            why=why,
+        )
+        yield from _wrapped(translate(said, language), width, "  ")
+    if len(open_ones) > NOT_COMPARED_LINES:
+        more = Text("and {n} more", n=len(open_ones) - NOT_COMPARED_LINES)
+        yield f"  {translate(more, language)}", {}
 
 
 def _why(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:

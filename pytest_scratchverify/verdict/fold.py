@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, replace
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome, Relation
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.clearance import Evidence, clearance, controls_passed
 from pytest_scratchverify.verdict.holm import holm_by_id
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Verdict
 
-ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more
+ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more; so does a lead
+DEMOTED = 0.05  # family-wise; up to it an accusation that misses `ALPHA` is a lead
 IDENTITIES = frozenset({Relation.VERBATIM, Relation.SAME})
 SHARED = frozenset({Relation.SHARED_ANCESTRY, Relation.SHARED_INITIALISATION})
-MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
 
 _DUPLICATE_ORDER = (
     Outcome.DERIVED,
@@ -89,13 +90,13 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
     cases: dict[Component, _Case] = {
         component: _Case(component, adjusted=adjusted) for component in plan.components
     }
-    arrived = {(f.method, f.component, f.reference) for f in mine}
+    arrived = {_asked(f) for f in mine}
     arrived |= {(f.method, f.component, None) for f in mine}
     for finding in mine:
         case = cases.setdefault(finding.component, _Case(finding.component, adjusted=adjusted))
         case.findings.append(finding)
     for intent in plan.intents:
-        if (intent.method, intent.component, intent.reference) not in arrived:
+        if _asked(intent) not in arrived:
             case = cases.setdefault(intent.component, _Case(intent.component, adjusted=adjusted))
             case.absent.append(intent)
     return {
@@ -124,16 +125,24 @@ def _exists(case: _Case, plan: Plan) -> bool:
 def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
     """Adjust p-values over all planned hypotheses that may give one, arrived or not.
 
-    What did not arrive counts as p = 1, so that one accusation more never softens another.
+    What did not arrive counts as p = 1, so that one accusation more never softens another. What
+    was found not to apply had no chance to accuse anybody and counts for nothing: with a hundred
+    references most planned tests ask of towers that no model of the run has.
     """
     pvalues = {f.id: f.pvalue for f in findings if f.pvalue is not None}
+    silent = {_asked(f) for f in findings if f.outcome is Outcome.NOT_APPLICABLE}
+    silent -= {_asked(f) for f in findings if f.outcome is not Outcome.NOT_APPLICABLE}
     planned = {
         f"planned:{i.nodeid}:{i.component}": 1.0
         for i in plan.intents
-        if i.method.split(".")[0] in plan.calibrated
+        if i.method.split(".")[0] in plan.calibrated and _asked(i) not in silent
     }
     padding = list(planned.items())[: max(0, len(planned) - len(pvalues))]
     return holm_by_id({**pvalues, **dict(padding)})
+
+
+def _asked(of: Finding | Intent) -> tuple[str, Component, str | None]:
+    return of.method, of.component, of.reference
 
 
 def _judge(case: _Case, *, complete: bool) -> ComponentVerdict:
@@ -204,36 +213,43 @@ def _strength(case: _Case) -> Callable[[Finding], tuple[bool, bool, float, float
 
 
 def is_sustained(finding: Finding, case: _Case) -> bool:
-    """Whether one accusation carries all that ADR 5 demands (docs/adr/).
+    """Whether one accusation carries all that ADR 5 demands (docs/adr/)."""
+    return _lacking(finding, case) is None
+
+
+def _lacking(finding: Finding, case: _Case) -> Text | None:
+    """Return what an accusation lacks, None if nothing.
 
     Identity (E4, of bytes or of a whole vocabulary) stands on its own. Everything else needs an
     adjusted p below `ALPHA`, an effect size, a positive and a negative control that passed, and
     either a second, independent kind of evidence against the same reference or a replication.
     """
     if is_identity(finding):
-        return True
+        return None
     adjusted = case.adjusted.get(finding.id)
-    if finding.level not in (Level.E3, Level.E4) or adjusted is None or adjusted > ALPHA:
-        return False
-    if finding.effect is None or finding.effect.value is None or not controls_passed(finding):
-        return False
+    if finding.level not in (Level.E3, Level.E4):
+        return Text("evidence of this kind is circumstantial")
+    if adjusted is None:
+        return Text("it has no p-value")
+    if adjusted > ALPHA:
+        return Text("its p-value is {p} after the adjustment for all hypotheses", p=adjusted)
+    if finding.effect is None or finding.effect.value is None:
+        return Text("it has no effect size")
+    if not controls_passed(finding):
+        return Text("not both kinds of control passed beside it")
     groups = {
         other.dependence_group or other.method
         for other in case.having(Outcome.DERIVED)
         if other.reference == finding.reference and other.level in (Level.E3, Level.E4)
     }
-    return finding.replications >= 2 or len(groups) >= 2
+    if finding.replications >= 2 or len(groups) >= 2:
+        return None
+    return Text("no second kind of evidence and no replication stand beside it")
 
 
 def is_identity(finding: Finding) -> bool:
     """Whether a finding states equality itself: of bytes, or of a vocabulary and its order."""
     return finding.level is Level.E4 and finding.relation in IDENTITIES
-
-
-def controls_passed(finding: Finding) -> bool:
-    """Whether both kinds of control ran with the finding and none failed or stayed silent."""
-    kinds = {control.kind for control in finding.controls}
-    return {"positive", "negative"} <= kinds and all(c.passed is True for c in finding.controls)
 
 
 def _shared(case: _Case) -> ComponentVerdict | None:
@@ -260,59 +276,45 @@ def _not_testable(case: _Case) -> ComponentVerdict | None:
 
 def _suspected(case: _Case) -> ComponentVerdict | None:
     """Call it a lead: an accusation that is not sustained, or circumstantial evidence."""
-    leads = [
+    leads = [finding for finding in _leads(case) if survives(finding, case.adjusted)]
+    if not leads:
+        return None
+    lead = min(leads, key=_strength(case))
+    lacking = _lacking(lead, case) if lead.derived else None
+    why = [Text("a lead and no finding: {lacking}", lacking=lacking)] if lacking else []
+    return _verdict(case, Verdict.SUSPECTED, lead, because=[lead.headline, *why])
+
+
+def _leads(case: _Case) -> list[Finding]:
+    return [
         *case.having(Outcome.DERIVED),
         *(f for f in case.having(Outcome.INDETERMINATE) if f.direction is Direction.TOWARD_REUSE),
     ]
-    if not leads:
-        return None
-    return _verdict(case, Verdict.SUSPECTED, min(leads, key=_strength(case)))
+
+
+def survives(finding: Finding, adjusted: Mapping[str, float]) -> bool:
+    """Whether a lead outlives the adjustment: with many references some p-value is small.
+
+    A lead needs the adjusted p that an accusation needs. A finding that its method calls derived
+    has passed a stricter test and an effect size before, and stays a lead up to `DEMOTED`. What has
+    no p-value is circumstance, which no number of hypotheses turns into chance.
+    """
+    p = adjusted.get(finding.id)
+    return p is None or p <= (DEMOTED if finding.derived else ALPHA)
 
 
 def _cleared(case: _Case, *, complete: bool) -> ComponentVerdict:
     """Grant a clean verdict only where every demand on a clearance is met."""
-    missing = list(_missing(case, complete=complete))
-    audits = [f for f in case.findings if f.relation is Relation.AUDITED and f.level is Level.E4]
-    if audits and not missing:
-        return _verdict(case, Verdict.INDEPENDENCE_AUDITED, audits[0])
-    clearing = [f for f in case.having(Outcome.CONSISTENT) if clears(f)]
-    if clearing and not missing:
-        references = sorted({f.reference for f in clearing if f.reference})
-        reason = Text(
-            "no relation to {references} was found; {power}",
-            references=references,
-            power=clearing[0].power.description if clearing[0].power else "-",
-        )
-        return _verdict(case, Verdict.NO_EVIDENCE_OF_REUSE, because=[reason])
-    if not clearing:
-        missing.insert(0, _nothing_measured(case.component))
-    return _verdict(case, Verdict.INSUFFICIENT_EVIDENCE, missing=missing)
-
-
-def clears(finding: Finding) -> bool:
-    """Whether a negative counts: calibrated, powered, its controls passed, enough covered."""
-    covered = finding.coverage.parameters if finding.coverage else None
-    return (
-        finding.level in (Level.E3, Level.E4)
-        and finding.power is not None
-        and finding.power.power is not None
-        and controls_passed(finding)
-        and covered is not None
-        and covered >= MINIMUM_COVERAGE
+    lost = tuple(f for f in _leads(case) if not survives(f, case.adjusted))
+    found = clearance(
+        Evidence(case.component, tuple(case.findings), tuple(case.absent), lost, complete=complete)
     )
-
-
-def _missing(case: _Case, *, complete: bool) -> Iterable[Text]:
-    if not complete:
-        yield Text("the run is partial: it was stopped, narrowed or lost a worker")
-    for finding in case.findings:
-        if finding.outcome.blocks:
-            yield finding.remedy or finding.headline
-    for intent in case.absent:
-        yield Text("planned and never reported: {method}", method=intent.method)
-
-
-def _nothing_measured(component: Component) -> Text:
-    if component.is_trained:
-        return Text("no weight of this component was compared with any reference")
-    return Text("no calibrated evidence was gathered on this component")
+    if not found.holds:
+        return _verdict(case, Verdict.INSUFFICIENT_EVIDENCE, missing=found.missing)
+    if found.audit is not None:
+        return _verdict(case, Verdict.INDEPENDENCE_AUDITED, found.audit)
+    return replace(
+        _verdict(case, Verdict.NO_EVIDENCE_OF_REUSE, because=found.reasons),
+        cleared=found.references,
+        not_compared=found.open,
+    )

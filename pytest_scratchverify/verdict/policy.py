@@ -7,8 +7,8 @@ A policy is anything with a name that judges a `JudgedModel`. Most are a table o
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -51,6 +51,16 @@ class Policy(Protocol):
         ...
 
 
+def asks(policy: Policy, component: Component) -> bool:
+    """Whether a policy's result can depend on a component's verdict.
+
+    A policy may say so itself, by a method of this name that takes the component; one that does
+    not is taken to ask about every trained component.
+    """
+    says = getattr(policy, "asks", None)
+    return component.is_trained if says is None else bool(says(component))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyTable:
     """A policy as a table: what it demands of which components.
@@ -68,25 +78,35 @@ class PolicyTable:
     """
 
     name: str
-    requires: Literal["trained", "text"]
+    requires: Literal["trained", "text"] | frozenset[Component]
     satisfied_by: frozenset[Verdict]
     failed_by: frozenset[Verdict]
     accepts_states: frozenset[str] = frozenset()
 
     def required(self, components: Mapping[Component, ComponentVerdict]) -> list[Component]:
         """Return the model's components that this policy judges, in their fixed order."""
-        scope = TRAINED if self.requires == "trained" else TEXT_ONLY
-        return [component for component in Component if component in scope & components.keys()]
+        return [component for component in Component if component in self.scope & components.keys()]
+
+    @property
+    def scope(self) -> frozenset[Component]:
+        """Return the components that the table asks about."""
+        named = {"trained": TRAINED, "text": TEXT_ONLY}
+        return named[self.requires] if isinstance(self.requires, str) else self.requires
+
+    def asks(self, component: Component) -> bool:
+        """Whether the table asks about a component."""
+        return component in self.scope
 
     def judge(self, judged: JudgedModel) -> PolicyResult:
-        """Apply the table; see the function `judge`."""
-        return judge(
+        """Apply the table; see the function `judge`. What it does not ask about is reported."""
+        found = judge(
             self,
             judged.components,
             partial=judged.partial,
             known=judged.known,
             states=judged.states,
         )
+        return replace(found, because=(*found.because, *_reported(self, judged.components)))
 
     def stands_beside(self, model: str) -> bool:  # noqa: ARG002
         """Stand in a run only where it was chosen."""
@@ -114,15 +134,23 @@ def read_policies(text: str) -> Mapping[str, PolicyTable]:
 
 
 def _table(name: str, table: Mapping[str, Any]) -> PolicyTable:
-    if table["requires"] not in ("trained", "text"):
-        raise ValueError(f"{name}: requires is 'trained' or 'text', not {table['requires']!r}")
     return PolicyTable(
         name=name,
-        requires=table["requires"],
+        requires=_requires(name, table["requires"]),
         satisfied_by=frozenset(map(Verdict, table["satisfied_by"])),
         failed_by=frozenset(map(Verdict, table["failed_by"])),
         accepts_states=frozenset(table.get("accepts_states", ())),
     )
+
+
+def _requires(name: str, stated: Any) -> Literal["trained", "text"] | frozenset[Component]:
+    if stated == "trained":
+        return "trained"
+    if stated == "text":
+        return "text"
+    if isinstance(stated, list) and stated:
+        return frozenset(map(Component, stated))
+    raise ValueError(f"{name}: requires is 'trained', 'text' or components, not {stated!r}")
 
 
 def judge(
@@ -137,7 +165,8 @@ def judge(
 
     `known` is False where nothing showed which components the model has; `states` says in which
     state a declared component was reused. A failing component decides;
-    otherwise anything not satisfied, or a partial run, leaves the result UNDETERMINED. A model
+    otherwise anything not satisfied, a named reference that a clearance does not hold for, or a
+    partial run, leaves the result UNDETERMINED. A model
     none of whose trained components is known is UNDETERMINED too: nothing was tested.
     """
     required = [components[component] for component in policy.required(components)]
@@ -146,14 +175,14 @@ def judge(
     ]
     if failed:
         return PolicyResult(result=Result.FAIL, because=tuple(map(_reason, failed)))
-    open_ones = [v for v in required if v.verdict not in policy.satisfied_by]
-    reasons = [_reason(verdict) for verdict in open_ones]
+    reasons = [_reason(v) for v in required if v.verdict not in policy.satisfied_by]
+    reasons += _not_compared(v for v in required if v.verdict in policy.satisfied_by)
     if partial:
         reasons.append(Text("the run is partial"))
     if not known:
         reasons.append(Text("which components the model has is not known: no config was read"))
     if not required:
-        reasons.append(Text("no trained component of the model is known"))
+        reasons.append(_nothing_required(policy))
     if reasons:
         return PolicyResult(result=Result.UNDETERMINED, because=tuple(reasons))
     return PolicyResult(
@@ -167,6 +196,44 @@ def _excused(
 ) -> bool:
     state = (states or {}).get(verdict.component)
     return verdict.verdict is Verdict.DECLARED_REUSE and state in policy.accepts_states
+
+
+def _nothing_required(policy: PolicyTable) -> Text:
+    if policy.scope <= TRAINED:
+        return Text("no trained component of the model is known")
+    return Text("nothing is known of the components that this policy asks about")
+
+
+NOT_ASKED = Text(
+    "{component}: {verdict} ({reference}) is reported; this policy does not ask about it"
+).template
+
+
+def _reported(
+    policy: PolicyTable, components: Mapping[Component, ComponentVerdict]
+) -> Iterable[Text]:
+    """Say what was found of components that the policy does not ask about: it fails nothing."""
+    for component, verdict in components.items():
+        found = verdict.verdict in (Verdict.REUSED_VERBATIM, Verdict.DERIVED)
+        if found and not policy.asks(component):
+            yield Text(
+                NOT_ASKED,
+                component=component,
+                verdict=verdict.verdict,
+                reference=verdict.reference or "-",
+            )
+
+
+def _not_compared(cleared: Iterable[ComponentVerdict]) -> list[Text]:
+    """Say of each reference for which components a clearance does not hold."""
+    components: dict[str, list[Component]] = {}
+    for verdict in cleared:
+        for entry in verdict.not_compared:
+            components.setdefault(entry.reference, []).append(verdict.component)
+    return [
+        Text("{components}: not compared with {reference}", components=parts, reference=name)
+        for name, parts in sorted(components.items())
+    ]
 
 
 def _reason(verdict: ComponentVerdict) -> Text:

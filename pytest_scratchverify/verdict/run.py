@@ -15,7 +15,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
-from pytest_scratchverify.verdict.policy import JudgedModel, Policy
+from pytest_scratchverify.verdict.policy import NOT_ASKED, JudgedModel, Policy
 from pytest_scratchverify.verdict.verdict import ModelVerdict, Result
 
 SCHEMA = "scratchverify/run/2"
@@ -58,19 +58,44 @@ class Run:
 
     @property
     def refuted(self) -> bool:
-        """Whether any hypothesis was rejected without a declaration."""
-        return any(finding.derived for finding in self.findings)
+        """Whether the claim is contradicted by a policy that the user chose: exit code 1.
+
+        A single test that failed is not enough: its p-value is its own, and the policies judge
+        verdicts, which are adjusted for all hypotheses of the run.
+        """
+        return Result.FAIL in self._results
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a rejected hypothesis is among what a chosen policy fails the model for.
+
+        Others are reported: leads, and components that no chosen policy asks about. A policy
+        whose reasons name no component is taken to mean all of them.
+        """
+        if not finding.derived:
+            return False
+        for model in self.models:
+            for name in self.judged_by if model.model == finding.model else ():
+                judged = model.policies.get(name)
+                if judged is not None and judged.result is Result.FAIL:
+                    reasons = [text for text in judged.because if text.template != NOT_ASKED]
+                    named = {text.params.get("component") for text in reasons} - {None}
+                    if not named or finding.component.value in named:
+                        return True
+        return False
 
     @property
     def undetermined(self) -> bool:
         """Whether anything that was asked is left open: the run exits with 10, not 0."""
-        judged = [
+        return self.partial or Result.UNDETERMINED in self._results or not self._results
+
+    @property
+    def _results(self) -> list[Result]:
+        return [
             result.result
             for model in self.models
             for name, result in model.policies.items()
             if name in self.judged_by
         ]
-        return self.partial or Result.UNDETERMINED in judged or not judged
 
     @property
     def judged_by(self) -> list[str]:

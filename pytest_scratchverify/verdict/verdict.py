@@ -44,8 +44,20 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReference:
+    """A reference that a clearance does not hold for, and what is missing of it."""
+
+    reference: str
+    why: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentVerdict:
-    """The verdict on one component and everything that it rests on."""
+    """The verdict on one component and everything that it rests on.
+
+    A clearance holds for the references of `cleared`; `not_compared` are those that it does not
+    hold for, since they could not be compared or were left open.
+    """
 
     component: Component
     verdict: Verdict
@@ -56,6 +68,8 @@ class ComponentVerdict:
     p_adjusted: float | None = None
     effect: float | None = None
     findings: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
+    not_compared: tuple[OpenReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pytest_scratchverify.verdict.verdict import Verdict
 from tests.behaviour import making
 from tests.behaviour.recorded import STRANGERS, panel, recorded
 
-D, OK, OPEN = Outcome.DERIVED, Outcome.CONSISTENT, Outcome.INDETERMINATE
+OK, OPEN = Outcome.CONSISTENT, Outcome.INDETERMINATE
 FINETUNES = (("s0-finetune", "s0"), ("s0-lora", "s0"), ("s0-int4", "s0"), ("w0-finetune", "w0"),
              ("moe0-finetune", "moe0"))  # fmt: skip
 
@@ -28,8 +28,11 @@ FINETUNES = (("s0-finetune", "s0"), ("s0-lora", "s0"), ("s0-int4", "s0"), ("w0-f
 
 @pytest.mark.parametrize(("model", "parent"), FINETUNES)
 def test_fine_tunes_agree_with_their_parent(model, parent, limits):
+    """A lead, which fails no test: what else makes two models agree, no answer tells."""
     found = methods.output_agreement(panel(model, parent), limits)
-    assert found.outcome is D, found.headline
+    assert found.outcome is OPEN, found.headline
+    assert found.direction is Direction.TOWARD_REUSE
+    assert found.relation == "shared_answers"
     assert found.pvalue < 1e-3
     assert found.effect.value > 0.1
     assert {c.kind: c.passed for c in found.controls} == {"positive": True, "negative": True}
@@ -47,7 +50,7 @@ def test_fine_tunes_do_not_agree_with_strangers_of_the_parents_recipe(model, par
     for other in [s for s in STRANGERS if s.rstrip("0123456789") == recipe and s != parent]:
         rest = [s for s in STRANGERS if s not in (parent, other)]
         found = methods.output_agreement(panel(model, other, rest), limits)
-        assert found.outcome is not D, found.headline
+        assert found.direction is Direction.NONE, found.headline
 
 
 @pytest.mark.parametrize(("one", "two"), [*combinations(STRANGERS, 2)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 DECODER = "text_decoder"
@@ -45,11 +47,13 @@ def test_an_open_question_exits_10_and_shows_a_question_mark(outcome, suite, run
     assert not found["partial"]
 
 
-def test_declared_reuse_exits_0_and_is_a_category_of_its_own(suite, run):
+def test_declared_reuse_is_a_category_of_its_own_and_the_exit_code_is_the_policys(suite, run):
+    """No test fails; `strict` says FAIL of a declared head, and the exit code says the same."""
     suite(lm_head="declared")
     result, found = run()
-    assert result.ret == 0, result.stdout.str()
     assert verdict(found, component="lm_head") == "DECLARED_REUSE"
+    assert found["models"][0]["policies"]["strict"]["result"] == "FAIL"
+    assert result.ret == 1, result.stdout.str()
     result.stdout.fnmatch_lines(["*3 declared*"])
 
 
@@ -73,8 +77,11 @@ def test_derived_without_controls_still_fails_the_test_but_is_only_a_lead(suite,
     path = pytester.path / "test_suite.py"
     path.write_text(path.read_text().replace("controls=CONTROLS", "controls=()"))
     result, found = run()
-    assert result.ret == 1
     assert verdict(found) == "SUSPECTED"
+    assert found["models"][0]["policies"]["strict"]["result"] == "UNDETERMINED"
+    assert result.ret == 10  # the test's own alpha is not the verdict's
+    result.stdout.fnmatch_lines(["*a lead and no finding: not both kinds of*"])
+    assert run("-o", "scratch_undetermined=warn")[0].ret == 0
 
 
 def test_a_test_that_records_nothing_is_a_harness_error(suite, run, pytester):
@@ -102,3 +109,62 @@ def test_a_finding_about_something_else_than_planned_is_refused(suite, run, pyte
     result, _ = run()
     assert result.ret == 10
     result.stdout.fnmatch_lines(["*ValueError: planned*"])
+
+
+def test_a_finding_that_no_policy_asks_about_is_reported_and_fails_nothing(suite, run, pytester):
+    suite(vision_encoder="derived")
+    path = pytester.path / "test_suite.py"
+    path.write_text(path.read_text().replace("Component.LM_HEAD)", "*Component)"))
+    result, found = run("--scratch-policy", "text-only")
+    model = found["models"][0]
+    assert verdict(found, component="vision_encoder") == "DERIVED"
+    assert model["policies"]["text-only"]["result"] == "PASS"
+    assert "is reported" in model["policies"]["text-only"]["because"][1]["text"]
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["*test_suite.py *r*", "*vision_encoder: DERIVED*is reported*"])
+    assert not {"failed", "errors"} & result.parseoutcomes().keys()
+    both, _ = run("--scratch-policy", "text-only", "--scratch-policy", "strict")
+    assert both.ret == 1, both.stdout.str()
+
+
+def test_an_adjusted_pvalue_decides_the_exit_code(suite, run, pytester):
+    """Rejected at its own alpha, not after the adjustment for all that was planned."""
+    suite(text_decoder="derived")
+    path = pytester.path / "test_suite.py"
+    path.write_text(path.read_text().replace("pvalue=1e-9", "pvalue=5e-4"))
+    result, found = run()
+    assert verdict(found) == "SUSPECTED"
+    assert result.ret == 10, result.stdout.str()
+
+
+@pytest.mark.parametrize("spelling", ["org/suspect", "org/Suspect"])
+def test_a_model_compared_with_itself_says_so(spelling, suite, run):
+    suite()
+    result, found = run("--scratch-model", "org/suspect", "--scratch-against", spelling)
+    assert verdict(found) == "INSUFFICIENT_EVIDENCE"
+    missing = found["models"][0]["components"][DECODER]["missing"]
+    assert any("is the tested model itself" in text["text"] for text in missing)
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["*is the tested model itself*"])
+
+
+def test_a_folder_under_another_path_is_the_model_itself(suite, run, pytester):
+    suite()
+    (pytester.path / "model").mkdir()
+    (pytester.path / "link").symlink_to("model")
+    for other in ("./model", "./model/../model", "./link", str(pytester.path / "model")):
+        _, found = run("--scratch-model=./model", f"--scratch-against={other}")
+        assert verdict(found, "./model") == "INSUFFICIENT_EVIDENCE", other
+        assert "itself" in json.dumps(found["models"][0]["components"][DECODER]), other
+
+
+def test_a_model_beside_itself_is_compared_with_the_others(suite, run):
+    suite()
+    _, found = run(
+        *("--scratch-model", "org/suspect"),
+        *("--scratch-against", "org/suspect", "--scratch-against", "org/second"),
+    )
+    decoder = found["models"][0]["components"][DECODER]
+    assert decoder["verdict"] == "NO_EVIDENCE_OF_REUSE"
+    assert decoder["cleared"] == ["org/second"]
+    assert [entry["reference"] for entry in decoder["not_compared"]] == ["org/suspect"]

@@ -151,7 +151,7 @@ def check(name, text):
         assert not as_the_runner_reads(text)
     if name == "command":
         assert "\n" not in text
-        assert re.match(r"::(error|warning) title=[^:,]*::", text)
+        assert re.match(r"::(error|notice|warning) title=[^:,]*::", text)
         assert "##[" not in text
     if name == "badge.svg":
         ET.fromstring(text)

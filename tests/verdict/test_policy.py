@@ -13,6 +13,7 @@ from pytest_scratchverify.plugin.options import POLICIES
 from pytest_scratchverify.verdict import korea_2026
 from pytest_scratchverify.verdict.policy import (
     JudgedModel,
+    asks,
     judge,
     read_policies,
     shipped_policies,
@@ -50,6 +51,10 @@ CASES = [
     ("strict", {"text_decoder": Verdict.NOT_TESTABLE}, Result.UNDETERMINED),
     ("strict", {"tokenizer": Verdict.DERIVED}, Result.UNDETERMINED),
     ("strict", {}, Result.UNDETERMINED),
+    ("strict", {"text_decoder": CLEAN, "tokenizer": Verdict.REUSED_VERBATIM}, Result.PASS),
+    ("own-tokenizer", {"tokenizer": Verdict.REUSED_VERBATIM}, Result.FAIL),
+    ("own-tokenizer", {"tokenizer": Verdict.SHARED_ANCESTRY}, Result.UNDETERMINED),
+    ("own-tokenizer", {"text_decoder": CLEAN}, Result.UNDETERMINED),
 ]
 
 
@@ -78,6 +83,25 @@ def test_msit_accepts_a_design_that_was_reinitialised():
 
 def test_the_help_names_the_policies_that_exist():
     assert tuple(POLICIES) == (*shipped_policies(), "korea-2026")
+
+
+def test_a_policy_may_ask_about_components_of_its_own_choice():
+    text = TABLE.replace('"text"', '["vision_encoder", "projector"]')
+    (policy,) = read_policies(text).values()
+    assert [c for c in Component if asks(policy, c)] == [
+        Component.VISION_ENCODER,
+        Component.PROJECTOR,
+    ]
+    found = policy.judge(
+        JudgedModel(model="m", components=components(vision_encoder=Verdict.DERIVED))
+    )
+    assert found.result is Result.FAIL
+
+
+def test_a_policy_that_does_not_say_what_it_asks_about_asks_about_weights():
+    rules = korea_2026.PublishedRules(data)
+    assert asks(rules, Component.TEXT_DECODER)
+    assert not asks(rules, Component.TOKENIZER)
 
 
 def test_a_policy_is_a_table():

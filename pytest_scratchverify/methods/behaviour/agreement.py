@@ -38,6 +38,12 @@ SHOWN = 16  # models in the table: a report is read by people
 HEADLINES: Mapping[PairSimilarity, str] = {
     PairSimilarity.CONTROL_FAILED: "a control of known truth failed ({pair}): nothing is concluded"
     " from the agreement with {reference}.",
+    PairSimilarity.OTHER_KIND: "{share} of the continuations begin as {reference}'s do; both models"
+    " resemble the unrelated ones less than half as much as these resemble one another (another"
+    " language, another template), so nothing follows: give unrelated models of the pair's kind.",
+    PairSimilarity.MANNER: "{share} of the continuations begin as {reference}'s do, {expected}"
+    " expected, and much of it in set phrases that the two models also give to different probes:"
+    " a shared template does this.",
     PairSimilarity.SPECIAL: "{share} of the continuations begin as {reference}'s do, where"
     " unrelated models lead to expect {expected} (give or take {spread}). {caveat}",
     PairSimilarity.ELEVATED: "{share} of the continuations begin as {reference}'s do, {expected}"
@@ -51,15 +57,18 @@ HEADLINES: Mapping[PairSimilarity, str] = {
     " would have been found",
 }
 OUTCOMES = {
-    PairSimilarity.SPECIAL: Outcome.DERIVED,
     PairSimilarity.EXPECTED: Outcome.CONSISTENT,
-}  # the others: indeterminate
+}  # the others: indeterminate; a special one points toward reuse, and is a lead at most
 
 
 def output_agreement(
     paired: PairedAnswers, thresholds: BehaviourThresholds, *, declared: bool = False
 ) -> Finding:
     """Test the agreement with the reference against agreement with and among unrelated models.
+
+    A lead at most, and a test that does not fail: the null holds for pairs that share nothing which
+    the unrelated models do not share too, and no answer tells whether that is so. Two things are
+    looked at: whether the pair is of the others' kind, and whether it agrees beyond set phrases.
 
     Nikolic et al. 2025 (arXiv 2502.00706) test over prompts; the more prompts, the surer two
     unrelated models of one recipe are then called derived. Here the null is the spread between
@@ -68,7 +77,10 @@ def output_agreement(
     from pytest_scratchverify.methods.behaviour import features  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
     from pytest_scratchverify.stats.behaviour.binomial_rate import exact_rate  # noqa: PLC0415
-    from pytest_scratchverify.stats.behaviour.round_robin import share_equal  # noqa: PLC0415
+    from pytest_scratchverify.stats.behaviour.round_robin import (  # noqa: PLC0415
+        share_by_manner,
+        share_equal,
+    )
 
     probes, reference = probes_of(shipped_probes(), Kind.CONTINUATION), paired.theirs.model
     given = comparable_answers(paired, probes, thresholds)
@@ -88,7 +100,9 @@ def output_agreement(
     judged = judge_pair(robin, thresholds.alpha)
     if judged is None:
         return tested.undecided(TOO_FEW_SHARED)
+    manner = share_by_manner(codes, usable)
     found = _decide(judged, thresholds)
+    found = _explained(found, robin, manner, thresholds)
     reused = found is PairSimilarity.SPECIAL
     together = usable[0] & usable[1]
     rate = exact_rate(int((codes[0] == codes[1])[together].sum()), int(together.sum()))
@@ -110,6 +124,7 @@ def output_agreement(
             **similarity.details(judged),
             "controls_not_used": [*given.dropped],
             "family": paired.family,
+            "equal_at_different_probes": round(float(manner[0, 1]), 4),
             "agreement": _table(given.models, shares),
             "beats": _beats(codes, usable, given.models),
             "dependence": _dependence(codes, together),
@@ -126,6 +141,27 @@ def _decide(judged: Judged, thresholds: BehaviourThresholds) -> PairSimilarity:
     if judged.detectable is None or judged.detectable > thresholds.power_share:
         return PairSimilarity.UNDERPOWERED
     return PairSimilarity.EXPECTED
+
+
+def _explained(
+    found: PairSimilarity, robin: RoundRobin, manner: Float, thresholds: BehaviourThresholds
+) -> PairSimilarity:
+    """Return what an agreement is that the controls' kind or set phrases explain."""
+    from pytest_scratchverify.stats.behaviour.round_robin import (  # noqa: PLC0415
+        excess,
+        stands_apart,
+    )
+
+    if found not in (PairSimilarity.SPECIAL, PairSimilarity.ELEVATED):
+        return found
+    if stands_apart(robin.similarity):
+        return PairSimilarity.OTHER_KIND
+    beyond = excess(robin.similarity - manner, 0, 1)
+    if beyond is None or beyond.pvalue * robin.family >= thresholds.alpha:
+        return PairSimilarity.MANNER
+    if found is PairSimilarity.SPECIAL and beyond.effect < thresholds.least_excess:
+        return PairSimilarity.MANNER
+    return found
 
 
 def _values(found: PairSimilarity, judged: Judged, reference: str) -> dict[str, object]:

@@ -31,6 +31,8 @@ class PairSimilarity(StrEnum):
 
     CONCENTRATED = "concentrated"  # two probes make most of it
     CONTROL_FAILED = "control failed"
+    OTHER_KIND = "other kind"  # the unrelated models are of another kind than the pair
+    MANNER = "manner"  # as much is equal where the probes are not
     SPECIAL = "special"  # significant, and as large as a descendant's
     ELEVATED = "elevated"  # significant, and smaller
     UNDERPOWERED = "underpowered"  # a descendant would not have been found

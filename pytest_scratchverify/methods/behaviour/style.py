@@ -46,6 +46,9 @@ HEADLINES: Mapping[PairSimilarity, str] = {
     " nothing is concluded from it.",
     PairSimilarity.CONTROL_FAILED: "a control of known truth failed ({pair}): nothing is concluded"
     " from the likeness to {reference}.",
+    PairSimilarity.OTHER_KIND: "distance {distance} to {reference}; both models resemble the"
+    " unrelated ones less than half as much as these resemble one another (another language,"
+    " another template), so nothing follows: give unrelated models of the pair's kind.",
     PairSimilarity.SPECIAL: "distance {distance} to {reference}, where unrelated models lead to"
     " expect {expected} (give or take {spread}). {caveat}",
     PairSimilarity.UNDERPOWERED: "distance {distance} to {reference}, {expected} expected; the"
@@ -101,6 +104,7 @@ def _compared(measure: Measure, paired: PairedAnswers, thresholds: BehaviourThre
     import numpy as np  # noqa: PLC0415
 
     from pytest_scratchverify.stats.behaviour.probe_dependence import concentration  # noqa: PLC0415
+    from pytest_scratchverify.stats.behaviour.round_robin import stands_apart  # noqa: PLC0415
 
     given = comparable_answers(paired, measure.probes, thresholds)
     reference = paired.theirs.model
@@ -127,6 +131,8 @@ def _compared(measure: Measure, paired: PairedAnswers, thresholds: BehaviourThre
         return tested.undecided(TOO_FEW_SHARED)
     depends = concentration(_influence(rows, per_probe))
     found = _decide(judged, depends, robin.least, thresholds)
+    if found is PairSimilarity.SPECIAL and stands_apart(_closeness(measure, robin.similarity)):
+        found = PairSimilarity.OTHER_KIND
     expected, lead = found is PairSimilarity.EXPECTED, found is PairSimilarity.SPECIAL
     return tested.finding(
         Outcome.CONSISTENT if expected else Outcome.INDETERMINATE,
@@ -151,6 +157,13 @@ def _compared(measure: Measure, paired: PairedAnswers, thresholds: BehaviourThre
             },
         },
     )
+
+
+def _closeness(measure: Measure, similarity: Float) -> Float:
+    """Return minus distances as numbers from zero on: twice as far is half as close."""
+    unit = measure.name != "style"  # of letter groups, whose cosine is the closeness
+    found: Float = 1.0 + similarity if unit else 1.0 / (1e-9 - similarity)
+    return found
 
 
 def _decide(

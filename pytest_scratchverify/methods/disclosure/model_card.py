@@ -13,6 +13,7 @@ from pytest_scratchverify.stores.declared_bases import declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG
 
+NO_BASE_MODEL = Text("the developer declares no base model for the text decoder")
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}
 
 BASE_MODEL_HEADLINES: Mapping[Outcome, str] = {
@@ -38,7 +39,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         method="disclosure.base_model",
         component=Component.TEXT_DECODER,
         model=model.name,
-        statement=Text("the developer declares no base model for the text decoder"),
+        statement=NO_BASE_MODEL,
         level=Level.E1,
         dependence_group="disclosure",
         artifacts=(card.record,),

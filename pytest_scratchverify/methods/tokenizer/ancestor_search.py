@@ -106,7 +106,7 @@ def nearest_ancestor(
         component=Component.TOKENIZER,
         model=suspect.name,
         reference=_origin(neighbours[0]) if neighbours else None,
-        statement=Text("The vocabulary was learnt apart from every catalogued one."),
+        statement=Text("The vocabulary was learnt from other text than every catalogued one."),
         dependence_group="tokenizer.vocabulary" if neighbours else None,
     )
     if not neighbours:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_scratchverify.methods.tokenizer.relation import Judgement
     from pytest_scratchverify.tokenizer.compare import Comparison
 
-HYPOTHESIS = Text("The vocabulary was learnt apart from the reference's.")
+HYPOTHESIS = Text("The vocabulary was learnt from other text than the reference's.")
 TINY = 1e-300  # below it a float is 0, and no test has a p-value of 0
 
 
@@ -28,6 +28,7 @@ class PairRelation(StrEnum):
     SUSPECT_EXTENDS = "extends, the suspect holds the reference"
     REFERENCE_EXTENDS = "extends, the reference holds the suspect"
     DERIVED = "derived"
+    ONE_TEXT = "shared ancestry, one text or a copy"
     UNKNOWN_ANCESTRY = "shared ancestry, nothing known explains it"
     KNOWN_ANCESTRY = "shared ancestry, through a catalogued vocabulary"
     INDEPENDENT = "independent"
@@ -35,8 +36,9 @@ class PairRelation(StrEnum):
 
 
 HEADLINES: Mapping[PairRelation, str] = {
-    PairRelation.SAME: "The vocabulary is the one of {reference}, token for token and in its order."
-    " A shared tokenizer says nothing about the weights.",
+    PairRelation.SAME: "The vocabulary is the one of {reference}, token for token and in its order:"
+    " a copy, or the same training on the same text. A shared tokenizer says nothing about the"
+    " weights.",
     PairRelation.NEARLY_SAME: "The vocabulary is the one of {reference}, in its order, but for"
     " {own} tokens of its own and {others} of the reference's. A shared tokenizer says nothing"
     " about the weights.",
@@ -48,6 +50,9 @@ HEADLINES: Mapping[PairRelation, str] = {
     PairRelation.DERIVED: "{percent} % of the smaller vocabulary is shared with {reference} in a"
     " common order, so one was made from the other or both from a third; the release dates say"
     " which came first. A shared tokenizer says nothing about the weights.",
+    PairRelation.ONE_TEXT: "{percent} % of the smaller vocabulary is shared with {reference} in a"
+    " common order: both were learnt from the same text, or one is a copy of the other, which is"
+    " not told apart. A shared tokenizer says nothing about the weights.",
     PairRelation.UNKNOWN_ANCESTRY: "{percent} % of the smaller vocabulary is shared with"
     " {reference}, partly in a common order, and no catalogued ancestor explains it."
     " A shared tokenizer says nothing about the weights.",
@@ -71,8 +76,10 @@ def pair_relation(pair: Comparison, verdict: Judgement) -> PairRelation:
             held = verdict.way.value == "reference_holds_suspect"
             return PairRelation.REFERENCE_EXTENDS if held else PairRelation.SUSPECT_EXTENDS
         case "shared_ancestry":
-            unknown = verdict.via is None
-            return PairRelation.UNKNOWN_ANCESTRY if unknown else PairRelation.KNOWN_ANCESTRY
+            if verdict.via is not None:
+                return PairRelation.KNOWN_ANCESTRY
+            held = verdict.way.value != "neither_holds_the_other"
+            return PairRelation.ONE_TEXT if held else PairRelation.UNKNOWN_ANCESTRY
         case simple:
             return PairRelation(simple)
 
@@ -128,9 +135,10 @@ def null(chance: float) -> Null:
     return Null(
         kind="exact",
         description=Text(
-            "Neighbouring tokens of vocabularies learnt apart stand in the same order with a"
-            " chance of at most {chance}, the highest of all pairs known to be independent"
-            " (binomial test on disjoint pairs, conservative)",
+            "Neighbouring tokens of vocabularies learnt from different text stand in the same"
+            " order with a chance of at most {chance}, the highest of all pairs known to be"
+            " independent (binomial test on disjoint pairs, conservative). It does not exclude"
+            " two trainings on one text, nor says who copied whom",
             chance=chance,
         ),
     )

@@ -59,7 +59,7 @@ def rank_order(
     """
     from pytest_scratchverify.methods.tokenizer.relation import replications  # noqa: PLC0415 - numpy
 
-    pair, verdict = decide(suspect, reference, thresholds)
+    pair, verdict = decide(suspect, reference, thresholds, dated=reference_is_older is not None)
     checks = controls(thresholds)
     sound = all(control.passed for control in checks)
     found = words.outcome(verdict, declared=declared, reference_is_older=reference_is_older)
@@ -85,8 +85,18 @@ def rank_order(
         power=_power(verdict),
         controls=checks,
         replications=replications(pair.order, thresholds),
+        remedy=_remedy(pair, verdict) if sound else None,
         figures=_figures(suspect, reference, pair, checks),
         details=order_details(pair, verdict, thresholds),
+    )
+
+
+def _remedy(pair: Comparison, verdict: Judgement) -> Text | None:
+    if words.pair_relation(pair, verdict) is not words.PairRelation.ONE_TEXT:
+        return None
+    return Text(
+        "If {reference} was published first, state both release dates in the matrix (released).",
+        reference=pair.b,
     )
 
 
@@ -119,18 +129,47 @@ _VOID = Text(
 
 
 def decide(
-    suspect: Vocabulary, reference: Vocabulary, thresholds: TokenizerThresholds
+    suspect: Vocabulary,
+    reference: Vocabulary,
+    thresholds: TokenizerThresholds,
+    *,
+    dated: bool = False,
 ) -> tuple[Comparison, Judgement]:
-    """Compare two vocabularies and judge them, known common ancestors considered."""
+    """Compare two vocabularies and judge them, known common ancestors considered.
+
+    `dated` says that the release dates tell which of the two is older. Without them the reference
+    must be a vocabulary of known publication, or what is shared is the same text or a copy.
+    """
     from pytest_scratchverify.core.evidence import Relation  # noqa: PLC0415
-    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import (  # noqa: PLC0415
+        judge,
+        without_publication,
+    )
     from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
 
     pair = compare(suspect, reference)
     verdict = judge(pair, thresholds)
     if verdict.relation in (Relation.DERIVED, Relation.SHARED_ANCESTRY):
         verdict = judge(pair, thresholds, residuals(suspect, reference, thresholds))
+    undated = verdict.relation.inherits and not pair.identical and not dated
+    if undated and not is_catalogued(reference, thresholds):
+        verdict = without_publication(verdict)
     return pair, verdict
+
+
+def is_catalogued(vocabulary: Vocabulary, thresholds: TokenizerThresholds) -> bool:
+    """Whether a vocabulary is one of the shipped ones, whose publication is known."""
+    from pytest_scratchverify.core.evidence import Relation  # noqa: PLC0415
+    from pytest_scratchverify.methods.tokenizer.relation import judge  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.compare import compare  # noqa: PLC0415
+    from pytest_scratchverify.tokenizer.sketch import Sketch, load_sketches  # noqa: PLC0415
+
+    if isinstance(vocabulary, Sketch):
+        return True
+    return any(
+        judge(compare(vocabulary, sketch), thresholds).relation is Relation.SAME
+        for sketch in load_sketches()
+    )
 
 
 def residuals(

@@ -7,7 +7,7 @@ Their file is built by ``python -m tools.calibrate.tokenizer`` from real pairs o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pytest_scratchverify.core.evidence import Relation
@@ -45,7 +45,10 @@ class Judgement:
 def judge(
     pair: Comparison, thresholds: TokenizerThresholds, residuals: Sequence[Residual] = ()
 ) -> Judgement:
-    """Decide what two vocabularies are to each other.
+    """Decide what two vocabularies are to each other, by their order.
+
+    Whether what one holds of the other was taken from it, or learnt again from the same text, no
+    order says: see `without_publication`.
 
     `residuals` are what they share beyond ancestors that the catalogue knows to be in both.
     """
@@ -60,6 +63,17 @@ def judge(
     if via is not None:
         relation = Relation.SHARED_ANCESTRY
     return Judgement(relation, _way(pair, thresholds), pvalue, inherited, detectable, via)
+
+
+def without_publication(found: Judgement) -> Judgement:
+    """Return what may be said where neither vocabulary is known to be the older, published one.
+
+    Two trainings on one public corpus give one order, and the larger vocabulary then holds the
+    smaller as an extension does. So a common order is a common origin: the same text, or a copy.
+    """
+    if not found.relation.inherits:
+        return found
+    return replace(found, relation=Relation.SHARED_ANCESTRY)
 
 
 def replications(order: Order, thresholds: TokenizerThresholds) -> int:
@@ -118,6 +132,8 @@ def _related(pair: Comparison, thresholds: TokenizerThresholds) -> Relation:
         return Relation.SHARED_ANCESTRY
     if smaller >= thresholds.same_containment:
         return Relation.SAME
+    if inherited < thresholds.held_inherited:
+        return Relation.SHARED_ANCESTRY  # held, and in another order than a copy's
     if pair.containment >= thresholds.extends_containment and pair.size_a != pair.size_b:
         return Relation.EXTENDS
     if pair.containment >= thresholds.derived_containment:

@@ -28,6 +28,7 @@ class TokenizerThresholds(Thresholds):
     same_inherited: float
     extends_containment: float
     derived_containment: float
+    held_inherited: float  # below it, what one vocabulary holds of the other was learnt again
     ordered_share_related: float  # published figures only: no neighbours are published
     ordered_share_independent: float
     kendall_related: float

@@ -131,6 +131,48 @@ def share_equal(answers: NDArray[np.int64], usable: NDArray[np.bool_]) -> Float:
     return out
 
 
+def share_by_manner(answers: NDArray[np.int64], usable: NDArray[np.bool_]) -> Float:
+    """Return the share of equal answers of every two models, had they answered other prompts.
+
+    What is equal although the prompts are not is manner: a template, a greeting, a language's
+    commonest words. It is the control that a pair makes of itself, and no third model is needed.
+
+    Parameters
+    ----------
+    answers, usable
+        As for `share_equal`, shape (m, n).
+
+    Returns
+    -------
+    Shape (m, m), the mean over all pairs of different prompts; NaN below two usable answers.
+    """
+    m = len(answers)
+    out = np.ones((m, m))
+    for i, j in combinations(range(m), 2):
+        both = usable[i] & usable[j]
+        n = int(both.sum())
+        a, b = answers[i, both], answers[j, both]
+        size = int(max(a.max(initial=0), b.max(initial=0))) + 1
+        equal = float(np.bincount(a, minlength=size) @ np.bincount(b, minlength=size))
+        own = float((a == b).sum())
+        out[i, j] = out[j, i] = (equal - own) / (n * (n - 1)) if n > 1 else np.nan
+    return out
+
+
+def stands_apart(similarity: Float) -> bool:
+    """Whether models 0 and 1 resemble the others less than half as much as any of these does.
+
+    Such a pair is of another kind than its controls (another language, another interface), and
+    what it has in common is measured against models that could not have it. `similarity` has
+    shape (m, m), m > 3, in [0, 1].
+    """
+    controls = np.arange(2, len(similarity))
+    among = similarity[np.ix_(controls, controls)].astype(np.float64)
+    np.fill_diagonal(among, np.nan)
+    to_others = similarity[:2, 2:].mean(axis=1)
+    return bool(to_others.max() < 0.5 * np.nanmean(among, axis=1).min())
+
+
 def diluted(similarity: Float, one: int, two: int, share: float, perfect: float = 1.0) -> Float:
     """Return the similarities to expect if `one` had taken `share` of its answers from `two`.
 
