@@ -192,7 +192,7 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     if judgement.step is Step.LAYERS and compared.layers is not None:
         return compared.layers.replications
     if judgement.step is Step.BASIS and compared.rotated is not None:
-        return max(1, sum(p <= REPLICATED for p in compared.rotated.match.halves))
+        return max(1, compared.rotated.match.replications(REPLICATED))
     if judgement.step is Step.ANGLES and compared.angles is not None:
         return max(1, compared.angles.statistic)
     return max(1, compared.measured.replications)
