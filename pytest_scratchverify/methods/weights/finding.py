@@ -51,7 +51,8 @@ REPLICATED = 1e-3  # p-value at which a half of the layers says the same by itse
 class Result:
     """What came out of a comparison, before it is put into words.
 
-    `missed` says why silence would be worth nothing.
+    `missed` says why silence would be worth nothing; `replaced` that the suspect's own weights
+    broke a control, which the reference's then stood in for.
     """
 
     gains: GainSimilarity | None
@@ -60,6 +61,7 @@ class Result:
     power: PowerMeasured | None = None
     order: DerivationOrder | None = None
     missed: Text | None = None
+    replaced: bool = False
 
     @property
     def powered(self) -> bool:
