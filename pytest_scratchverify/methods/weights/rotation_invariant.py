@@ -211,7 +211,7 @@ def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keye
 
 
 def _whole_layers(blocks: Keyed) -> dict[Key, GatedBlock]:
-    """Return all experts of two layers or more; none where they are too many to be compared."""
+    """Return all experts of a few layers; none where one has too many to be compared."""
     layers: dict[int, dict[Key, GatedBlock]] = {}
     for key in sorted(blocks):
         layers.setdefault(key[0], {})[key] = blocks[key]
@@ -219,11 +219,12 @@ def _whole_layers(blocks: Keyed) -> dict[Key, GatedBlock]:
     if max(map(len, layers.values()), default=1) == 1:
         return found
     for turn, layer in enumerate(sorted(layers, key=layer_rank)):
-        if turn > 1 and len(found) + len(layers[layer]) > MOST_BLOCKS:
+        more = {**found, **layers[layer]}
+        if len(more) > MOST_EXPERTS or (turn > 1 and len(more) > MOST_BLOCKS):
             break
-        found |= layers[layer]
-    rows = max(block.first.rows for block in found.values())
-    return found if len(found) <= MOST_EXPERTS and rows**3 * len(found) ** 2 <= EVERY_PAIR else {}
+        found = more
+    rows = max((block.first.rows for block in found.values()), default=0)
+    return found if rows**3 * len(found) ** 2 <= EVERY_PAIR else {}
 
 
 def _meets_itself(blocks: Keyed, chosen: Keyed) -> bool:

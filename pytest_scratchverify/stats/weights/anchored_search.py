@@ -33,6 +33,7 @@ TRIED = 2  # layers of B that a layer of A is tried against in earnest
 EVERY_PAIR = 4e9  # cubed neurons times pairs of layers, up to which all pairs are described
 REPEATED = 0.2  # cosine in place from which two layers of one network share their neurons
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
+MOST_HELD = 12  # layers of B, up to which a held-out layer of A is asked about every one
 WIDEST = 4096  # channels that an assignment is asked about
 SIGNIFICANT = 1e-6  # of a layer among all, from which it counts as recognised
 
@@ -147,6 +148,8 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     starts = {key: _starts(invariants(ours[key]), other, pairs[key]) for key in ours}
     matched = {key: _matched(key, ours, theirs, starts[key]) for key in ours}
     within = {key: _by_itself(key, ours, theirs, starts[key], rng) for key in sorted(ours)}
+    if len(theirs) > MOST_HELD:  # p pays for all of them, asked or not
+        pairs = {key: [other for other, _ in starts[key]] for key in ours}
     between, halves = _between_layers(ours, theirs, pairs, matched, rng)
     found = [_better(within[key], between.get(key)) for key in sorted(ours)]
     alone = len(found) * min(layer.pvalue for layer in within.values())
@@ -304,7 +307,8 @@ def _recognised(
     fixed = int(np.count_nonzero(order == np.arange(len(order))))
     sizes = len(ours[key][0]), len(theirs[other][0])
     tail = poisson_tail(agreed, DISPERSION * min(sizes) / max(sizes))
-    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, len(keys) * tail))
+    tried = max(len(keys), len(theirs) if len(theirs) > MOST_HELD else 0)
+    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))
 
 
 @dataclass(frozen=True, slots=True)
