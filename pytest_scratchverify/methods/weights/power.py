@@ -26,22 +26,23 @@ Array = NDArray[np.float32]
 DRAWS = 20
 AGAIN = 512  # neurons of a layer, up to which matching is repeated for its power
 
-IN_PLACE = (
-    "weights as weakly inherited as cosine {effect}, in their order, would have been found with"
-    " probability {power}"
-)
 HEADLINES = {
-    "rotation_invariant": IN_PLACE + "; one whole block alone, in any other place, order or basis,"
-    " from cosine {other} on, if it is among the {read} of {blocks} that were read: {hits} of"
-    " {draws} such copies were found",
-    "own number": IN_PLACE + "; one whole expert alone, under its own number, in any other order"
+    "rotation_invariant": "weights as weakly inherited as cosine {effect}, in their order, would"
+    " have been found with probability {power}; one whole block alone, in any other place, order"
     " or basis, from cosine {other} on, if it is among the {read} of {blocks} that were read:"
-    " {hits} of {draws} such copies were found; experts that were renumbered were not looked for",
-    "angles": IN_PLACE + ", and a copy of all that was read in another basis from cosine {other}"
-    " on: {hits} of {draws} such copies were found; not one whose neurons were renumbered as well"
-    " as its channels",
-    "aligned": IN_PLACE + "; a copy whose channels were renumbered together with new embeddings,"
-    " or rotated, would not",
+    " {hits} of {draws} such copies were found",
+    "own number": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}; one whole expert alone, under its own number, in any other"
+    " order or basis, from cosine {other} on, if it is among the {read} of {blocks} that were"
+    " read: {hits} of {draws} such copies were found; experts that were renumbered were not"
+    " looked for",
+    "angles": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}, and a copy of all that was read in another basis from cosine"
+    " {other} on: {hits} of {draws} such copies were found; not one whose neurons were renumbered"
+    " as well as its channels",
+    "aligned": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}; a copy whose channels were renumbered together with"
+    " new embeddings, or rotated, would not",
 }
 
 
