@@ -6,6 +6,8 @@ speaks of in fresh draws and asks the test that would have asked it, with all th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -115,7 +117,7 @@ def test_one_block_alone_is_found_as_often_as_it_says(strangers, power, seed):
 
 def test_copy_in_another_basis_is_found_by_angles_as_often_as_it_says(strangers, power):
     rng = np.random.default_rng(2)
-    promise = measure_power(Component.EMBEDDINGS, strangers, NUMBERS).angles
+    promise = measure_power(DECODER, replace(strangers, rotated=None), NUMBERS).angles
     hits = 0
     for _ in range(4):
         turn = np.linalg.qr(rng.normal(size=(64, 64)))[0].astype(np.float32)
@@ -182,7 +184,7 @@ def ask(tmp_path_factory):
     [
         (8, 0),
         (16, 3),
-        *(pytest.param(n, s, marks=pytest.mark.slow) for n in (16, 32, 48) for s in range(4)),
+        *(pytest.param(n, s, marks=pytest.mark.slow) for n in (32, 48) for s in range(4)),
     ],
 )
 def test_copied_experts_are_found_under_other_numbers(written, ask, experts, seed):

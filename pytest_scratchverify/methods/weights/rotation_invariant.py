@@ -154,16 +154,27 @@ def _best_reading(
     gated = any(block.gated for block in ours.values())
     readings = list(product((False, True) if gated else (False,), offsets))
     best: tuple[AnchoredMatch, Mapping[Key, Views]] | None = None
+    fewest: Mapping[Key, Views] | None = None
     for exchanged, offset in readings:
         views = _views(ours, offset=offset, exchanged=exchanged)
         match = anchored_match(views, theirs)
         if match is None:
             continue
-        if best is None or match.pvalue < best[0].pvalue:
+        if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):
             best = match, views
+        if fewest is None or _neurons(views) < _neurons(fewest):
+            fewest = views
         if len(readings) * match.pvalue <= SIGNIFICANT**2:
             break
-    return None if best is None else (best[0].among(len(readings)), best[1], len(readings))
+    if best is None or fewest is None:
+        return None
+    match = best[0].among(len(readings))
+    # Where nothing was recognised, power is measured on what is surely no neuron stored twice.
+    return match, best[1] if match.pvalue <= SIGNIFICANT else fewest, len(readings)
+
+
+def _neurons(views: Mapping[Key, Views]) -> int:
+    return sum(len(block[0]) for block in views.values())
 
 
 def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
