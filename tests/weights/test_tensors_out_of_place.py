@@ -136,15 +136,18 @@ def test_what_was_published_in_few_bits_may_have_been_unpacked_and_trained_on(ch
     assert (found.later, found.certain) == (said, False)
 
 
-def test_one_layer_again_and_again_holds_nothing_out():
-    """Each of two strangers repeats one layer of its own: anchors fitted to it say nothing."""
+def test_one_layer_again_and_again_accuses_no_stranger():
+    """Each of two strangers repeats one layer of its own: the coincidence of one pair of layers
+    is met many times, and every meeting is paid for."""
 
     def views(name, layers):
         weights = read(name)
         parts = [weights[f"model.layers.0.mlp.{k}_proj.weight"] for k in ("gate", "up", "down")]
         return {(layer, ""): [parts[0], parts[1], parts[2].T.copy()] for layer in range(layers)}
 
-    assert anchored_match(views("s1", 8), views("s0", 8)) is None
+    found = anchored_match(views("s1", 8), views("s0", 8))
+    assert found.halves == (1.0, 1.0)  # there are no other layers to take anchors from
+    assert found.pvalue > 1e-3
 
 
 def test_a_neuron_of_zeros_more_clears_nobody(tmp_path):

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
+from pytest_scratchverify.methods.weights.gain_convention import conventions_of
+from pytest_scratchverify.stats.weights.agreement_null import SUSPICIOUS, expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import Anchors, agreement
-from pytest_scratchverify.stats.weights.anchored_search import DISPERSION, SUSPICIOUS
+from pytest_scratchverify.stats.weights.anchored_search import DISPERSION
 from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block
@@ -58,10 +59,14 @@ def _value_views(checkpoint: Checkpoint, log: ReadLog) -> Iterator[list[Array]]:
         norm = matrices.get(Slot(place, "norm_in", layer))
         blocks += [Block(norm, 0, 1)] if norm is not None else []
         values = checkpoint.read(blocks, log)
-        gains = values[2][0] if norm is not None else np.float32(1)
         if not all(np.isfinite(part).all() for part in values):
             yield [values[0][:0], values[0][:0]]  # a layer of NaN keeps its place
             continue
+        gains = np.float32(1)
+        if norm is not None:
+            gains = values[2][0] + np.float32(
+                conventions_of(checkpoint, [values[2][0]], sure=True)[0]
+            )
         keys = value.rows // size
         heads = values[1].T.reshape(keys, -1, size, output.rows).sum(axis=1)
         yield [values[0] * gains, heads.reshape(value.rows, output.rows)]

@@ -146,12 +146,28 @@ def _whole_blocks(name: str) -> dict[Key, list[Array]]:
 
 
 def self_permuted(
+    component: Component, names: tuple[str, str], sample: Batch, thresholds: WeightsThresholds
+) -> Control:
+    """Permute a model's own slices: tests of aligned weights must find nothing.
+
+    Where gate and up matrices are at hand whole, matching must find the neurons again. The
+    suspect's slices are asked first. Where they break the control (neurons that are there twice
+    do), the reference's answer for them, which the suspect cannot touch: the null needs one side
+    alone whose numbers mean nothing. Where both fail, the control has failed. `names` are the
+    suspect's and the reference's; whose slices were taken is the first of the control's pair.
+    """
+    found = []
+    for side, name in enumerate(names):
+        slices = {piece: (pair[side], pair[side]) for piece, pair in sample.items()}
+        found.append(_renumbered(component, name, slices, thresholds))
+        if found[-1].passed:
+            return found[-1]
+    return found[0]
+
+
+def _renumbered(
     component: Component, name: str, sample: Batch, thresholds: WeightsThresholds
 ) -> Control:
-    """Permute the suspect's own slices: tests of aligned weights must find nothing.
-
-    Where gate and up matrices are at hand whole, matching must find the neurons again.
-    """
     rng = np.random.default_rng(20260108)
     permuted, rows_only = _permuted(sample, rng)
     blind = measure(component, [permuted], matching=False)

@@ -55,7 +55,8 @@ REPLICATED = 1e-3  # p-value at which a half of the layers says the same by itse
 class Result:
     """What came out of a comparison, before it is put into words.
 
-    `missed` says why silence would be worth nothing.
+    `missed` says why silence would be worth nothing; `replaced` that the suspect's own weights
+    broke a control, which the reference's then stood in for.
     """
 
     gains: GainSimilarity | None
@@ -64,6 +65,7 @@ class Result:
     power: PowerMeasured | None = None
     order: DerivationOrder | None = None
     missed: Text | None = None
+    replaced: bool = False
 
     @property
     def powered(self) -> bool:
@@ -203,7 +205,7 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     if judgement.step is Step.LAYERS and compared.layers is not None:
         return compared.layers.replications
     if judgement.step is Step.BASIS and compared.rotated is not None:
-        return max(1, sum(p <= REPLICATED for p in compared.rotated.match.halves))
+        return max(1, compared.rotated.match.replications(REPLICATED))
     if judgement.step is Step.ANGLES and compared.angles is not None:
         return max(1, compared.angles.statistic)
     measured = compared.measured

@@ -129,19 +129,23 @@ class _Case:
 def judge(
     compared: Compared, gains: GainSimilarity | None, thresholds: WeightsThresholds
 ) -> Judgement:
-    """Apply the rules in their order; the first that says anything decides.
+    """Apply the rules in their order; the first that accuses decides, or else the first lead.
 
+    A lead never keeps a later step from saying what it knows: a copy whose experts were
+    renumbered, but for some that kept their number, is a lead to one step and plain to another.
     Steps come in the order of their cost, with four exceptions, each a rule of its own in
     `RULES`: matching in any basis overrules a shared seed, a map of layers that explains more
     layers overrules what is alike in place, roles that were taken overrule a mean over all,
     and a lead in place is kept for last, since every other step may make more of it.
     """
     case = _Case(compared, gains, thresholds)
+    lead: Judgement | None = None
     for rule in RULES:
         found = rule(case)
-        if found is not None:
+        if found is not None and found.accuses:
             return found
-    return Judgement(None, Step.NONE, _least(case), case.effect)
+        lead = lead or found
+    return lead or Judgement(None, Step.NONE, _least(case), case.effect)
 
 
 def _identical(case: _Case) -> Judgement | None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
     without_common_draw,
@@ -100,10 +101,15 @@ def _one_reading(
     if judgement.relation is None and not compared.measured.elements:
         return not_comparable(hypothesis, pair)
     judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
-    result = Result(gains, judgement, _controls(hypothesis, compared, thresholds))
-    qualified = _with_power if judgement.relation is None else _with_order
-    qualified_result = qualified(result, pair, compared, thresholds)
-    finding = finding_of(hypothesis, pair, compared, qualified_result)
+    controls = _controls(hypothesis, compared, thresholds)
+    own = hypothesis.pair.model.name
+    replaced = any(c.kind == "self_permuted" and c.pair[0] != own for c in controls)
+    result = Result(gains, judgement, controls, replaced=replaced)
+    if judgement.relation is None:
+        result = _with_power(result, pair, compared, thresholds)
+    else:
+        result = _with_order(result, pair, compared, thresholds)
+    finding = finding_of(hypothesis, pair, compared, result)
     identity = compared.measured.identity
     return sustained(finding, checkpoints, differing=identity.statistic < identity.n)
 
@@ -122,9 +128,10 @@ def _controls(
 ) -> tuple[Control, ...]:
     """Measure pairs of known truth by the code that measured the pair under test."""
     component = hypothesis.component
+    names = hypothesis.pair.model.name, hypothesis.pair.reference.name
     controls: tuple[Control, ...] = (
         *known_pairs(component, thresholds.alpha),
-        self_permuted(component, hypothesis.pair.model.name, compared.sample, thresholds),
+        self_permuted(component, names, compared.sample, thresholds),
         deranged(component, hypothesis.pair.reference.name, compared.sample, thresholds),
     )
     if compared.rotated is not None:
@@ -160,4 +167,9 @@ def _with_power(
     power = measure_power(pair.component, compared, thresholds)
     recognisable = power.rotation_invariant is not None
     missed = uncompared_reason(pair, rotation_invariant=recognisable)
+    if missed is None and result.replaced:
+        missed = Text(
+            "The model's own weights, renumbered, break the control of the test (neurons that are"
+            " there several times do): silence about them clears nothing."
+        )
     return replace(result, power=power, missed=missed)

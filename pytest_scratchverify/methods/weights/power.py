@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from pytest_scratchverify.methods.weights.measure import Batch, Measure
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
-from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
 from pytest_scratchverify.stats.weights.power_by_dilution import PowerCurve, diluted, power_curve
 from pytest_scratchverify.tensors.inventory import Slot
 
@@ -28,11 +28,18 @@ AGAIN = 512  # neurons of a layer, up to which matching is repeated for its powe
 
 HEADLINES = {
     "rotation_invariant": "weights as weakly inherited as cosine {effect}, in their order, would"
-    " have been found with probability {power}, and whole layers in any other order or basis from"
-    " cosine {other} on",
+    " have been found with probability {power}; one whole block alone, in any other place, order"
+    " or basis, from cosine {other} on, if it is among the {read} of {blocks} that were read:"
+    " {hits} of {draws} such copies were found",
+    "own number": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}; one whole expert alone, under its own number, in any other"
+    " order or basis, from cosine {other} on, if it is among the {read} of {blocks} that were"
+    " read: {hits} of {draws} such copies were found; experts that were renumbered were not"
+    " looked for",
     "angles": "weights as weakly inherited as cosine {effect}, in their order, would have been"
-    " found with probability {power}, and a copy in another basis from cosine {other} on;"
-    " not one whose neurons were renumbered as well as its channels",
+    " found with probability {power}, and a copy of all that was read in another basis from cosine"
+    " {other} on: {hits} of {draws} such copies were found; not one whose neurons were renumbered"
+    " as well as its channels",
     "aligned": "weights as weakly inherited as cosine {effect}, in their order, would have been"
     " found with probability {power}; a copy whose channels were renumbered together with"
     " new embeddings, or rotated, would not",
@@ -40,12 +47,24 @@ HEADLINES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The smallest cosine at which copies were found, and how many of how many."""
+
+    cosine: float
+    hits: int
+    draws: int
+    read: int = 0
+    blocks: int = 0
+    renumbered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PowerMeasured:
-    """What the same bytes would have found: in place, and from which cosines on otherwise."""
+    """What the same bytes would have found: in place, one block in any basis, else by angles."""
 
     curve: PowerCurve | None
-    rotation_invariant: float | None
-    angles: float | None
+    rotation_invariant: Promise | None
+    angles: Promise | None
 
 
 def measure_power(
@@ -53,10 +72,11 @@ def measure_power(
 ) -> PowerMeasured:
     """Measure what would have been found of a descendant of the suspect's own slices."""
     rotated = None if component in TOKEN_TABLES else compared.rotated
+    block = _rotation_invariant(rotated, thresholds)
     return PowerMeasured(
         _in_place(component, compared.sample, thresholds),
-        _rotation_invariant(rotated, thresholds),
-        _by_angles(component, compared.sample, thresholds),
+        block,
+        _by_angles(component, compared.sample, thresholds) if block is None else None,
     )
 
 
@@ -82,38 +102,61 @@ def _in_place(component: Component, sample: Batch, thresholds: WeightsThresholds
 
 def _rotation_invariant(
     rotated: RotationInvariantMatch | None, thresholds: WeightsThresholds
-) -> float | None:
-    """Measure at which cosine the suspect's own layers are recognised in another basis.
+) -> Promise | None:
+    """Measure at which cosine one of the suspect's own blocks is recognised in another basis.
 
-    None where they were not looked at so, or are too many to be matched again and again.
+    The descendant that is promised has one copied block, and strangers in all other places: they
+    cost the factor of Bonferroni and give no anchors. None where no block was looked at so, or
+    they are too many to be matched again and again.
     """
     if rotated is None or max(len(views[0]) for views in rotated.views.values()) > AGAIN:
         return None
     rng = np.random.default_rng(519)
-    for share in (s for s in thresholds.dilution if s >= thresholds.agreement_inherited):
-        faint = {
-            key: [diluted(view, share, rng) for view in views]
-            for key, views in rotated.views.items()
-        }
-        found = anchored_match(disguised(faint, rng), rotated.views)
-        significant = found is not None and thresholds.tests * found.pvalue <= thresholds.alpha
-        if found is not None and significant and found.effect >= thresholds.agreement_inherited:
-            return share
+    keys, known = sorted(rotated.views), described(rotated.views)
+
+    def detects(share: float) -> bool:
+        key = keys[rng.integers(len(keys))]
+        faint = {key: [diluted(view, share, rng) for view in rotated.views[key]]}
+        copy = disguised(faint, rng)[key]
+        found = recognise_one(copy, rotated.views, known, len(keys) * rotated.tried)
+        pvalue = thresholds.tests * found.pvalue
+        return pvalue <= thresholds.alpha and found.share >= thresholds.agreement_inherited
+
+    shares = [s for s in thresholds.dilution if s >= thresholds.agreement_inherited]
+    promise = _promised(shares, detects)
+    if promise is None:
+        return None
+    return replace(promise, read=len(keys), blocks=rotated.blocks, renumbered=rotated.renumbered)
+
+
+def _promised(shares: Sequence[float], detects: Callable[[float], bool]) -> Promise | None:
+    """Return the smallest share at which all draws but one in twenty are found."""
+    for share in shares:
+        hits = misses = 0
+        while hits + misses < DRAWS and misses <= DRAWS // 20:
+            found = detects(share)
+            hits, misses = hits + found, misses + (not found)
+        if misses <= DRAWS // 20:
+            return Promise(share, hits, hits + misses)
     return None
 
 
-def _by_angles(component: Component, sample: Batch, thresholds: WeightsThresholds) -> float | None:
+def _by_angles(
+    component: Component, sample: Batch, thresholds: WeightsThresholds
+) -> Promise | None:
     """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
     rng = np.random.default_rng(520)
-    for share in (s for s in thresholds.dilution if s >= thresholds.shared_from(component)):
+
+    def detects(share: float) -> bool:
         faint = {piece: (a, diluted(a, share, rng)) for piece, (a, _) in sample.items()}
         found = compare_angles(faint, component)
         if found is None:
-            return None
+            return False
         significant = thresholds.tests * found.pvalue <= thresholds.alpha
-        if significant and found.effect >= thresholds.angles_shared:
-            return share
-    return None
+        return significant and found.effect >= thresholds.angles_shared
+
+    bar = thresholds.shared_from(component)
+    return _promised([s for s in thresholds.dilution if s >= bar], detects)
 
 
 def power_of(found: PowerMeasured | None) -> Power | None:
@@ -126,9 +169,12 @@ def power_of(found: PowerMeasured | None) -> Power | None:
     effect, power = curve.minimum_detectable_effect, curve.power
     words: dict[str, object] = {"effect": effect, "power": power}
     key = "aligned"
-    if found.rotation_invariant is not None:
-        key, words["other"] = "rotation_invariant", found.rotation_invariant
-    elif found.angles is not None:
-        key, words["other"] = "angles", found.angles
+    promise = found.rotation_invariant or found.angles
+    if promise is not None:
+        words |= {"other": promise.cosine, "hits": promise.hits, "draws": promise.draws}
+        key = "angles"
+    if promise is not None and promise is found.rotation_invariant:
+        words |= {"read": promise.read, "blocks": promise.blocks}
+        key = "rotation_invariant" if promise.renumbered else "own number"
     description = Text(HEADLINES[key], **words)
     return Power(minimum_detectable_effect=effect, power=power, description=description)

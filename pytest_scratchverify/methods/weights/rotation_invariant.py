@@ -3,12 +3,15 @@
 Reads whole gate, up and down matrices of a few layers of both models, folds the gains of the
 norm before them in, and asks `stats.weights.anchored_search` whether the layers of one are the
 other's in any basis: renumbered or rotated channels, other widths, experts made of one block.
+What a name says is not relied on: the suspect's gate and up are tried under each other's names
+too, and its gains as they are stored and one more, where that makes a difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +19,14 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.attention_values import match_attention_values
 from pytest_scratchverify.methods.weights.component_pair import Blocks, ComponentPair
+from pytest_scratchverify.methods.weights.gain_convention import Gains, conventions_of
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock
 from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
 from pytest_scratchverify.methods.weights.token_rows import read_table
 from pytest_scratchverify.stats.weights.anchored_matching import Views
 from pytest_scratchverify.stats.weights.anchored_search import (
+    EVERY_PAIR,
+    SIGNIFICANT,
     AnchoredMatch,
     Channels,
     Key,
@@ -29,6 +35,7 @@ from pytest_scratchverify.stats.weights.anchored_search import (
 )
 from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
+from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -37,6 +44,8 @@ Array = NDArray[np.float32]
 
 MANY_NEURONS, FEW_BLOCKS = 1536, 4  # of layers with more neurons, so many are compared
 MOST_BLOCKS = 12
+MOST_EXPERTS = 64  # of whole layers, so that an expert meets itself under another number
+Keyed = Mapping[Key, GatedBlock]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,9 @@ class RotationInvariantMatch:
     """What was recognised, how the two bases correspond, and what else differs.
 
     `values` are agreements on attention values, recognised by anchors from the gated blocks, as
-    (agreed, neurons, p); `zeros` the shares of zeros in what was read of either model.
+    (agreed, neurons, p); `zeros` the shares of zeros in what was read of either model. `views`
+    are the suspect's blocks, of `blocks` that it has; `tried` readings of them were compared.
+    `renumbered` says whether an expert would meet itself under another number.
     """
 
     match: AnchoredMatch
@@ -55,6 +66,40 @@ class RotationInvariantMatch:
     values: tuple[int, int, float] | None = None
     views: Mapping[Key, Views] = field(default_factory=dict, repr=False)
     in_place: float = 1.0  # p of the neurons that keep their number
+    blocks: int = 0
+    tried: int = 1
+    renumbered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A block as it is stored, and the gains of the norm before it, where there is one."""
+
+    values: Sequence[Array]
+    gains: Gains | None
+    gated: bool
+
+    @property
+    def rows(self) -> tuple[Array, Array]:
+        """The first two matrices with neurons as rows, under the numbers they are stored with."""
+        gains = np.float32(1) if self.gains is None else self.gains
+        second = self.values[1] * gains if self.gated else self.values[1].T
+        return self.values[0] * gains, second
+
+    def views(self, *, offset: float, exchanged: bool) -> list[Array] | None:
+        """Return (neurons, width) views; None for a block that says nothing.
+
+        `offset` is what the gains are stored less; `exchanged` takes up for gate.
+        """
+        gains = np.float32(1) if self.gains is None else self.gains + np.float32(offset)
+        first, second = self.values[0] * gains, self.values[1]
+        second = second * gains if self.gated else second.T.copy()
+        found = [second, first] if exchanged else [first, second]
+        found += [view.T.copy() for view in self.values[2:]]
+        if any(map(is_degenerate, found)):
+            return None
+        found = distinct_neurons(found)
+        return found if len(found[0]) > 1 else None
 
 
 def match_rotation_invariant(
@@ -80,41 +125,79 @@ def match_rotation_invariant(
         return None
     left, right = chosen
     checkpoints = pair.checkpoints
-    ours = _views(checkpoints.ours, left, checkpoints.logs[0])
-    theirs = _views(checkpoints.theirs, right, checkpoints.logs[1])
-    places = tuple(tuple((key, len(side[key])) for key in sorted(side)) for side in (ours, theirs))
+    ours = _read(checkpoints.ours, left, checkpoints.logs[0])
+    theirs = _read(checkpoints.theirs, right, checkpoints.logs[1])
+    offset = conventions_of(checkpoints.theirs, [b.gains for b in theirs.values()], sure=True)[0]
+    other = _views(theirs, offset=offset, exchanged=False)
+    places = tuple(tuple((key, len(side[key].values)) for key in side) for side in (ours, theirs))
     # Once for two checkpoints: the decoder's layers answer for its embeddings and its head too.
-    match = checkpoints.once(
-        ("anchored match", anchoring.component, places), lambda: anchored_match(ours, theirs)
+    found = checkpoints.once(
+        ("anchored match", anchoring.component, places),
+        lambda: _best_reading(checkpoints.ours, ours, other),
     )
-    if match is None:
+    if found is None:
         return None
-    shapes = [{view.shape for views in side.values() for view in views} for side in (ours, theirs)]
+    match, views, tried = found
+    shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
     return RotationInvariantMatch(
         match=match,
         channels=matched_channels(match.anchors),
         upcycled=len({block.component for block in (*left.values(), *right.values())}) > 1,
         widths=shapes[0] != shapes[1],
-        zeros=(_zeros(ours), _zeros(theirs)),
+        zeros=(_zeros(views), _zeros(other)),
         values=match_attention_values(checkpoints, match.anchors)
         if _is_matched_by_its_experts(pair, left)
         else None,
-        views=ours,
+        views=views,
         in_place=_in_place(ours, theirs),
+        blocks=len(anchoring.blocks[0]),
+        tried=tried,
+        renumbered=_meets_itself(anchoring.blocks[0], left)
+        and _meets_itself(anchoring.blocks[1], right),
     )
 
 
-def _in_place(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> float:
+def _in_place(ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]) -> float:
     """Test whether neurons of equally numbered layers keep their number, in these channels."""
-    batch = {
-        (Slot("", kind, *key), 0): (ours[key][number], theirs[key][number])
-        for key in sorted(ours.keys() & theirs.keys())
-        for number, kind in enumerate(("gate", "up"))
-        if ours[key][number].shape == theirs[key][number].shape
-    }
+    batch: dict[tuple[Slot, int], tuple[Array, Array]] = {}
+    for key in sorted(ours.keys() & theirs.keys()):
+        for kind, one, other in zip(("gate", "up"), ours[key].rows, theirs[key].rows, strict=False):
+            if one.shape == other.shape:
+                batch[Slot("", kind, *key), 0] = (one, other)
     found = [group.match for group in neuron_groups(batch, {}, Draws())]
     sizes = [size for match in found for size in match.sizes]
     return fixed_points_pvalue(sum(match.statistic for match in found), sizes)
+
+
+def _best_reading(
+    checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Mapping[Key, Views]
+) -> tuple[AnchoredMatch, Mapping[Key, Views], int] | None:
+    """Compare every reading of our blocks until one is recognised; all of them are paid for."""
+    offsets = conventions_of(checkpoint, [block.gains for block in ours.values()], sure=False)
+    gated = any(block.gated for block in ours.values())
+    readings = list(product((False, True) if gated else (False,), offsets))
+    best: tuple[AnchoredMatch, Mapping[Key, Views]] | None = None
+    fewest: Mapping[Key, Views] | None = None
+    for exchanged, offset in readings:
+        views = _views(ours, offset=offset, exchanged=exchanged)
+        match = anchored_match(views, theirs)
+        if match is None:
+            continue
+        if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):
+            best = match, views
+        if fewest is None or _neurons(views) < _neurons(fewest):
+            fewest = views
+        if len(readings) * match.pvalue <= SIGNIFICANT**2:
+            break
+    if best is None or fewest is None:
+        return None
+    match = best[0].among(len(readings))
+    # Where nothing was recognised, power is measured on what is surely no neuron stored twice.
+    return match, best[1] if match.pvalue <= SIGNIFICANT else fewest, len(readings)
+
+
+def _neurons(views: Mapping[Key, Views]) -> int:
+    return sum(len(block[0]) for block in views.values())
 
 
 def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
@@ -139,8 +222,11 @@ def _chosen(
     return (left, right) if len(left) > 1 and len(right) > 1 else None
 
 
-def _affordable(blocks: Blocks, free: frozenset[Slot], spare: int | None) -> Blocks:
-    """Take blocks in the drawn order of layers, one expert of every layer after the other."""
+def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keyed:
+    """Take experts of whole layers, or else one expert of every layer after the other."""
+    whole = _whole_layers(blocks)
+    if whole and (spare is None or sum(block.cost(free) for block in whole.values()) <= spare):
+        return whole
     chosen: dict[Key, GatedBlock] = {}
     left = spare
     turns: dict[int, int] = {}
@@ -158,22 +244,50 @@ def _affordable(blocks: Blocks, free: frozenset[Slot], spare: int | None) -> Blo
     return chosen
 
 
-def _views(checkpoint: Checkpoint, blocks: Blocks, log: ReadLog) -> dict[Key, list[Array]]:
-    """Read blocks as (neurons, width) views of equal rows, the gains before them folded in."""
-    found: dict[Key, list[Array]] = {}
-    for key, block in blocks.items():
+def _whole_layers(blocks: Keyed) -> dict[Key, GatedBlock]:
+    """Return all experts of a few layers; none where one has too many to be compared."""
+    layers: dict[int, dict[Key, GatedBlock]] = {}
+    for key in sorted(blocks):
+        layers.setdefault(key[0], {})[key] = blocks[key]
+    found: dict[Key, GatedBlock] = {}
+    if max(map(len, layers.values()), default=1) == 1:
+        return found
+    for turn, layer in enumerate(sorted(layers, key=layer_rank)):
+        more = {**found, **layers[layer]}
+        if len(more) > MOST_EXPERTS or (turn > 1 and len(more) > MOST_BLOCKS):
+            break
+        found = more
+    rows = max((block.first.rows for block in found.values()), default=0)
+    return found if rows**3 * len(found) ** 2 <= EVERY_PAIR else {}
+
+
+def _meets_itself(blocks: Keyed, chosen: Keyed) -> bool:
+    """Whether all experts of every layer that was read were read."""
+    layers = {key[0] for key in chosen}
+    return all(key in chosen for key in blocks if key[0] in layers)
+
+
+def _read(checkpoint: Checkpoint, blocks: Blocks, log: ReadLog) -> dict[Key, _Read]:
+    """Read blocks and the gains of the norms before them, in the order of their keys."""
+    found: dict[Key, _Read] = {}
+    for key, block in sorted(blocks.items()):
         parts = [Block(matrix, 0, matrix.rows) for matrix in block.matrices]
         if not all(map(checkpoint.holds, parts)):
             continue
         values = checkpoint.read(parts, log)
-        gains = values.pop()[0] if block.norm is not None else np.float32(1)
-        gated = block.first.slot.kind == "gate"
-        views = [values[0] * gains, values[1] * gains if gated else values[1].T.copy()]
-        if block.third is not None:
-            views.append(values[2].T.copy())
-        if not any(map(is_degenerate, views)):
-            found[key] = views
+        gains = values.pop()[0] if block.norm is not None else None
+        found[key] = _Read(values, gains, block.first.slot.kind == "gate")
     return found
+
+
+def _views(
+    blocks: Mapping[Key, _Read], *, offset: float, exchanged: bool
+) -> dict[Key, list[Array]]:
+    read = {
+        key: block.views(offset=offset, exchanged=exchanged and block.gated)
+        for key, block in blocks.items()
+    }
+    return {key: views for key, views in read.items() if views is not None}
 
 
 def _zeros(found: Mapping[Key, Sequence[Array]]) -> float:

@@ -1,17 +1,18 @@
-"""Rotation-invariant layer matching of two networks, cross-fitted between their layers."""
+"""Rotation-invariant layer matching of two networks, cross-fitted between and within layers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
+from pytest_scratchverify.stats.weights.agreement_null import SUSPICIOUS, expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import (
     Anchors,
     Matched,
+    Order,
     Views,
     agreement,
     anchors_of,
@@ -23,22 +24,25 @@ from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
+from pytest_scratchverify.stats.weights.layer_recognition import fold_generator, recognise_layer
 
 Array = NDArray[np.float32]
 Key = tuple[int, str]  # layer, and expert or what else tells groups of one layer apart
+Start = tuple[Key, Order]  # a layer of B and a first matching with its neurons
 
 DISPERSION = 2.5  # times the one agreement that chance gives a layer: see the calibration
-SUSPICIOUS = 1e-3  # p by that mean, below which the mean is measured on the pair
 TRIED = 2  # layers of B that a layer of A is tried against in earnest
 EVERY_PAIR = 4e9  # cubed neurons times pairs of layers, up to which all pairs are described
 REPEATED = 0.2  # cosine in place from which two layers of one network share their neurons
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
+MOST_HELD = 12  # layers of B, up to which a held-out layer of A is asked about every one
 WIDEST = 4096  # channels that an assignment is asked about
+SIGNIFICANT = 1e-6  # of a layer among all, from which it counts as recognised
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One layer of A, recognised by anchors from other layers."""
+    """One layer of A, recognised by neurons that the anchors were not fitted to."""
 
     ours: Key
     theirs: Key
@@ -57,8 +61,9 @@ class HeldOut:
 class AnchoredMatch:
     """What was recognised of one network in another, in any basis.
 
-    `statistic` counts agreed neurons over all held-out layers of `n` neurons, `effect` is the
-    share in the layers that were recognised best, `halves` are the p-values of the two fits.
+    `statistic` counts agreed neurons over all layers of `n` neurons, each held out of what it
+    was recognised by; `effect` is the mean share of the better half of the layers that were
+    recognised, of all where none was; `halves` are the p-values of the two folds of layers.
     """
 
     statistic: int
@@ -68,7 +73,9 @@ class AnchoredMatch:
     layers: tuple[HeldOut, ...]
     halves: tuple[float, float]
     anchors: Anchors = field(repr=False)
-    null: str = "Poisson, 2.5 agreements per layer, or more where the pair itself shows more"
+    null: str = (
+        "Poisson, 2.5 agreements per layer, or more where the pair itself shows more (cross-fitted)"
+    )
 
     @property
     def fixed_share(self) -> float:
@@ -90,6 +97,20 @@ class AnchoredMatch:
         """Return the layers of A that were recognised with at least `share`."""
         return tuple(layer for layer in self.layers if layer.share >= share)
 
+    def replications(self, pvalue: float) -> int:
+        """Count the layers of B that were recognised each by itself, or the folds if more."""
+        tests = 2 * len(self.layers)
+        alone = {layer.theirs for layer in self.layers if tests * layer.pvalue <= pvalue}
+        return max(len(alone), sum(half <= pvalue for half in self.halves))
+
+    def among(self, tried: int) -> AnchoredMatch:
+        """Pay for the best of several readings of the same weights (Bonferroni)."""
+        layers = tuple(
+            replace(layer, pvalue=min(1.0, tried * layer.pvalue)) for layer in self.layers
+        )
+        halves = (min(1.0, tried * self.halves[0]), min(1.0, tried * self.halves[1]))
+        return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
+
 
 def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> AnchoredMatch | None:
     """Look for the layers of B in A, whatever was done to basis, order, scale and width.
@@ -104,45 +125,113 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     Returns
     -------
     AnchoredMatch or None
-        None if either network has fewer than two layers at hand, or A has one again and again.
+        None if either network has no layer at hand.
 
     Notes
     -----
-    Layers of A are dealt into two halves, repeats of one layer into the same. Each half is matched
-    with the layers of B by what no disguise changes, and its neurons become anchors for the other
-    half, where gate and up matrices are matched apart and agreements are counted: so the count is
-    of weights that the anchors were not fitted to. By chance one neuron in a layer agrees. p is
-    Bonferroni over layers and over the layers of B that were tried, of a Poisson tail with mean
-    2.5, or of what the pair itself shows under its null where that is more (a neuron's gate and
-    up rows resemble each other, see `expected_agreements`): approximate, and controls decide
-    beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations and without a
-    basis.
+    Two ways to hold out, paid for by a factor of two. *Between layers*: those of A are dealt into
+    two folds, repeats of one layer into the same; each fold is matched with the layers of B by
+    what no disguise changes, and its neurons become anchors for the other fold, where gate and
+    up matrices are matched apart and agreements are counted. *Within a layer*: the same between
+    two folds of its neurons (`layer_recognition`), so that one layer taken among strangers is
+    recognised. Either way the count is of weights that the anchors were not fitted to, and the
+    folds are drawn from a seed that the weights of both models decide. By chance one neuron in
+    a layer agrees. p is Bonferroni over layers and over the layers of B that were tried, of a
+    Poisson tail with mean 2.5, or of what the pair itself shows under its null where that is more
+    (a neuron's gate and up rows resemble each other, see `expected_agreements`): approximate, and
+    controls decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
+    and without a basis.
     """
     ours, theirs = _distinct(ours), _distinct(theirs)
-    if len(ours) < 2 or len(theirs) < 2:
+    if not ours or not theirs:
         return None
-    halves = _halves(ours, sorted(ours))
-    if not all(halves):
-        return None
+    rng = fold_generator(
+        [*(ours[key] for key in sorted(ours)), *(theirs[key] for key in sorted(theirs))]
+    )
     pairs = _candidates(ours, theirs)
-    matched = _matched(ours, theirs, pairs)
-    found: list[HeldOut] = []
+    asked = {key for keys in pairs.values() for key in keys}
+    other = described({key: theirs[key] for key in sorted(asked)})
+    starts = {key: _starts(invariants(ours[key]), other, pairs[key]) for key in ours}
+    matched = {key: _matched(key, ours, theirs, starts[key]) for key in ours}
+    within = {key: _by_itself(key, ours, theirs, starts[key], rng) for key in sorted(ours)}
+    if len(theirs) > MOST_HELD:  # p pays for all of them, asked or not
+        pairs = {key: [other for other, _ in starts[key]] for key in ours}
+    between, halves = _between_layers(ours, theirs, pairs, matched, rng)
+    found = [_better(within[key], between.get(key)) for key in sorted(ours)]
+    alone = len(found) * min(layer.pvalue for layer in within.values())
+    return AnchoredMatch(
+        statistic=sum(layer.agreed for layer in found),
+        n=sum(layer.n for layer in found),
+        pvalue=min(1.0, 2 * min(alone, 2 * min(halves))),
+        effect=_effect(found),
+        layers=tuple(found),
+        halves=(min(1.0, 2 * halves[0]), min(1.0, 2 * halves[1])),
+        anchors=anchors_of(_trusted([*matched.values()])),
+    )
+
+
+def _better(one: HeldOut, two: HeldOut | None) -> HeldOut:
+    """Return what recognised a layer better, of the two ways to hold neurons out, and pay."""
+    tried = [one] if two is None else [one, two]
+    best = min(tried, key=lambda layer: (layer.pvalue, -layer.share))
+    return replace(best, pvalue=min(1.0, 2 * best.pvalue))
+
+
+def _effect(found: Sequence[HeldOut]) -> float:
+    recognised = [x.share for x in found if len(found) * x.pvalue <= SIGNIFICANT]
+    best = sorted(recognised or [layer.share for layer in found], reverse=True)
+    return float(np.mean(best[: max(1, len(best) // 2)]))
+
+
+def recognise_one(
+    views: Views, theirs: Mapping[Key, Views], known: Mapping[Key, Array], among: int
+) -> HeldOut:
+    """Look for the layers of B in one layer of A, which stands `among` as many (its p pays).
+
+    `known` are the layers of B as `described` says.
+    """
+    key: Key = (0, "")
+    starts = _starts(invariants(views), known, sorted(theirs))
+    found = _by_itself(key, {key: views}, theirs, starts, fold_generator([views]))
+    return replace(found, pvalue=min(1.0, 2 * among * found.pvalue))
+
+
+def _by_itself(
+    key: Key,
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    starts: Sequence[Start],
+    rng: np.random.Generator,
+) -> HeldOut:
+    """Recognise a layer of A by folds of its own neurons; all of B are paid for."""
+    tried: list[HeldOut] = []
+    for other, order in starts:
+        found = recognise_layer(ours[key], theirs[other], order, rng, DISPERSION)
+        tail = min(1.0, len(theirs) * found.pvalue)
+        tried.append(HeldOut(key, other, found.agreed, found.fixed_points, found.n, tail))
+    return min(tried, key=lambda layer: (layer.pvalue, -layer.agreed))
+
+
+def _between_layers(
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    pairs: Mapping[Key, Sequence[Key]],
+    matched: Mapping[Key, Matched],
+    rng: np.random.Generator,
+) -> tuple[dict[Key, HeldOut], tuple[float, float]]:
+    """Recognise the layers of each fold by anchors from the other; say p of either fold."""
+    keys = [sorted(ours)[i] for i in rng.permutation(len(ours))]
+    halves = _halves(ours, keys)
+    found: dict[Key, HeldOut] = {}
+    if not all(halves) or len(theirs) < 2:
+        return found, (1.0, 1.0)
     pvalues: list[float] = []
     for fitted, held in (halves, halves[::-1]):
         anchors = anchors_of(_trusted([matched[key] for key in fitted]))
         layers = [_recognised(key, ours, theirs, pairs[key], anchors) for key in held]
-        found += layers
+        found |= {layer.ours: layer for layer in layers}
         pvalues.append(min(1.0, len(layers) * min(layer.pvalue for layer in layers)))
-    best = sorted((layer.share for layer in found), reverse=True)
-    return AnchoredMatch(
-        statistic=sum(layer.agreed for layer in found),
-        n=sum(layer.n for layer in found),
-        pvalue=min(1.0, 2 * min(pvalues)),
-        effect=float(np.mean(best[: max(1, len(best) // 2)])),
-        layers=tuple(sorted(found, key=lambda layer: layer.ours)),
-        halves=(pvalues[0], pvalues[1]),
-        anchors=anchors_of(_trusted([*matched.values()])),
-    )
+    return found, (pvalues[0], pvalues[1])
 
 
 def _distinct(blocks: Mapping[Key, Views]) -> dict[Key, Views]:
@@ -191,19 +280,27 @@ def _candidates(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> dict[
     return {key: near(key) for key in ours}
 
 
+def described(blocks: Mapping[Key, Views]) -> dict[Key, Array]:
+    """Describe the neurons of every block once, for many questions about them."""
+    return {key: invariants(views) for key, views in blocks.items()}
+
+
+def _starts(mine: Array, other: Mapping[Key, Array], keys: Sequence[Key]) -> list[Start]:
+    """Match a described layer of A with layers of B neuron by neuron; keep the best few."""
+    tried = [(match_by_invariants(mine, other[key]), key) for key in keys]
+    tried.sort(key=lambda item: item[0][1])
+    return [(key, order) for (order, _), key in tried[:TRIED]]
+
+
 def _matched(
-    ours: Mapping[Key, Views], theirs: Mapping[Key, Views], pairs: Mapping[Key, Sequence[Key]]
-) -> dict[Key, Matched]:
-    mine = {key: invariants(views) for key, views in ours.items()}
-    used = sorted({key for keys in pairs.values() for key in keys})
-    other = {key: invariants(theirs[key]) for key in used}
-    found: dict[Key, Matched] = {}
-    for key, keys in pairs.items():
-        tried = [(match_by_invariants(mine[key], other[k]), k) for k in keys]
-        tried.sort(key=lambda item: item[0][1])
-        refined = [refine(ours[key], theirs[k], order) for (order, _), k in tried[:TRIED]]
-        found[key] = max(refined, key=lambda item: item.score)
-    return found
+    key: Key,
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    starts: Sequence[Start],
+) -> Matched:
+    """Refine the first matchings of a layer and return the best."""
+    refined = [refine(ours[key], theirs[other], order) for other, order in starts]
+    return max(refined, key=lambda item: item.score)
 
 
 def _trusted(matched: Sequence[Matched]) -> list[Matched]:
@@ -225,11 +322,12 @@ def _recognised(
     (agreed, order), other = max(((count(k), k) for k in keys), key=lambda item: item[0][0])
     fixed = int(np.count_nonzero(order == np.arange(len(order))))
     sizes = len(ours[key][0]), len(theirs[other][0])
+    tried = max(len(keys), len(theirs) if len(theirs) > MOST_HELD else 0)
     mean = DISPERSION * min(sizes) / max(sizes)
-    if len(keys) * poisson_tail(agreed, mean) < SUSPICIOUS:
+    if tried * poisson_tail(agreed, mean) < SUSPICIOUS:
         mean = expected_agreements(ours[key], theirs[other], anchors, mean)
     tail = poisson_tail(agreed, mean)
-    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, len(keys) * tail))
+    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))
 
 
 @dataclass(frozen=True, slots=True)

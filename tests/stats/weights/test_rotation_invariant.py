@@ -10,13 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_scratchverify.methods.weights.controls import _whole_blocks
-from pytest_scratchverify.stats.weights.anchored_matching import invariants
+from pytest_scratchverify.stats.weights.anchored_matching import invariants, match_by_invariants
 from pytest_scratchverify.stats.weights.anchored_search import (
     DISPERSION,
     anchored_match,
     matched_channels,
 )
+from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
 from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_permutation
+from pytest_scratchverify.stats.weights.layer_recognition import (
+    fold_generator,
+    recognise_layer,
+)
 from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
 from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
 from tools.zoo.disguises import disguise_blocks
@@ -67,7 +72,8 @@ def test_strangers_agree_by_chance_whatever_is_done_to_them():
         counts += [layer.agreed for layer in found.layers]
         pvalues.append(found.pvalue)
         assert found.effect < 0.1
-    assert np.mean(counts) < DISPERSION  # the mean that the null is given
+    # The mean that the null is given, of a layer that is held out as two folds.
+    assert np.mean(counts) < 2 * DISPERSION
     assert min(pvalues) > 1e-3
 
 
@@ -108,9 +114,80 @@ def test_narrower_and_wider_networks_are_compared():
     assert anchored_match(disguise_blocks(fewer, rng), parent).effect > 0.5
 
 
-def test_one_layer_cannot_be_cross_fitted():
-    views = random_blocks(np.random.default_rng(0), layers=1)
-    assert anchored_match(views, views) is None
+def test_one_layer_is_cross_fitted_between_its_own_neurons():
+    rng = np.random.default_rng(0)
+    views, stranger = random_blocks(rng, layers=1), random_blocks(rng, layers=1)
+    assert anchored_match(disguise_blocks(views, rng), views).effect == 1
+    assert anchored_match(disguise_blocks(views, rng), views).pvalue < 1e-6
+    assert anchored_match(stranger, views).pvalue > 1e-3
+    assert anchored_match({}, views) is None
+
+
+def test_null_of_one_layer_by_itself_is_uniform_or_better_on_trained_blocks():
+    """Chance agreements of a fold have a mean below the null's, for every pair of strangers."""
+    rng = np.random.default_rng(11)
+    agreed, pvalues = [], []
+    for _ in range(40):
+        ours, theirs = disguise_blocks(blocks("stranger"), rng), blocks("parent")
+        for views in ours.values():
+            other = theirs[sorted(theirs)[rng.integers(len(theirs))]]
+            order, _ = match_by_invariants(invariants(views), invariants(other))
+            found = recognise_layer(views, other, order, rng, DISPERSION)
+            agreed.append(found.agreed / 2)
+            pvalues.append(found.pvalue)
+    assert np.mean(agreed) < DISPERSION
+    for level in (0.05, 0.01):
+        spread = 3 * np.sqrt(level / len(pvalues))
+        assert np.mean(np.array(pvalues) <= level) <= level + spread
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_one_layer_among_strangers_is_recognised(kept):
+    rng = np.random.default_rng(kept)
+    parent = blocks("parent")
+    key = sorted(parent)[kept]
+    mixed = random_blocks(rng, layers=3, size=176, width=64) | {key: blocks("child")[key]}
+    found = anchored_match(disguise_blocks(mixed, rng), parent)
+    assert found.pvalue < 1e-20
+    assert found.effect > 0.9
+    assert [layer.ours for layer in found.inherited(0.5)] == [key]
+
+
+def test_folds_are_drawn_from_the_weights_and_repeat():
+    views = random_blocks(np.random.default_rng(0))
+    changed = {k: [v.copy() for v in b] for k, b in views.items()}
+    changed[0, ""][0][0, 0] += 1
+    drawn = [fold_generator(v.values()).integers(2**60) for v in (views, views, changed)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("times", [2, 4])
+@pytest.mark.parametrize("noisy", [1, 2])
+def test_split_neurons_are_put_together_again(times, noisy):
+    """Noise that cancels in the sum, on what a neuron reads (1) or what it writes (2)."""
+    rng = np.random.default_rng(times)
+    views = random_blocks(rng, layers=1)[0, ""]
+    noise = rng.normal(size=(times, *views[0].shape))
+    noise -= noise.mean(axis=0)
+    parts = [np.concatenate([view] * times) for view in views]
+    parts[noisy] = (parts[noisy] + noise.reshape(parts[0].shape)).astype(np.float32)
+    order = rng.permutation(len(parts[0]))
+    found = distinct_neurons([view[order] for view in parts])
+    assert len(found[0]) == len(views[0])
+    whole = [
+        {tuple(np.round(g, 3)): np.outer(u, d) for g, u, d in zip(*b, strict=True)}
+        for b in (found, views)
+    ]
+    assert whole[0].keys() == whole[1].keys()
+    for gate, does in whole[0].items():
+        np.testing.assert_allclose(does, times * whole[1][gate], atol=1e-4)
+
+
+def test_neurons_of_zeros_are_left_out_and_others_stay():
+    views = random_blocks(np.random.default_rng(0), layers=1)[0, ""]
+    padded = [np.concatenate([view, np.zeros((8, view.shape[1]), np.float32)]) for view in views]
+    for one, two in zip(distinct_neurons(padded), views, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_binomial_tail_by_hand():

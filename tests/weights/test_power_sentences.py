@@ -1,0 +1,233 @@
+"""Power sentences held to their word: what each promises is built, and found as often as it says.
+
+Every sentence of `methods.weights.power.HEADLINES` has a test here that makes the descendant it
+speaks of in fresh draws and asks the test that would have asked it, with all that p pays for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.angles import compare_angles
+from pytest_scratchverify.methods.weights.compare import Effort, compare
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.measure import measure
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.methods.weights.power import HEADLINES, measure_power, power_of
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.stats.weights.anchored_matching import disguised
+from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.power_by_dilution import diluted
+from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
+from tests.weights.shipped import CALIBRATION
+from tools.zoo import disguises as d
+from tools.zoo import forgeries as f
+from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.ready_models import READY, read_model
+
+DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
+NUMBERS = WeightsThresholds.from_json(CALIBRATION)
+TOLD = {"rotation_invariant", "own number", "angles", "aligned"}
+CHANCE = 1e-3  # of a true promise to fail here
+DRAWS = 12
+
+
+def kept(hits, draws, promised):
+    """Whether so few hits are no wonder at the promised rate, of which 20 draws are a sample."""
+    return binom.cdf(hits, draws, min(promised, 0.95)) > CHANCE
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Return how two folders are compared, with the stores kept."""
+    run = RunDirectory(tmp_path_factory.mktemp("run"))
+
+    def make(ours, theirs, component=DECODER):
+        stores = [open_store(str(m), run_dir=run, budget=ByteBudget()) for m in (ours, theirs)]
+        pair = ComponentPair(CheckpointPair(*map(open_checkpoint, stores)), component)
+        return compare(pair, Effort())
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def strangers(compared):
+    return compared(READY / "s1", READY / "s0")
+
+
+@pytest.fixture(scope="module")
+def power(strangers):
+    return measure_power(DECODER, strangers, NUMBERS)
+
+
+def test_every_sentence_is_held_to_its_word_here():
+    assert set(HEADLINES) == TOLD
+
+
+def test_inheritance_in_its_order_is_found_as_often_as_it_says(strangers, power):
+    rng = np.random.default_rng(1)
+    effect = power.curve.minimum_detectable_effect
+    hits = 0
+    for _ in range(DRAWS):
+        batch = {
+            piece: (ours, diluted(ours, effect, rng))
+            for piece, (ours, _) in strangers.sample.items()
+            if len(ours) > 1
+        }
+        found = measure(DECODER, [batch], matching=False)
+        hits += NUMBERS.tests * found.pvalue <= NUMBERS.alpha
+    assert kept(hits, DRAWS, power.curve.power)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_one_block_alone_is_found_as_often_as_it_says(strangers, power, seed):
+    """The copy stands among layers of a stranger, in any place, rotated and renumbered."""
+    promise = power.rotation_invariant
+    rng = np.random.default_rng(seed)
+    views = strangers.rotated.views
+    hits = 0
+    for _ in range(DRAWS // 2):
+        host = {
+            key: [0.02 * rng.standard_normal(view.shape, np.float32) for view in block]
+            for key, block in views.items()
+        }
+        source, place = (sorted(views)[i] for i in rng.integers(len(views), size=2))
+        host[place] = [diluted(view, promise.cosine, rng) for view in views[source]]
+        found = anchored_match(disguised(host, rng), views).among(strangers.rotated.tried)
+        hits += NUMBERS.tests * found.pvalue <= NUMBERS.alpha and (
+            found.effect >= NUMBERS.agreement_inherited
+        )
+        inherited = {layer.ours for layer in found.inherited(NUMBERS.agreement_inherited)}
+        assert inherited <= {place}
+    assert (promise.read, promise.blocks) == (len(views), 4)
+    assert kept(hits, DRAWS // 2, promise.hits / promise.draws)
+    assert "one whole block alone" in str(power_of(power).description)
+
+
+def test_copy_in_another_basis_is_found_by_angles_as_often_as_it_says(strangers, power):
+    rng = np.random.default_rng(2)
+    promise = measure_power(DECODER, replace(strangers, rotated=None), NUMBERS).angles
+    hits = 0
+    for _ in range(4):
+        turn = np.linalg.qr(rng.normal(size=(64, 64)))[0].astype(np.float32)
+        batch = {
+            piece: (ours, diluted(ours, promise.cosine, rng) @ turn)
+            for piece, (ours, _) in strangers.sample.items()
+            if ours.shape[1] == len(turn)
+        }
+        found = compare_angles(batch, DECODER)
+        hits += NUMBERS.tests * found.pvalue <= NUMBERS.alpha
+    assert kept(hits, 4, promise.hits / promise.draws)
+    assert power.angles is None  # said of nothing else where the stronger promise holds
+
+
+def mixture(rng, experts, size=48, width=64, layers=4):
+    """Return a model of the zoo's with `experts` fresh experts in every layer."""
+    model = read_model("moe0").copy(
+        num_experts=experts, moe_intermediate_size=size, intermediate_size=size
+    )
+    w = {name: value for name, value in model.tensors.items() if ".mlp." not in name}
+    for layer in range(layers):
+        root = f"model.layers.{layer}.mlp."
+        w[f"{root}gate.weight"] = 0.02 * rng.standard_normal((experts, width), np.float32)
+        for expert in range(experts):
+            for kind in d.FFN:
+                shape = (width, size) if kind == "down_proj" else (size, width)
+                drawn = 0.02 * rng.standard_normal(shape, np.float32)
+                w[f"{root}experts.{expert}.{kind}.weight"] = drawn
+    model.tensors.clear()
+    model.tensors.update(w)
+    return model
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("mixtures")
+
+    def write(model):
+        folder = root / str(len(list(root.iterdir())))
+        checkpoints.write(folder, model.tensors, config=model.config, card={"license": "mit"})
+        (folder / "tokenizer.json").write_bytes((READY / "s0" / "tokenizer.json").read_bytes())
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    run = RunDirectory(tmp_path_factory.mktemp("asked"))
+
+    def ask(ours, theirs, component):
+        names = [str(ours), str(theirs)]
+        stores = [open_store(name, run_dir=run, budget=ByteBudget()) for name in names]
+        pair = Pair(*(ModelSpec(name=name, folder=True) for name in names))
+        return weights_origin(
+            ComponentHypothesis(pair=pair, component=component), *stores, CALIBRATION
+        )
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("experts", "seed"),
+    [
+        (8, 0),
+        (16, 3),
+        *(pytest.param(n, s, marks=pytest.mark.slow) for n in (32, 48) for s in range(4)),
+    ],
+)
+def test_copied_experts_are_found_under_other_numbers(written, ask, experts, seed):
+    rng = np.random.default_rng(1000 * experts + seed)
+    reference = mixture(rng, experts)
+    host = mixture(rng, experts)
+    copy = d.permute_neurons(d.permute_experts(reference, rng), rng)
+    for name, value in host.tensors.items():
+        if ".mlp." not in name:
+            copy.tensors[name] = value
+    found = ask(written(copy), written(reference), EXPERTS)
+    assert (found.outcome, found.relation) == (Outcome.DERIVED, "derived"), found.headline
+
+
+@pytest.mark.slow
+def test_experts_that_were_not_looked_for_are_not_promised(written, compared):
+    """More experts in a layer than are compared: each is promised under its own number only."""
+    rng = np.random.default_rng(3)
+    ours, theirs = (written(mixture(rng, 72)) for _ in range(2))
+    found = compared(ours, theirs, EXPERTS)
+    power = measure_power(EXPERTS, found, NUMBERS)
+    promise, views = power.rotation_invariant, found.rotated.views
+    assert not promise.renumbered
+    assert "experts that were renumbered were not looked for" in str(power_of(power).description)
+    hits = 0
+    for _ in range(DRAWS):
+        host = {
+            key: [0.02 * rng.standard_normal(view.shape, np.float32) for view in block]
+            for key, block in views.items()
+        }
+        key = sorted(views)[rng.integers(len(views))]
+        host[key] = [diluted(view, promise.cosine, rng) for view in views[key]]
+        match = anchored_match(disguised(host, rng), views).among(found.rotated.tried)
+        hits += NUMBERS.tests * match.pvalue <= NUMBERS.alpha
+    assert kept(hits, DRAWS, promise.hits / promise.draws)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("copied", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_some_layers_of_four_are_found_in_any_basis(written, ask, copied, seed):
+    rng = np.random.default_rng(seed)
+    layers = rng.permutation(4)[:copied]
+    copy = f.transplanted(layers, read_model("s0"))(read_model("s1"), rng)
+    found = ask(written(d.every_disguise(copy, rng)), READY / "s1", DECODER)
+    assert (found.outcome, found.relation) == (Outcome.DERIVED, "derived"), found.headline
