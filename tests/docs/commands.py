@@ -76,6 +76,7 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
     "scratchverify fingerprint": "reads the hub; tests/weights run it on folders",
     "python -m tools.calibrate": CALIBRATION,
+    "python -m benchmarks.hard_nulls": "minutes; tests/stats/weights/test_hard_nulls.py runs a part",
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",

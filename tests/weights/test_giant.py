@@ -70,17 +70,18 @@ def forged(hub):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["renumbered", "rotated"])
-def test_a_terabyte_in_another_basis_is_recognised_from_sixteen_megabytes(name, forged, tmp_path):
+def test_a_terabyte_in_another_basis_is_a_lead_from_sixteen_megabytes(name, forged, tmp_path):
+    """Angles see it, and accuse nobody by themselves: the order of neurons may be a convention."""
     model = f"giant/{name}"
     components = ("--component", "text_decoder", "--component", "router_experts")
     arguments = ("--model", model, "--against", "giant/base", "-k", "component_is_not_inherited")
     ran = run_suites(*arguments, *components, home=tmp_path, env=forged.environment(tmp_path))
     found = {f["component"]: f for f in ran.run["findings"] if f["method"] == "weights.origin"}
     for part in ("text_decoder", "router_experts"):
-        assert (found[part]["outcome"], found[part]["relation"]) == ("derived", "derived")
+        assert (found[part]["outcome"], found[part]["relation"]) == ("indeterminate", "unclear")
+        assert found[part]["direction"] == "toward_reuse"
         assert found[part]["details"]["step"] == "angles between neurons"
         assert found[part]["pvalue"] < 1e-6
-        assert found[part]["replications"] >= 2
     assert ran.model(model)["bytes_read"] <= QUICK
 
 

@@ -279,9 +279,8 @@ class Measure:
     def _add_moved_rows(self, matrices: Batch) -> None:
         """Add the cosine of rows that training moved apart: one that no text met is the seed's."""
         for ours, theirs in matrices.values():
-            left, right = ours - ours.mean(axis=0), theirs - theirs.mean(axis=0)
-            sizes = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-            same = (left * right).sum(axis=1) >= UNMOVED * sizes
+            sizes = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+            same = (ours * theirs).sum(axis=1) >= UNMOVED * sizes
             if FEWEST_MOVED <= np.count_nonzero(~same) < len(same):
                 cosine = centred_cosine(ours[~same], theirs[~same])
                 self._moved.append((cosine, int(np.count_nonzero(~same))))

@@ -152,6 +152,7 @@ def test_a_convention_of_the_order_is_no_likeness_of_angles():
         ours, theirs = (rng.normal(size=(96, 64)) + load * rng.normal(size=64) for _ in "ab")
         found = gram_permutation([([ours], [theirs])], rng)
         assert abs(found.effect) < 0.05
+    ours = rng.normal(size=(96, 64))
     turn = np.linalg.qr(rng.normal(size=(64, 64)))[0]
     copied = gram_permutation([([ours @ turn], [ours])], rng)
     assert (copied.statistic, copied.effect > 0.8) == (1, True)
@@ -190,7 +191,7 @@ def test_rows_that_no_text_met_do_not_make_twins_descendants():
     for n, side in enumerate(sides):
         side[:200] = 0.5 * seed[:200] + normal(n + 1, 200, 64)
     measured = measure(TABLE, [{(Slot("embeddings", "embed"), 0): (sides[0], sides[1])}])
-    assert measured.similarity > 0.8
+    assert measured.similarity > 0.75
     assert measured.moved < 0.4
     said = judge(Compared(measured=measured), None, THRESHOLDS)
     assert said.relation == "shared_initialisation"
