@@ -70,13 +70,38 @@ def undecodable(ours, theirs):
     return {**ours, **copied}
 
 
-@pytest.mark.parametrize("hide", [decoy, nameless, undecodable])
+@pytest.mark.parametrize("hide", [decoy, nameless])
+def test_copied_layers_are_found_by_their_numbers_whatever_stands_in_their_places(hide, tmp_path):
+    finding = ask(written(tmp_path / "hidden", hide(read("s1"), read("s0"))), READY / "s0")
+    assert (finding.outcome, finding.relation) == (Outcome.DERIVED, "verbatim")
+    assert "text_decoder/gate/0/" in finding.details["placed_by_numbers_or_shape"].values()
+
+
+def another_decoder(ours, theirs):
+    """A stranger's layers, and another stranger's under names that say nothing."""
+    rng = np.random.default_rng(8)
+    return nameless(ours, {k: v.std() * rng.standard_normal(v.shape, np.float32)
+                           for k, v in theirs.items()})  # fmt: skip
+
+
+@pytest.mark.parametrize("hide", [another_decoder, undecodable])
 def test_layers_that_nothing_is_compared_with_clear_nobody(hide, tmp_path):
     stranger, original = read("s1"), read("s0")
     assert ask(READY / "s1", READY / "s0").outcome is Outcome.CONSISTENT
     finding = ask(written(tmp_path / "hidden", hide(stranger, original)), READY / "s0")
     assert finding.outcome is Outcome.INDETERMINATE
     assert "could be compared with nothing" in str(finding.remedy)
+
+
+def test_a_nameless_tower_is_probably_no_part_of_the_decoder(tmp_path):
+    """It withholds what it probably belongs to, and that is compared with nothing."""
+    rng = np.random.default_rng(9)
+    tower = {f"image_stem.{n}.mix.weight": 0.02 * rng.standard_normal((96, 48), np.float32)
+             for n in range(9)}  # fmt: skip
+    folder = written(tmp_path / "model", read("s1") | tower)
+    assert ask(folder, READY / "s0").outcome is Outcome.CONSISTENT
+    seen = ask(folder, READY / "vl0", Component.VISION_ENCODER)
+    assert seen.outcome is Outcome.INDETERMINATE
 
 
 def test_a_tower_that_the_config_conceals_is_compared(tmp_path):
