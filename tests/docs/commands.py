@@ -77,6 +77,7 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify fingerprint": "reads the hub; tests/weights run it on folders",
     "python -m tools.calibrate": CALIBRATION,
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
+    "python -m tools.facts.unmapped": "tests/checkpoint/test_roles.py runs it on names at hand",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
     "python -m tools.zoo.serve": "needs torch and transformers",
