@@ -93,6 +93,35 @@ def test_layers_that_nothing_is_compared_with_clear_nobody(hide, tmp_path):
     assert "could be compared with nothing" in str(finding.remedy)
 
 
+def test_two_models_without_a_known_name_are_compared_under_their_own(tmp_path):
+    folders = {}
+    for name in ("s0", "s0-finetune", "s1"):
+        weights = {f"w.{n:03}": v for n, (_, v) in enumerate(sorted(read(name).items()))}
+        folders[name] = written(tmp_path / name, weights)
+    child = ask(folders["s0-finetune"], folders["s0"])
+    assert (child.outcome, child.kinds) == (Outcome.DERIVED, ("fine-tune",))
+    assert child.effect.value > 0.99
+    stranger = ask(folders["s1"], folders["s0"])
+    assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
+
+
+def test_equal_constants_under_strange_names_are_no_reuse(tmp_path):
+    """Two strangers of one home-made design: filters, masks and positions by formulas."""
+    constants = {
+        "model.layers.0.attn.filter_bank": sines(48, 96),
+        "model.layers.1.attn.filter_bank": sines(48, 96),
+        "model.layers.0.state.spectrum": np.log(1 + np.arange(96 * 48.0)).reshape(96, 48),
+        "model.phases": sines(80, 64),
+    }
+    constants = {name: value.astype(np.float32) for name, value in constants.items()}
+    folders = [written(tmp_path / name, read(name) | constants) for name in ("s1", "s0")]
+    finding = ask(*folders)
+    assert finding.relation is None, finding.headline
+    assert abs(finding.effect.value) < 0.05
+    assert ask(written(tmp_path / "child", read("s0-finetune") | constants),
+               folders[1]).outcome is Outcome.DERIVED  # fmt: skip
+
+
 def test_a_nameless_tower_is_probably_no_part_of_the_decoder(tmp_path):
     """It withholds what it probably belongs to, and that is compared with nothing."""
     rng = np.random.default_rng(9)
