@@ -20,6 +20,7 @@ from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.layouts import matrices_of, read_context, settled
 from pytest_scratchverify.tensors.matrices import (
+    OTHER,
     RESIDUAL_COLUMNS,
     Matrix,
     Slot,
@@ -201,9 +202,14 @@ def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, Te
 
 
 def shared_slots(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> list[Slot]:
-    """Return the slots at which two models hold matrices of one shape, sorted."""
+    """Return the slots at which two models hold matrices of one shape, sorted.
+
+    What has neither a known name nor the residual width on a side is none: such tensors may be
+    constants that a formula fills (filters, masks, spectra of state spaces), equal in strangers.
+    """
     return sorted(
         slot
         for slot in ours.keys() & theirs.keys()
-        if (ours[slot].rows, ours[slot].cols) == (theirs[slot].rows, theirs[slot].cols)
+        if not slot.kind.startswith(OTHER)
+        and (ours[slot].rows, ours[slot].cols) == (theirs[slot].rows, theirs[slot].cols)
     )

@@ -53,7 +53,7 @@ class _Places:
     moves: dict[int, tuple[Matrix, Slot]] = field(default_factory=dict)
 
     def move(self, matrix: Matrix, turned: Matrix, slot: Slot) -> None:
-        if matrix.slot != slot or turned is not matrix:
+        if self.inventory.matrices.get(slot) is not matrix or turned is not matrix:
             self.moves[id(matrix)] = (turned, slot)
 
     def result(self) -> Inventory:
@@ -65,6 +65,7 @@ class _Places:
         doubles = [m for m in old.doubles if id(m) not in self.moves]
         parameters, unplaced = dict(old.parameters), dict(old.unplaced)
         placed = dict(old.placed)
+        losers: list[tuple[Matrix, Slot]] = []
         for matrix in [*old.matrices.values(), *old.doubles]:
             if id(matrix) not in self.moves:
                 continue
@@ -75,12 +76,16 @@ class _Places:
             parameters[before] = parameters.get(before, 0) - size
             parameters[slot.component] = parameters.get(slot.component, 0) + size
             if slot in kept:
-                loser = kept.pop(slot)
-                doubles.append(loser)
-                lost = loser.rows * loser.cols
-                unplaced[slot.component] = unplaced.get(slot.component, 0) + lost
+                losers.append((kept.pop(slot), matrix.slot))
             kept[slot] = replace(turned, slot=slot)
             placed[matrix.info.name] = slot
+        for loser, left in losers:  # into the place that was left, if it is one
+            if left not in kept and not is_unnamed(left.kind):
+                kept[left] = replace(loser, slot=left)
+                continue
+            doubles.append(loser)
+            lost = loser.rows * loser.cols
+            unplaced[loser.slot.component] = unplaced.get(loser.slot.component, 0) + lost
         names = {m.info.name for m in doubles}
         return replace(
             old,
@@ -119,7 +124,14 @@ def _loose(inventory: Inventory, other: Inventory) -> list[Matrix]:
     """Return the matrices of one side that names do not place, or not alone."""
     guessed = {*inventory.placed.values()}
     found = [*_unnamed(inventory, other), *inventory.doubles]
+    if _experts(inventory) and _experts(other) and _experts(inventory) != _experts(other):
+        # Left out or added: the numbers of those that stayed say nothing.
+        guessed |= {slot for slot in inventory.matrices if slot.expert.isdigit()}
     return found + [m for slot, m in inventory.matrices.items() if slot in guessed and m.rows > 1]
+
+
+def _experts(inventory: Inventory) -> int:
+    return len({slot.expert for slot in inventory.matrices if slot.expert.isdigit()})
 
 
 def _unnamed(inventory: Inventory, other: Inventory) -> list[Matrix]:

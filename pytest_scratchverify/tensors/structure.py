@@ -85,7 +85,13 @@ def unnamed_roles(tensors: Mapping[str, TensorInfo], width: int | None) -> dict[
 
     Vectors stay without: scales, states of quantisers and biases are no weights to compare.
     """
-    return {n: _own_role(n, info, width) for n, info in tensors.items() if _is_matrix(info)}
+    matrices = {name: info for name, info in tensors.items() if _is_matrix(info)}
+    if width is None:  # not even a norm has a name: what most matrices have on a side
+        shapes: list[Family] = [
+            (name, info.shape) for name, info in matrices.items() if len(info.shape) == 2
+        ]
+        width = _common_width(shapes) if len(shapes) > FEWEST else None
+    return {name: _own_role(name, info, width) for name, info in matrices.items()}
 
 
 def _is_matrix(info: TensorInfo) -> bool:
@@ -104,7 +110,7 @@ def _own_role(name: str, info: TensorInfo, width: int | None) -> TensorRole:
     if number is not None:
         layer, called = int(number[1]), plain[: number.start()] + plain[number.end() :]
     shape, mark = info.shape, OTHER
-    if len(shape) == 2 and (shape[0] == width) != (shape[1] == width):
+    if len(shape) == 2 and width in shape:
         mark = READS if shape[1] == width else WRITES
     component = probable_component(plain)
     if component is TEXT:  # model.language_model.layers is model.layers

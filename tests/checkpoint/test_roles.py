@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_scratchverify.checkpoint.roles import read_roles, role_of
 from pytest_scratchverify.core.component import Component
+from tools.facts import unmapped
 from tools.zoo.giant import shapes
 
 T, E, V, P = (
@@ -65,6 +68,51 @@ def test_every_tensor_of_axk1_has_a_role():
 def test_any_name_has_a_role_or_is_reported(name):
     found = read_roles([name])
     assert len(found.roles) + len(found.unmapped) + len(found.ignored) == 1
+
+
+def test_the_share_of_unknown_names_is_counted_by_tensors_and_parameters(tmp_path, capsys):
+    names = [
+        ["model.embed_tokens.weight", [1000, 8], 1],
+        [f"{L}self_attn.q_proj.weight", [8, 8], 4],
+        [f"{L}post_attention_layernorm.weight", [8], 4],
+        [f"{L}oddly.weight", [16, 8], 1],
+        [f"{L}oddly.gain", [8], 10],
+    ]
+    found = unmapped.unmapped_of("odd", names)
+    assert found.names == (f"{L}oddly.weight", f"{L}oddly.gain")
+    assert found.unknown[0] == 11 / 20
+    assert found.nowhere == (10 / 20, 80 / 8496)
+    path = tmp_path / "names.json"
+    path.write_text(json.dumps({"odd": {"tensors": names}}))
+    unmapped.main([str(path), "--names"])
+    assert f"    {L}oddly.weight" in capsys.readouterr().out.splitlines()
+
+
+FURTHER = [
+    ("ddp", "module.model.layers.7.self_attn.q_proj.weight", T, "q", ""),
+    ("nested", "base_model.model._orig_mod.layers.7.mlp.up_proj.base_layer.weight", T, "up", ""),
+    ("meta", "layers.7.attention.wq.weight", T, "q", "~"),
+    ("internlm2", f"{L}attention.wqkv.weight", T, "qkv", "#"),
+    ("gpt-neox", "gpt_neox.layers.7.attention.query_key_value.weight", T, "qkv", "#"),
+    ("deepseek", "layers.7.attn.wkv_a.weight", T, "kv_a", ""),
+    ("deepseek expert", "layers.7.ffn.experts.3.w2.weight", E, "down", ""),
+    ("deepseek shared", "layers.7.ffn.shared_experts.w1.weight", E, "gate", ""),
+    ("deepseek table", "embed.weight", Component.EMBEDDINGS, "embed", ""),
+    ("mistral table", "tok_embeddings.weight", Component.EMBEDDINGS, "embed", ""),
+    ("exaone", "transformer.h.7.mlp.c_fc_0.weight", T, "gate", ""),
+    ("t5", "decoder.block.7.layer.1.EncDecAttention.k.weight", T, "cross_k", ""),
+    ("bart", "model.decoder.layers.7.encoder_attn.v_proj.weight", T, "cross_v", ""),
+    ("nemotron-h", "backbone.layers.7.mixer.experts.3.up_proj.weight", E, "up", ""),
+    ("granite", f"{L}block_sparse_moe.input_linear.weight", E, "gate_up", ""),
+    ("dbrx", "transformer.blocks.7.ffn.experts.mlp.w2", E, "down", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "component", "kind", "layout"), [n[1:] for n in FURTHER],
+                         ids=[n[0] for n in FURTHER])  # fmt: skip
+def test_names_of_other_layouts_have_their_role_and_their_order(name, component, kind, layout):
+    role = role_of(name)
+    assert (role.component, role.kind, role.layout) == (component, kind, layout)
 
 
 def test_constants_are_ignored_not_compared():

@@ -70,13 +70,67 @@ def undecodable(ours, theirs):
     return {**ours, **copied}
 
 
-@pytest.mark.parametrize("hide", [decoy, nameless, undecodable])
+@pytest.mark.parametrize("hide", [decoy, nameless])
+def test_copied_layers_are_found_by_their_numbers_whatever_stands_in_their_places(hide, tmp_path):
+    finding = ask(written(tmp_path / "hidden", hide(read("s1"), read("s0"))), READY / "s0")
+    assert (finding.outcome, finding.relation) == (Outcome.DERIVED, "verbatim")
+    assert "text_decoder/gate/0/" in finding.details["placed_by_numbers_or_shape"].values()
+
+
+def another_decoder(ours, theirs):
+    """A stranger's layers, and another stranger's under names that say nothing."""
+    rng = np.random.default_rng(8)
+    return nameless(ours, {k: v.std() * rng.standard_normal(v.shape, np.float32)
+                           for k, v in theirs.items()})  # fmt: skip
+
+
+@pytest.mark.parametrize("hide", [another_decoder, undecodable])
 def test_layers_that_nothing_is_compared_with_clear_nobody(hide, tmp_path):
     stranger, original = read("s1"), read("s0")
     assert ask(READY / "s1", READY / "s0").outcome is Outcome.CONSISTENT
     finding = ask(written(tmp_path / "hidden", hide(stranger, original)), READY / "s0")
     assert finding.outcome is Outcome.INDETERMINATE
     assert "could be compared with nothing" in str(finding.remedy)
+
+
+def test_two_models_without_a_known_name_are_compared_under_their_own(tmp_path):
+    folders = {}
+    for name in ("s0", "s0-finetune", "s1"):
+        weights = {f"w.{n:03}": v for n, (_, v) in enumerate(sorted(read(name).items()))}
+        folders[name] = written(tmp_path / name, weights)
+    child = ask(folders["s0-finetune"], folders["s0"])
+    assert (child.outcome, child.kinds) == (Outcome.DERIVED, ("fine-tune",))
+    assert child.effect.value > 0.99
+    stranger = ask(folders["s1"], folders["s0"])
+    assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
+
+
+def test_equal_constants_under_strange_names_are_no_reuse(tmp_path):
+    """Two strangers of one home-made design: filters, masks and positions by formulas."""
+    constants = {
+        "model.layers.0.attn.filter_bank": sines(48, 96),
+        "model.layers.1.attn.filter_bank": sines(48, 96),
+        "model.layers.0.state.spectrum": np.log(1 + np.arange(96 * 48.0)).reshape(96, 48),
+        "model.phases": sines(80, 64),
+    }
+    constants = {name: value.astype(np.float32) for name, value in constants.items()}
+    folders = [written(tmp_path / name, read(name) | constants) for name in ("s1", "s0")]
+    finding = ask(*folders)
+    assert finding.relation is None, finding.headline
+    assert abs(finding.effect.value) < 0.05
+    assert ask(written(tmp_path / "child", read("s0-finetune") | constants),
+               folders[1]).outcome is Outcome.DERIVED  # fmt: skip
+
+
+def test_a_nameless_tower_is_probably_no_part_of_the_decoder(tmp_path):
+    """It withholds what it probably belongs to, and that is compared with nothing."""
+    rng = np.random.default_rng(9)
+    tower = {f"image_stem.{n}.mix.weight": 0.02 * rng.standard_normal((96, 48), np.float32)
+             for n in range(9)}  # fmt: skip
+    folder = written(tmp_path / "model", read("s1") | tower)
+    assert ask(folder, READY / "s0").outcome is Outcome.CONSISTENT
+    seen = ask(folder, READY / "vl0", Component.VISION_ENCODER)
+    assert seen.outcome is Outcome.INDETERMINATE
 
 
 def test_a_tower_that_the_config_conceals_is_compared(tmp_path):

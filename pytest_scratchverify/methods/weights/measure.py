@@ -37,7 +37,12 @@ from pytest_scratchverify.stats.weights.tensor_identity import (
     is_rounding_of,
     tensor_identity,
 )
-from pytest_scratchverify.tensors.inventory import Slot, is_residual_gain, reads_residual
+from pytest_scratchverify.tensors.inventory import (
+    Slot,
+    is_residual_gain,
+    is_unnamed,
+    reads_residual,
+)
 
 Array = NDArray[np.float32]
 Piece = tuple[Slot, int]
@@ -207,7 +212,7 @@ class Measure:
             piece: pair
             for piece, pair in batch.items()
             if not (is_degenerate(pair[0]) or is_degenerate(pair[1]))
-            and not (piece[0].kind == "position" and is_fixed_basis(pair[0]))
+            and not (_may_be_computed(piece[0].kind) and is_fixed_basis(pair[0]))
         }
         refused = batch.keys() - usable.keys()
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][0]))}
@@ -324,6 +329,11 @@ class Measure:
             if once and len(self._agreements) < AGREEMENT_BLOCKS:
                 found = match_agreement([(gates, ups)], largest=AGREEMENT_ROWS)
                 self._agreements.append(found)
+
+
+def _may_be_computed(kind: str) -> bool:
+    """Whether a formula may have filled a matrix: positions, and what no table knows."""
+    return kind == "position" or is_unnamed(kind)
 
 
 def measure(component: Component, batches: Iterable[Batch], *, matching: bool = True) -> Measured:
