@@ -84,7 +84,12 @@ def test_other_formats_are_read_and_never_executed(publish, name) -> None:
     assert reason(store.tensor_index) is Reason.MALFORMED
 
 
-@pytest.mark.parametrize("name", ["weights.pth", "optimizer.pt", "training_args.bin", "m.h5"])
+def test_an_archive_alone_is_read_as_weights_and_its_pickle_is_not_run(publish, hub) -> None:
+    store = publish({"config.json": b"{}", "weights.pth": b"cos\nsystem\n"})
+    assert reason(store.tensor_index) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "training_args.bin", "rng_state.pth", "m.h5"])
 def test_other_formats_are_unsupported_and_not_opened(publish, hub, name) -> None:
     store = publish({"config.json": b"{}", name: b"cos\nsystem\n"})
     assert reason(store.tensor_index) is Reason.UNSUPPORTED

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.methods.weights.compare import Compared
@@ -156,7 +157,9 @@ def _identical(case: _Case) -> Judgement | None:
     whole = identity.statistic == identity.n
     kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
     kind = Kind.CAST if case.measured.cast else kind
-    kinds = distinct(kind, *case.further)
+    # What a quantisation leaves as it is, is equal in every copy of its kind.
+    left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
+    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
     return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, identity.effect, kinds)
 
 

@@ -1,0 +1,75 @@
+"""Base models that a folder names, wherever it names them, and which archives are weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.disclosure import declared_base, names_base_model
+from pytest_scratchverify.stores.declared_bases import declared_bases
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.store import FileEntry
+from pytest_scratchverify.stores.weight_files import other_sets
+
+MERGE = """
+base_model: org/base
+models:
+  - model: org/one+org/lora
+  - model: {path: org/two}
+slices:
+  - sources:
+      - {model: org/three, layer_range: [0, 8]}
+"""
+ADAPTER = json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base/"})
+CARD = "---\nbase_model: org/base\n---\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"README.md": CARD}, ("org/base",)),
+        ({"adapter_config.json": ADAPTER}, ("org/base/",)),
+        (
+            {"mergekit_config.yml": MERGE},
+            ("org/base", "org/one", "org/two", "org/three"),
+        ),
+        ({"mergekit_config.yml": "a: [", "adapter_config.json": "[]"}, ()),
+        ({"mergekit_config.yml": "- 1", "adapter_config.json": "{}"}, ()),
+        ({}, ()),
+    ],
+)
+def test_bases_are_read_wherever_they_are_named(tmp_path, files, names) -> None:
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    store = FolderStore(tmp_path)
+    assert declared_bases(store).names == names
+    pair = Pair(ModelSpec(name="org/m"), ModelSpec(name="Org/Base"))
+    assert names_base_model(pair, store) is bool(names)
+    finding = declared_base(pair.model, store)
+    wanted = Outcome.DECLARED if names else Outcome.NOT_APPLICABLE
+    assert finding.outcome is wanted, finding.headline
+
+
+@pytest.mark.parametrize(
+    ("files", "sets"),
+    [
+        (["ckpt.pt"], [("ckpt.pt",)]),
+        (["mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_optim_states.pt"], 1),
+        (["mp_rank_00_model_states.pt", "mp_rank_01_model_states.pt"], 0),
+        (["consolidated.00.pth"], [("consolidated.00.pth",)]),
+        (["consolidated.00.pth", "consolidated.01.pth"], 0),
+        (["pytorch_model.bin", "training_args.bin", "optimizer.pt"], [("pytorch_model.bin",)]),
+        (["adapter_model.bin", "rng_state_0.pth", "scheduler.pt"], 0),
+        (["a-q4.gguf", "a-q8.gguf", "mmproj-a.gguf"], [("a-q4.gguf",), ("a-q8.gguf",)]),
+        (["a-00001-of-00002.gguf"], 0),
+    ],
+)
+def test_archives_of_weights_are_known_by_what_stands_beside_them(files, sets) -> None:
+    found = other_sets({name: FileEntry(path=name, size=10) for name in files})
+    if isinstance(sets, int):
+        assert len(found) == sets
+    else:
+        assert [one.names for one in found] == sets
