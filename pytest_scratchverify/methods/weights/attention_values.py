@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods.weights.gain_convention import conventions_of
-from pytest_scratchverify.stats.weights.agreement_null import SUSPICIOUS, expected_agreements
+from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import Anchors, agreement
 from pytest_scratchverify.stats.weights.anchored_search import DISPERSION
-from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
+from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block
 from pytest_scratchverify.tensors.reading import Checkpoint, CheckpointPair, ReadLog

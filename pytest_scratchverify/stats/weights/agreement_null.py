@@ -18,7 +18,6 @@ from pytest_scratchverify.stats.weights.cross_view_matching import DISPERSION, s
 Array = NDArray[np.float32]
 
 DRAWS = 3
-SUSPICIOUS = 1e-3  # p by a constant mean, below which the mean is measured on the pair
 
 
 def expected_agreements(

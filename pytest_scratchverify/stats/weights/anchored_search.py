@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.weights.agreement_null import SUSPICIOUS, expected_agreements
+from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import (
     Anchors,
     Matched,
@@ -22,7 +22,7 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
 )
 from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
-from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
+from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
 from pytest_scratchverify.stats.weights.layer_recognition import fold_generator, recognise_layer
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.stats.weights.agreement_null import SUSPICIOUS, expected_agreements
+from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import (
     Order,
     Views,
@@ -23,7 +23,7 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
     anchors_of,
     refine,
 )
-from pytest_scratchverify.stats.weights.cross_view_matching import poisson_tail
+from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 
 Array = NDArray[np.float32]
 

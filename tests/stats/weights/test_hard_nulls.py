@@ -142,7 +142,7 @@ def test_the_mean_is_never_below_the_least():
     one, two = coupled(rng, 0.0, 2), coupled(rng, 0.0, 2)
     match = anchored_match(one, two)
     key = 0, ""
-    assert expected_agreements(one[key], two[key], match.anchors, 2.5) == 2.5
+    assert 2.5 <= expected_agreements(one[key], two[key], match.anchors, 2.5) < 10
 
 
 def test_a_convention_of_the_order_is_no_likeness_of_angles():
