@@ -48,12 +48,15 @@ from pytest_scratchverify.methods.training_log.initialisation import (
 )
 from pytest_scratchverify.methods.training_log.initialisation import STATEMENT as FRESHLY_DRAWN
 from pytest_scratchverify.methods.training_log.thresholds import ALPHA, TrainingLogThresholds
-from pytest_scratchverify.methods.weights.measure import chosen_channels
 from pytest_scratchverify.stats.training_log.checkpoint_trajectory import (
     Trajectory,
     trajectory,
 )
-from pytest_scratchverify.stats.weights.channel_permutation import ChannelSimilarity, ChannelSums
+from pytest_scratchverify.stats.weights.channel_permutation import (
+    ChannelSimilarity,
+    ChannelSums,
+    chosen_channels,
+)
 from pytest_scratchverify.tensors.inventory import Slot
 
 POWERLESS = 0.5  # an aligned cosine that would not even be noticed

@@ -24,7 +24,12 @@ from pytest_scratchverify.stats.weights.centring import (
     is_degenerate,
     is_fixed_basis,
 )
-from pytest_scratchverify.stats.weights.channel_permutation import ChannelSimilarity, ChannelSums
+from pytest_scratchverify.stats.weights.channel_permutation import (
+    ChannelSimilarity,
+    ChannelSums,
+    channel_pvalue,
+    chosen_channels,
+)
 from pytest_scratchverify.stats.weights.cross_view_matching import (
     DISPERSION,
     MatchAgreement,
@@ -48,7 +53,6 @@ Array = NDArray[np.float32]
 Piece = tuple[Slot, int]
 Batch = Mapping[Piece, tuple[Array, Array]]
 
-CHANNELS = 768  # at most so many channels take part in an assignment
 AGREEMENT_BLOCKS = 4
 UNMOVED = 0.9999  # cosine of two rows, from which they are equal up to scale and rounding
 FEWEST_MOVED = 16  # rows
@@ -147,13 +151,6 @@ class Measured:
     def replications(self) -> int:
         """In how many of the disjoint halves the null falls by itself."""
         return sum(half.pvalue <= 1e-3 for half in self.halves)
-
-
-def channel_pvalue(channels: ChannelSimilarity) -> float:
-    """Trust the normal tail to four standard deviations, and beyond only the exact test."""
-    if channels.pvalue > 1e-4:
-        return channels.pvalue
-    return max(channels.pvalue, min(1e-4, channels.exact_pvalue))
 
 
 def combined_pvalue(neurons: FixedPoints | None, channels: ChannelSimilarity | None) -> float:
@@ -348,13 +345,6 @@ def shared_formula(piece: Piece, pair: tuple[Array, Array]) -> str | None:
     """Name the public formula that both sides of a piece follow, or None."""
     ours = formula_of(pair[0], piece[1])
     return ours if ours is not None and ours == formula_of(pair[1], piece[1]) else None
-
-
-def chosen_channels(width: int) -> NDArray[np.intp]:
-    """Return which channels take part in assignments: a draw that depends on the width only."""
-    if width <= CHANNELS:
-        return np.arange(width)
-    return np.sort(np.random.default_rng(width).permutation(width)[:CHANNELS])
 
 
 def _mean_of(found: list[tuple[float, int]]) -> float | None:

@@ -18,7 +18,6 @@ import numpy as np
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.methods.weights.compare import Effort
-from pytest_scratchverify.methods.weights.measure import channel_pvalue
 from pytest_scratchverify.methods.weights.merge_finding import (
     Explained,
     merge_finding,
@@ -32,7 +31,7 @@ from pytest_scratchverify.methods.weights.merge_reading import (
     readable,
 )
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
-from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
+from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums, channel_pvalue
 from pytest_scratchverify.stats.weights.merge_shares import Products, by_layer, merge_shares
 from pytest_scratchverify.stats.weights.untouched_rows import UntouchedRows, untouched_rows
 from pytest_scratchverify.stores.store import ArtifactStore

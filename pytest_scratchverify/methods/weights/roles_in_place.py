@@ -16,12 +16,14 @@ import numpy as np
 from pytest_scratchverify.methods.weights.measure import (
     Batch,
     Similar,
-    channel_pvalue,
-    chosen_channels,
     shared_formula,
 )
 from pytest_scratchverify.stats.weights.centring import is_degenerate
-from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
+from pytest_scratchverify.stats.weights.channel_permutation import (
+    ChannelSums,
+    channel_pvalue,
+    chosen_channels,
+)
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
 
 RESIDUAL_ROWS = frozenset({"o", "down", "fc2"})  # the kinds whose rows are residual channels

@@ -19,6 +19,7 @@ from pytest_scratchverify.stats.weights.centring import centred
 Array = NDArray[np.float32]
 
 
+CHANNELS = 768  # at most so many channels take part in an assignment
 MATCHED_FROM = 1e-3  # the exact test costs an assignment; it is made where it can matter
 
 
@@ -131,3 +132,17 @@ def permutation_pvalue(
     rows = np.arange(size)
     drawn = [float(cross[rows, rng.permutation(size)].sum()) for _ in range(draws)]
     return (1 + sum(value >= observed for value in drawn)) / (1 + draws)
+
+
+def channel_pvalue(channels: ChannelSimilarity) -> float:
+    """Trust the normal tail to four standard deviations, and beyond only the exact test."""
+    if channels.pvalue > 1e-4:
+        return channels.pvalue
+    return max(channels.pvalue, min(1e-4, channels.exact_pvalue))
+
+
+def chosen_channels(width: int) -> NDArray[np.intp]:
+    """Return which channels take part in assignments: a draw that depends on the width only."""
+    if width <= CHANNELS:
+        return np.arange(width)
+    return np.sort(np.random.default_rng(width).permutation(width)[:CHANNELS])
