@@ -84,6 +84,8 @@ def take_inventory(
     index: TensorIndex,
     codecs: Mapping[str, Codec] | None = None,
     attention: AttentionShape | None = None,
+    *,
+    rotary: bool = True,
 ) -> Inventory:
     """Sort a checkpoint's tensors into slots.
 
@@ -95,12 +97,14 @@ def take_inventory(
     attention
         The heads by the config: without them fused attention stays in one piece, and rotary rows
         stay in the order of the file.
+    rotary
+        Whether native names mean Meta's order of rows.
     """
     codecs = codecs or {}
     role_map = read_roles(index.tensors)
     adopted = adopted_roles(index.tensors, role_map)
     roles = settled(index.tensors, {**role_map.roles, **adopted})
-    context = read_context(index.tensors, roles, attention)
+    context = read_context(index.tensors, roles, attention, rotary=rotary)
     nameless = [name for name in role_map.unmapped if name not in adopted]
     roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.width)
     scales = _scales(index, roles)
