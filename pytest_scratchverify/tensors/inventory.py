@@ -8,7 +8,7 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -40,6 +40,7 @@ __all__ = [
     "Matrix",
     "Slot",
     "is_unnamed",
+    "most_experts",
     "reads_residual",
     "shared_slots",
     "take_inventory",
@@ -168,6 +169,15 @@ def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, Te
             )
             found[weight] = index.tensors[name]
     return found
+
+
+def most_experts(slots: Iterable[Slot]) -> int:
+    """Return how many numbered experts the layer with the most of them has."""
+    found: dict[int, set[str]] = {}
+    for slot in slots:
+        if slot.expert.isdigit():
+            found.setdefault(slot.layer, set()).add(slot.expert)
+    return max(map(len, found.values()), default=0)
 
 
 def shared_slots(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> list[Slot]:
