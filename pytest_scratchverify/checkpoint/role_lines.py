@@ -121,7 +121,7 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("up", r"(?:ffn|mixer)\.up_proj"),
     ("down", r"(?:ffn|mixer)\.down_proj"),
     ("norm_in", r"(?:attn_norm|attention_layernorm|norm_1|ln_attn|norm_attn_norm\.norm_1|operator_norm|pre_ln|norm)"),  # noqa: E501
-    ("norm_post", r"(?:mlp_norm|feedforward_layernorm|norm_2|ln_mlp|norm_attn_norm\.norm_2|ffn_layernorm)"),  # noqa: E501
+    ("norm_post", r"(?:mlp_norm|feedforward_layernorm|norm_2|ln_mlp|ff_norm|pre_mlp_layernorm|norm_attn_norm\.norm_2|ffn_layernorm)"),  # noqa: E501
     ("norm_post_attn", r"(?:post_attn_norm|post_self_attn_layernorm|post_attention_norm)"),
     ("norm_post_ffn", r"(?:post_ffn_norm|post_ffw_norm)"),
     ("norm_in", r"(?:input_layernorm\.norm|layernorm_before)"),
@@ -140,7 +140,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (Component.EMBEDDINGS, "norm_embed", r"(?:word_embeddings_layernorm|layernorm_embedding)"),
     (Component.EMBEDDINGS, "norm_embed", r"(?:embed_norm|embedding_norm)"),
     (Component.EMBEDDINGS, "embed_per_layer", r"embed_tokens_per_layer"),
-    (Component.LM_HEAD, "head", r"(?:head|output_layer|unembed|output\.lm_head)"),
+    (Component.LM_HEAD, "head", r"(?:head|output_layer|unembed|ff_out|output\.lm_head)"),
     (_TEXT, "norm_final", r"(?:norm_f|ln_out|final_norm|encoder\.final_layernorm|layer_norm)"),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -42,6 +42,7 @@ __all__ = [
     "Slot",
     "is_residual_gain",
     "is_unnamed",
+    "most_experts",
     "reads_residual",
     "shared_slots",
     "take_inventory",
@@ -107,6 +108,8 @@ def take_inventory(
     index: TensorIndex,
     codecs: Mapping[str, Codec] | None = None,
     attention: AttentionShape | None = None,
+    *,
+    rotary: bool = True,
 ) -> Inventory:
     """Sort a checkpoint's tensors into slots.
 
@@ -118,12 +121,14 @@ def take_inventory(
     attention
         The heads by the config: without them fused attention stays in one piece, and rotary rows
         stay in the order of the file.
+    rotary
+        Whether native names mean Meta's order of rows.
     """
     codecs = codecs or {}
     role_map = read_roles(index.tensors)
     adopted = adopted_roles(index.tensors, role_map)
     roles = settled(index.tensors, {**role_map.roles, **adopted})
-    context = read_context(index.tensors, roles, attention)
+    context = read_context(index.tensors, roles, attention, rotary=rotary)
     nameless = [name for name in role_map.unmapped if name not in adopted]
     roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.width)
     scales = _scales(index, roles)
@@ -199,6 +204,15 @@ def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, Te
             )
             found[weight] = index.tensors[name]
     return found
+
+
+def most_experts(slots: Iterable[Slot]) -> int:
+    """Return how many numbered experts the layer with the most of them has."""
+    found: dict[int, set[str]] = {}
+    for slot in slots:
+        if slot.expert.isdigit():
+            found.setdefault(slot.layer, set()).add(slot.expert)
+    return max(map(len, found.values()), default=0)
 
 
 def shared_slots(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> list[Slot]:

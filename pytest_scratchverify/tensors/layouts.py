@@ -49,12 +49,15 @@ class LayoutContext:
     turned: frozenset[tuple[bool, bool]] = frozenset()
     alternating: bool = False  # gate and up columns in turn: gpt-oss, unpacked
     experts: Mapping[int, int] = field(default_factory=dict)
+    rotary: bool = True  # False: rows of native names lie as in transformers all the same
 
 
 def read_context(
     tensors: Mapping[str, TensorInfo],
     roles: Mapping[str, TensorRole],
     attention: AttentionShape | None,
+    *,
+    rotary: bool = True,
 ) -> LayoutContext:
     """Find out what all tensors of a checkpoint say together."""
     width = _residual_width(tensors, roles)
@@ -74,6 +77,7 @@ def read_context(
         frozenset(family for family, count in votes.items() if count > 0),
         any(role.kind == "gate_up_bias" for role in roles.values()),
         experts,
+        rotary,
     )
 
 
@@ -209,6 +213,8 @@ def _stack(
     context: LayoutContext,
 ) -> Iterator[Matrix]:
     count = info.shape[0] if len(info.shape) == 3 else _flat_count(role, info, context)
+    if not count:  # a stack of no experts
+        return
     rows, cols = prod(info.shape[:-1]) // count, info.shape[-1]
     plain = codec is None and info.dtype in NUMPY_DTYPES
     turned = plain and _lies_turned(role, (count, rows, cols), context)
@@ -229,7 +235,7 @@ def _cut(matrix: Matrix, role: TensorRole, context: LayoutContext) -> Iterator[M
         yield from _halves(matrix, role, context)
     elif kind == "qkv" and matrix.slot.component in {c.value for c in TEXT}:
         yield from _three(matrix, role, context)
-    elif role.layout == "~" and context.attention is not None:
+    elif role.layout == "~" and context.attention is not None and context.rotary:
         heads = context.attention.heads if kind == "q" else context.attention.groups
         if matrix.rows % (2 * heads) == 0 and matrix.first_row == 0:
             matrix = _picked(matrix, kind, _rotary(matrix.rows, heads))

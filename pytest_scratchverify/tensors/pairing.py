@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pytest_scratchverify.checkpoint.formats.row_order import InputsFirst
 from pytest_scratchverify.core.component import TEXT_ONLY, Component
-from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot, is_unnamed
+from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot, is_unnamed, most_experts
 from pytest_scratchverify.tensors.plan import ORDER, Block
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 
@@ -124,14 +124,11 @@ def _loose(inventory: Inventory, other: Inventory) -> list[Matrix]:
     """Return the matrices of one side that names do not place, or not alone."""
     guessed = {*inventory.placed.values()}
     found = [*_unnamed(inventory, other), *inventory.doubles]
-    if _experts(inventory) and _experts(other) and _experts(inventory) != _experts(other):
+    counts = most_experts(inventory.matrices), most_experts(other.matrices)
+    if min(counts) and counts[0] != counts[1]:
         # Left out or added: the numbers of those that stayed say nothing.
         guessed |= {slot for slot in inventory.matrices if slot.expert.isdigit()}
     return found + [m for slot, m in inventory.matrices.items() if slot in guessed and m.rows > 1]
-
-
-def _experts(inventory: Inventory) -> int:
-    return len({slot.expert for slot in inventory.matrices if slot.expert.isdigit()})
 
 
 def _unnamed(inventory: Inventory, other: Inventory) -> list[Matrix]:

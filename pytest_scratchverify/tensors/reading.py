@@ -112,8 +112,9 @@ class Checkpoint:
         self._row_cache: dict[Rows, bytes] = {}
         self._beside: WeakKeyDictionary[Checkpoint, dict[Hashable, Any]] = WeakKeyDictionary()
 
-    def _inventory_of(self, attention: AttentionShape | None) -> Inventory:
-        found = take_inventory(self._unpacked.index, self._unpacked.codecs, attention)
+    def _inventory_of(self, attention: AttentionShape | None, *, rotary: bool = True) -> Inventory:
+        unpacked = self._unpacked
+        found = take_inventory(unpacked.index, unpacked.codecs, attention, rotary=rotary)
         unsupported = sorted({*found.unsupported, *self._unpacked.unsupported})
         return replace(found, unsupported=tuple(unsupported))
 
@@ -125,6 +126,10 @@ class Checkpoint:
         if self.attention is not None or attention is None:
             return self
         return self.with_inventory(self._inventory_of(attention))
+
+    def in_stored_order(self) -> Checkpoint:
+        """Return the checkpoint with the rows of native names as they lie in the file."""
+        return self.with_inventory(self._inventory_of(self.attention, rotary=False))
 
     def with_inventory(self, inventory: Inventory) -> Checkpoint:
         """Return the checkpoint with other places; what was read of it is shared."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from math import prod
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_scratchverify.checkpoint.attention_shape import AttentionShape, read_attention
+from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import read_roles, role_of
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.tensors.inventory import take_inventory
+from pytest_scratchverify.tensors.plan import Block
+from pytest_scratchverify.tensors.reading import spans_of
 from tools.facts import unmapped
 from tools.zoo.giant import shapes
 
@@ -113,6 +119,52 @@ FURTHER = [
 def test_names_of_other_layouts_have_their_role_and_their_order(name, component, kind, layout):
     role = role_of(name)
     assert (role.component, role.kind, role.layout) == (component, kind, layout)
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        ({"num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}, (32, 8, 128)),
+        ({"model_type": "gpt_bigcode", "n_head": 48, "n_embd": 6144}, (48, 1, 128)),
+        ({"n_heads": 32, "n_kv_heads": 8, "dim": 4096, "head_dim": 128}, (32, 8, 128)),
+        ({"multi_query": True, "n_head": 71, "hidden_size": 4544}, (71, 1, 64)),
+        ({"text_config": {"num_attention_heads": 4, "head_dim": 16}}, (4, 4, 16)),
+        ({"num_attention_heads": 32, "multi_query_attention": True, "multi_query_group_num": 2,
+          "kv_channels": 128, "hidden_size": 4096}, (32, 2, 128)),
+        ({"num_attention_heads": 3, "hidden_size": 64}, None),
+        ({"num_attention_heads": "4", "hidden_size": 64}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_heads_are_read_out_of_every_familys_config(config, shape):
+    found = read_attention(config)
+    assert (found and (found.heads, found.groups, found.size)) == shape
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_shape_of_any_known_name_raises_anything(data):
+    """Sizes of nothing, of one, and that fit no head: an inventory is taken all the same."""
+    sizes = st.lists(st.sampled_from([0, 1, 3, 8, 16, 48]), max_size=3)
+    names = data.draw(st.lists(st.sampled_from([n[1] for n in (*NAMES, *FURTHER)]), max_size=8))
+    tensors, start = {}, 0
+    for name in names:
+        shape = tuple(data.draw(sizes))
+        tensors[name] = TensorInfo(name, "BF16", shape, start, start + 2 * prod(shape), "m")
+        start += 2 * prod(shape)
+    for heads in (None, AttentionShape(4, 2, 2), AttentionShape(1, 1, 1, grouped=True)):
+        found = take_inventory(TensorIndex(tensors), None, heads)
+        for matrix in found.matrices.values():
+            raw = [
+                bytes(span.stop - span.start) for _, span in spans_of(Block(matrix, 0, matrix.rows))
+            ]
+            if matrix.codec is not None and matrix.rows:
+                first, last = (
+                    matrix.first_row,
+                    matrix.first_row + (matrix.rows - 1) * matrix.step + 1,
+                )
+                decoded = matrix.codec.decode(first, last, raw)[:: matrix.step]
+                assert decoded.shape == (matrix.rows, matrix.cols)
 
 
 def test_constants_are_ignored_not_compared():

@@ -160,7 +160,7 @@ def test_it_sees_the_finished_run(alone, lab):
 
 
 def test_its_layout_is_read(lab):
-    """By its names and its fused matrices the model is s0; without them nothing is comparable."""
+    """By its names and its fused matrices the model is s0; without them its table is by numbers."""
     home, python = lab
     code = f"""
 from pytest_scratchverify import verify
@@ -182,7 +182,8 @@ print(origin["text_decoder"].relation, origin["text_decoder"].coverage.parameter
     assert relation == "verbatim"
     assert float(coverage) > 0.9
     bare = compare_weights(home / "model", READY, component="embeddings")
-    assert bare.outcome is Outcome.NOT_APPLICABLE
+    assert bare.outcome is Outcome.DERIVED
+    assert "embeddings/embed//" in bare.details["placed_by_numbers_or_shape"].values()
 
 
 def test_explain_knows_its_test(alone, lab):

@@ -194,10 +194,11 @@ def test_experts_in_any_layout_are_the_same_experts(layout, write):
 def test_experts_that_were_left_out_are_named_and_are_no_change_of_width(write):
     original = read_model("moe0")
     tensors = {k: v for k, v in original.tensors.items() if ".experts." not in k}
+    kept = [(1, 3), (0, 2), (2, 3), (0, 1)]
     for layer in original.layers:
         root = f"model.layers.{layer}.mlp."
-        tensors[f"{root}gate.weight"] = original.tensors[f"{root}gate.weight"][[1, 3]]
-        for new, old in enumerate((1, 3)):
+        tensors[f"{root}gate.weight"] = original.tensors[f"{root}gate.weight"][[*kept[layer]]]
+        for new, old in enumerate(kept[layer]):
             for kind in ("gate", "up", "down"):
                 name = f"{kind}_proj.weight"
                 tensors[f"{root}experts.{new}.{name}"] = original.tensors[

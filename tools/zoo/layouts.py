@@ -71,6 +71,11 @@ def native(model: Model) -> Model:
     return _renamed(Model(tensors, model.config), *NATIVE)
 
 
+def native_in_name(model: Model) -> Model:
+    """Give native names and leave the rows of queries and keys as transformers has them."""
+    return _renamed(model, *NATIVE)
+
+
 def _layer(model: Model, layer: int) -> dict[str, Array]:
     root = f"model.layers.{layer}."
     found = {k.removeprefix(root): v for k, v in model.tensors.items() if k.startswith(root)}
@@ -310,6 +315,7 @@ WHOLE: Mapping[str, Layout] = {
     "unknown prefix": prefixed("quux.net."),
     "nested": nested,
     "native": native,
+    "native in name": native_in_name,
     "internlm2": internlm2,
     "exaone": exaone,
     "qwen1": qwen1,

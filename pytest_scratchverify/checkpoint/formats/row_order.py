@@ -116,6 +116,8 @@ class PickedRows:
 
     def _hull(self, start: int, stop: int) -> tuple[int, int]:
         wanted = self.rows[start:stop]
+        if not len(wanted):
+            return 0, 0
         return int(wanted.min()), int(wanted.max()) + 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.methods.weights.kinds import Kind
-from pytest_scratchverify.tensors.inventory import Inventory
+from pytest_scratchverify.tensors.inventory import Inventory, most_experts
 
 
 def shape_changes(ours: Inventory, theirs: Inventory, component: Component) -> tuple[Kind, ...]:
@@ -21,7 +21,7 @@ def shape_changes(ours: Inventory, theirs: Inventory, component: Component) -> t
         for matrices in (mine, other)
     )
     first = 1 if component in TOKEN_TABLES else 0
-    counts = [len({s.expert for s in slots if s.expert.isdigit()}) for slots in (mine, other)]
+    counts = [most_experts(mine), most_experts(other)]
     if component is Component.ROUTER_EXPERTS and counts[0] != counts[1] and min(counts):
         found.append(Kind.FEWER_EXPERTS if counts[0] < counts[1] else Kind.MORE_EXPERTS)
         # Of a router the rows are the experts.
