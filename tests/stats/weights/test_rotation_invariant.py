@@ -299,7 +299,7 @@ def test_unbiased_cka_sees_one_coordinate_of_four_points_by_hand():
 def test_renumbered_repeats_of_one_layer_are_one_fold_and_accuse_nobody():
     """Experts made of one block hold nothing out of one another, however they are numbered."""
     rng = np.random.default_rng(6)
-    one = blocks("stranger")[sorted(blocks("stranger"))[0]]
+    one = blocks("stranger")[min(blocks("stranger"))]
     experts = {}
     for expert in range(4):
         order = rng.permutation(len(one[0]))
