@@ -41,6 +41,14 @@ WHOLE = {  # of the model itself: a stranger can be treated so too
 }
 PARTS = {"odd layers": (1, 3), "even layers": (0, 2), "first layer": (0,), "third layer": (2,)}
 
+QUICK = {"exchanged names", "folded gains less one", "split in four, down", "all of it"}
+QUICK |= {"odd layers", "third layer"}
+
+
+def cases(names):
+    """Mark all but a few as slow: each alone is part of "all of it", or like another."""
+    return [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
@@ -72,12 +80,12 @@ def assert_derived(found):
     assert all(control.passed for control in found.controls)
 
 
-@pytest.mark.parametrize("case", WHOLE)
+@pytest.mark.parametrize("case", cases(WHOLE))
 def test_forged_descendant_is_found(case, ask):
     assert_derived(ask("s0-cpt-long", WHOLE[case], READY / "s0"))
 
 
-@pytest.mark.parametrize("case", PARTS)
+@pytest.mark.parametrize("case", cases(PARTS))
 def test_transplanted_layers_are_found_and_named(case, ask):
     steps = [f.transplanted(PARTS[case], read_model("s1")), *GAUGE]
     found = ask("s0-cpt-long", steps, READY / "s0")

@@ -34,6 +34,7 @@ DISPERSION = 2.5  # times the one agreement that chance gives a layer: see the c
 TRIED = 2  # layers of B that a layer of A is tried against in earnest
 EVERY_PAIR = 4e9  # cubed neurons times pairs of layers, up to which all pairs are described
 REPEATED = 0.2  # cosine in place from which two layers of one network share their neurons
+NEAREST = 0.6  # cosine of most gates with the nearest of another layer, from which it is the same
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
 MOST_HELD = 12  # layers of B, up to which a held-out layer of A is asked about every one
 WIDEST = 4096  # channels that an assignment is asked about
@@ -260,9 +261,14 @@ def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], 
 
 
 def _repeated(one: Views, two: Views) -> bool:
-    return any(
+    """Whether two layers of one network share neurons, in their places or renumbered."""
+    in_place = any(
         a.shape == b.shape and abs(cosine(a, b)) >= REPEATED for a, b in zip(one, two, strict=False)
     )
+    if in_place or one[0].shape[1] != two[0].shape[1]:
+        return in_place
+    nearest = (unit_rows(one[0]) @ unit_rows(two[0]).T).max(axis=1)
+    return float(np.median(nearest)) >= NEAREST
 
 
 def _candidates(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> dict[Key, Sequence[Key]]:

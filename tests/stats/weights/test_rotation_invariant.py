@@ -294,3 +294,16 @@ def test_unbiased_cka_sees_one_coordinate_of_four_points_by_hand():
     points = np.array([[0], [0], [1], [1]], np.float32)
     assert unbiased_cka(points, points) == pytest.approx(1)
     assert unbiased_cka(points, np.zeros((4, 1), np.float32)) == 0.0
+
+
+def test_renumbered_repeats_of_one_layer_are_one_fold_and_accuse_nobody():
+    """Experts made of one block hold nothing out of one another, however they are numbered."""
+    rng = np.random.default_rng(6)
+    one = blocks("stranger")[min(blocks("stranger"))]
+    experts = {}
+    for expert in range(4):
+        order = rng.permutation(len(one[0]))
+        experts[0, str(expert)] = [view[order] for view in one]
+    found = anchored_match(experts, blocks("parent"))
+    assert found.halves == (1.0, 1.0)
+    assert found.pvalue > 1e-3
