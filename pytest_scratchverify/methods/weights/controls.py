@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Control
 from pytest_scratchverify.methods.weights.measure import Batch, Measured, measure
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
@@ -188,9 +188,13 @@ def deranged(
     Rows of a layer change places with their neighbours in the order of their norms, gate and up
     alike, so that every order by size, every group and every class of rows stays what it was. A
     descendant is alike neuron by neuron and loses it. What keeps half of its likeness, and is
-    still significant, is explained by the order of rows, and the control fails.
+    still significant, is explained by the order of rows, and the control fails. Rows of a table
+    are tokens, which have a meaning; there the channels, whose numbers are tested, change places.
     """
-    moved = _exchanged(sample)
+    if component in TOKEN_TABLES:
+        moved = {k: (a, b[:, _neighbours((b**2).sum(axis=0))]) for k, (a, b) in sample.items()}
+    else:
+        moved = _exchanged(sample)
     observed = measure(component, [sample], matching=False)
     found = measure(component, [moved], matching=False)
     left, whole = found.similarity or 0.0, observed.similarity or 0.0
