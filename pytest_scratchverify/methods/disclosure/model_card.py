@@ -57,7 +57,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard] | None) -> Finding:
             dependence_group="disclosure",
         ).finding(
             Outcome.NOT_APPLICABLE,
-            Text("the model has no card, which declares nothing; silence proves nothing"),
+            Text("the model has no card: nothing is declared there"),
         )
     bases = [name for name in card.value.base_model if name.lower() != model.name.lower()]
     relation = card.value.base_model_relation
