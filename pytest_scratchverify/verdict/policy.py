@@ -204,9 +204,10 @@ def _nothing_required(policy: PolicyTable) -> Text:
     return Text("nothing is known of the components that this policy asks about")
 
 
-NOT_ASKED = Text(
-    "{component}: {verdict} ({reference}) is reported; this policy does not ask about it"
-).template
+REPORTED_HEADLINES: Mapping[bool, str] = {
+    False: "{component}: {verdict} ({reference}) is reported; this policy does not ask about it"
+}  # by whether the policy asks about it
+NOT_ASKED = REPORTED_HEADLINES[False]  # by which reports know such a reason
 
 
 def _reported(
@@ -217,7 +218,7 @@ def _reported(
         found = verdict.verdict in (Verdict.REUSED_VERBATIM, Verdict.DERIVED)
         if found and not policy.asks(component):
             yield Text(
-                NOT_ASKED,
+                REPORTED_HEADLINES[False],
                 component=component,
                 verdict=verdict.verdict,
                 reference=verdict.reference or "-",

@@ -95,7 +95,7 @@ def test_the_other_kind_is_named_and_what_to_give(limits):
     found = methods.output_agreement(panel(0, 5, language), limits)
     assert "give unrelated models of the pair's kind" in str(found.headline)
     set_phrase = methods.output_agreement(panel(0, 5, template), limits)
-    assert set_phrase.details["equal_at_different_probes"] > 0.3
+    assert set_phrase.details["equal_at_different_probes"] > 0.15  # .45 squared is .2
     assert "a shared template does this" in str(set_phrase.headline)
 
 

@@ -35,10 +35,10 @@ def test_every_case_has_a_headline_and_no_two_share_one(name):
     assert len(set(table(name).values())) == len(kind)
 
 
-def test_only_distances_can_be_concentrated_and_only_agreement_elevated():
+def test_only_distances_can_be_concentrated_and_only_agreement_elevated_or_manner():
     agreement, style = table("behaviour.agreement"), table("behaviour.style")
     assert set(agreement) == set(PairSimilarity) - {PairSimilarity.CONCENTRATED}
-    assert set(style) == set(PairSimilarity) - {PairSimilarity.ELEVATED}
+    assert set(style) == set(PairSimilarity) - {PairSimilarity.ELEVATED, PairSimilarity.MANNER}
 
 
 @pytest.mark.parametrize("name", TABLES)
