@@ -45,7 +45,7 @@ def _lines(run: Run, language: str) -> Iterator[str]:
     yield ""
     versions = ", ".join(f"{name} {text}" for name, text in run.environment.items())
     made_by = f"pytest-scratchverify {run.version}; {versions}; {run.matrix}"
-    yield escaped(f"{made_by} {run.matrix_digest[:12]}")
+    yield escaped(f"{made_by} {visible(run.matrix_digest)[:12]}")
     yield ""
     yield escaped(
         say(

@@ -226,7 +226,7 @@ def _numbers(name: str) -> dict[str, str]:
 def _renumbered(name: str, number: int, width: int) -> str:
     path = PurePosixPath(name)
     found = _NUMBERED.fullmatch(path.name)
-    assert found is not None  # noqa: S101 - `name` is one of those that were sorted by number
+    assert found is not None  # noqa: S101 - it was sorted by its number
     start, stop = found.span("number")
     renamed = f"{path.name[:start]}{number:0{width}d}{path.name[stop:]}"
     return renamed if len(path.parts) == 1 else str(path.with_name(renamed))

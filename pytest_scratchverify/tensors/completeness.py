@@ -96,13 +96,19 @@ def _shortage(inventory: Inventory, design: Design, config: Mapping[str, Json]) 
         count = count_parameters(design)
     except UncountableDesignError:
         return
-    if "gated_mlp" in count.assumed:
+    if "gated_mlp" in count.assumed or _is_ungated(inventory):
         return
     stored = sum(inventory.parameters.get(part.value, 0) for part in DECODER)
     stored += sum(inventory.nameless.values())  # of unknown name: these are named elsewhere
     if stored < (1 - SHORTAGE) * count.decoder:
         computed = amount(count.decoder)
         yield Text(HEADLINES["short"], computed=computed, stored=amount(stored))
+
+
+def _is_ungated(inventory: Inventory) -> bool:
+    """Whether the blocks have two matrices, whatever an activation in the config suggests."""
+    kinds = {slot.kind for slot in inventory.of(Component.TEXT_DECODER)}
+    return "fc1" in kinds and not kinds & {"gate", "gate_up"}
 
 
 def _layers(inventory: Inventory, component: Component) -> set[int]:

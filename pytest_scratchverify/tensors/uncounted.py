@@ -42,7 +42,11 @@ def oversized(
         elif len(info.shape) == 1:
             if longest and info.parameters > longest:
                 found.add(name)
-        elif role.part == "bias" and (info.shape[-1] > longest or role.expert != "stack"):
+        elif (
+            role.part == "bias"
+            and info.shape
+            and (info.shape[-1] > longest or role.expert != "stack")
+        ):
             found.add(name)
     return found
 

@@ -31,10 +31,10 @@ def run(model, reference, tmp_path, *more, others=OTHERS):
 def test_a_fine_tune_is_told_from_an_independent_model(tmp_path):
     page = tmp_path / "v.html"
     kin = run("s0-finetune", "s0", tmp_path, "--verdict-html", str(page), others=("s1", *OTHERS))
-    assert kin.code == 1, kin.output
+    assert kin.code == 10, kin.output  # a lead fails no policy that asks about weights
     found = kin.finding("behaviour.output_agreement")
-    assert (found["outcome"], found["reference"]) == ("derived", "zoo/s0")
-    assert "assert not finding.derived, finding.headline" in kin.output
+    assert (found["outcome"], found["reference"]) == ("indeterminate", "zoo/s0")
+    assert found["direction"] == "toward-reuse"
     assert kin.verdicts("zoo/s0-finetune")["behaviour"] == "SUSPECTED"
     assert kin.verdicts("zoo/s0-finetune")["text_decoder"] == "INSUFFICIENT_EVIDENCE"
     assert "no finding on weights" in page.read_text("utf-8")

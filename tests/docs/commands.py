@@ -41,6 +41,7 @@ BENCHMARK = "minutes of work on the zoo"
 NOT_EXECUTED: dict[str, str] = {
     "make test": "runs this very test",
     "make quick": "a part of `make test`",
+    "pytest tests/training_log/test_recognised_logs.py": "a part of `make test`, and slow ones",
     "make test-slow": "minutes to hours",
     "make catalog": "reads the facts beside the repository, which are not part of it",
     "make audit": "asks PyPI's advisory service",

@@ -159,6 +159,11 @@ def check(name, text):
         json.loads(text)
 
 
+def test_what_is_cut_off_is_no_half_of_a_password(tmp_path):
+    for name, shown in outlets(poisoned(full_run(), f"\x0000//{SECRET}@"), tmp_path):
+        check(name, shown)
+
+
 @settings(
     max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )

@@ -62,10 +62,10 @@ def test_metadata_alone_clears_nobody(zoo, tmp_path):
     assert ran.verdicts(name)["text_decoder"] == "INSUFFICIENT_EVIDENCE"
 
 
-def test_a_declared_fine_tune_is_declared_and_exits_0(zoo, hub, tmp_path):
+def test_a_declared_fine_tune_is_declared_and_exits_as_strict_says(zoo, hub, tmp_path):
     ran = run_suites("--model", "zoo/finetuned", "--against", "zoo/base", home=tmp_path,
                      env=hub.environment(tmp_path))  # fmt: skip
-    assert ran.code == 0, ran.output
+    assert ran.code == 1, ran.output
     assert ran.verdicts("zoo/finetuned")["text_decoder"] == "DECLARED_REUSE"
     assert ran.verdicts("zoo/finetuned")["tokenizer"] == "DECLARED_REUSE"
     assert ran.model("zoo/finetuned")["policies"]["strict"]["result"] == "FAIL"

@@ -49,15 +49,15 @@ def test_a_log_in_the_repository_is_found_by_itself(name, write, folder, tmp_pat
     assert ran.finding("training_log.first_loss")["outcome"] == "consistent"
 
 
-def test_a_given_log_of_a_copy_is_a_lead_and_fails_visibly(folder, tmp_path):
+def test_a_given_log_of_a_copy_is_a_lead_and_is_reported_visibly(folder, tmp_path):
     log = LOGS / "pythia-70m-0.csv"
     ran = run(folder, tmp_path, "--training-log", str(log), "--against", "EleutherAI/pythia-70m",
               "--training-log", f"EleutherAI/pythia-70m={log}")  # fmt: skip
-    assert ran.code == 1, ran.output
+    assert ran.code == 10, ran.output  # no policy that was chosen asks about the record
     found = ran.finding("training_log.same_order")
     assert found["outcome"] == "derived"
     assert found["relation"] == "copied_segment"
-    assert "assert not finding.derived, finding.headline" in ran.output
+    assert "1 reported" in ran.output
     assert ran.verdicts(str(folder))["training_record"] == "SUSPECTED"
 
 

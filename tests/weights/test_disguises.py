@@ -118,7 +118,12 @@ def test_descendant_is_found_through_it_and_the_disguise_is_named(case, made, as
     assert all(control.passed for control in found.controls)
 
 
-@pytest.mark.parametrize("case", CASES)
+AT_ONCE = ("all disguises", "neurons")  # the others take a quarter of a minute each
+
+
+@pytest.mark.parametrize(
+    "case", [c if c in AT_ONCE else pytest.param(c, marks=pytest.mark.slow) for c in CASES]
+)
 def test_stranger_is_spared_in_it(case, made, ask):
     steps, _ = CASES[case]
     folder = made("s1", case, steps)

@@ -166,10 +166,12 @@ def wide(source, target, repeat=4):
     """Repeat columns until rows fill the 256 of a K-quant; the model no longer computes."""
     packing.folder_of(source, target, {"hidden_size": 256, "intermediate_size": 256})
     state = {}
-    for name, value in packing.read(source).items():
-        grown = value
+    for name, stored in packing.read(source).items():
+        value = grown = stored
         if value.ndim == 2:
             rng = np.random.default_rng(len(name))
+            if value.shape[0] == 64:  # what is as wide as the residual stream stays as wide
+                value = np.tile(value, (4, 1)) * rng.choice([-1.0, 1.0], (256, 1))
             columns = repeat if value.shape[1] == 64 else 2
             signs = rng.choice([-1.0, 1.0], (1, columns * value.shape[1]))
             grown = (np.tile(value, (1, columns)) * signs)[:, :256]

@@ -315,4 +315,5 @@ def test_shared_ancestry_is_the_verdict_where_the_reference_is_later(tmp_path):
     ran = run_suites("--model", str(READY / "s0"), "--against", str(READY / "s0-cpt-long"),
                      "--component", "text_decoder", home=tmp_path)  # fmt: skip
     decoder = ran.model(str(READY / "s0"))["components"]["text_decoder"]
-    assert (ran.code, decoder["verdict"]) == (1, "SHARED_ANCESTRY")
+    # The model may be the older one: strict leaves that open, and so does the exit code.
+    assert (ran.code, decoder["verdict"]) == (10, "SHARED_ANCESTRY")

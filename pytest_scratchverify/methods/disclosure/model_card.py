@@ -22,8 +22,7 @@ BASE_MODEL_HEADLINES: Mapping[Outcome, str] = {
 }
 OTHER_HEADLINES = {
     "named": "{files} names {bases} as base model",
-    "no card": "there is no model card, and no other file names a base model; silence proves"
-    " nothing",
+    "no card": "there is no model card, and no other file names a base model; silence says nothing",
 }
 LICENCE_HEADLINES: Mapping[Outcome, str] = {
     Outcome.CONSISTENT: "the model card states the licence {licence}",

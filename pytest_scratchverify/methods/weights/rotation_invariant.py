@@ -162,7 +162,7 @@ def _in_place(ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]) -> float:
     batch: dict[tuple[Slot, int], tuple[Array, Array]] = {}
     for key in sorted(ours.keys() & theirs.keys()):
         for kind, one, other in zip(("gate", "up"), ours[key].rows, theirs[key].rows, strict=False):
-            if one.shape == other.shape:
+            if one.shape == other.shape and np.isfinite(one).all() and np.isfinite(other).all():
                 batch[Slot("", kind, *key), 0] = (one, other)
     found = [group.match for group in neuron_groups(batch, {}, Draws())]
     sizes = [size for match in found for size in match.sizes]

@@ -32,9 +32,6 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
     rotation_invariant
         Whether the run could have recognised the component's neurons in any basis and width.
     """
-    lacking = incomplete_side(pair)
-    if lacking is not None:
-        return lacking
     inventory = pair.checkpoints.ours.inventory
     alone = _without_partner(pair)
     missed = inventory.unplaced.get(pair.component.value, 0)
@@ -45,6 +42,9 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
         names = [name for group in named for name in group]
         names += [*(matrix.info.name for matrix in alone), *inventory.unmapped]
         return Text(HEADLINES["unplaced"], share=round(100 * share), first=next(iter(names), "-"))
+    lacking = incomplete_side(pair)
+    if lacking is not None:
+        return lacking
     if not rotation_invariant and not pair.is_token_table and _is_out_of_shape(pair):
         return Text(HEADLINES["out of shape"])
     return None
