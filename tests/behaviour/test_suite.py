@@ -34,7 +34,7 @@ def test_a_fine_tune_is_told_from_an_independent_model(tmp_path):
     assert kin.code == 10, kin.output  # a lead fails no policy that asks about weights
     found = kin.finding("behaviour.output_agreement")
     assert (found["outcome"], found["reference"]) == ("indeterminate", "zoo/s0")
-    assert found["direction"] == "toward-reuse"
+    assert found["direction"] == "toward_reuse"
     assert kin.verdicts("zoo/s0-finetune")["behaviour"] == "SUSPECTED"
     assert kin.verdicts("zoo/s0-finetune")["text_decoder"] == "INSUFFICIENT_EVIDENCE"
     assert "no finding on weights" in page.read_text("utf-8")
