@@ -238,6 +238,7 @@ def test_a_caption_says_what_the_figure_does_not_show(kind, measured):
     assert re.search(r"\bnot\b|nothing|cannot|\bno\b", caption), caption
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_bytes_in_another_process(measured, tmp_path):
     run = run_of(*(replace(found, model="org/suspect") for found in measured.values()))
     (tmp_path / "run.json").write_text(render_json(run, "en"), "utf-8")

@@ -111,6 +111,7 @@ def test_only_headers_are_read_never_weights(zoo, hub, tmp_path):
     assert int(counted[1]) == len(hub.requests())
 
 
+@pytest.mark.slow
 def test_distribution_changes_nothing_on_the_hub_either(zoo, hub, tmp_path):
     arguments = ("--model", "zoo/composite", "--against", "zoo/base")
     env = hub.environment(tmp_path)
@@ -133,7 +134,7 @@ def test_the_cache_serves_when_the_hub_is_gone_and_says_so(zoo, hub, tmp_path):
     [
         ("gated", "HF_TOKEN"),
         ("missing", "nobody/missing"),
-        ("rate-limit", "HF_TOKEN"),
+        pytest.param("rate-limit", "HF_TOKEN", marks=pytest.mark.slow),
         ("cut-off", "zoo/base"),
     ],
 )

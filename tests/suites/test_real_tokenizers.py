@@ -40,6 +40,7 @@ def relation(ran, model):
     return finding["outcome"], finding["relation"]
 
 
+@pytest.mark.slow
 def test_independent_vocabularies_are_consistent_and_slow_fetches_are_named(hub, tmp_path):
     arguments = ("--model", "fixture/deepseek", "--against", "fixture/llama3", "-m", "tokenizer")
     ran = run_suites(*arguments, home=tmp_path, env=hub.environment(tmp_path))
@@ -62,6 +63,7 @@ def test_a_vocabulary_of_another_is_found_under_any_name(hub, tmp_path):
     assert "says nothing about the weights" in ran.output
 
 
+@pytest.mark.slow
 def test_a_common_ancestor_is_no_descent(hub, tmp_path):
     """Qwen and Llama-3 both extend cl100k: related, and neither is the other's child."""
     ran = run_suites("--model", "fixture/qwen", "--against", "fixture/llama3", "-n", "2",

@@ -116,7 +116,7 @@ def test_a_child_in_another_layout_is_the_same_child(layout, write):
         same(ask(child, READY / "s0", table), usual("s0-finetune", component=table))
 
 
-@pytest.mark.parametrize("layout", _some("numbered backwards", "two names"))
+@pytest.mark.parametrize("layout", _some("two names"))
 def test_a_stranger_in_another_layout_is_cleared(layout, write):
     stranger = write(WHOLE[layout](read_model("s1")), "stranger")
     for component in (DECODER, *TABLES):
