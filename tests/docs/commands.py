@@ -40,6 +40,8 @@ CALIBRATION = "minutes of work on the zoo; rewrites a calibration file"
 BENCHMARK = "minutes of work on the zoo"
 NOT_EXECUTED: dict[str, str] = {
     "make test": "runs this very test",
+    "make fuzz": "minutes to hours",
+    "python -m tests.fuzz": "half a minute; each file of it is a slow test",
     "make quick": "a part of `make test`",
     "pytest tests/training_log/test_recognised_logs.py": "a part of `make test`, and slow ones",
     "make test-slow": "minutes to hours",
