@@ -193,10 +193,11 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
     sample: dict[tuple[Slot, int], tuple[Array, Array]] = {}
     room, roles = SAMPLE_ELEMENTS, RoleSums()
     for batch in batches:
-        taken.add(batch)
-        roles.add(batch)
+        matrices = taken.add(batch)
+        if not pair.is_token_table:  # which is one role
+            roles.add(matrices)
         room = _fill(sample, batch, room)
-        del batch  # before the next one is read: at full depth either is hundreds of megabytes
+        del batch, matrices  # before the next one is read: at full depth either is hundreds of megabytes
     return taken.result(), sample, roles
 
 

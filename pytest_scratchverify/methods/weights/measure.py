@@ -203,8 +203,8 @@ class Measure:
     _rounded: list[int] = field(default_factory=lambda: [0, 0])
     _beyond: set[str] = field(default_factory=set)
 
-    def add(self, batch: Batch) -> None:
-        """Take in one batch; pieces of one layer must come together."""
+    def add(self, batch: Batch) -> Batch:
+        """Take in one batch, of which pieces of a layer come together; return what was measured."""
         usable = {
             piece: pair
             for piece, pair in batch.items()
@@ -233,6 +233,7 @@ class Measure:
         self._add_neurons(matrices)
         self._add_channels(matrices)
         self._add_agreement(matrices)
+        return matrices
 
     def result(self, *, halves: bool = True) -> Measured:
         """Evaluate what was added; without `halves`, replication is not looked at."""

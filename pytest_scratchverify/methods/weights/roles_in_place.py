@@ -13,12 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pytest_scratchverify.methods.weights.measure import (
-    Batch,
-    Similar,
-    shared_formula,
-)
-from pytest_scratchverify.stats.weights.centring import is_degenerate
+from pytest_scratchverify.methods.weights.measure import Batch, Similar
 from pytest_scratchverify.stats.weights.channel_permutation import (
     ChannelSums,
     channel_pvalue,
@@ -70,7 +65,7 @@ class RoleSums:
     _sums: dict[tuple[str, int, int], ChannelSums] = field(default_factory=dict)
 
     def add(self, batch: Batch) -> None:
-        """Take in the matrices of one batch."""
+        """Take in the matrices of one batch that `Measure.add` measured."""
         for (slot, start), pair in batch.items():
             ours, theirs = pair
             if slot.kind in RESIDUAL_ROWS:  # a piece holds the channels from `start` on
@@ -79,10 +74,8 @@ class RoleSums:
                 first = 0
             else:
                 continue
-            if min(ours.shape) < FEWEST or is_degenerate(ours) or is_degenerate(theirs):
+            if min(ours.shape) < FEWEST:
                 continue
-            if shared_formula((slot, start), pair) is not None:
-                continue  # what is public has a place, and is no one's
             key = (slot.kind, first, ours.shape[1])
             if key not in self._sums:
                 self._sums[key] = ChannelSums(chosen_channels(ours.shape[1]))
