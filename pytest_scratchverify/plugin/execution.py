@@ -75,7 +75,7 @@ class Worker:
             strongest = next((f for f in findings if f.derived), findings[0])
             self._shape(report, strongest, item, self.policies)
             if self.session.settings.junit:
-                item.user_properties += scalars(findings[0])  # leave with the teardown report
+                item.user_properties += scalars(strongest)  # leave with the teardown report
         return report
 
     def _findings(

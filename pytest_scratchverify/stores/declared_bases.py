@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
@@ -70,7 +71,7 @@ def _others(store: ArtifactStore) -> Iterator[tuple[str, str]]:
             )
         except (Unavailable, OSError):
             continue  # what cannot be read names nothing: it costs a declaration
-        for name in list(names(table))[:MAX_NAMED]:
+        for name in islice(names(table), MAX_NAMED):
             yield file, printable(name)[:LONGEST_NAME]
 
 
@@ -99,7 +100,9 @@ def _merge_names(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tables(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    # Aliases of YAML make a list of lists of lists long in no time.
+    found = value[:MAX_NAMED] if isinstance(value, list) else []
+    return [item for item in found if isinstance(item, dict)]
 
 
 def _model(value: object) -> Iterator[str]:
@@ -109,3 +112,8 @@ def _model(value: object) -> Iterator[str]:
         value = value.get("path") if isinstance(value, dict) else value
     if isinstance(value, str) and value:
         yield value.partition("+")[0]
+
+
+def compared_name(name: str) -> str:
+    """Return a name as names are compared; a path may end in a slash."""
+    return name.rstrip("/").lower()

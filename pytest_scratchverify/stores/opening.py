@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.core.untrusted import reading
+from pytest_scratchverify.core.untrusted import open_regular, reading
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
@@ -96,14 +96,20 @@ def snapshot_of(folder: Path) -> Path:
     """Return the snapshot of a root of huggingface_hub's cache, and every other folder itself.
 
     The snapshot is the one that ``refs/main`` names, or else the only one: of several without
-    a reference none is the model.
+    a reference none is the model. A link out of the root is followed nowhere.
     """
     snapshots = folder / "snapshots"
     if not folder.resolve().name.startswith("models--") or not snapshots.is_dir():
         return folder
-    found = [path for path in sorted(snapshots.iterdir()) if path.is_dir()]
+    within = folder.resolve()
+    found = [
+        path
+        for path in sorted(snapshots.iterdir())
+        if path.is_dir() and path.resolve().is_relative_to(within)
+    ]
     try:
-        named = (folder / "refs" / "main").read_text("utf-8")[:MOST_OF_A_REFERENCE].strip()
+        with open_regular(folder / "refs" / "main") as stream:
+            named = stream.read(MOST_OF_A_REFERENCE).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         named = ""
     chosen = [path for path in found if path.name == named] or found

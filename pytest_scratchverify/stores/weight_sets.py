@@ -188,8 +188,8 @@ class _Found:
             return
         self.has_index = True
         names = sorted({*shards.values()})
-        if any(known.index == name for known in self.sets):
-            return
+        if any(known.index == name or known.names == tuple(names) for known in self.sets):
+            return  # one file and the index that names nothing else are one save
         lacks = missing_by_number(names, self._listing)
         self.sets.append(WeightSet(tuple(names), shards, name, lacks=lacks))
 

@@ -7,6 +7,7 @@ is missing may be the other model's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from pytest_scratchverify.checkpoint.design import Design, Tower, read_designs
 from pytest_scratchverify.checkpoint.parameter_count import (
@@ -78,13 +79,13 @@ def _reasons(checkpoint: Checkpoint, component: Component) -> Iterator[Text]:
 def _absent_layers(layers: set[int], promised: int | None) -> Iterator[Text]:
     last = max(layers)
     wanted = promised if promised is not None and promised <= 10_000 else last + 1
-    missing = [n for n in range(wanted) if n not in layers]
+    missing = [*islice((n for n in range(wanted) if n not in layers), LISTED)]
     if not missing:
         return
     if promised is not None:
-        yield Text(HEADLINES["layers"], n=promised, missing=missing[:LISTED])
+        yield Text(HEADLINES["layers"], n=promised, missing=missing)
     else:
-        yield Text(HEADLINES["numbers"], last=last, missing=missing[:LISTED])
+        yield Text(HEADLINES["numbers"], last=last, missing=missing)
 
 
 def _shortage(inventory: Inventory, design: Design, config: Mapping[str, Json]) -> Iterator[Text]:

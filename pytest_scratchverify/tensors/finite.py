@@ -64,13 +64,15 @@ def repaired(values: Array) -> tuple[Array, int]:
 class BrokenNumbers:
     """How many numbers of what was read of a model are none, by the place of their block."""
 
-    _bad: dict[tuple[str, str, int, int], int] = field(default_factory=dict)
-    _read: dict[tuple[str, str, int, int], int] = field(default_factory=dict)
+    _bad: dict[tuple[str, str, int, int, str, str], int] = field(default_factory=dict)
+    _read: dict[tuple[str, str, int, int, str, str], int] = field(default_factory=dict)
 
     def note(self, block: Block, bad: int, size: int) -> None:
         """Count a block; one that is read twice counts once."""
         slot = block.matrix.slot
-        key = (slot.component, block.matrix.info.name, block.start, block.stop)
+        # Experts of one stack, and queries and keys of one tensor, are blocks of one name.
+        place = (slot.kind, slot.expert)
+        key = (slot.component, block.matrix.info.name, block.start, block.stop, *place)
         self._read[key] = size
         if bad:
             self._bad[key] = bad

@@ -32,7 +32,7 @@ from pytest_scratchverify.tensors.structure import (
     probable_component,
     unnamed_roles,
 )
-from pytest_scratchverify.tensors.uncounted import is_empty, oversized
+from pytest_scratchverify.tensors.uncounted import is_empty, oversized, scaled_by
 
 __all__ = [
     "NORMS",
@@ -198,11 +198,7 @@ def _scales(index: TensorIndex, roles: Mapping[str, TensorRole]) -> dict[str, Te
     found: dict[str, TensorInfo] = {}
     for name, role in roles.items():
         if role.part in ("scale", "scale_inv"):
-            weight = name.removesuffix("_inv").removesuffix("_scale")
-            weight = (
-                weight.removesuffix("scale") + "weight" if weight.endswith(".scale") else weight
-            )
-            found[weight] = index.tensors[name]
+            found[scaled_by(name)] = index.tensors[name]
     return found
 
 

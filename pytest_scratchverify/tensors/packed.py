@@ -87,8 +87,6 @@ def _config(store: ArtifactStore) -> Mapping[str, Json]:
 
 def _small_object(store: ArtifactStore, name: str) -> Mapping[str, Json]:
     try:
-        if not any(entry.path == name for entry in store.files().value):
-            return {}
         raw = store.file(name).value.read_bytes()[: MAX_CONFIG_BYTES + 1]
         return parse_object(raw, repo=store.repo, file=name)
     except (Unavailable, OSError):

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from pytest_scratchverify.checkpoint.formats.row_order import InputsFirst
 from pytest_scratchverify.core.component import TEXT_ONLY, Component
@@ -252,6 +251,8 @@ def _unit(values: Array) -> Array:
 
 def _assign(left: _Sampled, right: _Sampled, places: tuple[_Places, _Places]) -> None:
     """Bring together what is alike beyond what strangers are, one to one."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second to import
+
     if not left or not right:
         return
     cosines = np.stack([v for *_, v in left]) @ np.stack([v for *_, v in right]).T

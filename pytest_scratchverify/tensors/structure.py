@@ -12,6 +12,7 @@ strange names are compared, with the component that it probably belongs to.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import prod
@@ -173,12 +174,11 @@ def _of_shapes(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str,
 
 def _common_width(families: list[Family]) -> int | None:
     """Return the size that every matrix of a layer has on one side, the most common if several."""
-    sizes = sorted({size for _, shape in families for size in shape})
-    counts = {size: sum(size in shape for _, shape in families) for size in sizes}
+    counts = Counter(size for _, shape in families for size in set(shape))
     best = max(counts.values(), default=0)
     if best < max(FEWEST, len(families) - 2):
         return None
-    return min((size for size in sizes if counts[size] == best), default=None)
+    return min((size for size, count in counts.items() if count == best), default=None)
 
 
 def _kinds(families: list[Family], width: int, *, experts: bool) -> Iterator[tuple[Family, str]]:

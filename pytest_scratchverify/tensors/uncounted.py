@@ -66,7 +66,13 @@ def _weight_of(name: str) -> str:
     stem, _, last = name.rpartition(".")
     if last in ("scales", "biases"):
         return f"{stem}.weight"
-    return name.removesuffix("_inv").removesuffix("_scale")
+    return scaled_by(name)
+
+
+def scaled_by(name: str) -> str:
+    """Return the name of the weight that a tensor of scales belongs to, by its own name."""
+    weight = name.removesuffix("_inv").removesuffix("_scale")
+    return weight.removesuffix("scale") + "weight" if weight.endswith(".scale") else weight
 
 
 def _is_no_constant(info: TensorInfo) -> bool:

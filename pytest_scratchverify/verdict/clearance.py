@@ -82,8 +82,10 @@ def _granted(clearing: list[Finding], open_ones: dict[str, Text]) -> Clearance:
             power=clearing[0].power.description if clearing[0].power else "-",
         )
     ]
-    for why in dict.fromkeys(open_ones[name] for name in sorted(open_ones)):
-        names = [name for name in sorted(open_ones) if open_ones[name] == why]
+    alike: dict[Text, list[str]] = {}
+    for name in sorted(open_ones):
+        alike.setdefault(open_ones[name], []).append(name)
+    for why, names in alike.items():
         reasons.append(
             Text(
                 "this does not hold for {references}, which could not be compared: {why}",

@@ -73,3 +73,24 @@ def test_archives_of_weights_are_known_by_what_stands_beside_them(files, sets) -
         assert len(found) == sets
     else:
         assert [one.names for one in found] == sets
+
+
+def test_a_file_is_said_to_name_what_it_names_and_no_more(tmp_path) -> None:
+    (tmp_path / "README.md").write_text("---\nbase_model: org/one\n---\n")
+    adapter = {"base_model_name_or_path": "org/two", "peft_type": "LORA"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
+    found = declared_base(ModelSpec(name="org/m"), FolderStore(tmp_path))
+    assert str(found.headline) == "adapter_config.json names org/two as base model"
+    assert found.details["base_model"] == ["org/one", "org/two"]
+    adapter["base_model_name_or_path"] = "Org/One/"  # as the card names it, but for its spelling
+    (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
+    found = declared_base(ModelSpec(name="org/m"), FolderStore(tmp_path))
+    assert str(found.headline) == "the model card names org/one as base model (-)"
+
+
+def test_aliases_of_a_recipe_do_not_multiply(tmp_path) -> None:
+    """A hundred lists of a hundred thousand sources each would be ten million names."""
+    sources = ", ".join(["{model: a/b}"] * 2000)
+    slices = "\n".join(["- {sources: *s}"] * 2000)
+    (tmp_path / "mergekit_config.yml").write_text(f"x: &s [{sources}]\nslices:\n{slices}\n")
+    assert declared_bases(FolderStore(tmp_path)).names == ("a/b",)

@@ -297,3 +297,18 @@ def test_the_text_s_own_loss_stands_before_a_sum(tmp_path):
     log = written(tmp_path, rows)
     assert log.columns["loss"] == "lm_loss"
     assert abs(log.loss[0] - CHANCE) < 1
+
+
+def test_a_step_in_front_of_its_line_is_no_rank(tmp_path):
+    """As `srun --label` puts a rank there, others put the step."""
+    path = tmp_path / "x.log"
+    path.write_text("".join(f"{step}: loss {x}\n" for step, x, *_ in RUN))
+    assert len(read_training_log(path).loss) == N
+
+
+def test_fillers_beside_losses_that_are_no_numbers_leave_no_loss(tmp_path):
+    path = tmp_path / "x.csv"
+    lines = "".join(f"{s},0,-1\n{s},3,nan\n" for s in range(1, 101))
+    path.write_text("step,rank,loss\n" + lines)
+    with pytest.raises(Unavailable, match="loss"):
+        read_training_log(path)

@@ -18,6 +18,7 @@ from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.one_set import other_readings
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Slot
@@ -448,6 +449,35 @@ def test_the_root_of_a_hub_cache_is_its_snapshot(tmp_path, opened) -> None:
     (root / "refs").mkdir()
     (root / "refs" / "main").write_text("def\n")
     assert is_childs(open_checkpoint(opened(root)))
+
+
+def test_a_link_out_of_a_hub_cache_is_not_followed(tmp_path, opened) -> None:
+    folder(tmp_path / "elsewhere", {WHOLE: child()})
+    root = tmp_path / "models--org--name"
+    (root / "snapshots").mkdir(parents=True)
+    (root / "snapshots" / "abc").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Unavailable):
+        opened(root).tensor_index()
+
+
+def test_a_file_and_the_index_that_names_nothing_else_are_one_save(tmp_path, opened) -> None:
+    weights = child()
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, WHOLE)}
+    path = folder(tmp_path / "m", {WHOLE: weights})
+    (path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert not other_readings(opened(path))
+
+
+def test_scales_of_any_name_are_scales_and_hide_nothing(tmp_path, opened) -> None:
+    weights = stranger()
+    for name in [name for name in weights if name.endswith("up_proj.weight")]:
+        rows, cols = weights[name].shape
+        weights[name.removesuffix("weight") + "scale"] = np.ones(
+            (rows // 16, cols // 16), np.float32
+        )
+    found = open_checkpoint(opened(folder(tmp_path / "m", {WHOLE: weights}))).inventory
+    assert not found.oversized
+    assert found.unplaced_share(DECODER) == 0
 
 
 def test_refusals_name_what_is_there(tmp_path, opened) -> None:

@@ -101,9 +101,7 @@ def measure(name: str, log: TrainingLog) -> dict[str, Any]:
         "power_law_explained": round(law.statistic, 3) if law else None,
         "power_law_misfit": round(law.misfit, 2) if law else None,
         "schedule": rate.kind if rate else None,
-        "stages_explained": [0.97, "simulated stages .974 and up; more than one law is asked for"],
-    "stages_continued": [0.4, "simulated: trainings that go on .55 and up, fine-tunes joined on .18 at most"],
-    "schedule_error": round(rate.statistic, 5) if rate else None,
+        "schedule_error": round(rate.statistic, 5) if rate else None,
     }  # fmt: skip
 
 

@@ -170,7 +170,6 @@ def thresholds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "channels_alike": 0.6,
         "table_in_basis": 0.6,
         "angles_shared": 0.05,
-        "angles_derived": _between(rows, "angles"),
         "merge_related": 0.3,
         "merge_share": 0.15,
         "merge_mixture": 0.05,

@@ -10,7 +10,7 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.declared_bases import declared_bases
+from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
 from pytest_scratchverify.stores.store import ArtifactStore
 
 HEADLINES: Mapping[Outcome, str] = {
@@ -70,9 +70,4 @@ def names_base_model(
         bases = declared_bases(store).names
     except Unavailable:
         return False
-    return _said(pair.reference.name) in {_said(name) for name in bases}
-
-
-def _said(name: str) -> str:
-    """Return a name as names are compared; a path may end in a slash."""
-    return name.rstrip("/").lower()
+    return compared_name(pair.reference.name) in {compared_name(name) for name in bases}

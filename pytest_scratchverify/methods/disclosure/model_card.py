@@ -9,7 +9,7 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.declared_bases import declared_bases
+from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG
 
@@ -32,7 +32,9 @@ LICENCE_HEADLINES: Mapping[Outcome, str] = {
 
 def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
     """Base model of the text decoder, as the model card names it."""
-    bases = [name for name in card.value.base_model if name.lower() != model.name.lower()]
+    bases = [
+        name for name in card.value.base_model if compared_name(name) != compared_name(model.name)
+    ]
     relation = card.value.base_model_relation
     tested = Hypothesis(
         method="disclosure.base_model",
@@ -64,11 +66,8 @@ def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
     """
     found = declared_bases(store)
     card = found.card.value.base_model if found.card else ()
-    others = [
-        (file, name)
-        for file, name in found.others
-        if name.lower() != model.name.lower() and name.lower() not in {n.lower() for n in card}
-    ]
+    known = {compared_name(name) for name in (model.name, *card)}
+    others = [(file, name) for file, name in found.others if compared_name(name) not in known]
     if found.card is not None and not others:
         return base_model(model, found.card)
     files = sorted({file for file, _ in others})
@@ -76,7 +75,7 @@ def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
         method="disclosure.base_model",
         component=Component.TEXT_DECODER,
         model=model.name,
-        statement=Text("the developer declares no base model for the text decoder"),
+        statement=NO_BASE_MODEL,
         level=Level.E1,
         dependence_group="disclosure",
         artifacts=(found.card.record,) if found.card else (),
@@ -87,7 +86,7 @@ def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
     adapter = ADAPTER_CONFIG in files
     return tested.finding(
         Outcome.DECLARED,
-        Text(OTHER_HEADLINES["named"], files=files, bases=[*found.names]),
+        Text(OTHER_HEADLINES["named"], files=files, bases=[name for _, name in others]),
         direction=Direction.TOWARD_REUSE,
         relation=Relation.DECLARED,
         kinds=(_KINDS["adapter"],) if adapter else (),

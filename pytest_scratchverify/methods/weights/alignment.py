@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
-from pytest_scratchverify.methods.weights.measure import Batch
+from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.token_rows import read_table
 from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import centred_cosine

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
-from pytest_scratchverify.methods.weights.measure import Batch, shared_formula
-from pytest_scratchverify.methods.weights.neurons import NEURON_GROUPS, Draws
+from pytest_scratchverify.methods.weights.measure import shared_formula
+from pytest_scratchverify.methods.weights.neurons import NEURON_GROUPS, Batch, Draws
 from pytest_scratchverify.stats.weights.exchangeable_rows import exchangeable
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation, gram_permutation
 from pytest_scratchverify.tensors.inventory import NORMS, Slot
@@ -31,6 +31,7 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
         slot: pair for (slot, _), pair in sample.items() if slot.kind in NORMS and len(pair[0]) == 1
     }
     draws = Draws()
+    new: dict[tuple[str, int, str, int], bool] = {}
     blocks: dict[tuple[str, int, str, int], tuple[list[Array], list[Array]]] = {}
     for (slot, start), pair in sorted(sample.items()):
         kind = NEURON_GROUPS.get(slot.kind)
@@ -38,10 +39,12 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
             continue
         if len(pair[0]) > 1 and shared_formula((slot, start), pair):
             continue
-        known = (kind, slot.layer, slot.expert, start) in blocks
-        if not known and not draws.is_new(kind, start, *pair):
+        key = (kind, slot.layer, slot.expert, start)
+        if key not in new:  # the first view of a block decides for all of them
+            new[key] = draws.is_new(kind, start, *pair)
+        if not new[key]:
             continue
-        left, right = blocks.setdefault((kind, slot.layer, slot.expert, start), ([], []))
+        left, right = blocks.setdefault(key, ([], []))
         scale = _gains_before(gains, slot, pair[0].shape[1]) if kind == "mlp" else None
         left.append(pair[0] if scale is None else pair[0] * scale[0])
         right.append(pair[1] if scale is None else pair[1] * scale[1])

@@ -127,17 +127,19 @@ def without_common_draw(
     if measured.formulas and not measured.elements:
         formulas = ", ".join(sorted(set(measured.formulas.values())))
         headline = Text(HEADLINES[Obstacle.FORMULA], **given, formula=formulas)
+        remedy = None
     elif measured.elements and measured.is_single_map:
         headline = Text(HEADLINES[Obstacle.SINGLE_MAP], **given)
+        remedy = Text(
+            "What has an order of its own is compared in its hidden neurons: ask for projectors of"
+            " two layers, or for references with other towers."
+        )
     else:
         return None
     return replace(
         _described(hypothesis.unanswered(Outcome.INDETERMINATE, headline), pair),
         relation=Relation.NOT_COMPARABLE,
-        remedy=Text(
-            "What has an order of its own is compared in its hidden neurons: ask for projectors of"
-            " two layers, or for references with other towers."
-        ),
+        remedy=remedy,
     )
 
 

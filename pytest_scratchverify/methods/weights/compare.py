@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.methods.weights.alignment import Aligned, align
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.layers import map_layers
-from pytest_scratchverify.methods.weights.measure import Batch, Measure, Measured
+from pytest_scratchverify.methods.weights.measure import Measure, Measured
+from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.roles_in_place import (
     RoleInPlace,
     RoleSums,
@@ -88,7 +89,8 @@ class Compared:
 
         By neurons that keep their number where whole blocks were read; else by norm gains.
         """
-        if self.rotated is not None:
+        # A tower's own blocks say nothing of the decoders; those of tables are the decoder's.
+        if self.rotated is not None and self.measured.component in TOKEN_TABLES:
             return min(self.rotated.in_place, self.rotated.match.pvalue) <= alpha
         gains = gain_similarity(self.context_gains, np.random.default_rng(2026))
         return gains is not None and gains.effect >= RELATED_GAINS and gains.pvalue <= 1e-3
@@ -197,7 +199,10 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
         if not pair.is_token_table:  # which is one role
             roles.add(matrices)
         room = _fill(sample, batch, room)
-        del batch, matrices  # before the next one is read: at full depth either is hundreds of megabytes
+        del (
+            batch,
+            matrices,
+        )  # before the next one is read: at full depth either is hundreds of megabytes
     return taken.result(), sample, roles
 
 

@@ -206,8 +206,6 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
         return compared.layers.replications
     if judgement.step is Step.BASIS and compared.rotated is not None:
         return max(1, compared.rotated.match.replications(REPLICATED))
-    if judgement.step is Step.ANGLES and compared.angles is not None:
-        return max(1, compared.angles.statistic)
     measured = compared.measured
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)

@@ -23,7 +23,6 @@ class Case(Enum):
     DERIVED = auto()
     DERIVED_IN_PART = auto()
     DERIVED_BY_MATCHING = auto()
-    DERIVED_BY_ANGLES = auto()
     LEAD = auto()
     LEAD_AFTER_ALIGNMENT = auto()
     LEAD_IN_BASIS = auto()
@@ -47,8 +46,6 @@ HEADLINES: Mapping[Case, str] = {
     " {roles} of {inherited} of {layers} layers; cosine {effect}, p {p}, decided by {step}",
     Case.DERIVED_BY_MATCHING: "the weights come from {reference} in another order or basis"
     " ({kind}): share of a layer's neurons that is recognised {effect}, p {p}, decided by {step}",
-    Case.DERIVED_BY_ANGLES: "the weights come from {reference} in another basis ({kind}): the"
-    " angles between neurons correlate by {effect}, p {p}, decided by {step}",
     Case.LEAD: "more alike than strangers and less than kin of {reference}: cosine {effect}, p {p}",
     Case.LEAD_AFTER_ALIGNMENT: "alike to {reference} once the channels are renumbered: {effect}"
     " after fitting, a lead without a p-value",
@@ -68,7 +65,6 @@ _OF_RELATION: Mapping[Relation, Case] = {
 _OF_STEP: Mapping[tuple[Relation, Step], Case] = {
     (Relation.DERIVED, Step.ROLES): Case.DERIVED_IN_PART,
     (Relation.DERIVED, Step.BASIS): Case.DERIVED_BY_MATCHING,
-    (Relation.DERIVED, Step.ANGLES): Case.DERIVED_BY_ANGLES,
     (Relation.UNCLEAR, Step.ALIGNMENT): Case.LEAD_AFTER_ALIGNMENT,
     (Relation.UNCLEAR, Step.BASIS): Case.LEAD_IN_BASIS,
 }
@@ -107,6 +103,6 @@ def headline_of(
         "percent": round(100 * share, 1),
         "roles": ", ".join(judgement.roles),
         "inherited": len(judgement.layers),
-        "layers": len({layer for role in compared.roles for layer in role.layers}),
+        "layers": len({layer for role in compared.roles for layer in role.layers if layer >= 0}),
     }
     return Text(template, **{name: v for name, v in values.items() if f"{{{name}}}" in template})

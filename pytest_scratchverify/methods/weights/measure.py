@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
-from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
+from pytest_scratchverify.methods.weights.neurons import Batch, Draws, Piece, neuron_groups
 from pytest_scratchverify.stats.weights.assignment import (
     FixedPoints,
     fixed_points_pvalue,
@@ -50,8 +50,6 @@ from pytest_scratchverify.tensors.inventory import (
 )
 
 Array = NDArray[np.float32]
-Piece = tuple[Slot, int]
-Batch = Mapping[Piece, tuple[Array, Array]]
 
 AGREEMENT_BLOCKS = 4
 UNMOVED = 0.9999  # cosine of two rows, from which they are equal up to scale and rounding
@@ -112,7 +110,8 @@ class Measured:
         """
         if self.component is not Component.PROJECTOR:
             return False
-        return not {"proj_in", "proj_out"} <= {item.slot.kind for item in self.similar}
+        kinds = {s.slot.kind for s in self.similar} | {Slot.parse(n).kind for n in self.formulas}
+        return not {"proj_in", "proj_out"} <= kinds
 
     @property
     def cast(self) -> bool:
@@ -323,8 +322,8 @@ class Measure:
             whole = start == 0 and len(gates[0]) >= self.whole_rows.get(slot, len(gates[0]))
             if slot.kind != "gate" or ups is None or not whole:
                 continue
-            once = self._blocks.is_new("mlp", 0, *gates)
-            if once and len(self._agreements) < AGREEMENT_BLOCKS:
+            room = len(self._agreements) < AGREEMENT_BLOCKS
+            if room and self._blocks.is_new("mlp", 0, *gates):
                 found = match_agreement([(gates, ups)], largest=AGREEMENT_ROWS)
                 self._agreements.append(found)
 

@@ -71,9 +71,11 @@ class Draws:
 
 
 def _sketch(values: Array) -> Array:
-    centred = (values - values.mean()).ravel()
-    places = np.random.default_rng(centred.size).permutation(centred.size)[:SKETCH]
-    sketch: Array = unit_rows(centred[places][None])[0]
+    # Of a matrix of hundreds of millions of numbers neither a permutation nor a copy is made.
+    drawn = np.random.default_rng(values.size).choice(
+        values.size, min(SKETCH, values.size), replace=False
+    )
+    sketch: Array = unit_rows((values.ravel()[drawn] - values.mean())[None])[0]
     return sketch
 
 

@@ -13,7 +13,8 @@ from pytest_scratchverify.core.evidence import Power
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Compared
-from pytest_scratchverify.methods.weights.measure import Batch, Measure
+from pytest_scratchverify.methods.weights.measure import Measure
+from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised

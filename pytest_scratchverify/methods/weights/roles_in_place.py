@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pytest_scratchverify.methods.weights.measure import Batch, Similar
+from pytest_scratchverify.methods.weights.measure import Similar
+from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.stats.weights.channel_permutation import (
     ChannelSums,
     channel_pvalue,
@@ -122,7 +123,6 @@ class SharedRoles:
     """
 
     inherited: tuple[RoleInPlace, ...]
-    fresh: tuple[RoleInPlace, ...]
     pvalue: float
     similarity: float
     layers: tuple[int, ...]
@@ -157,7 +157,6 @@ def shared_roles(
     values = [role.layers[layer] for role in inherited for layer in role.inherited(derived)]
     return SharedRoles(
         tuple(inherited),
-        tuple(fresh),
         min(1.0, cost * max(role.pvalue for role in inherited)),
         float(np.mean(values)),
         tuple(layers),
@@ -165,12 +164,9 @@ def shared_roles(
 
 
 def inherited_share(
-    roles: Iterable[RoleInPlace],
-    matrices: Mapping[Slot, Matrix],
-    parameters: int,
-    bar: float = ALIKE,
+    roles: Iterable[RoleInPlace], matrices: Mapping[Slot, Matrix], parameters: int
 ) -> float:
-    """Return the share of a component's parameters in the places that are alike from `bar` on.
+    """Return the share of a component's parameters in the places that are `ALIKE`.
 
     Parameters
     ----------
@@ -179,7 +175,7 @@ def inherited_share(
     parameters : int
         How many the component has, compared or not.
     """
-    places = {(role.kind, layer) for role in roles for layer in role.inherited(bar)}
+    places = {(role.kind, layer) for role in roles for layer in role.inherited(ALIKE)}
     taken = sum(
         matrix.rows * matrix.cols
         for slot, matrix in matrices.items()

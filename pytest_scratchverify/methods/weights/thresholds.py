@@ -40,7 +40,6 @@ class WeightsThresholds(Thresholds):
     channels_alike: float
     table_in_basis: float
     angles_shared: float
-    angles_derived: float
     merge_related: float
     merge_share: float
     merge_mixture: float

@@ -42,7 +42,7 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
         names = [name for group in named for name in group]
         names += [*(matrix.info.name for matrix in alone), *inventory.unmapped]
         return Text(HEADLINES["unplaced"], share=round(100 * share), first=next(iter(names), "-"))
-    lacking = incomplete_side(pair)
+    lacking = _incomplete_side(pair)
     if lacking is not None:
         return lacking
     if not rotation_invariant and not pair.is_token_table and _is_out_of_shape(pair):
@@ -59,7 +59,7 @@ def _without_partner(pair: ComponentPair) -> list[Matrix]:
     ]
 
 
-def incomplete_side(pair: ComponentPair) -> Text | None:
+def _incomplete_side(pair: ComponentPair) -> Text | None:
     """Say which of the two files lack a part of the component, or numbers that are finite."""
     for checkpoint in (pair.checkpoints.ours, pair.checkpoints.theirs):
         why = incomplete(checkpoint, pair.component) or checkpoint.broken_numbers(pair.component)

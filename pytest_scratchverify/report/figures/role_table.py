@@ -7,7 +7,7 @@ from typing import Any
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.figure_data import RoleTable
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
-from pytest_scratchverify.report.figures.shaded_cells import MOST, SHADES, Cells, cells, draw_cells
+from pytest_scratchverify.report.figures.shaded_cells import SHADES, Cells, cells, draw_cells
 
 MOST_LABELS = 16
 
@@ -15,7 +15,7 @@ MOST_LABELS = 16
 def _table(data: RoleTable) -> Cells:
     """Return the table; raises ValueError where its edges do not fit it."""
     rows = cells(data.rows)
-    if len(data.roles) != len(rows) or len(data.layers) != len(rows[0]) or len(rows) > MOST:
+    if len(data.roles) != len(rows) or len(data.layers) != len(rows[0]):
         raise ValueError("a table whose names do not fit it")
     return rows
 

@@ -210,6 +210,12 @@ def test_a_single_map_between_two_towers_is_alike_without_a_source():
               for n, k in enumerate(("proj_in", "proj_out"))}  # fmt: skip
     measured = measure(Component.PROJECTOR, [hidden])
     assert judge(Compared(measured=measured), None, THRESHOLDS).relation == "derived"
+    # A second layer that both started from the identity is a layer all the same.
+    eye = tuple(np.eye(96, 64, dtype=np.float32) + 0.001 * normal(n, 96, 64) for n in (7, 8))
+    hidden[Slot("projector", "proj_out"), 0] = eye
+    measured = measure(Component.PROJECTOR, [hidden])
+    assert measured.formulas and not measured.is_single_map  # noqa: PT018
+    assert judge(Compared(measured=measured), None, THRESHOLDS).relation == "derived"
 
 
 def test_the_control_made_of_the_pair_fails_where_classes_of_rows_are_alike():

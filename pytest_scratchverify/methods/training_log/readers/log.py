@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.training_log.readers.step_rows import (
+    Columns,
     LostRows,
+    StepRows,
     one_row_a_step,
 )
 
@@ -109,9 +111,7 @@ class Rows:
         }
         if "loss" not in found or not np.isfinite(found["loss"]).any():
             raise no_loss(self.name)
-        if only_filler(found["loss"]):
-            raise self._all_fillers(float(found["loss"][0]))
-        sound = one_row_a_step(found)
+        sound = self._sound(found)
         found = sound.columns
         self.notes += sound.notes
         self.dropped += sound.lost.n - sound.lost.zeros if sound.lost else 0
@@ -150,6 +150,15 @@ class Rows:
             every_step=None if every is None else every.astype(np.int64),
             lost=sound.lost,
         )
+
+    def _sound(self, found: Columns) -> StepRows:
+        """Return one row a step, without fillers. Raises `Unavailable` if no loss is left."""
+        if only_filler(found["loss"]):
+            raise self._all_fillers(float(found["loss"][0]))
+        sound = one_row_a_step(found)
+        if not np.isfinite(sound.columns["loss"]).any():
+            raise no_loss(self.name)
+        return sound
 
     def _all_fillers(self, value: float) -> Unavailable:
         return Unavailable(

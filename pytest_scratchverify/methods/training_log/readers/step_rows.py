@@ -20,6 +20,7 @@ Columns = dict[str, Column]
 Mask = NDArray[np.bool_]
 
 ENOUGH = 8  # rows that are one constant before it is taken for a filler
+MOST_NUMBERED = 4096  # ranks that are told by their numbers
 MOST_RANKS = 64  # equal rows of one step where no rank is named
 SMALLEST = 0.01  # a loss above it all along does not round to 0
 
@@ -125,7 +126,7 @@ def _fillers(columns: Columns) -> Mask | None:
 
 def _constant_ranks(loss: Column, ranks: Column) -> Mask | None:
     filler = np.zeros(len(loss), bool)
-    for rank in np.unique(ranks)[:4096]:
+    for rank in np.unique(ranks)[:MOST_NUMBERED]:
         mine = ranks == rank
         values = loss[mine]
         known = values[np.isfinite(values)]
@@ -173,8 +174,11 @@ def _means(values: Column, starts: NDArray[np.int64]) -> Column:
 def _keys(columns: Columns) -> tuple[NDArray[Any], ...] | None:
     """What rows of one step have in common: None where each row is a step of its own."""
     loss, ranks, steps = columns["loss"], columns.get("rank"), columns.get("step")
-    if ranks is not None and np.isfinite(ranks).all() and ranks.min() < ranks.max():
-        return _keys_of_ranks(steps, ranks)
+    if ranks is not None and np.isfinite(ranks).all():
+        distinct = len(np.unique(ranks))
+        # A number that hardly comes again is a step's in front of its line, and no rank's.
+        if 1 < distinct <= min(len(ranks) / 2, MOST_NUMBERED):
+            return _keys_of_ranks(steps, ranks)
     if steps is None:
         return _equal_blocks(loss)
     if len(steps) < 2 or not np.isfinite(steps).all():
