@@ -16,6 +16,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights import alignment
+from pytest_scratchverify.methods.weights import compare as compare_module
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Effort, compare
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
@@ -257,3 +258,20 @@ def test_renumbered_channels_are_a_lead_where_the_embeddings_came_along(compared
     (copy / "tokenizer.json").write_bytes((READY / "s0" / "tokenizer.json").read_bytes())
     found = replace(compared(copy, READY / "s0"), rotated=None, angles=None)
     assert judge(found, None, NUMBERS).step is Step.ALIGNMENT
+
+
+@pytest.mark.parametrize("share", [1.15, 1.2, 1.25, 1.3])
+def test_what_is_read_whole_is_matched_in_any_basis_whatever_is_left_of_the_budget(
+    share, written, tmp_path
+):
+    """Its blocks cost nothing more, and their norms come out of what is kept for norms."""
+    rng = np.random.default_rng(8)
+    folders = [written(mixture(rng, 8)) for _ in range(2)]
+    run = RunDirectory(tmp_path / "run")
+    stores = [open_store(str(f), run_dir=run, budget=ByteBudget()) for f in folders]
+    pair = ComponentPair(CheckpointPair(*map(open_checkpoint, stores)), EXPERTS)
+    whole = sum(m.rows * m.row_bytes for m in pair.matrices.values())
+    effort = Effort(limit=1)
+    while (compare_module._pair_budget(pair, effort.limit) or 0) < share * whole:
+        effort = replace(effort, limit=int(1.02 * (effort.limit or 1)) + 1)
+    assert compare(pair, effort).rotated is not None
