@@ -31,6 +31,7 @@ class Obstacle(Enum):
     NO_TENSOR = "by tensors"
     NO_COUNTERPART = "in the reference"
     TOO_FEW_TOKENS = "of tables"
+    CONSTANT = "of placeholders"
     NO_SHAPE = "of matrices"
     SINGLE_MAP = "of a linear map"
     FORMULA = "of a formula"
@@ -42,6 +43,8 @@ HEADLINES: Mapping[Obstacle, str] = {
     Obstacle.NO_COUNTERPART: "{reference} has no {component} to take one from",
     Obstacle.TOO_FEW_TOKENS: "{component} cannot be compared with {reference}: too few tokens in"
     " common whose rows could be laid side by side",
+    Obstacle.CONSTANT: "{component} cannot be compared with {reference}: what was read holds one or"
+    " two numbers throughout in one of them, as placeholders do",
     Obstacle.NO_SHAPE: "{component} cannot be compared with {reference}: no tensor of one shape in"
     " common ({ours} and {theirs})",
     Obstacle.SINGLE_MAP: "{component} cannot be compared with {reference} in place: it is a single"
@@ -146,6 +149,10 @@ def without_common_draw(
 def incomparable(pair: ComponentPair, reference: str) -> Text:
     """Say why nothing could be laid side by side."""
     given = {"component": pair.component.value, "reference": reference}
+    if pair.is_token_table and pair.token_slot in pair.matrices and pair.token_rows.same_numbers:
+        return Text(
+            HEADLINES[Obstacle.CONSTANT], **given
+        )  # rows lay side by side, and said nothing
     if pair.is_token_table and _widths(pair.ours) == _widths(pair.theirs):
         return Text(HEADLINES[Obstacle.TOO_FEW_TOKENS], **given)
     shapes = {"ours": _shapes(pair.ours), "theirs": _shapes(pair.theirs)}
