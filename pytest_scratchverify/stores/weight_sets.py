@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
 from pytest_scratchverify.stores.bounds import absent, is_safe_name
 from pytest_scratchverify.stores.store import FileEntry
 from pytest_scratchverify.stores.weight_files import (
@@ -29,7 +30,6 @@ from pytest_scratchverify.stores.weight_files import (
 
 MOST_SETS = 8  # that are judged; the ninth is named
 MOST_NAMED = 100  # parts that a sentence names
-ADAPTER_CONFIG = "adapter_config.json"
 _INDEX_ENDING = ".safetensors.index.json"
 _NUMBERED = re.compile(r"(?P<stem>.*?)[-_.]?(?P<number>\d{1,5})-of-(?P<total>\d{1,5})\.\w+$")
 # Saved beside the weights by trainers, and loaded as weights by nobody.

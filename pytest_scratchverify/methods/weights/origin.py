@@ -20,6 +20,7 @@ import numpy as np
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
+from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
@@ -50,6 +51,7 @@ from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.adapted import AdaptedStore
 from pytest_scratchverify.tensors.side_by_side import side_by_side
 
 DRAWS = 999
@@ -71,7 +73,25 @@ def weights_origin(
     def judge_one(mine: ArtifactStore, other: ArtifactStore) -> Finding:
         return _one_reading(hypothesis, mine, other, calibration)
 
-    return judge_readings(judge_one, ours, theirs)
+    return _with_adapter(judge_readings(judge_one, ours, theirs), ours)
+
+
+def _with_adapter(finding: Finding, ours: ArtifactStore) -> Finding:
+    """Say of base and adapter together that they are, and how much the adapter adds."""
+    if not isinstance(ours, AdaptedStore):
+        return finding
+    share = f"{100 * ours.share:.2g}"
+    headline = Text(
+        "{base} with the adapter of {repo} ({added} parameters in {modules} modules, rank {rank}:"
+        " {share} % of the base's): {said}",
+        base=ours.base.repo,
+        repo=ours.repo,
+        share=share,
+        said=finding.headline,
+        **ours.tensors.said,
+    )
+    found: dict[str, Json] = {"base": ours.base.repo, "share": share, **ours.tensors.said}
+    return replace(finding, headline=headline, details={**finding.details, "adapter": found})
 
 
 def _one_reading(
