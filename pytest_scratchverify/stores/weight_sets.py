@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import printable
 from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
 from pytest_scratchverify.stores.bounds import absent, is_safe_name
 from pytest_scratchverify.stores.store import FileEntry
@@ -43,6 +44,8 @@ HEADLINES = {
     "left out": "The index leaves out {names}, which lie beside the shards that it names.",
     "in vain": "The index {index} names files that are absent ({names}).",
     "explicit": "config.json names {name} as the weights (transformers_weights), and it is absent.",
+    "elsewhere": "config.json names {name} as the weights (transformers_weights), which is no"
+    " safetensors file and no index of this repository.",
     "adapter": "The file adapter_config.json stands beside the weights: loaders that know it load"
     " {base} and the adapter in their place.",
     "many": "{n} sets of weights lie side by side, and {names} were not read.",
@@ -108,14 +111,7 @@ def weight_sets(
     """
     doubts: list[Text] = []
     found = _Found(listing, repo, read_index)
-    explicit = config.get("transformers_weights")
-    if isinstance(explicit, str) and is_safe_name(explicit):
-        if explicit.endswith(_INDEX_ENDING) and explicit in listing:
-            found.add_index(explicit)
-        elif explicit in listing:
-            found.add((explicit,))
-        else:
-            doubts.append(Text(HEADLINES["explicit"], name=explicit))
+    found.add_named(config.get("transformers_weights"))
     if SINGLE in listing:
         found.add((SINGLE,))
     for name in _indexes(listing):
@@ -164,6 +160,21 @@ class _Found:
         self.failure: Unavailable | None = None
         self.has_index = False
         self._listing, self._repo, self._read_index = listing, repo, read_index
+
+    def add_named(self, name: Json) -> None:
+        """Add what config.json names as the weights; where that is none of these files, say so."""
+        if name is None:
+            return
+        if not isinstance(name, str) or not is_safe_name(name):
+            self.doubts.append(Text(HEADLINES["elsewhere"], name=printable(f"{name!r:.100}")))
+        elif name not in self._listing:
+            self.doubts.append(Text(HEADLINES["explicit"], name=name))
+        elif name.endswith(_INDEX_ENDING):
+            self.add_index(name)
+        elif name.endswith(".safetensors"):
+            self.add((name,))
+        else:  # transformers refuses it
+            self.doubts.append(Text(HEADLINES["elsewhere"], name=name))
 
     def add(self, names: Sequence[str], *, is_default: bool = True) -> None:
         """Add files that belong together without an index."""

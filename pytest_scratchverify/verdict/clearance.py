@@ -85,12 +85,22 @@ def _granted(clearing: list[Finding], open_ones: dict[str, Text]) -> Clearance:
     alike: dict[Text, list[str]] = {}
     for name in sorted(open_ones):
         alike.setdefault(open_ones[name], []).append(name)
-    for why, names in alike.items():
+    groups = [*alike.items()]
+    for why, names in groups[:SHOWN]:
         reasons.append(
             Text(
                 "this does not hold for {references}, which could not be compared: {why}",
                 references=some_of(names),
                 why=why,
+            )
+        )
+    further = [name for _, names in groups[SHOWN:] for name in names]
+    if further:
+        reasons.append(
+            Text(
+                "nor does it hold for {references}, which could not be compared either, each for"
+                " a reason of its own",
+                references=some_of(further),
             )
         )
     return Clearance(

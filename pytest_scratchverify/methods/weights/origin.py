@@ -67,8 +67,12 @@ def weights_origin(
 ) -> Finding:
     """Compare one component of two models by their weights, in every save that either holds.
 
-    Raises `Unavailable` where the weights of either cannot be read: never a verdict.
+    Raises `Unavailable` where the weights of either cannot be read, or both are one repository at
+    one commit: never a verdict.
     """
+    commit = ours.revision
+    if commit is not None and (ours.repo, commit) == (theirs.repo, theirs.revision):
+        raise hypothesis.pair.same_model()
 
     def judge_one(mine: ArtifactStore, other: ArtifactStore) -> Finding:
         return _one_reading(hypothesis, mine, other, calibration)
