@@ -7,11 +7,17 @@ import pytest
 
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec
-from pytest_scratchverify.methods.architecture import Config, parameter_count, stored_parameters
+from pytest_scratchverify.methods.architecture import (
+    ArchitectureThresholds,
+    Config,
+    parameter_count,
+    stored_parameters,
+)
 from pytest_scratchverify.stores.folder import FolderStore
-from tests.architecture.test_findings import CALIBRATION
 from tests.weights.saves import CONFIG, folder, stranger
+from tools.running import ROOT
 
+CALIBRATION = ArchitectureThresholds.load(ROOT / "suites" / "calibration" / "architecture.json")
 TIED = {**CONFIG, "tie_word_embeddings": True}
 
 
