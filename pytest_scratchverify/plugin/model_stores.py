@@ -15,6 +15,7 @@ from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess, OnFetch
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.snapshots import Snapshots, in_folders, in_refs, list_refs
@@ -60,7 +61,7 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
     files nor the branches can be listed.
     """
     store = open_model(session, spec)
-    found = in_folders(store)
+    found = in_folders(store.root if isinstance(store, FolderStore) else store)
     if found.found or store.files().record.source is Source.FOLDER:
         return found
     budget = ByteBudget.parse(session.settings.byte_budget)

@@ -18,6 +18,7 @@ from pytest_scratchverify.verdict.verdict import OpenReference
 
 MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
 SHOWN = 5  # references that a sentence names; the verdict's own lists hold all
+JUDGED = "judged"  # the detail of a finding that says which part of a model it speaks of
 PARTIAL = Text("the run is partial: it was stopped, narrowed or lost a worker")
 _OURS = (Outcome.MISSING, Outcome.HARNESS_ERROR)
 
@@ -82,6 +83,8 @@ def _granted(clearing: list[Finding], open_ones: dict[str, Text]) -> Clearance:
             power=clearing[0].power.description if clearing[0].power else "-",
         )
     ]
+    scopes = dict.fromkeys(f.remedy for f in clearing if f.remedy and JUDGED in f.details)
+    reasons += [*scopes][:SHOWN]
     alike: dict[Text, list[str]] = {}
     for name in sorted(open_ones):
         alike.setdefault(open_ones[name], []).append(name)

@@ -492,13 +492,14 @@ def test_refusals_name_what_is_there(tmp_path, opened) -> None:
     gguf = folder(tmp_path / "gguf")
     (gguf / "m-q4_k_m-00001-of-00003.gguf").write_bytes(b"GGUF" + bytes(60))
     output = folder(tmp_path / "output")
-    (output / "checkpoint-500").mkdir()
-    write(output / "checkpoint-500" / WHOLE, child())
+    for name in ("checkpoint-500", "final"):  # one alone, or steps of one series, are read
+        (output / name).mkdir()
+        write(output / name / WHOLE, child())
     adapter = folder(tmp_path / "adapter", {"adapter_model.safetensors": outside(child())})
     for path, words, reason in (
         (lfs, "git lfs pull", Reason.ABSENT),
         (gguf, "m-q4_k_m-00003-of-00003.gguf", Reason.ABSENT),
-        (output, "checkpoint-500", Reason.ABSENT),
+        (output, "checkpoint-500, final", Reason.ABSENT),
         (adapter, "an adapter", Reason.UNSUPPORTED),
     ):
         with pytest.raises(Unavailable, match=words) as caught:

@@ -50,9 +50,11 @@ from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
+from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.adapted import AdaptedStore
 from pytest_scratchverify.tensors.side_by_side import side_by_side
+from pytest_scratchverify.verdict.clearance import JUDGED
 
 DRAWS = 999
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
@@ -77,7 +79,23 @@ def weights_origin(
     def judge_one(mine: ArtifactStore, other: ArtifactStore) -> Finding:
         return _one_reading(hypothesis, mine, other, calibration)
 
-    return _with_adapter(judge_readings(judge_one, ours, theirs), ours)
+    finding = _with_adapter(judge_readings(judge_one, ours, theirs), ours)
+    return _with_scope(finding, ours, theirs)
+
+
+def _with_scope(finding: Finding, ours: ArtifactStore, theirs: ArtifactStore) -> Finding:
+    """Say which folder below the one that was given was judged; `verdict` says it of clearances."""
+    scopes = [scope for scope in map(_scope_of, (ours, theirs)) if scope is not None]
+    if not scopes:
+        return finding
+    judged: list[Json] = [str(scope) for scope in scopes]
+    details = {**finding.details, JUDGED: judged}
+    return replace(finding, details=details, remedy=finding.remedy or scopes[0])
+
+
+def _scope_of(store: ArtifactStore) -> Text | None:
+    store = store.adapter if isinstance(store, AdaptedStore) else store
+    return store.scope if isinstance(store, FolderStore) else None
 
 
 def _with_adapter(finding: Finding, ours: ArtifactStore) -> Finding:
