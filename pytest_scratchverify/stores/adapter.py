@@ -1,8 +1,9 @@
-"""Adapters of PEFT: what adapter_config.json and the tensors beside it add to a base model.
+"""Adapters of PEFT and MLX: what adapter_config.json and the tensors beside it add to a base.
 
 Read as PEFT 0.17 loads them (``peft/tuners/lora``): two factors a module, scaled by alpha and
-rank, magnitudes of DoRA, and tensors that were saved whole. Every number comes from a stranger's
-file: what does not fit is named and left out, and nothing is cleared by the rest.
+rank, magnitudes of DoRA, and tensors that were saved whole; and as mlx-lm does
+(``mlx_lm/tuner/lora.py``): factors stored inputs first, and the scale itself. Every number comes
+from a stranger's file: what does not fit is named and left out, and nothing is cleared by the rest.
 """
 
 from __future__ import annotations
@@ -19,17 +20,25 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import printable
 
 ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin", "adapters.safetensors")
 WRAPPED = "base_model.model."
 FACTORS = frozenset(
-    {"lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"}
+    {
+        *("lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"),
+        *("lora_a", "lora_b"),
+    }
 )
+PAIRS = (("lora_A", "lora_B"), ("lora_embedding_A", "lora_embedding_B"), ("lora_a", "lora_b"))
 # Segments that PEFT puts between a module's name and what it holds.
 INSERTED = frozenset({"base_layer", "modules_to_save", "default"})
 DEFAULT_ALPHA = 8.0  # LoraConfig.lora_alpha
 LONGEST = 200  # characters of a name from a config
 # Initialisations that change the base itself: what was saved belongs to the changed one.
 CHANGES_BASE = ("pissa", "olora", "loftq", "corda")
+HEADLINES = {
+    "kind": "adapters of the kind {kind} are not put together here",
+    "scale": "its scale ({names}) cannot be read",
+}
 _PLAIN = re.compile(r"[\w.]+")
 
 
@@ -37,7 +46,8 @@ _PLAIN = re.compile(r"[\w.]+")
 class Factors:
     """The two factors that one module adds, ``B A``, and DoRA's magnitude; shapes unchecked.
 
-    `turned` says that the product is stored inputs first: of embeddings always.
+    `turned` says that the product is stored inputs first: of embeddings always. `inputs_first` says
+    so of either factor, as MLX writes them.
     """
 
     module: str
@@ -45,6 +55,13 @@ class Factors:
     second: TensorInfo
     magnitude: TensorInfo | None = None
     turned: bool = False
+    inputs_first: bool = False
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes [rank, inputs] and [outputs, rank], where there are two sides."""
+        first, second = self.first.shape, self.second.shape
+        return (first[::-1], second[::-1]) if self.inputs_first else (first, second)
 
 
 @dataclass(frozen=True)
@@ -81,10 +98,13 @@ class AdapterConfig:
     alphas: Mapping[str, float] = field(default_factory=dict)
     by_root: bool = False
     inputs_first: bool = False
+    stated_scale: float | None = None
     refused: Text | None = None
 
     def scale(self, module: str, rank: int) -> float:
         """Return the factor of a module's product: alpha over the rank, or over its root."""
+        if self.stated_scale is not None:
+            return self.stated_scale
         named = (a for key, a in self.alphas.items() if f".{module}".endswith(f".{key}"))
         alpha = next(named, self.alpha)
         return alpha / (math.sqrt(rank) if self.by_root else rank)
@@ -92,6 +112,8 @@ class AdapterConfig:
 
 def read_adapter_config(table: Mapping[str, Json]) -> AdapterConfig:
     """Read adapter_config.json; nothing in it raises."""
+    if "fine_tune_type" in table and "peft_type" not in table:
+        return _read_mlx(table)
     kind, base = _text(table.get("peft_type")), _text(table.get("base_model_name_or_path"))
     rank, alpha = table.get("r"), _number(table.get("lora_alpha", DEFAULT_ALPHA))
     patterns = table.get("alpha_pattern")
@@ -101,13 +123,13 @@ def read_adapter_config(table: Mapping[str, Json]) -> AdapterConfig:
     start = _text(table.get("init_lora_weights")) or ""
     refused = None
     if (kind or "").upper() != "LORA":
-        refused = Text("adapters of the kind {kind} are not put together here", kind=kind or "-")
+        refused = Text(HEADLINES["kind"], kind=kind or "-")
     elif start.lower().startswith(CHANGES_BASE):
         refused = Text("its initialisation ({name}) changed the base itself", name=start)
     elif table.get("layer_replication"):
         refused = Text("it repeats layers of its base")
     elif alpha is None or None in alphas.values() or not all(map(_PLAIN.fullmatch, alphas)):
-        refused = Text("its scale (lora_alpha, alpha_pattern) cannot be read")
+        refused = Text(HEADLINES["scale"], names="lora_alpha, alpha_pattern")
     return AdapterConfig(
         base=base,
         kind=kind,
@@ -119,6 +141,19 @@ def read_adapter_config(table: Mapping[str, Json]) -> AdapterConfig:
         inputs_first=table.get("fan_in_fan_out") is True,
         refused=refused,
     )
+
+
+def _read_mlx(table: Mapping[str, Json]) -> AdapterConfig:
+    """Read what mlx-lm writes: kind, base, and the scale itself."""
+    kind, given = _text(table.get("fine_tune_type")), table.get("lora_parameters")
+    settings = given if isinstance(given, dict) else {}
+    scale = _number(settings.get("scale"))
+    refused = None
+    if kind != "lora":
+        refused = Text(HEADLINES["kind"], kind=kind or "-")
+    elif scale is None:
+        refused = Text(HEADLINES["scale"], names="lora_parameters")
+    return AdapterConfig(_text(table.get("model")), kind, stated_scale=scale, refused=refused)
 
 
 def _text(value: Json) -> str | None:
@@ -144,15 +179,17 @@ def sort_tensors(tensors: Mapping[str, TensorInfo]) -> AdapterTensors:
     factors: dict[str, Factors] = {}
     unknown: list[str] = []
     for module, parts in found.items():
-        embedding = "lora_embedding_A" in parts
-        keys = ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A", "lora_B")
+        keys = next((pair for pair in PAIRS if pair[0] in parts), PAIRS[0])
         magnitude = parts.get("lora_magnitude_vector")
         extra = parts.keys() - {*keys, "lora_magnitude_vector"}
         if not parts.keys() >= {*keys} or extra:
             unknown += [info.name for info in parts.values()]
             continue
         first, second = (parts[key] for key in keys)
-        factors[module] = Factors(module, first, second, magnitude, turned=embedding)
+        across, flipped = keys == PAIRS[1], keys == PAIRS[2]
+        factors[module] = Factors(
+            module, first, second, magnitude, turned=across, inputs_first=flipped
+        )
     alone = [name for name, info in whole.items() if "lora_" in name or not info.shape]
     unknown += [whole.pop(name).name for name in alone]
     parameters = sum(info.parameters for info in tensors.values())

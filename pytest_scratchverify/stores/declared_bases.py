@@ -15,7 +15,7 @@ from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.untrusted import open_regular, printable
-from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG, read_adapter_config
 from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, malformed, parse_object
 from pytest_scratchverify.stores.card import LONGEST_NAME, MAX_NAMED, bounded_yaml
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
@@ -85,8 +85,8 @@ def _yaml_table(raw: bytes, repo: str, file: str) -> Mapping[str, Any]:
 
 
 def _adapter_names(table: Mapping[str, Any]) -> Iterator[str]:
-    base = table.get("base_model_name_or_path")
-    if isinstance(base, str) and base:
+    base = read_adapter_config(table).base
+    if base is not None:
         yield base
 
 

@@ -9,7 +9,7 @@ from pytest_scratchverify.checkpoint.header import ShardHeader
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.stores.adapter import read_adapter_config, sort_tensors
+from pytest_scratchverify.stores.adapter import ADAPTER_FILES, read_adapter_config, sort_tensors
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the first line, and at most so long.
 POINTER: Final = b"version https://git-lfs.github.com/spec/"
@@ -39,7 +39,7 @@ def adapter_instead(
 
     `headers` reads those of safetensors files, as far as they are sound.
     """
-    files = sorted(name for name in listing if name.rpartition("/")[2].startswith("adapter_model."))
+    files = sorted(name for name in listing if name.rpartition("/")[2] in ADAPTER_FILES)
     if not files:
         return None
     found = read_adapter_config(config)

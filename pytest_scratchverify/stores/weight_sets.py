@@ -18,7 +18,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import printable
-from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG, read_adapter_config
 from pytest_scratchverify.stores.bounds import absent, is_safe_name
 from pytest_scratchverify.stores.store import FileEntry
 from pytest_scratchverify.stores.weight_files import (
@@ -35,7 +35,8 @@ _INDEX_ENDING = ".safetensors.index.json"
 _NUMBERED = re.compile(r"(?P<stem>.*?)[-_.]?(?P<number>\d{1,5})-of-(?P<total>\d{1,5})\.\w+$")
 # Saved beside the weights by trainers, and loaded as weights by nobody.
 _NO_SET = re.compile(
-    r"^(?:adapter_model|optimizer|optim|scheduler|scaler|rng|random_states|training_args)",
+    r"^(?:adapter_model|(?:\d+_)?adapters\.safetensors"
+    r"|optimizer|optim|scheduler|scaler|rng|random_states|training_args)",
     re.IGNORECASE,
 )
 
@@ -145,10 +146,9 @@ def adapter_base(read: ReadIndex, listing: Mapping[str, FileEntry]) -> str | Non
     if ADAPTER_CONFIG not in listing:
         return None
     try:
-        base = read(ADAPTER_CONFIG).get("base_model_name_or_path")
+        return read_adapter_config(read(ADAPTER_CONFIG)).base
     except Unavailable:
         return None
-    return base if isinstance(base, str) and base else None
 
 
 class _Found:

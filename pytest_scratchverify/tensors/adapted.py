@@ -261,6 +261,8 @@ class AdaptedStore:
         """Compute rows of a changed matrix, in the bytes of its dtype."""
         first = self._decode_factor(matrix.factors.first)
         second = self._decode_factor(matrix.factors.second)
+        if matrix.factors.inputs_first:
+            first, second = first.T, second.T
         parts = matrix.stored.parts(start, stop)
         bodies = [self._read(self.base, p.info.file, ByteRange(p.start, p.stop)) for p in parts]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -114,7 +114,7 @@ def _changed(
     dtype = info.dtype if kept else "BF16"
     size = info.parameters * NUMPY_DTYPES[dtype].itemsize
     shown = TensorInfo(name, dtype, info.shape, 0, size, info.file)
-    scaled = settings.scale(factors.module, factors.first.shape[0])
+    scaled = settings.scale(factors.module, factors.shapes[0][0])
     return Changed(shown, stored, factors, turned, scaled)
 
 
@@ -147,7 +147,7 @@ def _orientation(shape: tuple[int, ...], factors: Factors, settings: AdapterConf
     first, second = factors.first, factors.second
     if not len(shape) == len(first.shape) == len(second.shape) == 2:
         return None
-    (rank, inputs), (outputs, inner) = first.shape, second.shape
+    (rank, inputs), (outputs, inner) = factors.shapes
     if rank != inner or not min(rank, inputs, outputs):
         return None
     if max(first.parameters, second.parameters) > LARGEST_FACTOR:

@@ -14,9 +14,12 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.disclosure import names_base_model
+from pytest_scratchverify.methods.weights.file_digests import shard_digests
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.stores.adapter import read_adapter_config
 from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.declared_bases import declared_bases
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.opening import open_store
@@ -347,3 +350,61 @@ def test_an_adapter_of_an_adapter_is_none(tmp_path, together) -> None:
     assert not isinstance(together(adapter(tmp_path / "a", {}), other), AdaptedStore)
     write(tmp_path / "a" / FILE, stored(factors()))
     assert not isinstance(together(tmp_path / "a", tmp_path / "a"), AdaptedStore)
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, -1, 0, 1.5, 10**400, "x", "\ud800", [], {}, {"q": []}]
+)
+def test_settings_of_any_kind_raise_nothing(value) -> None:
+    for key in ("peft_type", "base_model_name_or_path", "revision", "r", "lora_alpha",
+                "alpha_pattern", "rank_pattern", "use_rslora", "fan_in_fan_out",
+                "init_lora_weights", "layer_replication"):  # fmt: skip
+        read = read_adapter_config({"peft_type": "LORA", "r": 8, key: value})
+        assert isinstance(read.scale("layers.0.q_proj", 8), float)
+
+
+def test_equal_adapters_are_one_file(tmp_path, opened) -> None:
+    """Of two adapters, that one is the other's is a matter of digests."""
+    big = factors({Q0: (64, 64)}, rank=64)
+    made = [adapter(tmp_path / name, stored(big), {"r": 64}) for name in ("a", "b")]
+    other = adapter(tmp_path / "c", stored(factors({Q0: (64, 64)}, rank=64, seed=9)), {"r": 64})
+    ours, theirs, third = map(opened, (*made, other))
+    pair = Pair(*(ModelSpec(name=str(path)) for path in made))
+    found = shard_digests(pair, ours, theirs, declared=False)
+    assert found.derived
+    assert found.details["identical"] == [FILE]
+    assert not shard_digests(pair, ours, third, declared=False).derived
+
+
+def mlx_adapter(path, pairs, settings=None):
+    """What mlx-lm writes: factors stored inputs first, numbered saves beside the last one."""
+    tensors = {}
+    for name, (first, second) in pairs.items():
+        tensors[f"{name}.lora_a"], tensors[f"{name}.lora_b"] = first.T, second.T
+    made = folder(path, {"adapters.safetensors": tensors, "0000100_adapters.safetensors": tensors},
+                  config=False)  # fmt: skip
+    table = {"fine_tune_type": "lora", "model": "org/base", "num_layers": 4,
+             "lora_parameters": {"rank": RANK, "scale": 20.0, "dropout": 0.0}}  # fmt: skip
+    (made / "adapter_config.json").write_text(json.dumps({**table, **(settings or {})}))
+    return made
+
+
+def test_adapters_of_mlx_are_read(tmp_path, together, opened) -> None:
+    pairs = factors()
+    made = mlx_adapter(tmp_path / "a", pairs)
+    assert declared_bases(opened(made)).names == ("org/base",)
+    store = together(made)
+    expected = rounded(base()[f"{Q0}.weight"] + 20 * product(pairs, Q0))
+    assert np.array_equal(read(store, f"{Q0}.weight"), expected)
+    assert incomplete(open_checkpoint(store), DECODER) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"fine_tune_type": "dora"}, "dora"), ({"lora_parameters": {"scale": None}}, "scale")],
+)
+def test_adapters_of_mlx_that_are_not_read_say_why(tmp_path, together, settings, words) -> None:
+    store = together(mlx_adapter(tmp_path / "a", factors(), settings))
+    with pytest.raises(Unavailable, match=words) as caught:
+        store.tensor_index()
+    assert "7.17k parameters in 8 modules (rank 8)" in str(caught.value)
