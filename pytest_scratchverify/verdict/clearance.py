@@ -84,7 +84,8 @@ def _granted(clearing: list[Finding], open_ones: dict[str, Text]) -> Clearance:
         )
     ]
     scopes = dict.fromkeys(f.remedy for f in clearing if f.remedy and JUDGED in f.details)
-    reasons += [*scopes][:SHOWN]
+    for scope in [*scopes][:SHOWN]:
+        reasons[0] = Text("{scope} Of these: {said}", scope=scope, said=reasons[0])
     alike: dict[Text, list[str]] = {}
     for name in sorted(open_ones):
         alike.setdefault(open_ones[name], []).append(name)
