@@ -148,7 +148,13 @@ def compare_weights(  # noqa: PLR0913 - what a command line would say
         open_model(spec.name, spec.revision, byte_budget=size, offline=offline)
         for spec in (ours, theirs)
     )
-    mine = with_base(mine, lambda base: other if is_named(theirs.name, base) else None)
+
+    def find(base: str) -> ArtifactStore | None:
+        if not is_named(theirs.name, base):
+            return None
+        return open_model(theirs.name, theirs.revision, byte_budget=size, offline=offline)
+
+    mine = with_base(mine, find)
     hypothesis = ComponentHypothesis(
         pair=pair,
         component=part,

@@ -49,9 +49,17 @@ def loaded_model(session: Session, spec: ModelSpec) -> ArtifactStore:
         known = [*(pair.reference for pair in session.pairs), *session.matrix]
         named = (one for one in known if one not in own and is_named(one.name, name))
         found = next(named, None)
-        return open_model(session, found) if found is not None else None
+        return _beneath(session, found) if found is not None else None
 
     return with_base(open_model(session, spec), find)
+
+
+def _beneath(session: Session, base: ModelSpec) -> ArtifactStore:
+    """Open a base once more for its adapters: what they read of it is charged to none but them."""
+    found = _open(session, base)
+    if isinstance(found, Unavailable):
+        raise found
+    return found
 
 
 def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:

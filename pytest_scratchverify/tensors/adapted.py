@@ -319,26 +319,36 @@ def with_base(store: ArtifactStore, find: Callable[[str], ArtifactStore | None])
     ----------
     store
         Any model. One that has weights of its own is returned as it is; an adapter beside them
-        is then kept with it (`adapted_beside`).
+        is then kept with it (`adapted_beside`), where its base can be read.
     find
-        The store of a model by the name that adapter_config.json gives it, where it is at hand.
-        No path and no address is opened because a stranger's file names it.
+        The store of a model by the name that adapter_config.json gives it, where it is at hand;
+        it reads for the adapter, and on its own budget. No path and no address is opened because
+        a stranger's file names it.
+
+    Raises
+    ------
+    Unavailable
+        Where an adapter alone, or the base that is at hand, cannot be read.
     """
     if not isinstance(store, BaseStore) or isinstance(store, OneSetStore):
         return store
-    found = store.derived.get(AdaptedStore)
-    if found is None:
-        try:
-            settings = _settings(store)
-            known = settings.base is not None and settings.refused is None
-            named = find(settings.base) if known and settings.base else None
-            if named is None or named is store:
-                return store
-            found = AdaptedStore(store, named, settings)
-        except Unavailable:
-            return store  # whose own refusal says what it is
-        store.derived[AdaptedStore] = found
-    return store if _has_weights(store) or not isinstance(found, AdaptedStore) else found
+    found = adapted_beside(store)
+    if found is not None:
+        return store if _has_weights(store) else found
+    try:
+        settings = _settings(store)
+    except Unavailable:
+        return store  # no adapter, or one whose own refusal says what it is
+    try:
+        base = find(settings.base) if settings.base and settings.refused is None else None
+        if base is None or base is store:
+            return store
+        found = store.derived[AdaptedStore] = AdaptedStore(store, base, settings)
+    except Unavailable:
+        if _has_weights(store):
+            return store
+        raise
+    return store if _has_weights(store) else found
 
 
 def adapted_beside(store: ArtifactStore) -> AdaptedStore | None:

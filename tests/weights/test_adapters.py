@@ -28,7 +28,7 @@ from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block
 from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
-from tests.weights.saves import CONFIG, base, folder, mlx, stranger, write
+from tests.weights.saves import CONFIG, base, folder, mlx, stranger
 from tests.weights.shipped import CALIBRATION
 from tools.zoo.ready_models import READY
 
@@ -347,9 +347,20 @@ def test_a_base_of_several_saves_clears_nothing(tmp_path, together) -> None:
 
 def test_an_adapter_of_an_adapter_is_none(tmp_path, together) -> None:
     other = adapter(tmp_path / "other", stored(factors()))
-    assert not isinstance(together(adapter(tmp_path / "a", {}), other), AdaptedStore)
-    write(tmp_path / "a" / FILE, stored(factors()))
-    assert not isinstance(together(tmp_path / "a", tmp_path / "a"), AdaptedStore)
+    made = adapter(tmp_path / "a", stored(factors()))
+    for of in (other, made):
+        with pytest.raises(Unavailable, match="holds an adapter"):
+            together(made, of)
+
+
+def test_a_base_that_cannot_be_read_is_what_is_said(tmp_path, together) -> None:
+    of = folder(tmp_path / "base")
+    (of / WHOLE).write_bytes(b"no header")
+    made = adapter(tmp_path / "a", stored(factors()))
+    with pytest.raises(Unavailable, match="base is malformed"):
+        together(made, of)
+    beside = adapter(tmp_path / "b", stored(factors()), files={WHOLE: stranger()})
+    assert "loaders that know it" in str(incomplete(open_checkpoint(together(beside, of)), DECODER))
 
 
 @pytest.mark.parametrize(
