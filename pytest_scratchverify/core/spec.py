@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
 
 
 class Role(StrEnum):
@@ -70,6 +72,18 @@ class Pair:
     model: ModelSpec
     reference: ModelSpec
     itself: bool = False  # the reference is the model, by name or under another path
+
+    def same_model(self) -> Unavailable:
+        """Say that no model is compared with itself: all is equal, and nothing is known by it."""
+        names = {"reference": self.reference.name, "model": self.model.name}
+        return Unavailable(
+            Reason.SAME_MODEL,
+            Text("{reference} is {model} itself: nothing was compared.", **names),
+            Text(
+                "{reference} is the tested model itself; name another one with --against.",
+                reference=self.reference.name,
+            ),
+        )
 
     @property
     def reference_is_older(self) -> bool | None:

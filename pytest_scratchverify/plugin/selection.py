@@ -122,22 +122,25 @@ def select_components(names: Iterable[str]) -> frozenset[Component]:
 def pairs(models: Iterable[ModelSpec], matrix: Matrix, against: Sequence[str]) -> list[Pair]:
     """Return every pair to test, in a fixed order.
 
-    A model that is among the default references is not compared with itself; where it was named
-    as its own reference, the pair says so and its tests too.
+    A model that is among the default references is not compared with itself, at any revision;
+    where it was named as its own reference, the pair says so and its tests too.
     """
     found = []
     for model in models:
         named = against or model.against
         for name in named or matrix.default_against:
             reference = _reference(name, matrix)
-            itself = is_itself(model, reference)
-            if named or not itself:
-                found.append(Pair(model, reference, itself))
+            if named or not is_itself(model, replace(reference, revision=model.revision)):
+                found.append(Pair(model, reference, is_itself(model, reference)))
     return found
 
 
 def is_itself(model: ModelSpec, reference: ModelSpec) -> bool:
-    """Whether two specs name one model: one repository, or one folder or file by any path."""
+    """Whether two specs name one model: one repository at one revision, or one folder or file.
+
+    A folder is one by whatever path. Names of one commit are known when both are open
+    (`methods.weights.origin`).
+    """
     if model.folder != reference.folder:
         return False
     if model.folder:
@@ -145,7 +148,7 @@ def is_itself(model: ModelSpec, reference: ModelSpec) -> bool:
             return Path(model.name).expanduser().samefile(Path(reference.name).expanduser())
         except OSError:
             return model.name == reference.name
-    return model.name.lower() == reference.name.lower()
+    return (model.name.lower(), model.revision) == (reference.name.lower(), reference.revision)
 
 
 def _reference(name: str, matrix: Matrix) -> ModelSpec:

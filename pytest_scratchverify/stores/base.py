@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from pytest_scratchverify.checkpoint.header import (
     PREFIX_BYTES,
     HeaderError,
+    ShardHeader,
     TensorIndex,
     header_length,
     join_headers,
@@ -28,6 +29,7 @@ from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import open_regular, reading
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
 from pytest_scratchverify.stores.bounds import (
     MAX_CARD_BYTES,
     MAX_CONFIG_BYTES,
@@ -58,7 +60,7 @@ from pytest_scratchverify.stores.weight_files import (
     shards_of_index,
     tokenizer_names,
 )
-from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG, WeightSets, weight_sets
+from pytest_scratchverify.stores.weight_sets import WeightSets, weight_sets
 
 T = TypeVar("T")
 NO_FALLBACK = Fallback()
@@ -239,7 +241,7 @@ class BaseStore(ABC):
         )
         if found.sets:
             return found
-        adapter = adapter_instead(self.repo, listing, self._adapter_config())
+        adapter = adapter_instead(self.repo, listing, self._adapter_config(), self._headers)
         raise adapter or no_weights(listing, repo=self.repo)
 
     def _config_of_sets(self) -> Mapping[str, Json]:
@@ -255,13 +257,15 @@ class BaseStore(ABC):
             return {}
 
     def _tensor_names(self, names: Sequence[str]) -> list[frozenset[str]]:
+        return [frozenset(t.name for t in header.tensors) for header in self._headers(names)]
+
+    def _headers(self, names: Sequence[str]) -> list[ShardHeader]:
         entries = [self._listing()[name] for name in names]
         try:
             heads = zip(entries, self._heads(entries), strict=True)
-            headers = [parse_header(h, file=e.path, size=e.size) for e, h in heads]
+            return [parse_header(h, file=e.path, size=e.size) for e, h in heads]
         except HeaderError:
             return []  # said where the set is read
-        return [frozenset(info.name for info in header.tensors) for header in headers]
 
     def _read_tensor_index(self) -> Artifact[TensorIndex]:
         found = self.weight_sets()

@@ -32,7 +32,7 @@ from pytest_scratchverify.tensors.structure import (
     probable_component,
     unnamed_roles,
 )
-from pytest_scratchverify.tensors.uncounted import is_empty, oversized, scaled_by
+from pytest_scratchverify.tensors.uncounted import is_empty, is_mask, oversized, scaled_by
 
 __all__ = [
     "NORMS",
@@ -69,7 +69,7 @@ class Inventory:
     the names that no table knows: the component is then the one that they probably belong to, and
     the slot is one of their own, or a place found by shape or by numbers, which `placed` tells by
     name. `nameless` counts those without a slot, by that component: they are no `parameters` of
-    it. `empty` are tensors without elements.
+    it. `empty` are tensors without elements, `masks` constants of a mask's shape.
     """
 
     matrices: Mapping[Slot, Matrix]
@@ -83,6 +83,7 @@ class Inventory:
     nameless: Mapping[str, int] = field(default_factory=dict)
     oversized: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    masks: tuple[TensorInfo, ...] = ()
 
     def of(self, component: Component) -> Mapping[Slot, Matrix]:
         """Return the matrices of one component."""
@@ -179,6 +180,7 @@ def take_inventory(
         nameless=_by_component({name: index.tensors[name] for name in without}, roles),
         oversized=tuple(sorted(large)),
         empty=tuple(name for name, info in index.tensors.items() if is_empty(name, info)),
+        masks=tuple(i for name in role_map.ignored if is_mask(i := index.tensors[name])),
     )
 
 

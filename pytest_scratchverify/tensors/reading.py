@@ -164,6 +164,11 @@ class Checkpoint:
         with np.errstate(over="ignore", invalid="ignore"):  # of hostile scales: made NaN at once
             return [self._finite(block, plausible(_decoded(block, raw))) for block in blocks]
 
+    def read_raw(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> list[bytes]:
+        """Return ranges of a file as they are stored."""
+        found = self._fetch(file, spans, log)
+        return [found[file, span.start, span.stop] for span in spans]
+
     def _finite(self, block: Block, values: Array) -> Array:
         found, bad = repaired(values)
         self._broken.note(block, bad, values.size)

@@ -38,7 +38,7 @@ PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
                                           r"|ln_pre|radio_model")),
     (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_")),
 )  # fmt: skip
-_NUMBER = re.compile(r"(?:^|(?<=\.))(\d+)\.")
+_NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FEWEST = 2  # layers that make a stack
 Family = tuple[str, tuple[int, ...]]

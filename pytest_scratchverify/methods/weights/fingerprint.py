@@ -9,11 +9,14 @@ from pytest_scratchverify.checkpoint.header import PREFIX_BYTES
 from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods.weights.layers import mapped_blocks
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
+from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.fingerprint import FingerprintContents, write_fingerprint
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import BIN_INDEX, INDEX
 from pytest_scratchverify.tensors.inventory import Slot
+from pytest_scratchverify.tensors.masks import mask_rows
 from pytest_scratchverify.tensors.packed import NATIVE_CONFIG, OLD_CONFIG
 from pytest_scratchverify.tensors.plan import (
     BUDGETS,
@@ -30,7 +33,7 @@ MARGIN = 1.25  # over the depth's budget: the other model's headers may be small
 SAVED_TOKENS = 4 * TOKENS  # shared tokens are found in it wherever a quarter is shared
 GAP = 4096  # bytes between two kept ranges that are not worth a part of their own
 SMALL: tuple[str, ...] = ("config.json", "generation_config.json", "README.md", INDEX, BIN_INDEX)
-SMALL += (OLD_CONFIG, NATIVE_CONFIG)
+SMALL += (OLD_CONFIG, NATIVE_CONFIG, ADAPTER_CONFIG)
 
 
 def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> FingerprintContents:
@@ -50,6 +53,9 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
         spans.setdefault(file, []).append(head)
     for info in checkpoint.shape_tensors:
         spans.setdefault(info.file, []).append(ByteRange(info.start, info.stop))
+    masks = checkpoint.inventory.masks
+    for info in masks:
+        spans.setdefault(info.file, []).extend(mask_rows(info, len(masks)))
     for block in _blocks(checkpoint, depth):
         for info, span in spans_of(block):
             spans.setdefault(info.file, []).append(span)
@@ -62,7 +68,10 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
 
 
 def _small_files(store: ArtifactStore) -> Iterator[str]:
+    """Name the files that are kept whole: every index of weights among them, whatever its name."""
     yield from SMALL
+    sets = store.weight_sets().sets if isinstance(store, BaseStore) else ()
+    yield from dict.fromkeys(one.index for one in sets if one.index and one.index not in SMALL)
     try:
         yield from (artifact.record.file for artifact in store.tokenizer_files())
     except Unavailable:
