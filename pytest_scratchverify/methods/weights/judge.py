@@ -263,7 +263,7 @@ def _is_drawn(case: _Case) -> bool:
     """
     measured, thresholds = case.measured, case.thresholds
     if measured.component in TOKEN_TABLES:
-        return case.compared.is_corroborated(thresholds.alpha)
+        return case.compared.is_corroborated(thresholds)
     neurons = measured.neurons
     return neurons is not None and case.corrected(neurons.pvalue) <= thresholds.alpha
 

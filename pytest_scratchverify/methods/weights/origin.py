@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
@@ -156,8 +155,7 @@ def _with_order(
 
 def _third_party(pair: ComponentPair, compared: Compared, thresholds: WeightsThresholds) -> bool:
     """Whether both may have this from elsewhere: a table or tower, beside unrelated decoders."""
-    taken = pair.component not in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
-    return taken and not compared.is_corroborated(thresholds.alpha)
+    return not pair.is_decoder and not compared.is_corroborated(thresholds)
 
 
 def _with_power(
