@@ -207,7 +207,7 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
         matrices = taken.add(batch)
         if not pair.is_token_table:  # which is one role
             roles.add(matrices)
-        room = _fill(sample, batch, room)
+        room = _fill(sample, {p: v for p, v in batch.items() if not taken.is_formula(p[0])}, room)
         del (
             batch,
             matrices,

@@ -58,7 +58,9 @@ def decoder_relation(pair: ComponentPair, budget: int | None) -> DecoderRelation
     blocks = [*_few_rows(pair, budget)]
     if not blocks:
         return None
-    measured, sums = Measure(pair.decoder.component, matching=False), RoleSums()
+    rows = {block.matrix.slot: block.matrix.rows for block in blocks}
+    measured = Measure(pair.decoder.component, whole_rows=rows, matching=False)
+    sums = RoleSums()
     for batch in pair.checkpoints.batches(blocks):
         sums.add(measured.add(batch))
     found = measured.result(halves=False)

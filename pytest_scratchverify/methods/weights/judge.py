@@ -331,6 +331,8 @@ def _rotated(case: _Case) -> Judgement | None:
             return None
     inherited = found.match.inherited(thresholds.agreement_inherited)
     layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
+    if layers and len(layers) <= thresholds.layer_share * len(found.layers):
+        kinds = distinct(Kind.PARTIAL, *(kind for kind in kinds if kind is not Kind.RESCALED))
     relation = _by_share(effect, thresholds)
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 

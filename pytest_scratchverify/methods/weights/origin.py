@@ -164,7 +164,9 @@ def _with_power(
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
     recognisable = power.rotation_invariant is not None
-    missed = uncompared_reason(pair, rotation_invariant=recognisable)
+    followed = compared.measured.followed
+    formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
+    missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)
     if missed is None and result.replaced:
         missed = Text(
             "The model's own weights, renumbered, break the control of the test (neurons that are"
