@@ -127,3 +127,48 @@ def test_gains_of_one_or_none_are_not_asked_and_withhold_nothing(kept, tmp_path)
     found = norm_control(pair, *sides, CALIBRATION)
     assert found.outcome is Outcome.NOT_APPLICABLE
     assert not found.outcome.blocks
+
+
+def formula(rows, cols):
+    """The transposed cosine transform, of which every piece depends on the whole shape."""
+    i, j = np.arange(rows)[:, None], np.arange(cols)[None]
+    return (0.02 * np.cos(np.pi * j * (i + 0.5) / rows)).astype(np.float32)
+
+
+def of_a_formula(name, seed, kinds, scale=0.01):
+    """Take a model whose matrices of some kinds were trained away from a formula."""
+    tensors = dict(read_model(name).tensors)
+    for number, (key, value) in enumerate(sorted(tensors.items())):
+        if any(kind in key for kind in kinds):
+            tensors[key] = formula(*value.shape) + noise([seed, number], value.shape, scale)
+    return tensors
+
+
+def test_blocks_that_start_from_one_formula_are_no_ones_and_clear_nobody(tmp_path):
+    kinds = ("gate_proj", "up_proj")
+    sides = [
+        written(tmp_path / name, of_a_formula(name, n, kinds), name)
+        for n, name in enumerate(("s0", "s1"))
+    ]
+    found = ask(*sides, DECODER)
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, None), found.headline
+    assert "cosine transform, transposed" in str(found.remedy)
+
+
+def test_a_trained_formula_that_is_equal_is_a_copy_and_the_formula_alone_is_none(tmp_path):
+    towers = {k: v for k, v in read_model("vl0").tensors.items() if "merger" not in k}
+    name = "model.multi_modal_projector.linear_1.weight"
+    said = {}
+    for scale in (0.0, 0.01):
+        table = formula(64, 48) + noise(1, (64, 48), scale)
+        other = formula(64, 48) + noise(2, (64, 48), scale)
+        sides = [
+            written(tmp_path / f"{scale}-{n}", {**towers, name: values}, "vl0")
+            for n, values in enumerate((table, table.copy(), other))
+        ]
+        for n in (1, 2):
+            said[scale, n] = ask(sides[0], sides[n], Component.PROJECTOR)
+    assert said[0.01, 1].relation == "verbatim"
+    for key in ((0.0, 1), (0.0, 2), (0.01, 2)):
+        assert said[key].outcome is Outcome.INDETERMINATE
+        assert "public formula (cosine transform, transposed)" in str(said[key].headline)

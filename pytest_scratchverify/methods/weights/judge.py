@@ -263,7 +263,7 @@ def _is_drawn(case: _Case) -> bool:
     """
     measured, thresholds = case.measured, case.thresholds
     if measured.component in TOKEN_TABLES:
-        return case.compared.is_corroborated(thresholds.alpha)
+        return case.compared.is_corroborated(thresholds)
     neurons = measured.neurons
     return neurons is not None and case.corrected(neurons.pvalue) <= thresholds.alpha
 
@@ -331,6 +331,8 @@ def _rotated(case: _Case) -> Judgement | None:
             return None
     inherited = found.match.inherited(thresholds.agreement_inherited)
     layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
+    if layers and len(layers) <= thresholds.layer_share * len(found.layers):
+        kinds = distinct(Kind.PARTIAL, *(kind for kind in kinds if kind is not Kind.RESCALED))
     relation = _by_share(effect, thresholds)
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 

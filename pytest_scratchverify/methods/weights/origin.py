@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
@@ -198,8 +197,7 @@ def _with_order(
 
 def _third_party(pair: ComponentPair, compared: Compared, thresholds: WeightsThresholds) -> bool:
     """Whether both may have this from elsewhere: a table or tower, beside unrelated decoders."""
-    taken = pair.component not in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
-    return taken and not compared.is_corroborated(thresholds.alpha)
+    return not pair.is_decoder and not compared.is_corroborated(thresholds)
 
 
 def _with_power(
@@ -208,7 +206,9 @@ def _with_power(
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
     recognisable = power.rotation_invariant is not None
-    missed = uncompared_reason(pair, rotation_invariant=recognisable)
+    followed = compared.measured.followed
+    formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
+    missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)
     if missed is None and result.replaced:
         missed = Text(
             "The model's own weights, renumbered, break the control of the test (neurons that are"

@@ -8,7 +8,7 @@ of the component's parameters that lies in what was inherited.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +53,11 @@ class RoleInPlace:
     def similarity(self) -> float:
         """The mean over its layers."""
         return float(np.mean([*self.layers.values()]))
+
+    def mean_of(self, layers: Collection[int]) -> float:
+        """Return the mean over some of its layers, over all if none is given; 0 without them."""
+        values = [self.layers[layer] for layer in layers or self.layers if layer in self.layers]
+        return float(np.mean(values)) if values else 0.0
 
     def inherited(self, bar: float) -> tuple[int, ...]:
         """Return the layers that are alike from `bar` on."""

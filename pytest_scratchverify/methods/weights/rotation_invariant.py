@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.attention_values import match_attention_values
 from pytest_scratchverify.methods.weights.component_pair import Blocks, ComponentPair
+from pytest_scratchverify.methods.weights.formulas import blocks_of_formulas
 from pytest_scratchverify.methods.weights.gain_convention import Gains, conventions_of
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock
 from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
@@ -69,6 +70,11 @@ class RotationInvariantMatch:
     blocks: int = 0
     tried: int = 1
     renumbered: bool = True
+
+    @property
+    def layers(self) -> frozenset[int]:
+        """The suspect's layers that were looked at."""
+        return frozenset(layer.ours[0] for layer in self.match.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,11 @@ def match_rotation_invariant(
     checkpoints = pair.checkpoints
     ours = _read(checkpoints.ours, left, checkpoints.logs[0])
     theirs = _read(checkpoints.theirs, right, checkpoints.logs[1])
+    placed = blocks_of_formulas(
+        *({k: b.values for k, b in side.items()} for side in (ours, theirs))
+    )
+    ours = {key: block for key, block in ours.items() if key not in placed[0]}
+    theirs = {key: block for key, block in theirs.items() if key not in placed[1]}
     offset = conventions_of(checkpoints.theirs, [b.gains for b in theirs.values()], sure=True)[0]
     other = _views(theirs, offset=offset, exchanged=False)
     places = tuple(tuple((key, len(side[key].values)) for key in side) for side in (ours, theirs))

@@ -43,7 +43,11 @@ SIGNIFICANT = 1e-6  # of a layer among all, from which it counts as recognised
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One layer of A, recognised by neurons that the anchors were not fitted to."""
+    """One layer of A, recognised by neurons that the anchors were not fitted to.
+
+    `weaker` is the larger p of two disjoint folds of its neurons, each of which was recognised by
+    the other; 1 where it was recognised by other layers alone.
+    """
 
     ours: Key
     theirs: Key
@@ -51,6 +55,7 @@ class HeldOut:
     fixed_points: int  # of the agreed neurons, how many have the same number
     n: int
     pvalue: float
+    weaker: float = 1.0
 
     @property
     def share(self) -> float:
@@ -99,16 +104,18 @@ class AnchoredMatch:
         return tuple(layer for layer in self.layers if layer.share >= share)
 
     def replications(self, pvalue: float) -> int:
-        """Count the layers of B that were recognised each by itself, or the folds if more."""
+        """Count the layers of B that were recognised each by itself, or the folds if more.
+
+        One layer alone is recognised twice where either fold of its neurons says it by itself.
+        """
         tests = 2 * len(self.layers)
         alone = {layer.theirs for layer in self.layers if tests * layer.pvalue <= pvalue}
-        return max(len(alone), sum(half <= pvalue for half in self.halves))
+        twice = 2 * any(tests * layer.weaker <= pvalue for layer in self.layers)
+        return max(len(alone), twice, sum(half <= pvalue for half in self.halves))
 
     def among(self, tried: int) -> AnchoredMatch:
         """Pay for the best of several readings of the same weights (Bonferroni)."""
-        layers = tuple(
-            replace(layer, pvalue=min(1.0, tried * layer.pvalue)) for layer in self.layers
-        )
+        layers = tuple(_paid(layer, tried) for layer in self.layers)
         halves = (min(1.0, tried * self.halves[0]), min(1.0, tried * self.halves[1]))
         return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
 
@@ -175,7 +182,12 @@ def _better(one: HeldOut, two: HeldOut | None) -> HeldOut:
     """Return what recognised a layer better, of the two ways to hold neurons out, and pay."""
     tried = [one] if two is None else [one, two]
     best = min(tried, key=lambda layer: (layer.pvalue, -layer.share))
-    return replace(best, pvalue=min(1.0, 2 * best.pvalue))
+    return _paid(replace(best, weaker=one.weaker if best.theirs == one.theirs else 1.0), 2)
+
+
+def _paid(layer: HeldOut, tests: int) -> HeldOut:
+    pvalue, weaker = min(1.0, tests * layer.pvalue), min(1.0, tests * layer.weaker)
+    return replace(layer, pvalue=pvalue, weaker=weaker)
 
 
 def _effect(found: Sequence[HeldOut]) -> float:
@@ -194,7 +206,7 @@ def recognise_one(
     key: Key = (0, "")
     starts = _starts(invariants(views), known, sorted(theirs))
     found = _by_itself(key, {key: views}, theirs, starts, fold_generator([views]))
-    return replace(found, pvalue=min(1.0, 2 * among * found.pvalue))
+    return _paid(found, 2 * among)
 
 
 def _by_itself(
@@ -208,8 +220,8 @@ def _by_itself(
     tried: list[HeldOut] = []
     for other, order in starts:
         found = recognise_layer(ours[key], theirs[other], order, rng, DISPERSION)
-        tail = min(1.0, len(theirs) * found.pvalue)
-        tried.append(HeldOut(key, other, found.agreed, found.fixed_points, found.n, tail))
+        held = (found.agreed, found.fixed_points, found.n, found.pvalue, found.weaker)
+        tried.append(_paid(HeldOut(key, other, *held), len(theirs)))
     return min(tried, key=lambda layer: (layer.pvalue, -layer.agreed))
 
 
