@@ -8,7 +8,7 @@ config with `auto_map` is read like any other. It does not judge; `methods.archi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -158,10 +158,14 @@ _AUDIO_KEYS = ("audio_config", "audio_encoder_config", "speech_config")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The canonical fields of one tower. A field that is missing is unknown, never zero."""
+    """The canonical fields of one tower, and the config that they were read from.
+
+    A field that is missing is unknown, never zero.
+    """
 
     tower: Tower
     fields: Mapping[str, Value]
+    config: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
 
     def size(self, name: str) -> int | None:
         """Return a size field as an int, or None where it is unknown or does not apply."""
@@ -211,7 +215,7 @@ def read_designs(config: Mapping[str, Json]) -> dict[Tower, Design]:
     towers: dict[Tower, Design] = {}
     text = _sub_config(config, _TEXT_KEYS)
     outer = {key: value for key, value in config.items() if not isinstance(value, dict)}
-    text_config = {**outer, **text, **_rope(text)} if text else dict(config)
+    text_config = {**outer, **text, **_rope(text), **_tied(outer)} if text else dict(config)
     for tower, raw in (
         (Tower.TEXT, text_config),
         (Tower.VISION, _sub_config(config, _VISION_KEYS)),
@@ -219,7 +223,7 @@ def read_designs(config: Mapping[str, Json]) -> dict[Tower, Design]:
     ):
         fields = _read_fields(raw, tower) if raw else {}
         if "hidden_size" in fields or "num_hidden_layers" in fields:
-            towers[tower] = Design(tower, fields)
+            towers[tower] = Design(tower, fields, raw)
     projector = _read_projector(config, towers)
     if projector:
         towers[Tower.PROJECTOR] = Design(Tower.PROJECTOR, projector)
@@ -254,6 +258,12 @@ def _sub_config(config: Mapping[str, Json], keys: tuple[str, ...]) -> dict[str, 
         if isinstance(value, dict):
             return value
     return {}
+
+
+def _tied(outer: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what a composite says of its output head: loaders ask it, not its text part."""
+    tied = outer.get("tie_word_embeddings")
+    return {"tie_word_embeddings": tied} if isinstance(tied, bool) else {}
 
 
 def _rope(config: Mapping[str, Json]) -> dict[str, Json]:

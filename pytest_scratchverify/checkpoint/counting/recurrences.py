@@ -1,0 +1,99 @@
+"""Parameters of recurrent mixers: delta rules, state spaces, linear attention, short convolutions.
+
+Each function takes the keys as one layer sees them and returns a number of parameters without the
+norms of the residual stream.
+"""
+
+from __future__ import annotations
+
+from pytest_scratchverify.checkpoint.counting.keys import Keys, UncountableDesignError
+from pytest_scratchverify.checkpoint.counting.traits import Traits
+
+def gated_delta(keys: Keys, traits: Traits, kind: str) -> int:
+    """Gated DeltaNet (arXiv 2412.06464), as Qwen3-Next has it: q, k, v, z, b, a, o, one conv."""
+    hidden = keys.need("hidden_size")
+    key_heads, value_heads = keys.need("linear_num_key_heads"), keys.need("linear_num_value_heads")
+    key = key_heads * keys.need("linear_key_head_dim")
+    size = keys.need("linear_value_head_dim")
+    value = value_heads * size
+    conv = (2 * key + value) * keys.need("linear_conv_kernel_dim")
+    projections = hidden * (2 * key + 2 * value + 2 * value_heads) + value * hidden
+    return projections + conv + 2 * value_heads + size
+
+
+def kimi_delta(keys: Keys, traits: Traits, kind: str) -> int:
+    """Kimi Delta Attention (arXiv 2510.26692): q, k, v, o, a conv each, gates of low rank."""
+    table = keys.within(keys.table("linear_attn_config"))
+    hidden = keys.need("hidden_size")
+    heads = table.need("linear_num_heads", "num_heads")
+    size = table.need("linear_head_dim", "head_dim")
+    kernel = table.need("linear_conv_kernel_dim", "short_conv_kernel_size")
+    groups = table.size("num_kv_heads") or heads
+    width, narrow = heads * size, groups * size
+    full = keys.flag("kda_use_full_proj", default=traits.full_gates)
+    gate = hidden * width if full else hidden * size + size * width
+    projections = hidden * (2 * width + 2 * narrow + heads) + 2 * gate
+    return projections + (width + 2 * narrow) * kernel + heads + width + size
+
+
+def mamba2(keys: Keys, traits: Traits, kind: str) -> int:
+    """Mamba-2 mixer (arXiv 2405.21060): in, out, conv over x, B and C, A, D and dt a head."""
+    hidden = keys.need("hidden_size")
+    heads = keys.need("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", "num_heads")
+    size = keys.size("mamba_d_head", "mamba_head_dim", "mamba_headdim")
+    expand = keys.size("mamba_expand", "expand")
+    inner = keys.size("mamba_d_ssm") or (heads * size if size else (expand or 0) * hidden)
+    if not inner:
+        raise UncountableDesignError("mamba_head_dim")
+    groups = keys.need("mamba_n_groups", "n_groups", "mamba_ngroups")
+    state = keys.need("mamba_d_state", "ssm_state_size", "state_size")
+    kernel = keys.need("mamba_d_conv", "conv_kernel")
+    mixed = inner + 2 * groups * state
+    in_width = inner + mixed + heads
+    count = hidden * in_width + mixed * kernel + 3 * heads + inner * hidden
+    if keys.flag("mamba_conv_bias", "use_conv_bias", default=True):
+        count += mixed
+    if keys.flag("mamba_rms_norm", default=True):
+        count += inner
+    if keys.flag("mamba_proj_bias", "use_bias", "add_bias_linear"):
+        count += in_width + hidden
+    return count
+
+
+def mamba(keys: Keys, traits: Traits, kind: str) -> int:
+    """Mamba mixer (arXiv 2312.00752): in, out, conv, the steps' low rank, A and D a channel."""
+    hidden = keys.need("hidden_size")
+    inner = keys.size("mamba_intermediate_size") or keys.need("mamba_expand", "expand") * hidden
+    state = keys.need("mamba_d_state", "state_size")
+    rank = keys.size("mamba_dt_rank", "time_step_rank") or -(-hidden // 16)
+    count = 2 * hidden * inner + inner * keys.need("mamba_d_conv", "conv_kernel")
+    count += inner * (rank + 2 * state) + rank * inner + inner
+    count += inner * state + inner + inner * hidden
+    if keys.flag("mamba_conv_bias", "use_conv_bias", default=True):
+        count += inner
+    if keys.flag("mamba_proj_bias", "use_bias"):
+        count += 2 * inner + hidden
+    return count + (rank + 2 * state if traits.qk_norm == "step" else 0)
+
+
+def short_convolution(keys: Keys, traits: Traits, kind: str) -> int:
+    """Gated short convolution of LFM2: in (three parts), out, a depthwise kernel."""
+    hidden, kernel = keys.need("hidden_size"), keys.need("conv_L_cache")
+    biases = 5 * hidden if keys.flag("conv_bias") else 0
+    return 4 * hidden * hidden + hidden * kernel + biases
+
+
+def lightning(keys: Keys, traits: Traits, kind: str) -> int:
+    """Lightning attention of MiniMax-01 (arXiv 2501.08313): q, k, v, gate, o and a norm."""
+    hidden, heads = keys.need("hidden_size"), keys.need("num_attention_heads")
+    width = heads * (keys.size("head_dim") or hidden // heads)
+    return 5 * hidden * width + width
+
+
+def rwkv(keys: Keys, traits: Traits, kind: str) -> int:
+    """RWKV-4 block without its norms (arXiv 2305.13048): time mixing and channel mixing."""
+    hidden = keys.need("hidden_size")
+    width = keys.size("attention_hidden_size") or hidden
+    wide = keys.size("intermediate_size") or 4 * hidden
+    time = 4 * hidden * width + 2 * width + 3 * hidden
+    return time + 2 * hidden * wide + hidden * hidden + 2 * hidden

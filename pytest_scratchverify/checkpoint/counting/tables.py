@@ -1,0 +1,43 @@
+"""Parameters beside the layers: look-up tables, the output head, what several layers share."""
+
+from __future__ import annotations
+
+from pytest_scratchverify.checkpoint.counting.keys import Keys
+from pytest_scratchverify.checkpoint.counting.traits import Traits
+
+
+def embedding_table(keys: Keys, traits: Traits) -> int:
+    """Return the look-up tables: of tokens, of learned positions, of tokens for every layer."""
+    hidden = keys.need("hidden_size")
+    count = keys.need("vocab_size") * hidden
+    if traits.positions is not None:
+        count += (keys.need("max_position_embeddings") + traits.positions) * hidden
+    width = keys.size("hidden_size_per_layer_input")
+    if width:
+        count += keys.need("vocab_size_per_layer_input") * width * keys.need("num_hidden_layers")
+    return count
+
+
+def head(keys: Keys, traits: Traits, assumed: list[str]) -> tuple[bool, int]:
+    """Say whether the output head is the embedding table, and how large it is."""
+    tied = keys.value("tie_word_embeddings")
+    if not isinstance(tied, bool):
+        tied = traits.tied
+    if tied is None:
+        assumed.append("tie_word_embeddings")
+    vocabulary = keys.need("vocab_size")
+    bias = vocabulary if keys.flag("lm_head_bias", default=traits.head_bias) else 0
+    return bool(tied), vocabulary * keys.need("hidden_size") + bias
+
+
+def beside_layers(keys: Keys, traits: Traits) -> int:
+    """Return what stands neither in a layer nor in a table."""
+    hidden = keys.need("hidden_size")
+    count = traits.more_norms * hidden * (2 if traits.norm_bias else 1)
+    if width := keys.size("hidden_size_per_layer_input"):  # Gemma 3n: for all layers at once
+        count += width * keys.need("num_hidden_layers") * hidden + width
+    if inputs := keys.size("altup_num_inputs"):
+        count += 2 * (inputs - 1) * hidden * hidden
+    if (streams := keys.size("hc_mult")) and traits.stream_head:
+        count += streams * (streams * hidden + 1) + 1
+    return count
