@@ -12,12 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_scratchverify.checkpoint.counting.decoder import count_layers
+from pytest_scratchverify.checkpoint.counting.feed_forward import assumes_gate
 from pytest_scratchverify.checkpoint.counting.keys import (
     Keys,
     UncountableDesignError,
     UnknownLayerError,
 )
-from pytest_scratchverify.checkpoint.counting.tables import beside_layers, embedding_table, head
+from pytest_scratchverify.checkpoint.counting.tables import (
+    beside_layers,
+    embedding_table,
+    head,
+    prediction_layers,
+)
 from pytest_scratchverify.checkpoint.counting.traits import traits_of
 from pytest_scratchverify.checkpoint.counting.vocabulary import refuse_unknown_keys
 from pytest_scratchverify.checkpoint.design import Design
@@ -38,7 +44,8 @@ class ParameterCount:
     `total` is what training changes. `untrained` are the numbers that a checkpoint holds beside
     them (corrections of the router's scores). `active` is None where the config does not say how
     many experts a token passes. `tied_head` is the output head's size where it is the embedding
-    table again, for those who count it twice. `certain` says that the model type's code is known.
+    table again, for those who count it twice. `prediction` is the most that layers of multi-token
+    prediction can add. `certain` says that the model type's code is known.
     """
 
     total: int
@@ -51,6 +58,7 @@ class ParameterCount:
     assumed: tuple[str, ...] = ()
     untrained: int = 0
     tied_head: int = 0
+    prediction: int = 0
     certain: bool = True
 
     @property
@@ -78,14 +86,19 @@ def count_parameters(design: Design) -> ParameterCount:
     """
     keys = Keys.of(design)
     traits = traits_of(keys)
-    if not traits.known:
-        refuse_unknown_keys(keys)
-    assumed: list[str] = []
+    if not traits.counted:
+        raise UnknownLayerError(f"model_type: {keys.family}")
+    for name in ("is_encoder_decoder", "add_cross_attention"):
+        if keys.flag(name):
+            raise UnknownLayerError(name)
     hidden = keys.need("hidden_size")
-    layers = count_layers(keys, traits)
     embeddings = embedding_table(keys, traits)
+    assumed = [] if traits.known or not assumes_gate(keys) else ["gated_mlp"]
+    layers = count_layers(keys, traits)
     tied, lm_head = head(keys, traits, assumed)
     beside = beside_layers(keys, traits)
+    if not traits.known:
+        refuse_unknown_keys(keys)
     norms = layers.norms + traits.final_norm * hidden * (2 if traits.norm_bias else 1)
     shared = embeddings + (0 if tied else lm_head) + layers.mixers + norms + beside
     active = layers.mlp.active
@@ -100,6 +113,8 @@ def count_parameters(design: Design) -> ParameterCount:
         assumed=tuple(assumed),
         untrained=layers.mlp.untrained,
         tied_head=lm_head if tied else 0,
+        prediction=prediction_layers(keys)
+        * (layers.largest + 3 * hidden * (hidden + 1) + 2 * lm_head),
         certain=traits.known,
     )
 

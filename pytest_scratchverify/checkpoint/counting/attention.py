@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pytest_scratchverify.checkpoint.counting.keys import Keys, UncountableDesignError
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
+GATES = ("attn_output_gate", "use_gqa_gate", "use_attention_gate", "use_head_wise_attn_gate")
 SLIDING = frozenset({"sliding_attention", "hybrid_sliding", "chunked_attention"})
 
 
@@ -34,6 +35,11 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     if not heads:
         raise UncountableDesignError("num_attention_heads")
     groups = _of_sliding(keys, kind, "num_key_value_heads", "swa_num_key_value_heads") or heads
+    shared = keys.value("multi_query")  # GPT-BigCode and Falcon: one head of keys, or all
+    if isinstance(shared, bool) and not keys.flag("new_decoder_architecture"):
+        groups = 1 if shared else heads
+    if kind in SLIDING and keys.size("swa_num_key_value_heads") is None:
+        groups *= traits.sliding_groups
     size = _of_sliding(keys, kind, "head_dim", "swa_head_dim") or hidden // heads
     value_size = _of_sliding(keys, kind, "v_head_dim", "swa_v_head_dim") or size
     q, k, v, out = heads * size, groups * size, groups * value_size, heads * value_size
@@ -45,14 +51,24 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     count += _biases(keys, traits, {"q": q, "k": k, "v": v, "o": hidden})
     if traits.qk_norm == "width":
         count += q + k
-    elif traits.qk_norm == "head" or keys.fields.get("use_qk_norm") is True:
+    elif traits.qk_norm == "head" or (keys.flag("use_qk_norm") and not traits.qk_norm):
         count += size + (size if k else 0)
-    if traits.gate:
-        count += hidden * (out if traits.gate == "full" else heads)
+    if gate := _gate(keys, traits):
+        count += hidden * (out if gate == "full" else heads)
     count += traits.head_scalars * heads
     if traits.sinks == "all" or (traits.sinks == "sliding" and kind in SLIDING):
         count += heads
     return count
+
+
+def _gate(keys: Keys, traits: Traits) -> str:
+    """Return the gate of attention's output, by the type or by the keys that switch it."""
+    stated = [keys.value(name) for name in GATES]
+    if any(value is False for value in stated):
+        return ""
+    if traits.gate == "head" and keys.value("gating") not in (None, True, "per-head"):
+        return "full"  # Laguna
+    return traits.gate or ("full" if True in stated else "")
 
 
 def latent_attention(keys: Keys, traits: Traits, kind: str) -> int:
@@ -92,7 +108,7 @@ def indexer(keys: Keys, kind: str) -> int:
     return count + (pooled * size + size * hidden if pooled else 0)
 
 
-def scaled_indexed_attention(keys: Keys, traits: Traits, kind: str) -> int:
+def scaled_indexed_attention(keys: Keys, _traits: Traits, _kind: str) -> int:
     """Mistral Large 4: latent keys and values, plain queries, an indexer with norms of its own."""
     hidden, heads = keys.need("hidden_size"), keys.need("num_attention_heads")
     rank, value_size = keys.need("kv_lora_rank"), keys.need("v_head_dim")
@@ -106,10 +122,12 @@ def scaled_indexed_attention(keys: Keys, traits: Traits, kind: str) -> int:
     return count + hidden * (index * width + width + index + 2) + 2 * width + 2 * index
 
 
-def compressed_attention(keys: Keys, traits: Traits, kind: str) -> int:
+def compressed_attention(keys: Keys, _traits: Traits, kind: str) -> int:
     """DeepSeek-V4: one shared key-value head, grouped low-rank output, compressors, an indexer."""
-    hidden, heads, size = keys.need("hidden_size"), keys.need("num_attention_heads"), keys.need(
-        "head_dim"
+    hidden, heads, size = (
+        keys.need("hidden_size"),
+        keys.need("num_attention_heads"),
+        keys.need("head_dim"),
     )
     q_rank = keys.need("q_lora_rank")
     groups, o_rank = keys.need("o_groups"), keys.need("o_lora_rank")
@@ -127,7 +145,7 @@ def compressed_attention(keys: Keys, traits: Traits, kind: str) -> int:
     return count + q_rank * index * width + hidden * index
 
 
-def relative_attention(keys: Keys, traits: Traits, kind: str) -> int:
+def relative_attention(keys: Keys, _traits: Traits, kind: str) -> int:
     """Inkling: softmax attention with learned relative positions and short convolutions."""
     hidden, kernel = keys.need("hidden_size"), keys.need("conv_kernel_size", "sconv_kernel_size")
     heads = _of_sliding(keys, kind, "num_attention_heads", "swa_num_attention_heads")

@@ -19,18 +19,20 @@ from pytest_scratchverify.checkpoint.counting.traits import Traits
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Parameters of all layers, by part."""
+    """Parameters of layers, by part; `largest` is the most that one of them has."""
 
     mixers: int
     mlp: FeedForward
     norms: int
+    largest: int
 
 
 def count_layers(keys: Keys, traits: Traits) -> Layers:
     """Return the parameters of the layers that a config describes."""
     parts = [_count(layer, traits) for layer in read_layers(keys, traits)]
     mlp = sum_mlps(part.mlp for part in parts)
-    return Layers(sum(p.mixers for p in parts), mlp, sum(p.norms for p in parts))
+    largest = max(part.largest for part in parts)
+    return Layers(sum(p.mixers for p in parts), mlp, sum(p.norms for p in parts), largest)
 
 
 def sum_mlps(parts: Iterable[FeedForward]) -> FeedForward:
@@ -49,9 +51,11 @@ def _count(layer: Layer, traits: Traits) -> Layers:
         mlp = dense_mlp(keys, traits) if layer.mlp == "dense" else routed_mlp(keys, traits)
     hidden = keys.need("hidden_size")
     width = hidden * (2 if traits.norm_bias else 1)
-    norms = keys.size("norms_per_layer") or traits.norms
-    around = around_layer(keys, traits, sparse=layer.mlp == "sparse")
-    return Layers(mixer + around, mlp, norms * width)
+    norms = traits.norms if traits.known else keys.size("norms_per_layer") or traits.norms
+    norms += traits.sparse_norms if layer.mlp == "sparse" else 0
+    norms += 2 if keys.flag("use_post_norm") else 0
+    mixer += around_layer(keys, traits, sparse=layer.mlp == "sparse")
+    return Layers(mixer, mlp, norms * width, mixer + mlp.total + norms * width)
 
 
 def around_layer(keys: Keys, traits: Traits, *, sparse: bool) -> int:

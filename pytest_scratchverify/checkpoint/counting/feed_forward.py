@@ -13,7 +13,6 @@ GATED_ACTIVATIONS = frozenset({"silu", "swiglu", "swish", "geglu"})
 SHARED_WIDTHS = (
     "shared_expert_intermediate_size",
     "shared_intermediate_size",
-    "shared_experts_intermediate_size",
     "share_expert_dim",
 )
 
@@ -37,16 +36,27 @@ NOTHING = FeedForward(0, 0)
 
 
 def is_gated(keys: Keys, traits: Traits) -> bool:
-    """Whether an MLP has a gate: by the type, or by the activation where the type is unknown."""
-    stated = keys.fields.get("gated_mlp")
-    if isinstance(stated, bool) and not traits.known:
-        return stated
+    """Whether an MLP has a gate: by the type, or by what is stated where the type is unknown."""
     if traits.gated is not None:
         return traits.gated
+    stated = keys.fields.get("gated_mlp")
+    if isinstance(stated, bool):
+        return stated
     activation = keys.text("hidden_act")
+    if activation is None and assumes_gate(keys):
+        return True
     if activation in GATED_ACTIVATIONS:
         return True
     raise UncountableDesignError("hidden_act")
+
+
+def assumes_gate(keys: Keys) -> bool:
+    """Whether nothing but its norm says that an MLP of an unknown type has a gate.
+
+    RMSNorm came with gated MLPs in every family known to the catalogue.
+    """
+    silent = keys.fields.get("gated_mlp") is None and keys.text("hidden_act") is None
+    return silent and keys.text("norm") == "RMSNorm"
 
 
 def _mlp(keys: Keys, traits: Traits, hidden: int, width: int, *, bias: bool) -> int:
@@ -105,6 +115,8 @@ def _shared_experts(keys: Keys, traits: Traits, hidden: int, width: int) -> int:
         shared = stated
     elif each is not None:
         shared = each
+    elif (width_of_one := keys.size("shared_experts_intermediate_size")) is not None:
+        shared = number * width_of_one
     else:
         shared = number * width
     if not shared:

@@ -30,6 +30,7 @@ class Keys:
     fields: Mapping[str, Json]
     raw: Mapping[str, Json]
     layer: Mapping[str, Json] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)  # every name that a rule asked for
 
     @classmethod
     def of(cls, design: Design) -> Keys:
@@ -48,6 +49,7 @@ class Keys:
     def value(self, name: str) -> Json:
         """Return a key's value under any name that it is known by; None where it is not stated."""
         names = FIELDS[name].names if name in FIELDS else (name,)
+        self.asked.update(names)
         for place in (self.layer, self.raw):
             for alias in names:
                 if place.get(alias) is not None:

@@ -15,10 +15,10 @@ from pytest_scratchverify.checkpoint.counting.keys import (
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 from pytest_scratchverify.core.json_values import Json
 
-ATTENTION: Final = frozenset(
-    "full_attention sliding_attention chunked_attention attention global local sliding full"
-    " window_attention indexed_attention deepseek_sparse_attention".split()
-)
+ATTENTION: Final = frozenset({
+    "full_attention", "sliding_attention", "chunked_attention", "attention", "global", "local",
+    "sliding", "full", "window_attention", "indexed_attention", "deepseek_sparse_attention",
+})  # fmt: skip
 LINEAR: Final = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "kda"})
 DENSE: Final = frozenset({"dense", "mlp", "0", "False"})
 SPARSE: Final = frozenset({"sparse", "moe", "hash_moe", "1", "True"})
@@ -72,7 +72,7 @@ def _kinds(keys: Keys, traits: Traits) -> list[str]:
             return _stated(name, stated, keys)
     if pattern := keys.text("hybrid_override_pattern"):
         if unknown := set(pattern) - set(PATTERN):
-            raise UnknownLayerError(f"hybrid_override_pattern: {sorted(unknown)[0]}")
+            raise UnknownLayerError(f"hybrid_override_pattern: {min(unknown)}")
         return [PATTERN[sign] for sign in pattern if PATTERN[sign]]
     number = keys.size("num_hidden_layers") or 0
     chosen = _chosen(keys, min(number, MOST_LAYERS + 1))
@@ -170,7 +170,7 @@ def _by_word(name: str, words: list[str], number: int) -> list[bool]:
     if len(words) != number:
         raise UncountableDesignError(name)
     if unknown := set(words) - DENSE - SPARSE:
-        raise UnknownLayerError(f"{name}: {sorted(unknown)[0]}")
+        raise UnknownLayerError(f"{name}: {min(unknown)}")
     return [word in SPARSE for word in words]
 
 
@@ -206,9 +206,9 @@ def _overrides(keys: Keys, place: int, kind: str, number: int) -> dict[str, Json
     if (rotates := _places(keys.value("no_rope_layers"))) and len(rotates) == number:
         own["rotates"] = rotates[place] == 1
     own["kv_shared"] = place >= number - (keys.size("num_kv_shared_layers") or 0)
-    for at, stated in _per_layer(keys):
+    for at, described in _per_layer(keys):
         if at == place:
-            own |= stated
+            own |= described
     return own
 
 
@@ -226,7 +226,7 @@ def _of_full_attention(keys: Keys, kind: str) -> dict[str, Json]:
     return own
 
 
-def _per_layer(keys: Keys) -> list[tuple[int, dict[str, Json]]]:
+def _per_layer(keys: Keys) -> list[tuple[int, Mapping[str, Json]]]:
     """Return the layers that a config describes one by one, and what it says of them."""
     table = keys.table("per_layer_config")
     return [

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pytest_scratchverify.checkpoint.counting.keys import Keys, UncountableDesignError
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
-def gated_delta(keys: Keys, traits: Traits, kind: str) -> int:
+
+def gated_delta(keys: Keys, _traits: Traits, _kind: str) -> int:
     """Gated DeltaNet (arXiv 2412.06464), as Qwen3-Next has it: q, k, v, z, b, a, o, one conv."""
     hidden = keys.need("hidden_size")
     key_heads, value_heads = keys.need("linear_num_key_heads"), keys.need("linear_num_value_heads")
@@ -21,7 +22,7 @@ def gated_delta(keys: Keys, traits: Traits, kind: str) -> int:
     return projections + conv + 2 * value_heads + size
 
 
-def kimi_delta(keys: Keys, traits: Traits, kind: str) -> int:
+def kimi_delta(keys: Keys, traits: Traits, _kind: str) -> int:
     """Kimi Delta Attention (arXiv 2510.26692): q, k, v, o, a conv each, gates of low rank."""
     table = keys.within(keys.table("linear_attn_config"))
     hidden = keys.need("hidden_size")
@@ -36,7 +37,7 @@ def kimi_delta(keys: Keys, traits: Traits, kind: str) -> int:
     return projections + (width + 2 * narrow) * kernel + heads + width + size
 
 
-def mamba2(keys: Keys, traits: Traits, kind: str) -> int:
+def mamba2(keys: Keys, _traits: Traits, _kind: str) -> int:
     """Mamba-2 mixer (arXiv 2405.21060): in, out, conv over x, B and C, A, D and dt a head."""
     hidden = keys.need("hidden_size")
     heads = keys.need("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", "num_heads")
@@ -60,10 +61,11 @@ def mamba2(keys: Keys, traits: Traits, kind: str) -> int:
     return count
 
 
-def mamba(keys: Keys, traits: Traits, kind: str) -> int:
+def mamba(keys: Keys, traits: Traits, _kind: str) -> int:
     """Mamba mixer (arXiv 2312.00752): in, out, conv, the steps' low rank, A and D a channel."""
     hidden = keys.need("hidden_size")
-    inner = keys.size("mamba_intermediate_size") or keys.need("mamba_expand", "expand") * hidden
+    stated = keys.size("intermediate_size") if traits.mixer_only else None
+    inner = stated or keys.need("mamba_expand", "expand") * hidden
     state = keys.need("mamba_d_state", "state_size")
     rank = keys.size("mamba_dt_rank", "time_step_rank") or -(-hidden // 16)
     count = 2 * hidden * inner + inner * keys.need("mamba_d_conv", "conv_kernel")
@@ -76,21 +78,21 @@ def mamba(keys: Keys, traits: Traits, kind: str) -> int:
     return count + (rank + 2 * state if traits.qk_norm == "step" else 0)
 
 
-def short_convolution(keys: Keys, traits: Traits, kind: str) -> int:
+def short_convolution(keys: Keys, _traits: Traits, _kind: str) -> int:
     """Gated short convolution of LFM2: in (three parts), out, a depthwise kernel."""
     hidden, kernel = keys.need("hidden_size"), keys.need("conv_L_cache")
     biases = 5 * hidden if keys.flag("conv_bias") else 0
     return 4 * hidden * hidden + hidden * kernel + biases
 
 
-def lightning(keys: Keys, traits: Traits, kind: str) -> int:
+def lightning(keys: Keys, _traits: Traits, _kind: str) -> int:
     """Lightning attention of MiniMax-01 (arXiv 2501.08313): q, k, v, gate, o and a norm."""
     hidden, heads = keys.need("hidden_size"), keys.need("num_attention_heads")
     width = heads * (keys.size("head_dim") or hidden // heads)
     return 5 * hidden * width + width
 
 
-def rwkv(keys: Keys, traits: Traits, kind: str) -> int:
+def rwkv(keys: Keys, _traits: Traits, _kind: str) -> int:
     """RWKV-4 block without its norms (arXiv 2305.13048): time mixing and channel mixing."""
     hidden = keys.need("hidden_size")
     width = keys.size("attention_hidden_size") or hidden

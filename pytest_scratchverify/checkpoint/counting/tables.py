@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys
+from pytest_scratchverify.checkpoint.counting.keys import MOST_LAYERS, Keys, UnknownLayerError
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
 
 def embedding_table(keys: Keys, traits: Traits) -> int:
     """Return the look-up tables: of tokens, of learned positions, of tokens for every layer."""
     hidden = keys.need("hidden_size")
+    if keys.size("word_embed_proj_dim") not in (None, hidden):
+        raise UnknownLayerError("word_embed_proj_dim")
     count = keys.need("vocab_size") * hidden
     if traits.positions is not None:
         count += (keys.need("max_position_embeddings") + traits.positions) * hidden
@@ -20,7 +22,7 @@ def embedding_table(keys: Keys, traits: Traits) -> int:
 
 def head(keys: Keys, traits: Traits, assumed: list[str]) -> tuple[bool, int]:
     """Say whether the output head is the embedding table, and how large it is."""
-    tied = keys.value("tie_word_embeddings")
+    tied = False if traits.never_tied else keys.value("tie_word_embeddings")
     if not isinstance(tied, bool):
         tied = traits.tied
     if tied is None:
@@ -41,3 +43,14 @@ def beside_layers(keys: Keys, traits: Traits) -> int:
     if (streams := keys.size("hc_mult")) and traits.stream_head:
         count += streams * (streams * hidden + 1) + 1
     return count
+
+
+def prediction_layers(keys: Keys) -> int:
+    """Return how many layers predict tokens further ahead; files may hold them, totals or not."""
+    names = (
+        "num_nextn_predict_layers",
+        "num_mtp_layers",
+        "mtp_num_hidden_layers",
+        "num_mtp_modules",
+    )
+    return min(keys.size(*names) or 0, MOST_LAYERS)

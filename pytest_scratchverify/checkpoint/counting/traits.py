@@ -22,6 +22,7 @@ class Traits:
 
     gated: bool | None = True  # False: two matrices an MLP; None: by the activation
     norms: int = 2  # vectors of the residual width a layer
+    sparse_norms: int = 0  # more of them in a layer of experts
     more_norms: int = 0  # such vectors elsewhere, the final norm aside
     final_norm: bool = True
     norm_bias: bool = False  # LayerNorm with a bias
@@ -31,6 +32,7 @@ class Traits:
     mlp_biased: bool | None = None  # None: by `mlp_bias`
     gate: str = ""  # of attention's output: "full" a value, "head" a scalar a head, "paired"
     head_scalars: int = 0  # learned numbers a head
+    sliding_groups: int = 1  # times as many key-value heads in sliding layers
     sinks: str = ""  # "all" layers, or "sliding" ones, learn a logit a head
     shared: int = 0  # shared experts where the config states no number
     shared_gate: bool = False
@@ -50,10 +52,13 @@ class Traits:
     positions: int | None = None  # learned ones, and how many more than the context
     head_bias: bool = False
     tied: bool | None = None  # where the config does not say
+    never_tied: bool = False  # whatever the config says
     known: bool = True
+    counted: bool = True  # False: it has parameters that no key tells and no rule here counts
 
 
 UNKNOWN: Final = Traits(gated=None, known=False)
+UNCOUNTED: Final = Traits(counted=False)
 LLAMA: Final = Traits()
 _QWEN2 = Traits(biased="", always_biased="qkv")
 _QWEN3 = Traits(qk_norm="head")
@@ -71,10 +76,20 @@ _V4 = {
 }
 
 _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
+    # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
     (
-        "llama mistral mistral3 ministral ministral3 mixtral granite granitemoe granitemoeshared"
-        " granitemoehybrid internlm3 smollm3 phi3 helium exaone ernie4_5 cwm aria iquestcoder"
-        " yi aquila baichuan minicpm xverse deepseek",
+        (
+            "jetmoe voxtral_realtime zaya dory hrm_text longcat_flash inkling2 inkling2_loop"
+            " doge zamba zamba2 xlstm recurrent_gemma blt ernie4_5_vl_moe mllama"
+        ),
+        UNCOUNTED,
+    ),
+    (
+        (
+            "llama mistral mistral3 ministral ministral3 mixtral granite granitemoe"
+            " granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone ernie4_5 cwm aria"
+            " iquestcoder yi aquila baichuan minicpm xverse deepseek"
+        ),
         LLAMA,
     ),
     ("ernie4_5_moe solar_open", Traits(correction=True)),
@@ -83,22 +98,22 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("qwen2_moe", replace(_QWEN2, shared_gate=True)),
     ("qwen3 qwen3_moe qwen3_vl qwen3_vl_moe qwen3_omni_moe mellum exaone4", _QWEN3),
     ("exaone_moe hy_v3 sarvam_moe minimax_m3_vl", replace(_QWEN3, correction=True)),
-    ("apertus", Traits(gated=False, qk_norm="head")),
+    ("apertus apertus1p5", Traits(gated=False, qk_norm="head")),
     ("qwen3_next qwen3_5_moe", _QWEN_NEXT),
     ("qwen3_5", replace(_QWEN_NEXT, shared_gate=False)),
     ("lara_mini", Traits(qk_norm="head", linear="gated_delta")),
     ("olmo_hybrid", Traits(qk_norm="width", linear="gated_delta")),
     ("deepseek_v2 minicpm3 youtu mistral4", replace(_DEEPSEEK, correction=False)),
     ("deepseek_v3 deepseek_v32 glm_moe_dsa glm4_moe_lite kimi_k2 sarvam_mla", _DEEPSEEK),
-    ("axk1", replace(_DEEPSEEK, norms=2)),
+    ("axk1", replace(_DEEPSEEK, sparse_norms=1)),
     ("axk2", replace(_DEEPSEEK, gate="paired")),
     ("hy_v4", replace(_DEEPSEEK, gate="full", sinks="all", streams="plain", stream_head=True)),
     ("dots3_note", replace(_DEEPSEEK, gate="head", qk_norm="rope")),
     ("glm5_next", replace(_DEEPSEEK, linear="kimi_delta", streams="mixing")),
-    ("kimi_linear", replace(_DEEPSEEK, linear="kimi_delta")),
+    ("kimi_linear", replace(_DEEPSEEK, linear="kimi_delta", never_tied=True)),
     (
         "bailing_hybrid",
-        replace(_DEEPSEEK, gate="head", linear="kimi_delta", full_gates=True),
+        replace(_DEEPSEEK, gate="head", linear="kimi_delta", full_gates=True, never_tied=True),
     ),
     (
         "deepseek_v4",
@@ -121,7 +136,7 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("gpt_oss", Traits(sinks="all", router_bias=True, expert_bias=True)),
     ("granite_swa granitemoe_swa", Traits(sinks="all")),
     ("flint", Traits(qk_norm="head", sinks="all")),
-    ("mimo_v2_flash", Traits(sinks="sliding", correction=True)),
+    ("mimo_v2_flash", Traits(sinks="sliding", sliding_groups=2, correction=True)),
     ("laguna", Traits(qk_norm="head", gate="head", correction=True)),
     ("step3p5", Traits(qk_norm="head", gate="head", correction=True)),
     ("afmoe", Traits(norms=4, qk_norm="head", gate="full", correction=True)),
@@ -131,7 +146,7 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("kolibri1", Traits(norms=4, qk_norm="head", correction=True)),
     ("minimax_m2", Traits(qk_norm="width", correction=True)),
     ("minimax", Traits(linear="lightning")),
-    ("llama4", Traits(shared=1)),
+    ("llama4", Traits(shared=1, qk_norm="unweighted")),
     ("olmo", Traits(norms=0, final_norm=False)),
     ("olmo2 olmo3 olmoe flex_olmo", Traits(qk_norm="width")),
     ("phimoe", Traits(norm_bias=True)),
@@ -147,10 +162,11 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("cohere cohere2 cohere2_moe", _COHERE),
     ("lfm2", Traits(qk_norm="head", tied=True)),
     ("lfm3", Traits(norms=4, qk_norm="head", gate="head", tied=True)),
-    ("bamba", Traits(linear="mamba2")),
+    ("bamba", Traits(linear="mamba2", kind="linear_attention")),
     ("falcon_h1", Traits(mixers={"full_attention": "beside", "hybrid": "beside"})),
     ("jamba", Traits(linear="mamba", qk_norm="step")),
-    ("nemotron_h", Traits(gated=False, norms=1, linear="mamba2", mixer_only=True, correction=True)),
+    ("nemotron_h", Traits(gated=False, norms=1, linear="mamba2", mixer_only=True, correction=True,
+                          never_tied=True)),
     ("mamba2", Traits(norms=1, kind="mamba2", mixer_only=True)),
     ("mamba falcon_mamba", Traits(norms=1, kind="linear_attention", linear="mamba",
                                   mixer_only=True, tied=True)),
@@ -168,4 +184,9 @@ FAMILIES: Final[Mapping[str, Traits]] = {
 
 def traits_of(keys: Keys) -> Traits:
     """Return the traits of a config's model type, or those of a type that nobody here knows."""
-    return FAMILIES.get(keys.family, UNKNOWN)
+    known = FAMILIES.get(keys.family)
+    if known is not None:
+        return known
+    # GPT's kin have LayerNorm and biases everywhere, Llama's biases of q, k and v at most.
+    like_gpt = keys.text("norm") == "LayerNorm"
+    return replace(UNKNOWN, norm_bias=like_gpt, biased="qkvo" if like_gpt else "qkv")
