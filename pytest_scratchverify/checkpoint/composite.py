@@ -33,6 +33,8 @@ def text_part(config: Mapping[str, Json]) -> dict[str, Json]:
         return dict(config)
     tied = config.get("tie_word_embeddings")
     outer: dict[str, Json] = {"tie_word_embeddings": tied} if isinstance(tied, bool) else {}
+    if isinstance(config.get("talker_config"), dict):
+        outer["talker_config"] = config["talker_config"]  # a second decoder beside the text's
     return {**text_part(below), **outer}
 
 

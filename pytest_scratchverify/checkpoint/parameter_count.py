@@ -25,7 +25,11 @@ from pytest_scratchverify.checkpoint.counting.tables import (
     prediction_layers,
 )
 from pytest_scratchverify.checkpoint.counting.traits import traits_of
-from pytest_scratchverify.checkpoint.counting.vocabulary import refuse_unknown_keys
+from pytest_scratchverify.checkpoint.counting.vocabulary import (
+    refuse_keys_of_known_types,
+    refuse_other_models,
+    refuse_unknown_keys,
+)
 from pytest_scratchverify.checkpoint.design import Design
 
 __all__ = [
@@ -88,9 +92,7 @@ def count_parameters(design: Design) -> ParameterCount:
     traits = traits_of(keys)
     if not traits.counted:
         raise UnknownLayerError(f"model_type: {keys.family}")
-    for name in ("is_encoder_decoder", "add_cross_attention"):
-        if keys.flag(name):
-            raise UnknownLayerError(name)
+    refuse_other_models(keys)
     hidden = keys.need("hidden_size")
     embeddings = embedding_table(keys, traits)
     assumed = [] if traits.known or not assumes_gate(keys) else ["gated_mlp"]
@@ -98,6 +100,7 @@ def count_parameters(design: Design) -> ParameterCount:
     tied, lm_head = head(keys, traits, assumed)
     beside = beside_layers(keys, traits)
     if not traits.known:
+        refuse_keys_of_known_types(keys)
         refuse_unknown_keys(keys)
     norms = layers.norms + traits.final_norm * hidden * (2 if traits.norm_bias else 1)
     shared = embeddings + (0 if tied else lm_head) + layers.mixers + norms + beside

@@ -31,5 +31,7 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "beside": _beside,
     "conv": recurrences.short_convolution,
     "rwkv": recurrences.rwkv,
+    "xlstm": recurrences.xlstm,
+    "joined_mamba2": recurrences.joined_mamba2,
     "none": lambda _keys, _traits, _kind: 0,
 }

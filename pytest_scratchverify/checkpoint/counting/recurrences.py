@@ -6,8 +6,14 @@ norms of the residual stream.
 
 from __future__ import annotations
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys, UncountableDesignError
+from pytest_scratchverify.checkpoint.counting.keys import (
+    Keys,
+    UncountableDesignError,
+    UnknownLayerError,
+)
 from pytest_scratchverify.checkpoint.counting.traits import Traits
+
+MOST_TIMES = 64.0  # the residual width, of an inner width that a factor states
 
 
 def gated_delta(keys: Keys, _traits: Traits, _kind: str) -> int:
@@ -99,3 +105,40 @@ def rwkv(keys: Keys, _traits: Traits, _kind: str) -> int:
     wide = keys.size("intermediate_size") or 4 * hidden
     time = 4 * hidden * width + 2 * width + 3 * hidden
     return time + 2 * hidden * wide + hidden * hidden + 2 * hidden
+
+
+def xlstm(keys: Keys, _traits: Traits, _kind: str) -> int:
+    """One block of xLSTM-7B (arXiv 2503.13427) without its norms: mLSTM with gates, gated MLP."""
+    hidden, heads = keys.need("hidden_size"), keys.need("num_heads")
+    qk, value = _times(keys, "qk_dim_factor"), _times(keys, "v_dim_factor")
+    step = max(keys.need("ffn_round_up_to_multiple_of"), 1)
+    wide = step * -(-_times(keys, "ffn_proj_factor") // step)
+    if keys.flag("use_bias"):
+        raise UnknownLayerError("use_bias")
+    mixer = hidden * (2 * qk + 2 * value + 2 * heads) + value * hidden + 2 * heads + value
+    return mixer + 3 * hidden * wide
+
+
+def _times(keys: Keys, name: str) -> int:
+    """Return the residual width times a factor that the config states."""
+    factor = keys.value(name)
+    if not isinstance(factor, (int, float)) or not 0 < factor <= MOST_TIMES:
+        raise UncountableDesignError(name)
+    return int(keys.need("hidden_size") * factor)
+
+
+def joined_mamba2(keys: Keys, traits: Traits, kind: str) -> int:
+    """Zamba2's hybrid layer: a matrix that joins the shared block, a Mamba-2, low-rank adapters."""
+    hidden, rank = keys.need("hidden_size"), keys.need("adapter_rank")
+    adapters = rank * (hidden + 2 * keys.need("intermediate_size"))
+    if keys.flag("use_shared_attention_adapter"):
+        adapters += 6 * rank * keys.need("attention_hidden_size")
+    return hidden * hidden + mamba2(keys, traits, kind) + adapters
+
+
+def shared_block(keys: Keys) -> int:
+    """Zamba2's attention and MLP, which its hybrid layers share (arXiv 2411.15242)."""
+    hidden, wide = keys.need("hidden_size"), keys.need("attention_hidden_size")
+    heads, size = keys.need("num_attention_heads"), keys.need("attention_head_dim")
+    attention = heads * size * (wide + hidden) + 2 * keys.need("num_key_value_heads") * size * wide
+    return attention + 3 * hidden * keys.need("intermediate_size") + wide + hidden

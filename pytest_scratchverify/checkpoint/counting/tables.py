@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_scratchverify.checkpoint.counting.keys import MOST_LAYERS, Keys, UnknownLayerError
+from pytest_scratchverify.checkpoint.counting.recurrences import shared_block
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
 
@@ -40,6 +41,8 @@ def beside_layers(keys: Keys, traits: Traits) -> int:
         count += width * keys.need("num_hidden_layers") * hidden + width
     if inputs := keys.size("altup_num_inputs"):
         count += 2 * (inputs - 1) * hidden * hidden
+    if blocks := keys.size("num_mem_blocks"):
+        count += min(blocks, MOST_LAYERS) * shared_block(keys)
     if (streams := keys.size("hc_mult")) and traits.stream_head:
         count += streams * (streams * hidden + 1) + 1
     return count

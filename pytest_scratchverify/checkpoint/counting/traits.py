@@ -48,7 +48,6 @@ class Traits:
     mixer_only: bool = False  # a layer that mixes has no MLP
     streams: str = ""  # hyper-connections: "mixing" or "plain"
     stream_head: bool = False
-    value_scalars: int = 0  # vectors of the attention's width (dory)
     positions: int | None = None  # learned ones, and how many more than the context
     head_bias: bool = False
     tied: bool | None = None  # where the config does not say
@@ -79,8 +78,8 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
     (
         (
-            "jetmoe voxtral_realtime zaya dory hrm_text longcat_flash inkling2 inkling2_loop"
-            " doge zamba zamba2 xlstm recurrent_gemma blt ernie4_5_vl_moe mllama"
+            "jetmoe voxtral_realtime zaya hrm_text longcat_flash inkling2 inkling2_loop"
+            " doge zamba recurrent_gemma blt ernie4_5_vl_moe mllama"
         ),
         UNCOUNTED,
     ),
@@ -97,7 +96,7 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("qwen2 qwen2_vl qwen2_5_vl qwen2_5_omni qwen2_audio", _QWEN2),
     ("qwen2_moe", replace(_QWEN2, shared_gate=True)),
     ("qwen3 qwen3_moe qwen3_vl qwen3_vl_moe qwen3_omni_moe mellum exaone4", _QWEN3),
-    ("exaone_moe hy_v3 sarvam_moe minimax_m3_vl", replace(_QWEN3, correction=True)),
+    ("dots1 exaone_moe hy_v3 sarvam_moe minimax_m3_vl", replace(_QWEN3, correction=True)),
     ("apertus apertus1p5", Traits(gated=False, qk_norm="head")),
     ("qwen3_next qwen3_5_moe", _QWEN_NEXT),
     ("qwen3_5", replace(_QWEN_NEXT, shared_gate=False)),
@@ -153,7 +152,8 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("stablelm", Traits(norm_bias=True, biased="")),
     ("seed_oss", Traits(biased="qkv")),
     ("hyperclovax hyperclovax_vision_v2", LLAMA),
-    ("hunyuan_v1_dense hunyuan_v1_moe", _QWEN3),
+    ("hunyuan_v1_dense", _QWEN3),
+    ("hunyuan_v1_moe", replace(_QWEN3, shared=1)),
     ("arcee", Traits(gated=False)),
     ("nanochat", Traits(gated=False, norms=0, final_norm=False)),
     ("nemotron", Traits(gated=False, norm_bias=True)),
@@ -170,6 +170,10 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("mamba2", Traits(norms=1, kind="mamba2", mixer_only=True)),
     ("mamba falcon_mamba", Traits(norms=1, kind="linear_attention", linear="mamba",
                                   mixer_only=True, tied=True)),
+    ("zamba2", Traits(norms=1, linear="mamba2", mixers={"hybrid": "joined_mamba2"},
+                      mixer_only=True, tied=True)),
+    ("xlstm", Traits(kind="xlstm", mixers={"xlstm": "xlstm"}, mixer_only=True)),
+    ("dory", Traits(norms=1, final_norm=False, gate="full", mixer_only=True, head_bias=True)),
     ("rwkv", Traits(norm_bias=True, more_norms=1, kind="rwkv", mixers={"rwkv": "rwkv"},
                     mixer_only=True)),
     ("gpt2 gpt_bigcode", replace(_GPT, positions=0)),

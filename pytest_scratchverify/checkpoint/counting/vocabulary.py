@@ -10,7 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys, UnknownLayerError
+from pytest_scratchverify.checkpoint.counting.keys import (
+    Keys,
+    UncountableDesignError,
+    UnknownLayerError,
+)
 from pytest_scratchverify.checkpoint.design import FIELDS
 from pytest_scratchverify.core.json_values import Json
 
@@ -55,6 +59,28 @@ WITHOUT_PARAMETERS: Final = frozenset({
     "max_position_embeddings", "gated_mlp", "norms_per_layer", "use_qk_norm",
     "num_nextn_predict_layers",
 })  # fmt: skip
+
+
+# What these size stands beside attention and MLP, and each type that has it is known.
+OF_ONE_FAMILY: Final = ("gated_norm_rank", "hc_mult", "altup_num_inputs", "laurel_rank")
+
+
+def refuse_other_models(keys: Keys) -> None:
+    """Raise `UnknownLayerError` for a config of a model that is not one decoder of text."""
+    for name in ("is_encoder_decoder", "add_cross_attention"):
+        if keys.flag(name):
+            raise UnknownLayerError(name)
+    if keys.table("talker_config"):
+        raise UnknownLayerError("talker_config")
+
+
+def refuse_keys_of_known_types(keys: Keys) -> None:
+    """Raise for keys that a rule counts, in the type of which it is known and no other."""
+    for name in OF_ONE_FAMILY:
+        if keys.size(name):
+            raise UnknownLayerError(name)
+    if keys.size("linear_num_value_heads") and keys.value("attn_output_gate") is None:
+        raise UncountableDesignError("attn_output_gate")  # half of such models have one
 
 
 def refuse_unknown_keys(keys: Keys) -> None:
