@@ -29,6 +29,11 @@ HARMLESS_WORDS: Final = frozenset({
     "token", "tokens", "topk", "tp", "version", "window", "fp32", "float32", "causal",
     "bidirectional",
 })  # fmt: skip
+# Words of sizes, whatever stands beside them.
+SIZES: Final = frozenset({
+    "dim", "dims", "embed", "experts", "ffn", "head", "heads", "hidden", "kernel", "layer",
+    "layers", "mixer", "mlp", "rank", "size", "sizes", "width", "widths",
+})  # fmt: skip
 # Keys of other towers beside a text part, and of what a config says about itself.
 HARMLESS: Final = re.compile(
     r"_|(vision|visual|image|images|video|audio|speech|mm|multimodal|projector|connector|talker)"
@@ -40,7 +45,9 @@ HARMLESS: Final = re.compile(
     r"context_length|dim_model_base|attention_scale|residual_in_fp32|use_sliding_window|"
     r"layer_types|sliding_layers|no_rope_layers|swiglu_limit.*|cross_attention_hidden_size|"
     r"chunk_size_feed_forward|n_ctx|num_expert_group|unpadded_vocab_size|"
-    r"training|attention_type|block_size|prefix)$"
+    r"training|attention_type|block_size|prefix|(.*_)?chunk_size|sliding_window_size|rotary_dim|"
+    r"layer_norm_eps.*|.*_layernorm_eps.*|num_logits_to_keep|max_window_layers|"
+    r"index_topk.*)$"
 )
 # How layers are told apart may be said several times; the first that says it is read.
 PLACES: Final = frozenset({
@@ -94,7 +101,8 @@ def is_harmless(key: str) -> bool:
     """Whether a key is known to change no parameter of a text decoder."""
     if key in PLACES or HARMLESS.match(key) or key in _NAMES:
         return True
-    return not HARMLESS_WORDS.isdisjoint(key.lower().split("_"))
+    words = set(key.lower().split("_"))
+    return not HARMLESS_WORDS.isdisjoint(words) and SIZES.isdisjoint(words)
 
 
 _NAMES: Final = frozenset(name for field in WITHOUT_PARAMETERS for name in FIELDS[field].names)
