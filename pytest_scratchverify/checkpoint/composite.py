@@ -7,6 +7,7 @@ from typing import Final
 
 from pytest_scratchverify.core.json_values import Json
 
+TIE_IN_DISPUTE: Final = "tie_word_embeddings_in_dispute"  # a composite and its text part disagree
 TEXT_KEYS: Final = ("text_config", "llm_config", "language_config", "thinker_config")
 WIDTHS: Final = frozenset({"hidden_size", "n_embd", "d_model"})
 # Sizes that a composite states for its other parts, where its text part states its own width.
@@ -33,6 +34,8 @@ def text_part(config: Mapping[str, Json]) -> dict[str, Json]:
         return dict(config)
     tied = config.get("tie_word_embeddings")
     outer: dict[str, Json] = {"tie_word_embeddings": tied} if isinstance(tied, bool) else {}
+    if outer and below.get("tie_word_embeddings") not in (None, tied):
+        outer[TIE_IN_DISPUTE] = True  # loaders ask the one or the other
     if isinstance(config.get("talker_config"), dict):
         outer["talker_config"] = config["talker_config"]  # a second decoder beside the text's
     return {**text_part(below), **outer}

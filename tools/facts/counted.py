@@ -61,7 +61,8 @@ def read_rows(path: Path) -> Iterator[Row]:
 def relative_error(row: Row, *, unseen: bool = False) -> float:
     """Return the error of a count as a share of the true number.
 
-    The true number may hold what no gradient trains, and a tied head twice. Raises
+    The true number may hold what no gradient trains, and a tied head twice or, where the
+    configuration does not say or contradicts itself, once. Raises
     `UncountableDesignError`, also where a configuration has no text part.
     """
     design = read_designs(row.config).get(Tower.TEXT)
@@ -69,6 +70,8 @@ def relative_error(row: Row, *, unseen: bool = False) -> float:
         raise UncountableDesignError("text_config")
     count = count_parameters(_of_unknown_type(design) if unseen else design)
     totals = [count.total, count.total + count.tied_head]
+    if "tie_word_embeddings" in count.assumed:  # not stated, or stated twice and not alike
+        totals.append(count.total - count.lm_head)
     totals += [total + count.untrained for total in totals]
     return min(((total - row.parameters) / row.parameters for total in totals), key=abs)
 

@@ -29,6 +29,7 @@ MAPPINGS = (
     "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
 )
 KINDS = ("layer_types", "layers_block_type", "mlp_layer_types", "indexer_types")
+OTHERS = re.compile(r"vision|image|audio|speech|visual")
 # Keys without a parameter, and those whose change makes another model than the library would save.
 LEFT = re.compile(
     r"token|dropout|eps|rope|init|_id$|max_position|version|architectures|model_type|dtype|cache"
@@ -77,7 +78,10 @@ def counted(library: Any, torch: Any, config: Any, names: Sequence[str]) -> tupl
         except Exception as refused:  # noqa: BLE001 (the library refuses in many ways)
             error = refused
             continue
-        return _sizes([model.get_decoder(), model.get_output_embeddings()])
+        decoder = model.get_decoder()
+        if any(OTHERS.search(name) for name, _ in decoder.named_parameters()):
+            raise ValueError("the decoder holds other towers")
+        return _sizes([decoder, model.get_output_embeddings()])
     raise ValueError(error)
 
 
@@ -128,7 +132,7 @@ def rows(types: Sequence[str], variants: int) -> Iterator[dict[str, Any]]:
 
 def text_only(config: dict[str, Any]) -> dict[str, Any]:
     """Leave out what other towers state, and what every configuration states of itself."""
-    left = re.compile(r"(vision|audio|image|video|speech|talker|token2wav|id2label|label2id)")
+    left = re.compile(r"(vision|audio|image|video|speech|token2wav|id2label|label2id)")
     kept = {k: v for k, v in config.items() if not left.match(k) and v is not None}
     return {k: text_only(v) if k.endswith("_config") and isinstance(v, dict) else v
             for k, v in kept.items()}  # fmt: skip

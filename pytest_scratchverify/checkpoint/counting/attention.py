@@ -43,6 +43,7 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     size = _of_sliding(keys, kind, "head_dim", "swa_head_dim") or hidden // heads
     value_size = _of_sliding(keys, kind, "v_head_dim", "swa_v_head_dim") or size
     q, k, v, out = heads * size, groups * size, groups * value_size, heads * value_size
+    out = hidden if traits.square_output else out
     if keys.flag("kv_shared"):
         k = v = 0
     if keys.flag("value_is_key"):

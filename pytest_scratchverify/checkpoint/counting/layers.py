@@ -52,6 +52,10 @@ def read_layers(keys: Keys, traits: Traits) -> list[Layer]:
     kinds = _kinds(keys, traits)
     if not 0 < len(kinds) <= MOST_LAYERS:
         raise UncountableDesignError("num_hidden_layers")
+    if keys.size("num_blocks") not in (None, len(kinds)):
+        raise UncountableDesignError("num_blocks")
+    if (keys.size("num_kv_shared_layers") or 0) > len(kinds):
+        raise UncountableDesignError("num_kv_shared_layers")
     sparse = _sparse(keys, len(kinds))
     return [_layer(keys, traits, place, kinds, sparse=sparse[place]) for place in range(len(kinds))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_scratchverify.checkpoint.composite import TIE_IN_DISPUTE
 from pytest_scratchverify.checkpoint.counting.keys import MOST_LAYERS, Keys, UnknownLayerError
 from pytest_scratchverify.checkpoint.counting.recurrences import shared_block
 from pytest_scratchverify.checkpoint.counting.traits import Traits
@@ -26,7 +27,7 @@ def head(keys: Keys, traits: Traits, assumed: list[str]) -> tuple[bool, int]:
     tied = False if traits.never_tied else keys.value("tie_word_embeddings")
     if not isinstance(tied, bool):
         tied = traits.tied
-    if tied is None:
+    if tied is None or keys.flag(TIE_IN_DISPUTE):
         assumed.append("tie_word_embeddings")
     vocabulary = keys.need("vocab_size")
     bias = vocabulary if keys.flag("lm_head_bias", default=traits.head_bias) else 0
@@ -42,6 +43,8 @@ def beside_layers(keys: Keys, traits: Traits) -> int:
     if inputs := keys.size("altup_num_inputs"):
         count += 2 * (inputs - 1) * hidden * hidden
     if blocks := keys.size("num_mem_blocks"):
+        if keys.value("tie_word_embeddings") is False:  # then `transformers` shares no block
+            raise UnknownLayerError("num_mem_blocks")
         count += min(blocks, MOST_LAYERS) * shared_block(keys)
     if (streams := keys.size("hc_mult")) and traits.stream_head:
         count += streams * (streams * hidden + 1) + 1

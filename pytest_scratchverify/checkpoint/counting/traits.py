@@ -31,6 +31,7 @@ class Traits:
     always_biased: str = ""  # projections that have one whatever the config says
     mlp_biased: bool | None = None  # None: by `mlp_bias`
     gate: str = ""  # of attention's output: "full" a value, "head" a scalar a head, "paired"
+    square_output: bool = False  # of attention, whatever the heads' size
     head_scalars: int = 0  # learned numbers a head
     sliding_groups: int = 1  # times as many key-value heads in sliding layers
     sinks: str = ""  # "all" layers, or "sliding" ones, learn a logit a head
@@ -154,6 +155,7 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("hyperclovax hyperclovax_vision_v2", LLAMA),
     ("hunyuan_v1_dense", _QWEN3),
     ("hunyuan_v1_moe", replace(_QWEN3, shared=1)),
+    ("helium", Traits(square_output=True)),
     ("arcee", Traits(gated=False)),
     ("nanochat", Traits(gated=False, norms=0, final_norm=False)),
     ("nemotron", Traits(gated=False, norm_bias=True)),
