@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pytest_scratchverify.catalog.store import catalogue_store
 from pytest_scratchverify.checkpoint.design import Tower, read_designs
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.parameter_count import count_parameters
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec
-from pytest_scratchverify.methods.architecture import Config, parameter_count
+from pytest_scratchverify.methods.architecture import (
+    ArchitectureThresholds,
+    Config,
+    parameter_count,
+)
 from pytest_scratchverify.stores.store import Artifact
-from tests.architecture.test_findings import AXK1, CALIBRATION, config
 
-RECORD = config(AXK1).record
+SUITES = Path(__file__).parents[2] / "suites"
+CALIBRATION = ArchitectureThresholds.load(SUITES / "calibration" / "architecture.json")
+RECORD = catalogue_store("skt/A.X-K1").config().record
 SPEC = ModelSpec(name="org/model")
 QWEN = {
     "model_type": "qwen2",
