@@ -120,7 +120,8 @@ def test_files_with_prediction_layers_or_a_table_twice_are_as_stated():
 
 def test_an_unknown_type_contradicts_nobody():
     found = finding(14e9, {**QWEN, "model_type": "new"})
-    assert found.outcome is Outcome.INDETERMINATE
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert not found.outcome.blocks
     assert found.relation != "contradicted"
     assert "nothing follows" in str(found.headline)
 
@@ -134,6 +135,7 @@ def test_an_unknown_type_contradicts_nobody():
 )
 def test_what_is_not_countable_is_named_and_contradicts_nobody(change, named):
     found = finding(14e9, {**QWEN, **change})
-    assert found.outcome is Outcome.INDETERMINATE
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert not found.outcome.blocks
     assert found.relation != "contradicted"
     assert f"not countable: no rule here knows what {named}" in str(found.headline)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys, UncountableDesignError
+from pytest_scratchverify.checkpoint.counting.keys import (
+    Keys,
+    UncountableDesignError,
+    UnknownLayerError,
+)
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
 # Of types unknown here. Other activations stand in MLPs of either form: BitNet gates with relu2,
@@ -47,7 +51,9 @@ def is_gated(keys: Keys, traits: Traits) -> bool:
         return True
     if activation in GATED_ACTIVATIONS:
         return True
-    raise UncountableDesignError("hidden_act")
+    if activation is None:
+        raise UncountableDesignError("hidden_act")
+    raise UnknownLayerError(f"hidden_act: {activation}")
 
 
 def assumes_gate(keys: Keys) -> bool:

@@ -17,7 +17,7 @@ from pytest_scratchverify.checkpoint.parameter_count import (
     count_parameters,
 )
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Outcome, Relation, Statistic
+from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import (
@@ -51,8 +51,8 @@ class ParameterCheck(Enum):
 
 OUTCOMES: Mapping[ParameterCheck, Outcome] = {
     ParameterCheck.UNCOUNTABLE: Outcome.INDETERMINATE,
-    ParameterCheck.UNKNOWN_LAYERS: Outcome.INDETERMINATE,
-    ParameterCheck.UNCERTAIN: Outcome.INDETERMINATE,
+    ParameterCheck.UNKNOWN_LAYERS: Outcome.NOT_APPLICABLE,
+    ParameterCheck.UNCERTAIN: Outcome.NOT_APPLICABLE,
     ParameterCheck.CONTRADICTED: Outcome.INDETERMINATE,
     ParameterCheck.NOTHING_STATED: Outcome.NOT_APPLICABLE,
     ParameterCheck.AS_STATED: Outcome.CONSISTENT,
@@ -100,8 +100,13 @@ def parameter_count(
     try:
         count = count_parameters(design)
     except UnknownLayerError as error:
-        why = Text(HEADLINES[ParameterCheck.UNKNOWN_LAYERS], key=str(error))
-        return tested.undecided(why, components=trained_components(config.designs))
+        return tested.finding(
+            OUTCOMES[ParameterCheck.UNKNOWN_LAYERS],
+            Text(HEADLINES[ParameterCheck.UNKNOWN_LAYERS], key=str(error)),
+            level=Level.E0,
+            components=trained_components(config.designs),
+            details={"declared_total": declared[0], "declared_active": declared[1]},
+        )
     except UncountableDesignError as error:
         why = Text(HEADLINES[ParameterCheck.UNCOUNTABLE], field=str(error))
         return tested.undecided(why, components=trained_components(config.designs))
