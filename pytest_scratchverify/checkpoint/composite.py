@@ -9,6 +9,7 @@ from pytest_scratchverify.core.json_values import Json
 
 TIE_IN_DISPUTE: Final = "tie_word_embeddings_in_dispute"  # a composite and its text part disagree
 TEXT_KEYS: Final = ("text_config", "llm_config", "language_config", "thinker_config")
+DEEPEST: Final = 4  # of text parts in text parts; a file may nest for ever
 WIDTHS: Final = frozenset({"hidden_size", "n_embd", "d_model"})
 # Sizes that a composite states for its other parts, where its text part states its own width.
 OF_OTHER_PARTS: Final = frozenset({
@@ -23,14 +24,14 @@ def part(config: Mapping[str, Json], keys: tuple[str, ...]) -> dict[str, Json]:
     return next((v for key in keys if isinstance(v := config.get(key), dict)), {})
 
 
-def text_part(config: Mapping[str, Json]) -> dict[str, Json]:
+def text_part(config: Mapping[str, Json], depth: int = 0) -> dict[str, Json]:
     """Return the config of the text part, however deep it lies (Qwen-Omni's lies two deep).
 
     A config that is not composite is its own text part. Whether the output head is tied is what
     the composite says, where it says it: loaders ask it, and not its text part.
     """
     below = part(config, TEXT_KEYS)
-    if not below:
+    if not below or depth == DEEPEST:
         return dict(config)
     tied = config.get("tie_word_embeddings")
     outer: dict[str, Json] = {"tie_word_embeddings": tied} if isinstance(tied, bool) else {}
@@ -38,7 +39,7 @@ def text_part(config: Mapping[str, Json]) -> dict[str, Json]:
         outer[TIE_IN_DISPUTE] = True  # loaders ask the one or the other
     if isinstance(config.get("talker_config"), dict):
         outer["talker_config"] = config["talker_config"]  # a second decoder beside the text's
-    return {**text_part(below), **outer}
+    return {**text_part(below, depth + 1), **outer}
 
 
 def beside_text(config: Mapping[str, Json], text: Mapping[str, Json]) -> dict[str, Json]:

@@ -212,3 +212,35 @@ def test_sizes_of_other_parts_are_not_the_decoders():
     tied = count_of({**outer, "tie_word_embeddings": True})
     assert tied.total == count_of(LLAMA).total - 1000 * 64
     assert tied.tied_head == 1000 * 64
+
+
+HOSTILE = [
+    {"per_layer_config": {str(n): {"head_dim": n % 50} for n in range(20_000)}},
+    {"mlp_only_layers": [*range(50_000)], "num_experts": 8, "num_experts_per_tok": 2},
+    {"moe_layers_enum": "9" * 100_000, "num_experts": 8},
+    {"layer_types": {"counts": {str(n): 4000 for n in range(10_000)}}},
+    {"layer_types": [None] * 4096},
+    {"hybrid_override_pattern": "M*-E" * 50_000},
+    {"attn_layer_period": 0},
+    {"full_attention_interval": 0},
+    {"moe_layer_freq": 0, "num_experts": 4},
+    {"vocab_size": float("nan")},
+    {"hidden_size": 1e300},
+    {"model_type": "deepseek_v4", "o_groups": 0},
+    {"model_type": "lfm2", "block_auto_adjust_ff_dim": True, "block_multiple_of": 0},
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda change: next(iter(change)))
+def test_hostile_configs_are_counted_or_refused_and_nothing_else(change):
+    try:
+        assert count_of({**LLAMA, "num_hidden_layers": 4096, **change}).total > 0
+    except UncountableDesignError as refused:
+        assert str(refused)
+
+
+def test_a_config_nested_for_ever_is_read_a_few_levels_deep():
+    nested = dict(LLAMA)
+    for _ in range(2000):
+        nested = {"text_config": nested}
+    assert read_designs(nested) == {}

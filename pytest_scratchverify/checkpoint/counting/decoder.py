@@ -29,7 +29,13 @@ class Layers:
 
 def count_layers(keys: Keys, traits: Traits) -> Layers:
     """Return the parameters of the layers that a config describes."""
-    parts = [_count(layer, traits) for layer in read_layers(keys, traits)]
+    counted: dict[str, Layers] = {}  # by all that a layer is: most are alike
+    parts = []
+    for layer in read_layers(keys, traits):
+        alike = repr((layer.kind, layer.mixer, layer.mlp, sorted(layer.keys.layer.items())))
+        if alike not in counted:
+            counted[alike] = _count(layer, traits)
+        parts.append(counted[alike])
     mlp = sum_mlps(part.mlp for part in parts)
     largest = max(part.largest for part in parts)
     return Layers(sum(p.mixers for p in parts), mlp, sum(p.norms for p in parts), largest)

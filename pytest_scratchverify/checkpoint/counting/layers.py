@@ -56,17 +56,16 @@ def read_layers(keys: Keys, traits: Traits) -> list[Layer]:
         raise UncountableDesignError("num_blocks")
     if (keys.size("num_kv_shared_layers") or 0) > len(kinds):
         raise UncountableDesignError("num_kv_shared_layers")
-    sparse = _sparse(keys, len(kinds))
-    return [_layer(keys, traits, place, kinds, sparse=sparse[place]) for place in range(len(kinds))]
+    number = len(kinds)
+    sparse, own = _sparse(keys, number), _overrides(keys, kinds)
+    return [_layer(keys.within(own[n]), traits, kinds[n], sparse=sparse[n]) for n in range(number)]
 
 
-def _layer(keys: Keys, traits: Traits, place: int, kinds: list[str], *, sparse: bool) -> Layer:
-    kind = kinds[place]
-    own = keys.within(_overrides(keys, place, kind, len(kinds)))
+def _layer(keys: Keys, traits: Traits, kind: str, *, sparse: bool) -> Layer:
     if kind in ("moe", "mlp"):  # a block that is an MLP
-        return Layer(kind, "none", "sparse" if kind == "moe" else "dense", own)
+        return Layer(kind, "none", "sparse" if kind == "moe" else "dense", keys)
     mlp = "none" if traits.mixer_only else "sparse" if sparse else "dense"
-    return Layer(kind, _mixer(own, traits, kind), mlp, own)
+    return Layer(kind, _mixer(keys, traits, kind), mlp, keys)
 
 
 def _kinds(keys: Keys, traits: Traits) -> list[str]:
@@ -87,16 +86,23 @@ def _kinds(keys: Keys, traits: Traits) -> list[str]:
 
 
 def _stated(name: str, stated: Json, keys: Keys) -> list[str]:
-    if isinstance(stated, dict) and isinstance(stated.get("counts"), dict):  # a catalogue's form
-        stated = [kind for kind, n in stated["counts"].items() for _ in range(_small(n))]  # type: ignore[union-attr]
+    counts = stated.get("counts") if isinstance(stated, dict) else None
+    if isinstance(counts, dict):  # a catalogue's form
+        stated = _spread(counts)
     number = keys.size("num_hidden_layers")
     if not isinstance(stated, list) or number not in (None, len(stated)):
         raise UncountableDesignError(name)
     return [str(kind) for kind in stated]
 
 
-def _small(number: Json) -> int:
-    return number if type(number) is int and 0 <= number <= MOST_LAYERS else 0
+def _spread(counts: Mapping[str, Json]) -> list[Json]:
+    """Return as many kinds as are counted of each, and no more than a model has layers."""
+    found: list[Json] = []
+    for kind, number in counts.items():
+        if type(number) is not int or not 0 <= number <= MOST_LAYERS - len(found):
+            raise UncountableDesignError("layer_types")
+        found += [kind] * number
+    return found
 
 
 def _chosen(keys: Keys, number: int) -> tuple[set[int], str, str] | None:
@@ -163,11 +169,13 @@ def _sparse(keys: Keys, number: int) -> list[bool]:
         if stated is not None:
             return _by_word(name, [str(word) for word in stated], number)
     if (listed := _places(keys.value("moe_layers"))) is not None:
-        return [place in listed for place in range(number)]
+        chosen = set(listed)
+        return [place in chosen for place in range(number)]
     if words := keys.text("moe_layers_enum"):
-        listed = [int(word) for word in words.split(",") if word.strip().isdigit()]
-        return [place in listed for place in range(number)]
-    return [_is_sparse(keys, place) for place in range(number)]
+        named = {word.strip() for word in words.split(",")}
+        return [str(place) in named for place in range(number)]
+    dense = {*(_places(keys.value("mlp_only_layers")) or ())}
+    return [place not in dense and _is_sparse(keys, place) for place in range(number)]
 
 
 def _by_word(name: str, words: list[str], number: int) -> list[bool]:
@@ -180,8 +188,6 @@ def _by_word(name: str, words: list[str], number: int) -> list[bool]:
 
 def _is_sparse(keys: Keys, place: int) -> bool:
     """Say by intervals and first layers whether a layer routes."""
-    if place in (_places(keys.value("mlp_only_layers")) or []):
-        return False
     first = keys.size(*FIRST_DENSE) or 0
     last = keys.size("moe_layer_end_index")
     if place < first or (last is not None and place > last):
@@ -194,25 +200,29 @@ def _is_sparse(keys: Keys, place: int) -> bool:
     return place % (keys.size("moe_layer_freq") or 1) == 0
 
 
-def _overrides(keys: Keys, place: int, kind: str, number: int) -> dict[str, Json]:
-    """Return the keys that differ in one layer from those of the model."""
-    own: dict[str, Json] = {}
+def _overrides(keys: Keys, kinds: list[str]) -> list[dict[str, Json]]:
+    """Return, layer by layer, the keys that differ there from those of the model."""
+    number = len(kinds)
+    own = [_of_full_attention(keys, kind) for kind in kinds]
+    first_shared = number - (keys.size("num_kv_shared_layers") or 0)
     for name in PER_LAYER:
         stated = keys.listed(name)
-        if stated is not None:
-            if len(stated) != number:
-                raise UncountableDesignError(name)
-            own[name] = stated[place]
-    heads = keys.listed("num_attention_heads_per_layer")
-    if heads is not None and len(heads) == number:
-        own["num_attention_heads"] = heads[place]
-    own |= _of_full_attention(keys, kind)
-    if (rotates := _places(keys.value("no_rope_layers"))) and len(rotates) == number:
-        own["rotates"] = rotates[place] == 1
-    own["kv_shared"] = place >= number - (keys.size("num_kv_shared_layers") or 0)
-    for at, described in _per_layer(keys):
-        if at == place:
-            own |= described
+        if stated is not None and len(stated) != number:
+            raise UncountableDesignError(name)
+        for place, value in enumerate(stated or ()):
+            own[place][name] = value
+    heads = keys.listed("num_attention_heads_per_layer") or []
+    rotates = keys.listed("no_rope_layers") or []
+    for place in range(number):
+        if len(heads) == number:
+            own[place]["num_attention_heads"] = heads[place]
+        if len(rotates) == number:
+            own[place]["rotates"] = rotates[place] == 1
+        if place >= first_shared:
+            own[place]["kv_shared"] = True
+    for place, described in _per_layer(keys):
+        if place < number:
+            own[place] |= described
     return own
 
 
