@@ -39,6 +39,7 @@ NUMBERED: tuple[tuple[Component, str], ...] = (
 )
 # A linear layer is trained, whatever it is called beside that: what a formula fills (filters,
 # windows, tables of positions) is not called so.
+LINEAR = re.compile(rf"(?:.*\.)?(?:{_SEES}|{_HEARS}|{_JOINS})\..*?(?:linear|fc|proj|dense)\w*")
 
 _P = rf"(?:.*\.)?{_JOINS}\."
 _V = rf"(?:.*\.)?{_SEES}\."
