@@ -32,11 +32,11 @@ WRITERS = re.compile(
 )
 LATENT = re.compile(r"(?:w?(?:q|k|v|kv)|f|g|a|w)_(?:b|up)(?:_proj)?|w?o_a(?:_proj)?|x_proj|dt_proj"
                     r"|dt_up|q_up_proj|kv_up_proj")  # fmt: skip
-# What a formula fills at the start: decay rates, skips, positions, kernels of a channel.
+# What a formula fills at the start: decay rates, skips, positions.
 CONSTANT = re.compile(r"A_logs?|D|dt_bias|ape|time_\w+|decay\w*|slopes?")
-KERNEL = re.compile(r"\w*conv\w*")
-TAPS = 8  # of a kernel that stands alone, at the most
-READS, WRITES, INNER, STATE = "reads:", "writes:", "inner:", "state:"
+CONVOLUTION = re.compile(r"\w*conv\w*")
+TAPS = 8  # of a channel's own kernel, at the most
+READS, WRITES, INNER, KERNEL, STATE = "reads:", "writes:", "inner:", "kernel:", "state:"
 
 
 def mixer_kind(rest: str) -> str | None:
@@ -61,9 +61,11 @@ def sided(kind: str, shape: tuple[int, ...], width: int | None) -> str:
     while len(shape) > 2 and shape[-1] == 1:  # a convolution of one tap is a matrix
         shape = shape[:-1]
     depthwise = len(shape) > 2 and shape[1] == 1
-    taps = len(shape) == 2 and shape[1] <= TAPS and KERNEL.fullmatch(last)
-    if len(shape) > 1 and (depthwise or taps or CONSTANT.fullmatch(last)):
+    taps = len(shape) == 2 and shape[1] <= TAPS and CONVOLUTION.fullmatch(last)
+    if len(shape) > 1 and CONSTANT.fullmatch(last):
         return STATE + name
+    if depthwise or taps:
+        return KERNEL + name
     if len(shape) != 2 or LATENT.fullmatch(last) or width is None or width not in shape:
         return INNER + name
     if shape[0] == shape[1]:

@@ -21,9 +21,11 @@ RESIDUAL_ROWS = frozenset(
 READS, WRITES, VIA, OTHER = "in:", "out:", "via:", "at:"
 # Before the names of a mixer's tensors (`checkpoint.mixer_lines`). Their rows have places: heads,
 # channels that a convolution moves along, rotary pairs. So nothing of them is permuted, and they
-# are compared in place, on the residual side where they have one. `STATE` is what a formula fills
-# at the start and training hardly moves (decay rates, kernels): equal in strangers, no evidence.
-MIXER_READS, MIXER_WRITES, MIXER_INNER, STATE = "reads:", "writes:", "inner:", "state:"
+# are compared in place, on the residual side where they have one. Kernels of channels are compared
+# in place only: trained ones look alike channel by channel. `STATE` is what a formula fills at the
+# start and training hardly moves (decay rates): equal in strangers, no evidence.
+MIXER_READS, MIXER_WRITES, MIXER_INNER = "reads:", "writes:", "inner:"
+MIXER_KERNEL, STATE = "kernel:", "state:"
 
 
 def reads_residual(kind: str) -> bool:
@@ -43,7 +45,7 @@ def is_unnamed(kind: str) -> bool:
 
 def is_mixer(kind: str) -> bool:
     """Whether a kind is one of a mixer, known by the module that it stands in."""
-    return kind.startswith((MIXER_READS, MIXER_WRITES, MIXER_INNER, STATE))
+    return kind.startswith((MIXER_READS, MIXER_WRITES, MIXER_INNER, MIXER_KERNEL, STATE))
 
 
 def is_no_evidence(kind: str) -> bool:

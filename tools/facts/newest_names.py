@@ -50,10 +50,10 @@ def patterns_of(model_type: str) -> Iterator[tuple[str, list[int], int]]:
 
 
 def grouped(tensors: Iterable[tuple[str, list[int]]]) -> Iterator[tuple[str, list[int], int]]:
-    """Bring together tensors of one shape whose names differ in numbers."""
+    """Bring together tensors of one shape whose names differ in the numbers between their dots."""
     counts: dict[tuple[str, tuple[int, ...]], list[Any]] = {}
     for name, shape in tensors:
-        key = re.sub(r"\d+", "#", name), tuple(shape)
+        key = re.sub(r"(?<=\.)\d+(?=\.|$)", "#", name), tuple(shape)
         counts.setdefault(key, [name, shape, 0])[2] += 1
     yield from ((name, shape, count) for name, shape, count in counts.values())
 
