@@ -18,7 +18,8 @@ from pytest_scratchverify.checkpoint import role_lines, tower_lines
 from pytest_scratchverify.checkpoint.mixer_lines import MIXER, mixer_kind
 from pytest_scratchverify.checkpoint.stack_order import doubled, settled_together, side_of
 from pytest_scratchverify.checkpoint.tensor_role import RoleMap, TensorRole
-from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.checkpoint.tower_lines import is_of_tower
+from pytest_scratchverify.core.component import TEXT_ONLY, Component
 from pytest_scratchverify.core.errors import ScratchError
 
 __all__ = [
@@ -82,6 +83,7 @@ _OUTER = (
 STACKS: tuple[tuple[Component, str], ...] = (
     *tower_lines.STACKS,
     (TEXT, rf"(?:(?:{_OUTER})\.)*"),
+    (TEXT, r"(?:[A-Za-z_]\w*\.)+?"),  # a stack of no tower is the text's, whatever its prefix
 )
 LAYER = (
     r"(?:(?:vision_model|encoder|transformer|model)\.)*"
@@ -172,7 +174,7 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
 )
 
 # Outside of the layers: component, kind and the whole name. Towers' are in `tower_lines`.
-_M = rf"(?:(?:{_OUTER})\.)*"
+_M = rf"(?:[A-Za-z_]\w*\.)?(?:(?:{_OUTER})\.)*"
 OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (
         Component.EMBEDDINGS,
@@ -212,7 +214,7 @@ def use_tensor_names(names: Iterable[TensorNames]) -> None:
 @cache
 def _tables() -> tuple[Stacks, InLayer, Outside]:
     shipped = [(component, prefix + LAYER) for component, prefix in STACKS]
-    shipped += [*tower_lines.NUMBERED, (TEXT, rf"{_M}mtp\.")]
+    shipped = [*tower_lines.NUMBERED, *shipped, (TEXT, rf"{_M}mtp\.")]
     stacks = [*shipped, *(line for names in _added for line in names.stacks)]
     lines = [*role_lines.FIRST, *IN_LAYER, *role_lines.IN_LAYER]
     inside = [*lines, *(line for names in _added for line in names.in_layer)]
@@ -244,9 +246,11 @@ def role_of(name: str) -> TensorRole | None:
         if found:
             rest, block = doubled(found["rest"])
             role = _in_layer(component, int(found["layer"]), rest, part, inside)
+            if role is None and component is TEXT:  # perhaps one of a stack in another prefix
+                continue
             return role and replace(role, side=block or side_of(stem[: found.start("layer")]))
     for component, kind, whole in outside:
-        if whole.fullmatch(stem):
+        if whole.fullmatch(stem) and not (component in TEXT_ONLY and is_of_tower(stem)):
             return TensorRole(component, kind, part=part, side=side_of(stem))
     tower = tower_lines.tower_of(stem)
     return TensorRole(tower, MIXER + stem.replace("/", "_"), part=part) if tower else None

@@ -23,10 +23,15 @@ STACKS_OF_TEXT = ("encoder", None, "decoder", "mtp")
 STACKS_OF_SOUND = (None, "talker", "code_predictor", "token2wav", "bigvgan")
 _SAME = {"mtp_block": "mtp", "mtp_layers": "mtp", "nextn": "mtp", "code2wav": "token2wav",
          "code2wav_bigvgan_model": "bigvgan"}  # fmt: skip
+_USUAL = frozenset(
+    {"model", "language_model", "transformer", "text_model", "llm", "gpt_neox", "bert", "roberta",
+     "thinker", "backbone", "rwkv", "module", "net", "base_model"}
+)  # fmt: skip
+_PLACE = re.compile(r"\w*(?:layers?|blocks?|h|tower|encoder|visual|model)")
 # Two blocks to a layer, as in LongCat-Flash: the second number is the block's.
 DOUBLED = re.compile(
-    r"(self_attn|attn|attention|mlp|mlps|ffns?|input_layernorm|post_attention_layernorm)s?"
-    r"\.([01])((?:\..*)?)"
+    r"(self_attn|attn|attention|mlps?|ffns?)\.([01])(\.[A-Za-z].*)"
+    r"|(input_layernorm|post_attention_layernorm)\.([01])"
 )
 # Modules before a first layer that say what a stack is that no word names.
 _HEARS = re.compile(r"(?:model\.)?encoder\.conv1\.weight")
@@ -35,10 +40,16 @@ _SEES = re.compile(r"(?:model\.)?(?:patch_conv|patch_embed\w*(?:\.proj\w*)?|embe
 
 
 def side_of(prefix: str) -> str:
-    """Return the word by which a prefix names one of several stacks, empty if it has none."""
-    words = [_SAME.get(word, word) for word in prefix.split(".")]
+    """Return the word by which a prefix names one of several stacks, empty if it has none.
+
+    It is one of the words above, or else whatever stands before the layers that is no usual name
+    of a model.
+    """
+    words = [_SAME.get(word, word) for word in prefix.split(".") if word]
     known = [w for w in words if w in STACKS_OF_TEXT or w in STACKS_OF_SOUND]
-    return max(known, key=_rank, default="")
+    if known:
+        return max(known, key=_rank)
+    return ".".join(w for w in words if w not in _USUAL and not _PLACE.fullmatch(w))
 
 
 def _rank(word: str) -> int:
@@ -51,6 +62,8 @@ def doubled(rest: str) -> tuple[str, str]:
     found = DOUBLED.fullmatch(rest)
     if found is None:
         return rest, ""
+    if found[4]:
+        return found[4], f"block{found[5]}"
     module = {"mlps": "mlp", "ffns": "ffn"}.get(found[1], found[1])
     return f"{module}{found[3]}", f"block{found[2]}"
 
@@ -59,10 +72,14 @@ def settled_together(
     roles: dict[str, TensorRole], unmapped: Collection[str] = ()
 ) -> dict[str, TensorRole]:
     """Change what names mean only together: Qwen-1's gates, what a stack is, layers' numbers."""
-    if any(".attn.c_attn." in name for name in roles):
-        for name, role in roles.items():
-            kind = next((k for end, k in role_lines.QWEN1.items() if end in name), role.kind)
-            roles[name] = replace(role, kind=kind)
+    for sign, kinds in (
+        (".attn.c_attn.", role_lines.QWEN1),
+        (".mlp.fc0.", role_lines.FROM_NOUGHT),
+    ):
+        if any(sign in name for name in roles):
+            for name, role in roles.items():
+                kind = next((k for end, k in kinds.items() if end in name), role.kind)
+                roles[name] = replace(role, kind=kind)
     names = [*roles, *unmapped]
     if any(map(_HEARS.fullmatch, names)):
         _moved(roles, "encoder", Component.AUDIO_ENCODER)
@@ -99,17 +116,18 @@ def _numbered(
     layered = [r for r in roles.values() if r.layer is not None and r.component in components]
     last: dict[str, int] = {}
     for role in layered:
-        last[_stack(role, stacks)] = max(last.get(_stack(role, stacks), 0), role.layer or 0)
+        last[role.side] = max(last.get(role.side, 0), role.layer or 0)
     if len(last) < 2:
         return
     first, start = {}, 0
-    for side in ("" if side is None else side for side in stacks):
+    usual = ["" if side is None else side for side in stacks]
+    for side in [*usual, *sorted(last.keys() - {*usual})]:
         if side in last:
             first[side], start = start, start + last[side] + 1
     two_sided = last.keys() >= set(SIDES)
     for name, role in roles.items():
         if role.layer is not None and role.component in components:
-            roles[name] = replace(role, layer=role.layer + first[_stack(role, stacks)])
+            roles[name] = replace(role, layer=role.layer + first[role.side])
         elif (
             two_sided
             and role.component in (TEXT, EXPERTS, Component.EMBEDDINGS)
@@ -118,7 +136,3 @@ def _numbered(
             and role.kind != "embed"
         ):
             roles[name] = replace(role, kind=f"encoder_{role.kind}")
-
-
-def _stack(role: TensorRole, stacks: tuple[str | None, ...]) -> str:
-    return role.side if role.side in stacks else ""

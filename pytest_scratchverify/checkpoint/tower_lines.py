@@ -14,17 +14,18 @@ PROJECTOR = Component.PROJECTOR
 VISION, AUDIO = Component.VISION_ENCODER, Component.AUDIO_ENCODER
 
 _SEES = (
-    r"(?:visual|vision_tower|vision_model|vision_encoder|vision_backbone|vision|image_encoder"
-    r"|img_encoder|vit|radio_model|siglip\w*|clip\w*)"
+    r"(?:\w*(?:vision|visual|image|img_|siglip|clip_|radio_model|vqmodel|vqgan)\w*|vit|clip"
+    r"|sam_model|dino\w*|patch_embed\w*)"
 )
 # What speaks (a talker, a vocoder) counts as sound too, and never as text.
 _HEARS = (
-    r"(?:audio_tower|audio_encoder|audio_model|audio|speech_encoder|speech_model|sound_encoder"
-    r"|whisper\w*|talker|token2wav|code2wav|code_predictor)"
+    r"(?:\w*(?:audio|speech|sound|whisper|acoustic|semantic_tokenizer|codec_model|bigvgan|vocoder"
+    r"|token2wav|code2wav|asr_|diariz|perception)\w*|talker|code_predictor)"
 )
 _JOINS = (
-    r"(?:\w*(?:projector|connector|resampler|merger|aligner|qformer|adapter|abstractor)\w*"
-    r"|mlp1|embed_vision|embed_audio)"
+    r"(?:\w*(?:projector|connector|resampler|merger|aligner|qformer|abstractor)\w*|mlp1|mlp_AR"
+    r"|\w*(?:vision|visual|image|audio|modal|language)\w*_(?:adapter|projection)"
+    r"|embed_vision|embed_audio|patch_merge_mlp)"
 )
 _WORDS = r"(?:[A-Za-z_]\w*\.)*?"
 STACKS: tuple[tuple[Component, str], ...] = (
@@ -55,19 +56,24 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (
         PROJECTOR,
         "proj_in",
-        _P + r"(?:mlp\.0|mlp\.fc1|0|linear_1|linear|linear1|net\.0|linear_fc1|fc1|w_in"
+        _P + r"(?:mlp\.0|mlp\.fc1|proj\.0|0|linear_1|linear|linear1|net\.0|linear_fc1|fc1|w_in"
         r"|mm_input_projection_weight|embedding_projection)",
     ),
     (
         PROJECTOR,
         "proj_out",
-        _P + r"(?:mlp\.2|mlp\.fc2|2|linear_2|linear2|net\.2|linear_fc2|fc2|w_out)",
+        _P + r"(?:mlp\.2|mlp\.fc2|proj\.2|2|linear_2|linear2|net\.2|linear_fc2|fc2|w_out)",
     ),
-    (PROJECTOR, "gate", _P + r"(?:mlp\.)?gate_proj"),
-    (PROJECTOR, "up", _P + r"(?:mlp\.)?up_proj"),
-    (PROJECTOR, "down", _P + r"(?:mlp\.)?down_proj"),
+    (PROJECTOR, "gate", _P + r"(?:mlp\.)?(?:gate_proj|w1)"),
+    (PROJECTOR, "up", _P + r"(?:mlp\.)?(?:up_proj|w3)"),
+    (PROJECTOR, "down", _P + r"(?:mlp\.)?(?:down_proj|w2)"),
     (PROJECTOR, "proj", _P + r"(?:proj|merging_layer)"),
-    (PROJECTOR, "proj_single", _ANY + r"(?:vision_projector|visual_projection|mm_projector)"),
+    (
+        PROJECTOR,
+        "proj_single",
+        _ANY + r"(?:\w*vision_projector|\w*(?:visual|vision|language)_projection|mm_projector"
+        r"|vit_large_projector)",
+    ),
     (PROJECTOR, "proj_downsample", _V + r"downsample"),
     (
         VISION,
@@ -118,6 +124,11 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (AUDIO, "reads:encoder", _A + r"encoder"),
     (PROJECTOR, "proj_audio", _A + r"proj"),
 )
+
+
+def is_of_tower(stem: str) -> bool:
+    """Whether a word of a name's prefix is a tower's, or of what joins towers."""
+    return any(re.match(prefix, f"{stem}.") for _, prefix in STACKS)
 
 
 def tower_of(stem: str) -> Component | None:

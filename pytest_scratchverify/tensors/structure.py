@@ -33,7 +33,8 @@ LAYERED = (TEXT, Component.ROUTER_EXPERTS)
 # Words in a name by which a component is probably meant; the first line that matches decides.
 PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (Component.PROJECTOR, re.compile(r"project(?:or|ion_layer)|merger|connector|aligner|resampler"
-                                     r"|adapter|qformer|vision_projection|mm_|(?:^|\.)mlp1\.")),
+                                     r"|(?:vision|visual|language|image|audio)_(?:adapter|projection)|qformer"
+                                     r"|mm_|(?:^|\.)mlp1\.")),
     (Component.VISION_ENCODER, re.compile(r"vis(?:ion|ual)|image|(?:^|[._])vit|siglip|clip|patch"
                                           r"|ln_pre|radio_model")),
     (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_|talker"

@@ -46,7 +46,9 @@ def patterns_of(model_type: str) -> Iterator[tuple[str, list[int], int]]:
         model = _model(transformers, config)
     loading = importlib.import_module("transformers.core_model_loading")
     state = loading.revert_weight_conversion(model, model.state_dict())
-    yield from grouped((name, [*tensor.shape]) for name, tensor in state.items())
+    # A checkpoint holds one of two tensors that are tied.
+    tied = {*(getattr(model, "all_tied_weights_keys", None) or {})}
+    yield from grouped((name, [*t.shape]) for name, t in state.items() if name not in tied)
 
 
 def grouped(tensors: Iterable[tuple[str, list[int]]]) -> Iterator[tuple[str, list[int], int]]:

@@ -119,7 +119,7 @@ def inventory_of(tensors: Iterable[tuple[str, Sequence[int]]]) -> Inventory:
 
 
 def read_patterns(path: Path = SHIPPED) -> Mapping[str, Any]:
-    """Read a list of tensor names by model type, compressed or not."""
+    """Read a list of tensor names by model type, compressed or not; `_source` is left out."""
     raw = path.read_bytes()
     found: Mapping[str, Any] = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
     return {name: entry for name, entry in found.items() if not name.startswith("_")}

@@ -47,11 +47,10 @@ def shapes(patterns: Sequence[Sequence[Any]], width: int = 64) -> dict[str, tupl
     width
         Of the small model's residual stream, about.
     """
-    norm = next(shape for name, shape, _ in patterns if "norm" in name and len(shape) == 1
-                and shape[0] > 512)  # fmt: skip
+    table = max((s for n, s, _ in patterns if "emb" in n and len(s) == 2), default=[1, width])
     experts = max((s[0] for n, s, _ in patterns if re.search(r"experts\.\w+$|_linear\.weight$", n)
                    and len(s) == 3), default=_counted(patterns))  # fmt: skip
-    scale = Scale(max(1, norm[0] // width), experts)
+    scale = Scale(max(1, min(table) // width), experts)
     found: dict[str, tuple[int, ...]] = {}
     for name, shape, count in patterns:
         small = tuple(scale.size(size) for size in shape)
