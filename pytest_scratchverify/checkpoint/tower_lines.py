@@ -49,6 +49,10 @@ _ANY = r"(?:.*\.)?"
 OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (PROJECTOR, "proj_norm", _P + r"(?:\w+\.)?(?:ln_q|\w*norm\w*)"),
     (PROJECTOR, "proj_norm", _ANY + r"mlp1\.0|" + _ANY + r"(?:pre_mm_projector_norm)"),
+    (PROJECTOR, "merge_in", _ANY + r"patch_merge_mlp\.linear_1"),
+    (PROJECTOR, "merge_out", _ANY + r"patch_merge_mlp\.linear_2"),
+    (PROJECTOR, "inner:downsample_1", _ANY + r"vit_downsampler1"),
+    (PROJECTOR, "inner:downsample_2", _ANY + r"vit_downsampler2"),
     (PROJECTOR, "proj_in", _ANY + r"mlp1\.1"),
     (PROJECTOR, "proj_out", _ANY + r"mlp1\.3"),
     (PROJECTOR, "fc1", _ANY + r"\w*adapter\.mlp\.fc1"),
@@ -87,8 +91,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (
         VISION,
         "position",
-        _V
-        + r"(?:.*\.)?(?:position_embeddings?(?:_table)?|pos_embed|positional_embedding(?:_vlm)?)",
+        _V + r"(?:.*\.)?(?:position_embeddings?(?:_table)?|pos_emb(?:ed)?|positional_embedding\w*)",
     ),
     (
         VISION,
