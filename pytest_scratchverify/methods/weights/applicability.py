@@ -16,11 +16,13 @@ from pytest_scratchverify.methods.architecture.config import trained_components
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.uncompared import UNPLACED
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.inventory import Matrix, Slot
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_unnamed
 from pytest_scratchverify.tensors.pairing import placed_names
 from pytest_scratchverify.tensors.reading import open_checkpoint
 
+LAYERED = (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
 LISTED = 20  # names of tensors that a finding lists
 
 
@@ -89,7 +91,7 @@ def without_counterpart(hypothesis: ComponentHypothesis, pair: ComponentPair) ->
         headline = Text(HEADLINES[Obstacle.NO_COUNTERPART], reference=reference, component=name)
     else:
         return None
-    lacking = _lacking(pair, ours=not ours)
+    lacking = _lacking(pair, ours=not ours) or _unnamed(pair, ours=not ours)
     if lacking is not None:  # what is not there was perhaps not brought along
         finding = hypothesis.unanswered(Outcome.INDETERMINATE, headline)
         return replace(_described(finding, pair), remedy=lacking)
@@ -104,6 +106,26 @@ def _lacking(pair: ComponentPair, *, ours: bool) -> Text | None:
     if side.inventory.empty:
         return Text("Its tensors have no element: {names}.", names=side.inventory.empty[:LISTED])
     return None
+
+
+def _unnamed(pair: ComponentPair, *, ours: bool) -> Text | None:
+    """Say what a side may hold under names that no table knows: absence is then not known."""
+    inventory = (pair.checkpoints.ours if ours else pair.checkpoints.theirs).inventory
+    if pair.component not in LAYERED:
+        return None
+    sizes = {
+        matrix.info.name: matrix.rows * matrix.cols
+        for part in LAYERED
+        for slot, matrix in inventory.of(part).items()
+        if is_unnamed(slot.kind)
+    }
+    if sum(sizes.values()) <= UNPLACED * max(1, sum(inventory.parameters.values())):
+        return None
+    return Text(
+        "Its tensors have names that no table knows, and one of them may be of this component:"
+        " {names}.",
+        names=[*sizes][:LISTED],
+    )
 
 
 def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Finding:

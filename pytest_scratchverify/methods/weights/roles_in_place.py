@@ -20,9 +20,8 @@ from pytest_scratchverify.stats.weights.channel_permutation import (
     channel_pvalue,
     chosen_channels,
 )
-from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual, writes_residual
 
-RESIDUAL_ROWS = frozenset({"o", "down", "fc2"})  # the kinds whose rows are residual channels
 ORDER = ("q", "k", "v", "qkv", "q_a", "q_b", "kv_a", "kv_b", "o", "router", "gate", "up", "fc1",
          "down", "fc2")  # fmt: skip
 ALIKE = math.sqrt(0.5)  # cosine from which half of a matrix's variance is the other's
@@ -74,7 +73,7 @@ class RoleSums:
         """Take in the matrices of one batch that `Measure.add` measured."""
         for (slot, start), pair in batch.items():
             ours, theirs = pair
-            if slot.kind in RESIDUAL_ROWS:  # a piece holds the channels from `start` on
+            if writes_residual(slot.kind):  # a piece holds the channels from `start` on
                 ours, theirs, first = ours.T, theirs.T, start
             elif reads_residual(slot.kind):
                 first = 0
