@@ -22,6 +22,7 @@ from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
 
 HASH_LIMIT = 64 * 2**30  # bytes of all files; some minutes of reading from a fast disk
 HASH_FILE_LIMIT = 8 * 2**30  # of one file: half a minute; larger ones are compared by their slices
+HASHED = (".safetensors", ".gguf")
 MOST_HOLES = 2**30  # bytes of a file that were never written; weights have none
 MOST_EXTENTS = 10_000  # pieces of a sparse file that are looked at
 
@@ -130,7 +131,7 @@ class FolderStore(BaseStore):
 
     def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
         entries = self._entries()
-        weights = [entry for entry in entries if entry.path.endswith(".safetensors")]
+        weights = [entry for entry in entries if entry.path.endswith(HASHED)]
         size = sum(entry.size or 0 for entry in weights)
         record = self._record(LISTING, 0, total_size(entries))
         if size > self._hash_limit:
@@ -139,7 +140,7 @@ class FolderStore(BaseStore):
         return Artifact(tuple(map(self._hashed, entries)), replace(record, bytes_read=size))
 
     def _hashed(self, entry: FileEntry) -> FileEntry:
-        if not entry.path.endswith(".safetensors"):
+        if not entry.path.endswith(HASHED):
             return entry
         if entry.size is None or entry.size > HASH_FILE_LIMIT:
             return entry

@@ -47,6 +47,8 @@ UNKNOWN_BYTES = PackedFormat(
     recognise=lambda info, _: Recognised(None, info.name),
 )
 
+ASSUMED_BITS = 4  # of an element whose packing nobody here knows
+
 # One entry a format. The first that claims a tensor has it.
 FORMATS: tuple[PackedFormat, ...] = (
     GGML,
@@ -61,11 +63,17 @@ FORMATS: tuple[PackedFormat, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A checkpoint with decoded shapes, and the codecs by the names of their weights."""
+    """A checkpoint with decoded shapes, and the codecs by the names of their weights.
+
+    `unsupported` names what nobody here decodes, and `undecoded` how many elements it has, by
+    the name of the weight: stated, or estimated by four bits an element. They are of the model
+    and meet nothing.
+    """
 
     index: TensorIndex
     codecs: Mapping[str, Codec] = field(default_factory=lambda: MappingProxyType({}))
     unsupported: tuple[str, ...] = ()
+    undecoded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def shape_tensors(index: TensorIndex) -> list[TensorInfo]:
@@ -116,6 +124,7 @@ def unpack(
     tensors = dict(index.tensors)
     codecs: dict[str, Codec] = {}
     unsupported = [*index.unreadable]
+    undecoded = dict(index.undecoded)
     for name, info in index.tensors.items():
         found = _recognised(info, checkpoint)
         if found is None:
@@ -123,17 +132,20 @@ def unpack(
         del tensors[name]
         if found.codec is None:
             unsupported.append(name)
+            undecoded[found.weight] = info.nbytes * 8 // ASSUMED_BITS
             continue
         for other in found.beside:
             tensors.pop(other, None)
         codec = codecs[found.weight] = found.codec
         shown = replace(codec.info, name=found.weight, dtype=codec.kind, shape=codec.shape)
         tensors[found.weight] = shown
-    if not codecs and not unsupported:
+    if not codecs and not unsupported and not undecoded:
         return Unpacked(index)
     decoded = replace(index, tensors=MappingProxyType(dict(sorted(tensors.items()))))
     decoded = replace(decoded, beside=index.total_bytes - decoded.total_bytes)
-    return Unpacked(decoded, MappingProxyType(codecs), tuple(sorted(unsupported)))
+    return Unpacked(
+        decoded, MappingProxyType(codecs), tuple(sorted(unsupported)), MappingProxyType(undecoded)
+    )
 
 
 def _recognised(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:

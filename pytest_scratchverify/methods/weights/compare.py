@@ -62,7 +62,8 @@ class Compared:
     basis that was recognised, `sample` the slices that controls and power are measured on.
     `aligned_rows` is False where rows may belong to different tokens: such a comparison can
     find a relation, and its silence means nothing. `coverage` is the share of the component's
-    parameters whose tensors were sampled.
+    parameters whose tensors were sampled, `unplaced` the share of those that met nothing: packed
+    in a way that nobody here decodes, or of unknown name.
     """
 
     measured: Measured
@@ -77,6 +78,7 @@ class Compared:
     stored: tuple[str, ...] = ()
     sample: Batch = field(default_factory=dict, repr=False)
     coverage: float = 0.0
+    unplaced: float = 0.0
     aligned_rows: bool = True
 
     @property
@@ -154,6 +156,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         stored=pair.dtypes[0],
         sample=sample,
         coverage=min(1.0, source.touched / parameters) if parameters else 0.0,
+        unplaced=min(1.0, pair.checkpoints.ours.inventory.unplaced_share(component)),
         aligned_rows=source.aligned,
     )
 

@@ -14,13 +14,13 @@ from functools import cached_property
 
 from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.component import TOKEN_TABLES
-from pytest_scratchverify.core.evidence import Relation
+from pytest_scratchverify.core.evidence import MOST, Relation
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, shared_roles
 from pytest_scratchverify.methods.weights.step import Step
-from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED, WeightsThresholds
 from pytest_scratchverify.methods.weights.transformations import (
     aligned_kind,
     distinct,
@@ -150,17 +150,23 @@ def judge(
 
 
 def _identical(case: _Case) -> Judgement | None:
-    """Equal numbers need no statistics."""
-    identity = case.measured.identity
+    """Equal numbers need no statistics; what could not be decoded is not equal.
+
+    What a quantisation leaves as it is, is equal in every copy of its kind: where that is less
+    than half, the rounded rest says what the copy is.
+    """
+    identity, missed = case.measured.identity, case.compared.unplaced
     if not identity.statistic or identity.statistic < min(2, identity.n):
         return None
-    whole = identity.statistic == identity.n
+    whole = identity.statistic == identity.n and missed <= UNPLACED
     kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
     kind = Kind.CAST if case.measured.cast else kind
-    # What a quantisation leaves as it is, is equal in every copy of its kind.
+    share = identity.effect * (1 - missed)
     left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
+    if left and share < MOST and case.aligned is not None and case.aligned.accuses:
+        return None
     kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
-    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, identity.effect, kinds)
+    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, share, kinds)
 
 
 def _learnt_beyond_the_seed(case: _Case) -> Judgement | None:

@@ -13,7 +13,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.uncompared import UNPLACED
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.stores.one_set import OneSetStore, first_files, other_readings
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.reading import open_checkpoint

@@ -178,9 +178,10 @@ def _best_reading(
     readings = list(product((False, True) if gated else (False,), offsets))
     best: tuple[AnchoredMatch, Mapping[Key, Views]] | None = None
     fewest: Mapping[Key, Views] | None = None
+    known: dict[Key, Array] = {}
     for exchanged, offset in readings:
         views = _views(ours, offset=offset, exchanged=exchanged)
-        match = anchored_match(views, theirs)
+        match = anchored_match(views, theirs, known)
         if match is None:
             continue
         if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):

@@ -80,8 +80,7 @@ def invariants(views: Views) -> Array:
 def _described(table: Array) -> Array:
     size = len(table)
     others = table[~np.eye(size, dtype=bool)].reshape(size, size - 1)
-    levels = np.linspace(0, 1, QUANTILES)
-    columns = np.concatenate([np.quantile(others, levels, axis=1).T, np.diag(table)[:, None]], 1)
+    columns = np.concatenate([_quantiles(others), np.diag(table)[:, None]], axis=1)
     spread = columns.std(axis=0)
     # All quantiles together weigh as much as the neuron's angle between its own two vectors;
     # a column that is constant (a vector's angle to itself) weighs nothing.
@@ -89,6 +88,20 @@ def _described(table: Array) -> Array:
     weight[:QUANTILES] /= np.sqrt(QUANTILES)
     standard: Array = ((columns - columns.mean(axis=0)) * weight).astype(np.float32)
     return standard
+
+
+def _quantiles(rows: Array) -> Array:
+    """Return `QUANTILES` quantiles of every row, interpolated, as `numpy.quantile` does.
+
+    Sorting whole rows of float32 is several times faster than its partitions.
+    """
+    ordered = np.sort(rows, axis=1)
+    place = np.linspace(0, rows.shape[1] - 1, QUANTILES)
+    low = np.floor(place).astype(np.intp)
+    high = np.minimum(low + 1, rows.shape[1] - 1)
+    part = (place - low).astype(np.float32)
+    found: Array = ordered[:, low] + part * (ordered[:, high] - ordered[:, low])
+    return found
 
 
 def match_by_invariants(ours: Array, theirs: Array) -> tuple[Order, float]:
@@ -121,11 +134,42 @@ def anchors_of(matched: Sequence[Matched]) -> Anchors:
 
 
 def similarities(ours: Views, theirs: Views, anchors: Anchors) -> list[Array]:
-    """Return cosines between neurons of two layers as the anchors describe them, view by view."""
+    """Return cosines between neurons of two layers as the anchors describe them, view by view.
+
+    Of more anchors than the residual streams are wide, their products are taken once: what the
+    neurons are multiplied with then is as wide as the streams, and the cosines are the same.
+    """
+    left, right = anchors.ours, anchors.theirs
+    if _is_cheaper_by_products(ours, theirs, anchors):
+        across, own, other = left.T @ right, left.T @ left, right.T @ right
+        return [
+            ((mine @ across) @ theirs[view].T)
+            / _norms(mine, own)[:, None]
+            / _norms(theirs[view], other)[None]
+            for view, mine in enumerate(ours)
+        ]
     return [
-        unit_rows(mine @ anchors.ours.T) @ unit_rows(other @ anchors.theirs.T).T
+        unit_rows(mine @ left.T) @ unit_rows(other @ right.T).T
         for mine, other in zip(ours, theirs, strict=True)
     ]
+
+
+def _norms(rows: Array, products: Array) -> Array:
+    """Return the lengths of `rows` times anchors whose `products` are given; 1 for nothing."""
+    squares = np.einsum("ij,ij->i", rows @ products, rows)
+    norms: Array = np.sqrt(np.maximum(squares, 0), dtype=np.float32)
+    return np.where(norms > 0, norms, np.float32(1))
+
+
+def _is_cheaper_by_products(ours: Views, theirs: Views, anchors: Anchors) -> bool:
+    """Count the multiplications of either way."""
+    count, wide, wide_too = len(anchors.ours), anchors.ours.shape[1], anchors.theirs.shape[1]
+    direct, products = 0, count * (wide * wide_too + wide**2 + wide_too**2)
+    for mine, other in zip(ours, theirs, strict=True):
+        direct += count * (len(mine) * wide + len(other) * wide_too + len(mine) * len(other))
+        products += len(mine) * wide * (wide + wide_too) + len(other) * wide_too**2
+        products += len(mine) * len(other) * wide_too
+    return bool(products < direct)
 
 
 def refine(ours: Views, theirs: Views, order: Order) -> Matched:

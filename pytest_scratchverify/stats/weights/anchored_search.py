@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -113,7 +113,11 @@ class AnchoredMatch:
         return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
 
 
-def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> AnchoredMatch | None:
+def anchored_match(
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    known: MutableMapping[Key, Array] | None = None,
+) -> AnchoredMatch | None:
     """Look for the layers of B in A, whatever was done to basis, order, scale and width.
 
     Parameters
@@ -122,6 +126,8 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
         The views of one layer are matrices (n, d) with its neurons as rows: gate, up and, where
         at hand, the transpose of down, each with the gains of the norm before it folded in.
         All layers of a network have one d; n and d may differ between the networks.
+    known : mutable mapping, optional
+        Layers of B as `described` says, for a caller that asks about them again; added to.
 
     Returns
     -------
@@ -151,7 +157,8 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     )
     pairs = _candidates(ours, theirs)
     asked = {key for keys in pairs.values() for key in keys}
-    other = described({key: theirs[key] for key in sorted(asked)})
+    other = {} if known is None else known
+    other.update(described({key: theirs[key] for key in sorted(asked - other.keys())}))
     starts = {key: _starts(invariants(ours[key]), other, pairs[key]) for key in ours}
     matched = {key: _matched(key, ours, theirs, starts[key]) for key in ours}
     within = {key: _by_itself(key, ours, theirs, starts[key], rng) for key in sorted(ours)}
