@@ -41,7 +41,7 @@ from pytest_scratchverify.stores.bounds import (
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.card import read_card
 from pytest_scratchverify.stores.fallback import Fallback
-from pytest_scratchverify.stores.gguf_metadata import config_or_metadata, head_of
+from pytest_scratchverify.stores.gguf_metadata import best_of_several, config_or_metadata, head_of
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.not_weights import (
     LONGEST_POINTER,
@@ -271,8 +271,7 @@ class BaseStore(ABC):
         return [frozenset(info.name for info in header.tensors) for header in headers]
 
     def _read_tensor_index(self) -> Artifact[TensorIndex]:
-        found = self.weight_sets()
-        one = found.sets[0]
+        one = (found := self.weight_sets()).sets[0]
         listing = self._listing()
         index_bytes = 0
         weight_map = dict(one.weight_map)
@@ -291,7 +290,8 @@ class BaseStore(ABC):
             tensors, heads = self._other_tensors(one.kind, shards, weight_map)
         tensors = replace(tensors, gaps=(*one.lacks, *found.doubts))
         record = self._record(one.index or names[0], index_bytes + len(heads), total_size(shards))
-        return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
+        record = replace(record, digest=hashlib.sha256(heads).hexdigest())
+        return Artifact(tensors, best_of_several(record, found))
 
     def _other_tensors(
         self, kind: Format, shards: Sequence[FileEntry], weight_map: dict[str, str]

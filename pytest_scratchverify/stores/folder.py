@@ -19,6 +19,7 @@ from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
+from pytest_scratchverify.stores.weight_files import parts_beside
 
 HASH_LIMIT = 64 * 2**30  # bytes of all files; some minutes of reading from a fast disk
 HASH_FILE_LIMIT = 8 * 2**30  # of one file: half a minute; larger ones are compared by their slices
@@ -149,6 +150,31 @@ class FolderStore(BaseStore):
                 return entry
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return replace(entry, sha256=digest)
+
+
+class FileStore(FolderStore):
+    """A GGUF file as a model, with the other parts of its set; what else lies there is not its.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as the user wrote it; it appears so in records. A link that the user names is
+        followed.
+    """
+
+    def __init__(self, path: Path, *, budget: ByteBudget | None = None) -> None:
+        super().__init__(path.parent, budget=budget)
+        self._repo = file_name(path.as_posix())
+        self._file = path
+
+    def _walk(self) -> Iterator[FileEntry]:
+        for path in (self._file, *sorted(parts_beside(self._file))):
+            listed = file_name(path.name)
+            self._places[listed] = path
+            yield FileEntry(path=listed, size=path.stat().st_size)
+
+    def _is_inside(self, path: Path) -> bool:
+        return path == self._file or super()._is_inside(path)
 
 
 def written_bytes(handle: int, size: int) -> int:

@@ -8,11 +8,14 @@ from dataclasses import replace
 from pytest_scratchverify.checkpoint.formats.gguf_config import config_of
 from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.bounds import absent
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact
+from pytest_scratchverify.stores.weight_files import Format
+from pytest_scratchverify.stores.weight_sets import WeightSets
 
 ReadRanges = Callable[[str, Sequence[ByteRange]], list[bytes]]
 ReadIndex = Callable[[], Artifact[TensorIndex]]
@@ -45,6 +48,20 @@ def config_or_metadata(
             "There is no config.json: the metadata of {file} says it.", file=found.record.file
         )
         return Artifact(stated, replace(found.record, note=note))
+
+
+def best_of_several(record: ArtifactRecord, found: WeightSets) -> ArtifactRecord:
+    """Note which of several quantisations was read, and how another one is chosen."""
+    if len(found.sets) < 2 or found.sets[0].kind is not Format.GGUF:
+        return record
+    note = Text(
+        "{file} was read: of {n} quantisations it has the most bits a weight. Write {repo}:LABEL,"
+        " as with Q4_K_M, for another.",
+        file=found.sets[0].names[0],
+        n=len(found.sets),
+        repo=record.repo,
+    )
+    return replace(record, note=note)
 
 
 def head_of(repo: str, index: Artifact[TensorIndex], read: ReadRanges) -> Artifact[bytes]:

@@ -26,6 +26,8 @@ from pytest_scratchverify.methods.weights.roles_in_place import (
     roles_in_place,
 )
 from pytest_scratchverify.methods.weights.rotation_invariant import (
+    MANY_AT_QUICK,
+    MANY_NEURONS,
     RotationInvariantMatch,
     match_rotation_invariant,
     table_in_basis,
@@ -137,7 +139,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     rotated = None
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
         spare = None if budget is None else max(0, budget - 2 * (part or 0) - source.nbytes)
-        rotated = match_rotation_invariant(pair, source.blocks, spare)
+        many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
+        rotated = match_rotation_invariant(pair, source.blocks, spare, many)
     empty = not measured.elements and not measured.formulas
     if empty and layers is None and rotated is None:
         return None

@@ -43,6 +43,7 @@ from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 Array = NDArray[np.float32]
 
 MANY_NEURONS, FEW_BLOCKS = 1536, 4  # of layers with more neurons, so many are compared
+MANY_AT_QUICK = 1024  # the same bar, where depth was not asked for
 MOST_BLOCKS = 12
 MOST_EXPERTS = 64  # of whole layers, so that an expert meets itself under another number
 Keyed = Mapping[Key, GatedBlock]
@@ -103,7 +104,7 @@ class _Read:
 
 
 def match_rotation_invariant(
-    pair: ComponentPair, read: Sequence[Block], spare: int | None
+    pair: ComponentPair, read: Sequence[Block], spare: int | None, many: int = MANY_NEURONS
 ) -> RotationInvariantMatch | None:
     """Match the layers of two models in any basis; None where too little can be read whole.
 
@@ -113,6 +114,8 @@ def match_rotation_invariant(
         What the comparison reads anyway: those that are whole cost nothing more.
     spare : int or None
         Bytes that may be read beside them, of either model; None for any number.
+    many : int
+        Neurons of a layer beyond which only a few layers are compared.
 
     Notes
     -----
@@ -120,7 +123,7 @@ def match_rotation_invariant(
     """
     anchoring = pair.decoder if pair.is_token_table else pair
     free = frozenset(b.matrix.slot for b in read if b.stop - b.start == b.matrix.rows)
-    chosen = _chosen(anchoring.blocks, free, spare)
+    chosen = _chosen(anchoring.blocks, free, spare, many)
     if chosen is None:
         return None
     left, right = chosen
@@ -208,22 +211,22 @@ def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
 
 
 def _chosen(
-    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None
+    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None, many: int
 ) -> tuple[Blocks, Blocks] | None:
     """Choose blocks of either side within `spare`: with the third matrix, or else without.
 
     None where neither leaves two blocks on both sides.
     """
-    left, right = (_affordable(side, free, spare) for side in blocks)
+    left, right = (_affordable(side, free, spare, many) for side in blocks)
     thirds = all(block.third is not None for side in blocks for block in side.values())
     if thirds and len(left) > 1 and len(right) > 1:
         return left, right
     bare = [{key: block.without_third() for key, block in side.items()} for side in blocks]
-    left, right = (_affordable(side, free, spare) for side in bare)
+    left, right = (_affordable(side, free, spare, many) for side in bare)
     return (left, right) if len(left) > 1 and len(right) > 1 else None
 
 
-def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keyed:
+def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None, many: int) -> Keyed:
     """Take experts of whole layers, or else one expert of every layer after the other."""
     whole = _whole_layers(blocks)
     if whole and (spare is None or sum(block.cost(free) for block in whole.values()) <= spare):
@@ -238,7 +241,7 @@ def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keye
     for _, _, key in sorted(ranked):
         block = blocks[key]
         cost = block.cost(free)
-        most = FEW_BLOCKS if block.first.rows > MANY_NEURONS else MOST_BLOCKS
+        most = FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS
         if len(chosen) < most and (left is None or cost <= left):
             chosen[key] = block
             left = None if left is None else left - cost

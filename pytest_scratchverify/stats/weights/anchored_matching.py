@@ -53,7 +53,7 @@ class Matched:
     score: float
 
 
-def invariants(views: Views) -> Array:
+def invariants(views: Views, rows: Order | None = None) -> Array:
     """Describe every neuron by its angles to the others: no basis, no numbering, no scale.
 
     Parameters
@@ -62,25 +62,34 @@ def invariants(views: Views) -> Array:
         Matrices whose row i belongs to neuron i. The first has a sign of its own (a gate);
         the others may be negated together (up and down), and are described so that it does
         not matter.
+    rows : (m,) array of int, optional
+        The neurons to be described, by their angles to all; all of them without it.
 
     Returns
     -------
-    (n, f) array
+    (n, f) array, or (m, f)
         Quantiles over all other neurons of products of cosines, standardised over neurons.
     """
     unit = [unit_rows(view) for view in views]
-    tables = [unit[a] @ unit[b].T for a, b in combinations_with_replacement(range(len(unit)), 2)]
+    asked = np.arange(len(unit[0])) if rows is None else rows
+    some = unit if rows is None else [view[rows] for view in unit]
+    tables = [some[a] @ unit[b].T for a, b in combinations_with_replacement(range(len(unit)), 2)]
     signed = [tables[0], *(table**2 for table in tables[1:])]
     if len(unit) == 3:
         gate_up, gate_down, up_up, up_down, down_down = tables[1:]
-        signed += [up_up * down_down, gate_up * gate_down, up_down * up_down.T]
-    return np.concatenate([_described(table) for table in signed], axis=1)
+        down_up = some[2] @ unit[1].T
+        signed += [up_up * down_down, gate_up * gate_down, up_down * down_up]
+    return np.concatenate([_described(table, asked) for table in signed], axis=1)
 
 
-def _described(table: Array) -> Array:
+def _described(table: Array, own: Order) -> Array:
+    """Describe rows by their quantiles; column `own` of each is the neuron itself."""
     size = len(table)
-    others = table[~np.eye(size, dtype=bool)].reshape(size, size - 1)
-    columns = np.concatenate([_quantiles(others), np.diag(table)[:, None]], axis=1)
+    is_other = np.ones(table.shape, dtype=bool)
+    is_other[np.arange(size), own] = False
+    others = table[is_other].reshape(size, -1)
+    itself = table[np.arange(size), own][:, None]
+    columns = np.concatenate([_quantiles(others), itself], axis=1)
     spread = columns.std(axis=0)
     # All quantiles together weigh as much as the neuron's angle between its own two vectors;
     # a column that is constant (a vector's angle to itself) weighs nothing.
