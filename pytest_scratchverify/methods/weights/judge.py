@@ -162,7 +162,8 @@ def _identical(case: _Case) -> Judgement | None:
     kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
     kind = Kind.CAST if case.measured.cast else kind
     share = identity.effect * (1 - missed)
-    left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
+    differs = identity.statistic < identity.n
+    left = differs and kind is not Kind.CAST and any(map(is_quantised, case.compared.stored))
     if left and share < MOST and case.aligned is not None and case.aligned.accuses:
         return None
     kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
