@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.evidence import MOST, Relation
 from pytest_scratchverify.methods.weights.compare import Compared
@@ -20,11 +19,12 @@ from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, shared_roles
 from pytest_scratchverify.methods.weights.step import Step
-from pytest_scratchverify.methods.weights.thresholds import UNPLACED, WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.transformations import (
     aligned_kind,
     distinct,
     further_kinds,
+    identity_kinds,
     rotation_invariant_kinds,
 )
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
@@ -150,7 +150,7 @@ def judge(
 
 
 def _identical(case: _Case) -> Judgement | None:
-    """Equal numbers need no statistics; what could not be decoded is not equal.
+    """Equal numbers need no statistics.
 
     What a quantisation leaves as it is, is equal in every copy of its kind: where that is less
     than half, the rounded rest says what the copy is.
@@ -158,15 +158,11 @@ def _identical(case: _Case) -> Judgement | None:
     identity, missed = case.measured.identity, case.compared.unplaced
     if not identity.statistic or identity.statistic < min(2, identity.n):
         return None
-    whole = identity.statistic == identity.n and missed <= UNPLACED
-    kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
-    kind = Kind.CAST if case.measured.cast else kind
+    kinds = identity_kinds(case.measured, case.compared.stored, missed)
     share = identity.effect * (1 - missed)
-    differs = identity.statistic < identity.n
-    left = differs and kind is not Kind.CAST and any(map(is_quantised, case.compared.stored))
-    if left and share < MOST and case.aligned is not None and case.aligned.accuses:
+    if Kind.QUANTISED in kinds and share < MOST and case.aligned and case.aligned.accuses:
         return None
-    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
+    kinds = distinct(*kinds, *case.further)
     return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, share, kinds)
 
 
