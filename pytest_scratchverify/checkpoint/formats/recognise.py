@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pytest_scratchverify.checkpoint.formats.bitsandbytes import BITSANDBYTES
+from pytest_scratchverify.checkpoint.formats.block_floats import MLX_FLOATS, MODELOPT
 from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.formats.compressed import COMPRESSED_TENSORS, FLOATS, GPT_OSS
 from pytest_scratchverify.checkpoint.formats.ggml import GGML
 from pytest_scratchverify.checkpoint.formats.gptq_awq import GPTQ_AWQ
+from pytest_scratchverify.checkpoint.formats.hqq import HQQ
 from pytest_scratchverify.checkpoint.formats.mlx import MLX
 from pytest_scratchverify.checkpoint.formats.packed_format import (
     PackedFormat,
@@ -27,6 +29,8 @@ from pytest_scratchverify.checkpoint.formats.packed_format import (
     kind_of,
     stem_and_word,
 )
+from pytest_scratchverify.checkpoint.formats.torchao import TORCHAO
+from pytest_scratchverify.checkpoint.formats.undecoded import UNDECODED
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.core.json_values import Json
 
@@ -54,9 +58,14 @@ FORMATS: tuple[PackedFormat, ...] = (
     GGML,
     GPTQ_AWQ,
     MLX,
+    MLX_FLOATS,
     COMPRESSED_TENSORS,
     GPT_OSS,
     BITSANDBYTES,
+    MODELOPT,
+    HQQ,
+    TORCHAO,
+    UNDECODED,
     UNKNOWN_BYTES,
 )
 
@@ -130,12 +139,12 @@ def unpack(
         if found is None:
             continue
         del tensors[name]
-        if found.codec is None:
-            unsupported.append(name)
-            undecoded[found.weight] = info.nbytes * 8 // ASSUMED_BITS
-            continue
         for other in found.beside:
             tensors.pop(other, None)
+        if found.codec is None:
+            unsupported.append(f"{name} ({found.title})" if found.title else name)
+            undecoded[found.weight] = info.nbytes * 8 // ASSUMED_BITS
+            continue
         codec = codecs[found.weight] = found.codec
         shown = replace(codec.info, name=found.weight, dtype=codec.kind, shape=codec.shape)
         tensors[found.weight] = shown
