@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +10,12 @@ from enum import StrEnum
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+
+GGUF = ".gguf"
+# As llama.cpp and its front ends name one file of a repository.
+_QUANTISATION = re.compile(
+    r"(.+):((?:UD-)?(?:I?Q\d|TQ\d|BF16|F16|F32|MXFP4|NVFP4)[A-Z0-9_]*)", re.IGNORECASE
+)
 
 
 class Role(StrEnum):
@@ -63,6 +70,18 @@ class ModelSpec(ModelLine):
         """Return the declaration that covers `component` taken from `reference`, if any."""
         declared = self.declares.get(component)
         return declared if declared is not None and declared.origin == reference else None
+
+
+def split_quantisation(name: str) -> tuple[str, str | None]:
+    """Return the model and the quantisation that a name asks for, as ``org/name:Q4_K_M`` does.
+
+    Examples
+    --------
+    >>> split_quantisation("org/name-GGUF:Q4_K_M"), split_quantisation("org/name")
+    (('org/name-GGUF', 'Q4_K_M'), ('org/name', None))
+    """
+    found = _QUANTISATION.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
 
 
 @dataclass(frozen=True, slots=True)

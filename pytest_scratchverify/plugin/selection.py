@@ -15,11 +15,19 @@ from pathlib import Path
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
-from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, Role
+from pytest_scratchverify.core.spec import (
+    GGUF,
+    Matrix,
+    ModelSpec,
+    Pair,
+    Role,
+    split_quantisation,
+)
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _GLOB = re.compile(r"[*?\[]")
 ALIKE = 0.93
+FILES = (".fingerprint", GGUF)  # that are a model each
 EXACT_PREFIX = "hf:"  # --model hf:org/name means this very id, however near a listed one it is
 
 
@@ -65,10 +73,14 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
     if name.lower() in listed:
         return listed[name.lower()]
     path = Path(name).expanduser()
-    if path.is_dir() or (path.suffix == ".fingerprint" and path.is_file()):
+    if path.is_dir() or (path.suffix in FILES and path.is_file()):
         return ModelSpec(name=name, role=role, folder=True)
+    model, quantisation = split_quantisation(name)
+    if quantisation is not None:
+        prefix = EXACT_PREFIX if exact else ""
+        return replace(resolve_name(prefix + model, matrix, role=role), name=name)
     if name.startswith((".", "/", "~")):
-        raise ScratchError(f"--model {name}: there is no such folder or fingerprint")
+        raise ScratchError(f"--model {name}: there is no such folder, GGUF file or fingerprint")
     if not _REPOSITORY.fullmatch(name):
         raise ScratchError(
             f"--model {name}: neither a repository id (org/name), nor a folder, nor a glob over "

@@ -111,6 +111,10 @@ class ArtifactStore(Protocol):
         """Every file that defines the tokenizer, sorted by name."""
         ...
 
+    def vocabulary_head(self) -> Artifact[bytes]:
+        """The head of a GGUF file, where no other file defines the tokenizer."""
+        ...
+
     def tensor_index(self) -> Artifact[TensorIndex]:
         """Names, shapes, dtypes and places of all tensors, without their weights."""
         ...

@@ -9,7 +9,7 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
@@ -50,6 +50,7 @@ __all__ = [
     "reads_residual",
     "shared_slots",
     "take_inventory",
+    "with_undecoded",
     "writes_residual",
 ]
 
@@ -187,6 +188,20 @@ def take_inventory(
         empty=tuple(name for name, info in index.tensors.items() if is_empty(name, info)),
         masks=tuple(i for name in role_map.ignored if is_mask(i := index.tensors[name])),
     )
+
+
+def with_undecoded(inventory: Inventory, undecoded: Mapping[str, int]) -> Inventory:
+    """Count what nobody here decodes (name of the weight: elements) as met by nothing."""
+    if not undecoded:
+        return inventory
+    known = read_roles(undecoded).roles
+    nameless, unplaced = dict(inventory.nameless), dict(inventory.unplaced)
+    for name, elements in undecoded.items():
+        role = known.get(name)
+        key = (role.component if role else probable_component(name)).value
+        nameless[key] = nameless.get(key, 0) + elements
+        unplaced[key] = unplaced.get(key, 0) + elements
+    return replace(inventory, nameless=nameless, unplaced=unplaced)
 
 
 def _by_component(

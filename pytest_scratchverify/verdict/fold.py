@@ -14,7 +14,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome, Relation
+from pytest_scratchverify.core.evidence import (
+    MOST,
+    Direction,
+    Finding,
+    Intent,
+    Level,
+    Outcome,
+    Relation,
+)
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.clearance import Evidence, clearance, controls_passed
 from pytest_scratchverify.verdict.holm import holm_by_id
@@ -187,7 +195,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     if not sustained:
         return None
     strongest = min(sustained, key=_strength(case))
-    if is_identity(strongest):
+    if is_identity(strongest) and _is_most(strongest):
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in SHARED:
         return None
@@ -245,6 +253,12 @@ def _lacking(finding: Finding, case: _Case) -> Text | None:
     if finding.replications >= 2 or len(groups) >= 2:
         return None
     return Text("no second kind of evidence and no replication stand beside it")
+
+
+def _is_most(finding: Finding) -> bool:
+    """Whether what is equal is most of a component; the share of a vocabulary is all of it."""
+    share = finding.effect.value if finding.effect else None
+    return finding.relation is not Relation.VERBATIM or share is None or share >= MOST
 
 
 def is_identity(finding: Finding) -> bool:

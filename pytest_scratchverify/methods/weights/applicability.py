@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -16,7 +16,7 @@ from pytest_scratchverify.methods.architecture.config import trained_components
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.measure import Measured
-from pytest_scratchverify.methods.weights.uncompared import UNPLACED
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_unnamed
 from pytest_scratchverify.tensors.pairing import placed_names
@@ -103,8 +103,11 @@ def _lacking(pair: ComponentPair, *, ours: bool) -> Text | None:
     side = pair.checkpoints.ours if ours else pair.checkpoints.theirs
     if side.gaps:
         return side.gaps[0]
-    if side.inventory.empty:
-        return Text("Its tensors have no element: {names}.", names=side.inventory.empty[:LISTED])
+    inventory = side.inventory
+    if inventory.unsupported and inventory.unplaced.get(pair.component.value):
+        return _undecoded(side.store.repo, inventory.unsupported)
+    if inventory.empty:
+        return Text("Its tensors have no element: {names}.", names=inventory.empty[:LISTED])
     return None
 
 
@@ -128,13 +131,25 @@ def _unnamed(pair: ComponentPair, *, ours: bool) -> Text | None:
     )
 
 
+def _undecoded(repo: str, names: Sequence[str]) -> Text:
+    return Text(
+        "{n} tensors of {repo} are packed in a way that is not decoded here ({first}): give the"
+        " weights unquantised, or in a format that is.",
+        n=len(names),
+        repo=repo,
+        first=names[0],
+    )
+
+
 def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Finding:
     """Answer where nothing of the two could be laid side by side."""
     headline = incomparable(pair, hypothesis.pair.reference.name)
+    packed = _lacking(pair, ours=True) or _lacking(pair, ours=False)
     return replace(
         _described(hypothesis.unanswered(Outcome.INDETERMINATE, headline), pair),
         relation=Relation.NOT_COMPARABLE,
-        remedy=Text(
+        remedy=packed
+        or Text(
             "What cannot be laid side by side is not thereby different: ask for other"
             " references, or for activations."
         ),

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.component import TOKEN_TABLES
-from pytest_scratchverify.core.evidence import Relation
+from pytest_scratchverify.core.evidence import MOST, Relation
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
@@ -25,6 +24,7 @@ from pytest_scratchverify.methods.weights.transformations import (
     aligned_kind,
     distinct,
     further_kinds,
+    identity_kinds,
     rotation_invariant_kinds,
 )
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
@@ -150,17 +150,20 @@ def judge(
 
 
 def _identical(case: _Case) -> Judgement | None:
-    """Equal numbers need no statistics."""
-    identity = case.measured.identity
+    """Equal numbers need no statistics.
+
+    What a quantisation leaves as it is, is equal in every copy of its kind: where that is less
+    than half, the rounded rest says what the copy is.
+    """
+    identity, missed = case.measured.identity, case.compared.unplaced
     if not identity.statistic or identity.statistic < min(2, identity.n):
         return None
-    whole = identity.statistic == identity.n
-    kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
-    kind = Kind.CAST if case.measured.cast else kind
-    # What a quantisation leaves as it is, is equal in every copy of its kind.
-    left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
-    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
-    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, identity.effect, kinds)
+    kinds = identity_kinds(case.measured, case.compared.stored, missed)
+    share = identity.effect * (1 - missed)
+    if Kind.QUANTISED in kinds and share < MOST and case.aligned and case.aligned.accuses:
+        return None
+    kinds = distinct(*kinds, *case.further)
+    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, share, kinds)
 
 
 def _learnt_beyond_the_seed(case: _Case) -> Judgement | None:
@@ -209,10 +212,6 @@ def _some_roles(case: _Case) -> Judgement | None:
 
 def _accused_in_place(case: _Case) -> Judgement | None:
     return case.aligned if case.aligned is not None and case.aligned.accuses else None
-
-
-def _lead_in_place(case: _Case) -> Judgement | None:
-    return case.aligned
 
 
 def _aligned(case: _Case) -> Judgement | None:
@@ -395,5 +394,5 @@ RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     lambda case: case.rotated,
     _by_angles,
     _by_alignment,
-    _lead_in_place,  # last: a lead that no other step made more of
+    lambda case: case.aligned,  # last: a lead that no other step made more of
 )

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Matrix, is_no_evidence, is_unnamed
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
-UNPLACED = 0.01  # of a component's parameters may be of unknown name or dtype, or second in a place
 IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable in any basis
 
 HEADLINES = {
