@@ -40,6 +40,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         method="disclosure.base_model",
         component=Component.TEXT_DECODER,
         model=model.name,
+        reference=bases[0] if len(bases) == 1 else None,
         statement=NO_BASE_MODEL,
         level=Level.E1,
         dependence_group="disclosure",

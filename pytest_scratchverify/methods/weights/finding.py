@@ -88,7 +88,7 @@ def finding_of(
     curve = result.power.curve if result.power else None
     effect = _effect(pair, judgement, measured.elements)
     accused = outcome in ACCUSED
-    share = inherited_share(compared.roles, pair.ours, pair.parameters[0]) if accused else 0.0
+    share = _inherited(pair, compared, judgement) if accused else None
     return Hypothesis(
         method=METHOD,
         component=hypothesis.component,
@@ -98,7 +98,7 @@ def finding_of(
         dependence_group="weights",
     ).finding(
         outcome,
-        headline_of(reference, compared, judgement, outcome, share),
+        headline_of(reference, compared, judgement, outcome, share or 0.0),
         level=_level(judgement, outcome),
         direction=_direction(judgement, outcome),
         relation=relation,
@@ -109,17 +109,39 @@ def finding_of(
         null=_null(measured),
         power=power_of(result.power),
         controls=result.controls,
-        coverage=Coverage(tensors=compared.tensors, parameters=_covered(pair, compared)),
+        coverage=Coverage(
+            tensors=compared.tensors,
+            parameters=_covered(pair, compared),
+            size=pair.parameters[0] or None,
+            inherited=None if share is None else round(share * pair.parameters[0]),
+            roles=judgement.roles,
+        ),
         replications=_replications(compared, judgement) if accused else 1,
         artifacts=pair.checkpoints.records,
         remedy=_remedy(hypothesis, compared, result, outcome),
         weight_bytes=pair.checkpoints.ours.total_bytes,
         figures=origin_figures(compared, judgement, effect, result.controls, reused=accused),
         details=details_of(pair, compared, result.gains, judgement, curve)
-        | ({"inherited_share": round(share, 4)} if accused and compared.roles else {})
+        | ({"inherited_share": round(share, 4)} if share is not None else {})
         | _later(result.order)
         | dates_of(hypothesis.pair, related=relation is not None),
     )
+
+
+def _inherited(pair: ComponentPair, compared: Compared, judgement: Judgement) -> float | None:
+    """Return the share of the component's parameters that is the reference's, where it was told.
+
+    Of a table: the rows of tokens that both have.
+    """
+    if pair.is_token_table:
+        rows, others = (
+            max((m.rows for m in side.values()), default=0) for side in (pair.ours, pair.theirs)
+        )
+        shared = others if pair.token_rows.same_numbers else pair.token_rows.shared
+        return min(1.0, shared / rows) if rows and shared else None
+    if not compared.roles or judgement.step in EFFECTS:  # recognised elsewhere than in place
+        return None
+    return inherited_share(compared.roles, pair.matrices, pair.parameters[0])
 
 
 def _covered(pair: ComponentPair, compared: Compared) -> float | None:
