@@ -22,6 +22,8 @@ from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, sha
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.transformations import (
+    BLOCKS,
+    HEADS,
     aligned_kind,
     distinct,
     further_kinds,
@@ -159,8 +161,12 @@ def _identical(case: _Case) -> Judgement | None:
     kind = Kind.CAST if case.measured.cast else kind
     # What a quantisation leaves as it is, is equal in every copy of its kind.
     left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
-    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
-    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, identity.effect, kinds)
+    some = case.roles if kind is Kind.PARTLY_IDENTICAL else None
+    roles = some.named(learnt=case.learnt) if some else ()
+    also = (Kind.SOME_ROLES,) if roles else ()
+    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *also, *case.further)
+    p, effect = identity.pvalue, identity.effect
+    return Judgement(Relation.VERBATIM, Step.BYTES, p, effect, kinds, roles=roles)
 
 
 def _learnt_beyond_the_seed(case: _Case) -> Judgement | None:
@@ -185,15 +191,10 @@ def _more_layers_than_in_place(case: _Case) -> Judgement | None:
 
 
 def _some_roles(case: _Case) -> Judgement | None:
-    """Let roles that were taken overrule a mean over roles that were taken and roles that were not.
-
-    What the mean calls descent needs no more; what it calls a shared initialisation, or leaves
-    open, may be all of one role and nothing of another.
-    """
-    in_place, found = case.aligned, case.roles
-    if found is None or (in_place is not None and in_place.relation is Relation.DERIVED):
+    """Let roles that were taken overrule a mean over these and roles that were not."""
+    found, elsewhere = case.roles, (case.mapped, case.rotated)
+    if found is None or _only_disguised(case, found):
         return None
-    elsewhere = (case.mapped, case.rotated)
     if any(j and j.accuses and not {*j.layers} <= {*found.layers} for j in elsewhere):
         return None  # layers that moved too explain more
     return Judgement(
@@ -201,18 +202,22 @@ def _some_roles(case: _Case) -> Judgement | None:
         Step.ROLES,
         case.corrected(found.pvalue),
         found.similarity,
-        distinct(Kind.PARTIAL, *case.compared.changes),
+        distinct(Kind.SOME_ROLES, *case.compared.changes),
         found.layers,
-        tuple(role.kind for role in found.inherited),
+        found.named(learnt=case.learnt),
     )
+
+
+def _only_disguised(case: _Case, found: SharedRoles) -> bool:
+    """Whether roles that are not in place are there after all: all heads, or blocks, renumbered."""
+    if found.fresh & BLOCKS and any(j and j.accuses for j in (case.rotated, _matched(case))):
+        return True
+    descent = case.aligned is not None and case.aligned.relation is Relation.DERIVED
+    return descent and found.fresh >= HEADS
 
 
 def _accused_in_place(case: _Case) -> Judgement | None:
     return case.aligned if case.aligned is not None and case.aligned.accuses else None
-
-
-def _lead_in_place(case: _Case) -> Judgement | None:
-    return case.aligned
 
 
 def _aligned(case: _Case) -> Judgement | None:
@@ -283,13 +288,9 @@ def _matched(case: _Case) -> Judgement | None:
     if pvalue > thresholds.alpha or agreement.effect < thresholds.agreement_none:
         return None
     kinds = (Kind.PERMUTED_NEURONS,) if agreement.fixed_share < 0.5 else ()
-    relation = _by_share(agreement.effect, thresholds)
+    known = agreement.effect >= thresholds.agreement_inherited
+    relation = Relation.DERIVED if known else Relation.UNCLEAR
     return Judgement(relation, Step.MATCHING, pvalue, agreement.effect, kinds)
-
-
-def _by_share(share: float, thresholds: WeightsThresholds) -> Relation:
-    """Judge a share of neurons that were recognised."""
-    return Relation.DERIVED if share >= thresholds.agreement_inherited else Relation.UNCLEAR
 
 
 def _by_layers(case: _Case) -> Judgement | None:
@@ -331,7 +332,8 @@ def _rotated(case: _Case) -> Judgement | None:
             return None
     inherited = found.match.inherited(thresholds.agreement_inherited)
     layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
-    relation = _by_share(effect, thresholds)
+    known = effect >= thresholds.agreement_inherited
+    relation = Relation.DERIVED if known else Relation.UNCLEAR
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
 
@@ -393,5 +395,5 @@ RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     lambda case: case.rotated,
     _by_angles,
     _by_alignment,
-    _lead_in_place,  # last: a lead that no other step made more of
+    lambda case: case.aligned,  # last: a lead that no other step made more of
 )
