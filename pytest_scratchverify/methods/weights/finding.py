@@ -155,7 +155,10 @@ def _inherited(pair: ComponentPair, compared: Compared, result: Result) -> float
     if pair.component is Component.ROUTER_EXPERTS:
         return max(in_place, growth.share_of_experts)
     still = sum(layer == origin for layer, origin in growth.layers.items())
-    return max(in_place, min(1.0, in_place * len(growth.layers) / still)) if still else in_place
+    if still:
+        return max(in_place, min(1.0, in_place * len(growth.layers) / still))
+    inside = sum(m.rows * m.cols for m in pair.ours.values() if m.slot.layer >= 0)
+    return growth.share_of_layers * min(1.0, inside / max(1, pair.parameters[0]))
 
 
 def _covered(pair: ComponentPair, compared: Compared) -> float | None:

@@ -104,13 +104,14 @@ class _Case:
     def roles(self) -> SharedRoles | None:
         """Which roles are the reference's, beside roles that were drawn anew."""
         component, thresholds = self.measured.component, self.thresholds
-        return shared_roles(
+        found = shared_roles(
             self.compared.roles,
             derived=max(thresholds.derived_from(component), thresholds.derived_alone),
             shared=thresholds.shared_from(component),
             alpha=thresholds.alpha / thresholds.tests,
             undecided=thresholds.undecided,
         )
+        return None if found is None or _only_disguised(self, found) else found
 
     @cached_property
     def mapped(self) -> Judgement | None:
@@ -193,7 +194,7 @@ def _more_layers_than_in_place(case: _Case) -> Judgement | None:
 def _some_roles(case: _Case) -> Judgement | None:
     """Let roles that were taken overrule a mean over these and roles that were not."""
     found, elsewhere = case.roles, (case.mapped, case.rotated)
-    if found is None or _only_disguised(case, found):
+    if found is None:
         return None
     if any(j and j.accuses and not {*j.layers} <= {*found.layers} for j in elsewhere):
         return None  # layers that moved too explain more
