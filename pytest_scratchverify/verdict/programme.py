@@ -17,7 +17,7 @@ from pytest_scratchverify.verdict.policy import JudgedModel, PolicyTable, shippe
 from pytest_scratchverify.verdict.verdict import PolicyResult, Result, Verdict
 
 FOUND = frozenset({Verdict.REUSED_VERBATIM, Verdict.DERIVED})
-FIRST_STEP = ("training_log.first_loss", "training_log.checkpoint_start")
+FIRST_STEP = ("training_log.first_loss", "training_log.random_initialisation")
 READINGS = ("msit-2026", "msit-2026-own-predecessor")
 Judged = tuple[Result, Text]
 
@@ -135,14 +135,21 @@ class Conditions:
             )
             for condition, result, why in found
         )
-        results = {result for _, result, _ in found}
+        results = [result for _, result, _ in found]
         worst = next(r for r in (Result.FAIL, Result.UNDETERMINED, Result.PASS) if r in results)
+        judgement = Text(
+            "of {n} conditions {failed} contradicted, {held} not contradicted, {open} open",
+            n=len(found),
+            failed=results.count(Result.FAIL),
+            held=results.count(Result.PASS),
+            open=results.count(Result.UNDETERMINED),
+        )
         because = tuple(
             Text("{condition}: {why}", condition=condition.words, why=why)
             for condition, result, why in found
             if result is worst
         )
-        return PolicyResult(result=worst, because=because, rows=rows)
+        return PolicyResult(result=worst, because=because, rows=rows, judgement=judgement)
 
     def asks(self, component: Component) -> bool:
         """Whether a condition can depend on a component: trained ones, and the record."""

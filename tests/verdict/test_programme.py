@@ -50,8 +50,8 @@ def test_a_weight_of_others_fails_the_least_that_is_asked():
     found = result("msit-2026-aspects", text_decoder=Verdict.DERIVED)
     assert found.result is Result.FAIL
     assert [str(text) for text in found.because] == [
-        "technical: weights initialised and then trained, the least that is asked: by msit-2026:"
-        " text_decoder: DERIVED (x/y)",
+        "technical: weights initialised and then trained, the least that is asked: "
+        + "by msit-2026: text_decoder: DERIVED (x/y)",
         "ethical: references of open source are disclosed: found and not declared: text_decoder",
     ]
     declared = result("msit-2026-aspects", text_decoder=Verdict.DECLARED_REUSE)
