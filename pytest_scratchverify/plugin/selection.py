@@ -135,12 +135,16 @@ def pairs(models: Iterable[ModelSpec], matrix: Matrix, against: Sequence[str]) -
     """Return every pair to test, in a fixed order.
 
     A model that is among the default references is not compared with itself, at any revision;
-    where it was named as its own reference, the pair says so and its tests too.
+    where it was named as its own reference, the pair says so and its tests too. A declared
+    predecessor is compared with like any reference, unless the user named others.
     """
     found = []
     for model in models:
         named = against or model.against
-        for name in named or matrix.default_against:
+        names = [*(named or matrix.default_against)]
+        if not against and model.predecessor and model.predecessor.origin not in names:
+            names.append(model.predecessor.origin)
+        for name in names:
             reference = _reference(name, matrix)
             if named or not is_itself(model, replace(reference, revision=model.revision)):
                 found.append(Pair(model, reference, is_itself(model, reference)))
@@ -169,7 +173,10 @@ def _reference(name: str, matrix: Matrix) -> ModelSpec:
 
 
 def declared_components(model: ModelSpec) -> list[DeclaredComponent]:
-    """Return the trained components that a matrix line declares or disputes."""
+    """Return the trained components that a matrix line declares or disputes.
+
+    A predecessor that is declared for no component in particular is a matter of disclosure.
+    """
     declared = [
         DeclaredComponent(component, model.declares[component].origin)
         for component in Component
@@ -178,7 +185,23 @@ def declared_components(model: ModelSpec) -> list[DeclaredComponent]:
     disputed = [
         DeclaredComponent(component, None) for component in Component if component in model.disputed
     ]
-    return declared + disputed
+    earlier = (
+        [DeclaredComponent(Component.DISCLOSURE, model.predecessor.origin)]
+        if (model.predecessor)
+        else []
+    )
+    return [*declared, *disputed, *earlier]
+
+
+def own_references(model: ModelSpec, references: Iterable[ModelSpec]) -> frozenset[str]:
+    """Return the names of the references that are earlier models of the same developer, by name."""
+    return frozenset(
+        reference.name
+        for reference in references
+        if not is_itself(model, reference)
+        and model.is_of_the_developer_of(reference)
+        and Pair(model, reference).reference_is_older is not False
+    )
 
 
 def planned_components(model: ModelSpec, found: Iterable[Component]) -> tuple[Component, ...]:

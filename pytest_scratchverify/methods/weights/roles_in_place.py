@@ -130,6 +130,12 @@ class SharedRoles:
     pvalue: float
     similarity: float
     layers: tuple[int, ...]
+    fresh: frozenset[str] = frozenset()  # the kinds of those that are not
+
+    def named(self, *, learnt: bool) -> tuple[str, ...]:
+        """Name what was taken: roles, and norms where their gains were `learnt` in common."""
+        roles = tuple(role.kind for role in self.inherited)
+        return (*roles, "norms") if learnt else roles
 
 
 def shared_roles(
@@ -153,8 +159,8 @@ def shared_roles(
         for role in tested
         if role not in inherited
         and role.pvalue > undecided
-        and all(abs(role.layers.get(layer, 0.0)) < shared for layer in layers)
         and any(layer in role.layers for layer in layers)
+        and abs(_mean_over(role, layers)) < shared
     ]
     if not inherited or not fresh:
         return None
@@ -164,7 +170,13 @@ def shared_roles(
         min(1.0, cost * max(role.pvalue for role in inherited)),
         float(np.mean(values)),
         tuple(layers),
+        frozenset(role.kind for role in fresh),
     )
+
+
+def _mean_over(role: RoleInPlace, layers: Iterable[int]) -> float:
+    """Return the mean over some layers: one small matrix scatters by more than the bars allow."""
+    return float(np.mean([role.layers[layer] for layer in layers if layer in role.layers]))
 
 
 def inherited_share(
