@@ -8,14 +8,18 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, Role
+
+if TYPE_CHECKING:
+    from pytest_scratchverify.stores.library import LibraryEntry
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _GLOB = re.compile(r"[*?\[]")
@@ -119,33 +123,73 @@ def select_components(names: Iterable[str]) -> frozenset[Component]:
     return frozenset(chosen)
 
 
-def pairs(models: Iterable[ModelSpec], matrix: Matrix, against: Sequence[str]) -> list[Pair]:
-    """Return every pair to test, in a fixed order.
+def pairs(
+    models: Iterable[ModelSpec],
+    matrix: Matrix,
+    against: Sequence[str],
+    library: Sequence[ModelSpec] = (),
+) -> list[Pair]:
+    """Return every pair to test, in a fixed order: named references first, then a library's.
 
-    A model that is among the default references is not compared with itself; where it was named
-    as its own reference, the pair says so and its tests too.
+    A model that is among the default references or in the library is not compared with itself;
+    where it was named as its own reference, the pair says so and its tests too.
     """
     found = []
     for model in models:
-        named = against or model.against
-        for name in named or matrix.default_against:
+        named = against or (() if library else model.against)
+        chosen: dict[str, Pair] = {}
+        for name in named or (() if library else matrix.default_against):
             reference = _reference(name, matrix)
             itself = is_itself(model, reference)
             if named or not itself:
-                found.append(Pair(model, reference, itself))
+                chosen[reference.name] = Pair(model, reference, itself)
+        for reference in library:
+            if not is_itself(model, reference):
+                chosen.setdefault(reference.name, Pair(model, reference))
+        found += chosen.values()
     return found
+
+
+def library_entries(folders: Iterable[str]) -> dict[str, LibraryEntry]:
+    """Return the entries of all libraries; a model that several of them hold is taken once.
+
+    Raises `ScratchError` where a folder is no library.
+    """
+    found: dict[str, LibraryEntry] = {}
+    for folder in folders:
+        from pytest_scratchverify.stores.library import read_library  # noqa: PLC0415 - only where asked
+
+        found = {**read_library(Path(folder).expanduser()), **found}
+    return found
+
+
+def library_specs(entries: Mapping[str, LibraryEntry], matrix: Matrix) -> list[ModelSpec]:
+    """Return the models of libraries as references; the matrix says when they were released."""
+    return [
+        replace(
+            matrix.models.get(name) or ModelSpec(name=name),
+            role=Role.REFERENCE,
+            revision=entries[name].revision,
+            saved=str(entries[name].path),
+        )
+        for name in sorted(entries)
+    ]
 
 
 def is_itself(model: ModelSpec, reference: ModelSpec) -> bool:
     """Whether two specs name one model: one repository, or one folder or file by any path."""
-    if model.folder != reference.folder:
-        return False
-    if model.folder:
-        try:
-            return Path(model.name).expanduser().samefile(Path(reference.name).expanduser())
-        except OSError:
-            return model.name == reference.name
-    return model.name.lower() == reference.name.lower()
+    if not model.folder:
+        return not reference.folder and model.name.lower() == reference.name.lower()
+    places = [reference.saved] if reference.saved else []
+    places += [reference.name] if reference.saved or reference.folder else []
+    return any(_same_place(model.name, place) for place in places)
+
+
+def _same_place(one: str, two: str) -> bool:
+    try:
+        return Path(one).expanduser().samefile(Path(two).expanduser())
+    except OSError:
+        return one == two
 
 
 def _reference(name: str, matrix: Matrix) -> ModelSpec:
