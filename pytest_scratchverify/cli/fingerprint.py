@@ -171,7 +171,7 @@ class _Building:
             complain(f"failed: {_key(one)}: {self.entries[_key(one)].failure}")
         say(f"{self.folder}: {len(asked) - len(failed)} of {len(asked)} models")
         if failed:
-            say("run the same command again to try those that failed")
+            complain("run the same command again to try those that failed")
         return 1 if failed else 0
 
     def _is_done(self, one: Asked) -> bool:

@@ -134,7 +134,7 @@ def pairs(
     A model that is among the default references or in the library is not compared with itself;
     where it was named as its own reference, the pair says so and its tests too.
     """
-    found = []
+    found: list[Pair] = []
     for model in models:
         named = against or (() if library else model.against)
         chosen: dict[str, Pair] = {}

@@ -80,7 +80,7 @@ def write_fingerprint(path: Path, contents: FingerprintContents) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, body in members.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), body, zipfile.ZIP_DEFLATED)
-    write_atomically(path, packed.getvalue())
+    write_atomically(path, packed.getvalue(), shared=True)
 
 
 class FingerprintStore(BaseStore):

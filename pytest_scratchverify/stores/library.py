@@ -91,7 +91,8 @@ def read_library(folder: Path) -> dict[str, LibraryEntry]:
     strays = (path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.name not in listed)
     for stray in map(_stray, strays):
         known = entries.get(stray.model)
-        name = f"{stray.model} ({stray.path.stem})" if known and known.is_made else stray.model
+        taken = known is not None and known.failure is None
+        name = f"{stray.model} ({stray.path.stem})" if taken else stray.model
         entries[name] = replace(stray, model=name)
         if len(entries) > MAX_ENTRIES:
             raise ScratchError(f"library {folder}: more than {MAX_ENTRIES} fingerprints")
@@ -126,7 +127,8 @@ def write_index(folder: Path, entries: Iterable[LibraryEntry]) -> None:
     rows = {entry.model: _row(entry) for entry in sorted(entries, key=lambda e: e.model)}
     document = {"schema": SCHEMA, "models": rows}
     text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
-    write_atomically(folder / INDEX, f"{text}\n".encode("utf-8", "backslashreplace"))
+    body = f"{text}\n".encode("utf-8", "backslashreplace")
+    write_atomically(folder / INDEX, body, shared=True)
 
 
 def open_entry(

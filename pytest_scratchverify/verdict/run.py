@@ -15,6 +15,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
+from pytest_scratchverify.verdict.nearest import nearest_references
 from pytest_scratchverify.verdict.policy import NOT_ASKED, JudgedModel, Policy
 from pytest_scratchverify.verdict.verdict import ModelVerdict, Result
 
@@ -174,16 +175,14 @@ def _fold_model(
     lost = missing_intents(mine, found)
     broken = [f for f in found if f.outcome in (Outcome.MISSING, Outcome.HARNESS_ERROR)]
     partial = bool(collected.partial_because) or bool(lost) or bool(broken)
-    components = fold(
-        Plan(
-            model=name,
-            intents=mine,
-            components=subject.components,
-            complete=not partial,
-            calibrated=collected.calibrated,
-        ),
-        found,
+    plan = Plan(
+        model=name,
+        intents=mine,
+        components=subject.components,
+        complete=not partial,
+        calibrated=collected.calibrated,
     )
+    components = fold(plan, found)
     judged = JudgedModel(
         model=name,
         components=components,
@@ -208,6 +207,7 @@ def _fold_model(
         arrived=len(mine) - len(lost),
         partial=partial,
         outcomes=_counts(found),
+        nearest=nearest_references(plan, found),
     )
 
 

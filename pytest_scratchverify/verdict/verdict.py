@@ -73,6 +73,23 @@ class ComponentVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearReference:
+    """What the weights say of one reference by itself, for a list with the nearest first.
+
+    `verdict` is the gravest that a finding against it supports, `components` are those that
+    support it, and `effect` and `p_adjusted` are of the strongest of them. `why` says of a
+    reference that was not compared what was missing.
+    """
+
+    reference: str
+    verdict: Verdict
+    components: tuple[Component, ...] = ()
+    effect: float | None = None
+    p_adjusted: float | None = None
+    why: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyResult:
     """A policy's judgement with its reasons; `rows` holds method grades where it has any."""
 
@@ -87,7 +104,7 @@ class ModelVerdict:
     """Everything that a run says of one model: a vector, never an average.
 
     `bytes_read` of `bytes_total` are weights, headers included; `other_bytes` were read of
-    other files.
+    other files. `nearest` are all references, by what their weights say.
     """
 
     model: str
@@ -102,3 +119,4 @@ class ModelVerdict:
     arrived: int = 0
     partial: bool = False
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    nearest: tuple[NearReference, ...] = ()
