@@ -68,10 +68,12 @@ class ModelSpec(ModelLine):
     """One line of the matrix, or what `--model` made up on the spot.
 
     `name` is a repository id or, where `folder` is set, a local folder as the user gave it.
+    `saved` is the fingerprint of a library that answers for it.
     """
 
     name: str
     folder: bool = False
+    saved: str | None = None
 
     def declaration(self, component: Component, reference: str) -> Declaration | None:
         """Return the declaration that covers `component` taken from `reference`, if any."""

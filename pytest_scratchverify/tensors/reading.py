@@ -287,7 +287,7 @@ class CheckpointPair:
 
         What one of them cannot give at all, because a fingerprint does not hold it, is left out.
         """
-        blocks = [block for block in blocks if self._readable(block)]
+        blocks = self.readable(blocks)
         group: list[Block] = []
         size = 0
         for together in _grouped(blocks):
@@ -299,6 +299,10 @@ class CheckpointPair:
             size += cost
         if group:
             yield self._batch(group)
+
+    def readable(self, blocks: Iterable[Block]) -> list[Block]:
+        """Return the blocks that both can give: a fingerprint holds some only."""
+        return [block for block in blocks if self._readable(block)]
 
     def _readable(self, block: Block) -> bool:
         other = replace(block, matrix=self.theirs.inventory.matrices[block.matrix.slot])

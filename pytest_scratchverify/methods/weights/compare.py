@@ -200,8 +200,10 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
     part = None if budget is None else int(budget * (1 - LAYERS_SHARE))
     whole = part // 2 if part is not None and effort.depth == "robust" else 0
     plan = plan_component(pair.matrices, part, whole_budget=whole)
-    batches = pair.checkpoints.batches(plan.blocks)
-    return _Source(batches, plan.touched_parameters, aligned, plan.blocks)
+    # What a fingerprint does not hold was not looked at, and covers nothing.
+    blocks = tuple(pair.checkpoints.readable(plan.blocks))
+    touched = sum(block.matrix.rows * block.matrix.cols for block in blocks)
+    return _Source(pair.checkpoints.batches(blocks), touched, aligned, blocks)
 
 
 def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, Batch, RoleSums]:

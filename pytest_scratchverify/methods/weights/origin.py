@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
