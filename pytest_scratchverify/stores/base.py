@@ -52,7 +52,13 @@ from pytest_scratchverify.stores.not_weights import (
     pointer,
 )
 from pytest_scratchverify.stores.other_formats import OtherIndex
-from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, ModelCard
+from pytest_scratchverify.stores.store import (
+    Artifact,
+    Confirmation,
+    FileEntry,
+    ModelCard,
+    total_size,
+)
 from pytest_scratchverify.stores.weight_files import (
     Format,
     no_weights,
@@ -396,9 +402,3 @@ class BaseStore(ABC):
             raise Unavailable(found.reason, found.what, found.remedy) from found.__cause__ or found
         result: T = found
         return result
-
-
-def total_size(entries: Sequence[FileEntry]) -> int | None:
-    """Add up the sizes of files in bytes; None if one is unknown."""
-    sizes = [entry.size for entry in entries]
-    return None if None in sizes else sum(size for size in sizes if size is not None)

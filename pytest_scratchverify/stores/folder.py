@@ -14,12 +14,12 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import file_name, open_regular
-from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
+from pytest_scratchverify.stores.base import LISTING, BaseStore
 from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.inner_folder import InnerFolder, inner_folder
-from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, total_size
 from pytest_scratchverify.stores.weight_files import holds_no_weights, parts_beside
 from pytest_scratchverify.verdict.clearance import some_of
 

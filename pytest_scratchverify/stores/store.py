@@ -152,3 +152,9 @@ class ArtifactStore(Protocol):
             where nothing can be confirmed.
         """
         ...
+
+
+def total_size(entries: Sequence[FileEntry]) -> int | None:
+    """Add up the sizes of files in bytes; None if one is unknown."""
+    sizes = [entry.size for entry in entries]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
