@@ -53,6 +53,7 @@ from pytest_scratchverify.stores.not_weights import (
 )
 from pytest_scratchverify.stores.other_formats import OtherIndex
 from pytest_scratchverify.stores.store import (
+    FILE_OF,
     Artifact,
     Confirmation,
     FileEntry,
@@ -71,13 +72,6 @@ from pytest_scratchverify.stores.weight_sets import WeightSets, weight_sets
 T = TypeVar("T")
 NO_FALLBACK = Fallback()
 LISTING = "*"  # the record's file name where the list of files itself was read
-# What is called what in the sentence about a file that nobody foresaw.
-_FILE_OF = {
-    "card": "README.md",
-    "tensor_index": "the list of tensors",
-    "files": "the list of files",
-    "listing": "the list of files",
-}
 
 
 class BaseStore(ABC):
@@ -392,7 +386,7 @@ class BaseStore(ABC):
         with self._lock:
             if key not in self._answers:
                 try:
-                    with reading(_FILE_OF.get(key[0], key[-1 if len(key) == 1 else 1]), self.repo):
+                    with reading(FILE_OF.get(key[0], key[-1 if len(key) == 1 else 1]), self.repo):
                         self._answers[key] = answer()
                 except Unavailable as failure:
                     self._answers[key] = failure
