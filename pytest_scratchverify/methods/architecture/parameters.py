@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
 from pytest_scratchverify.catalog.entries import Catalogue
-from pytest_scratchverify.checkpoint.design import Design, Tower
+from pytest_scratchverify.checkpoint.design import Design, Tower, read_designs
 from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.checkpoint.parameter_count import (
     ParameterCount,
@@ -33,7 +34,9 @@ from pytest_scratchverify.methods.architecture.readings import (
 )
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
+from pytest_scratchverify.tensors.copies import copied_names
 from pytest_scratchverify.tensors.packed import open_packed
+from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
 from pytest_scratchverify.tensors.uncounted import is_empty
 
 
@@ -223,10 +226,27 @@ def declared_parameters(
 def stored_parameters(store: ArtifactStore) -> Artifact[TensorIndex] | None:
     """Return the tensor index where headers can be read; a catalogue has none.
 
-    Packed weights count as what they decode to: eight of GPTQ's stand in one stored number.
+    Packed weights count as what they decode to: eight of GPTQ's stand in one stored number. What
+    is stored under two names, and equal, counts once, as in the weights method.
     """
     try:
         stored = store.tensor_index()
-        return Artifact(open_packed(store, stored.value).unpacked.index, stored.record)
+        index = open_packed(store, stored.value).unpacked.index
     except Unavailable:
         return None
+    try:
+        copies = copied_names(open_checkpoint(store), ReadLog(), tied=_is_tied(store))
+    except Unavailable:  # of rows: everything counts
+        copies = frozenset()
+    kept = {name: info for name, info in index.tensors.items() if name not in copies}
+    beside = index.beside + sum(index.tensors[name].nbytes for name in copies)
+    return Artifact(replace(index, tensors=kept, beside=beside), stored.record)
+
+
+def _is_tied(store: ArtifactStore) -> bool:
+    """Whether the config says that the head is the table of embeddings."""
+    try:
+        design = read_designs(store.config().value).get(Tower.TEXT)
+    except Unavailable:
+        return False
+    return design is not None and design.fields.get("tie_word_embeddings") is True
