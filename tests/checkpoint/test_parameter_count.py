@@ -244,3 +244,20 @@ def test_a_config_nested_for_ever_is_read_a_few_levels_deep():
     for _ in range(2000):
         nested = {"text_config": nested}
     assert read_designs(nested) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"model_type": "qwen3"}, "head_dim"),  # 128 by its class, whatever width and heads say
+        ({"model_type": "qwen3_moe", "head_dim": 16}, "n_routed_experts"),
+        ({"model_type": "qwen3_next", "head_dim": 16, "num_experts": 4,
+          "shared_expert_intermediate_size": 8}, "layer_types"),
+        ({"model_type": "deepseek_v4", "head_dim": 16, "n_routed_experts": 4,
+          "n_shared_experts": 1}, "layer_types"),
+        ({"model_type": "lfm2"}, "layer_types"),
+    ],
+)  # fmt: skip
+def test_what_a_class_would_fill_in_has_to_be_stated(change, named):
+    with pytest.raises(UncountableDesignError, match=named):
+        count_of({**LLAMA, **change})
