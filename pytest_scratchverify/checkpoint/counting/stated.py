@@ -47,7 +47,7 @@ _EXPERTS: Final = frozenset({
     "kimi_linear", "bailing_hybrid", "deepseek_v4", "mistral_large4", "inkling", "glm4_moe",
     "glm4v_moe", "gpt_oss", "granitemoe_swa", "flint", "mimo_v2_flash", "laguna", "step3p5",
     "afmoe", "beam", "muse_spark", "kolibri1", "minimax_m2", "minimax", "llama4", "olmoe",
-    "flex_olmo", "phimoe", "hunyuan_v1_moe", "cohere2_moe", "jamba", "nemotron_h",
+    "flex_olmo", "phimoe", "hunyuan_v1_moe", "cohere2_moe", "jamba",
 })  # fmt: skip
 _SHARED: Final = frozenset({
     "granitemoehybrid", "aria", "ernie4_5_moe", "solar_open", "qwen2_moe", "exaone_moe", "hy_v3",
@@ -55,7 +55,7 @@ _SHARED: Final = frozenset({
     "mistral4", "deepseek_v3", "deepseek_v32", "glm_moe_dsa", "glm4_moe_lite", "sarvam_mla",
     "axk1", "axk2", "hy_v4", "dots3_note", "glm5_next", "kimi_linear", "bailing_hybrid",
     "deepseek_v4", "mistral_large4", "inkling", "glm4_moe", "glm4v_moe", "flint", "laguna",
-    "step3p5", "afmoe", "kolibri1", "nemotron_h",
+    "step3p5", "afmoe", "kolibri1",
 })  # fmt: skip
 TYPES: Final[Mapping[str, frozenset[str]]] = {
     "head_dim": _HEAD,
