@@ -139,3 +139,11 @@ def test_what_is_not_countable_is_named_and_contradicts_nobody(change, named):
     assert not found.outcome.blocks
     assert found.relation != "contradicted"
     assert f"not countable: no rule here knows what {named}" in str(found.headline)
+
+
+def test_a_key_that_is_not_stated_is_named_and_blocks_nothing():
+    left = {key: value for key, value in QWEN.items() if key != "vocab_size"}
+    found = finding(14e9, left)
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert not found.outcome.blocks
+    assert "not countable: the config does not state vocab_size" in str(found.headline)

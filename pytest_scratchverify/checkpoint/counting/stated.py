@@ -57,6 +57,19 @@ _SHARED: Final = frozenset({
     "deepseek_v4", "mistral_large4", "inkling", "glm4_moe", "glm4v_moe", "flint", "laguna",
     "step3p5", "afmoe", "kolibri1",
 })  # fmt: skip
+# Types of which some layers have one dense MLP, and the keys that say which.
+_PARTLY_SPARSE: Final = frozenset({
+    "afmoe", "axk1", "axk2", "bailing_hybrid", "beam", "deepseek_v3", "deepseek_v32", "dots1",
+    "dots3_note", "ernie4_5_moe", "exaone_moe", "flint", "glm4_moe", "glm4_moe_lite", "glm4v_moe",
+    "glm5_next", "glm_moe_dsa", "hy_v3", "hy_v4", "jamba", "kimi_linear", "laguna", "llama4",
+    "mimo_v2_flash", "mistral_large4", "sarvam_mla", "sarvam_moe", "step3p5",
+})  # fmt: skip
+_WHICH: Final = (
+    "mlp_layer_types", "is_moe_layer", "moe_layer_freq", "moe_layers", "moe_layers_enum",
+    "mlp_only_layers", "num_dense_layers", "n_dense_layers", "expert_layer_period",
+    "interleave_moe_layer_step", "moe_layer_interval", "dense_mlp_idx",
+    *FIELDS["first_k_dense_replace"].names,
+)  # fmt: skip
 TYPES: Final[Mapping[str, frozenset[str]]] = {
     "head_dim": _HEAD,
     "num_key_value_heads": _KV,
@@ -74,3 +87,5 @@ def refuse_unstated_keys(keys: Keys) -> None:
         others = SHARED_WIDTHS if name == "n_shared_experts" else ()
         if not any(alias in keys.raw for alias in (*FIELDS[name].names, *others)):
             raise UncountableDesignError(name)
+    if keys.family in _PARTLY_SPARSE and not any(name in keys.raw for name in _WHICH):
+        raise UncountableDesignError("mlp_layer_types")
