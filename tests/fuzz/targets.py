@@ -92,6 +92,7 @@ def _config(folder: Path) -> None:
         dumps(architecture.nearest_design(MODEL, config, tower, catalogue(), limits()))
     with contextlib.suppress(Unavailable):
         dumps(architecture.parameter_count(MODEL, config, (1e9, None), None, limits()))
+    dumps(architecture.config_names(MODEL, config, _store(folder)))
     dumps(architecture.core_fields(Pair(MODEL, MODEL), config, config, catalogue()))
     dumps(size_consistency("org/model", Sizes(9, 9, 9), found.value))
     trained_components(config.designs)
