@@ -419,3 +419,23 @@ def test_adapters_of_mlx_that_are_not_read_say_why(tmp_path, together, settings,
     with pytest.raises(Unavailable, match=words) as caught:
         store.tensor_index()
     assert "7.17k parameters in 8 modules (rank 8)" in str(caught.value)
+
+
+def test_rows_cost_one_request_a_file(tmp_path, together, monkeypatch) -> None:
+    """Base rows and factors of all blocks of a batch come together, and factors once."""
+    store = together(adapter(tmp_path / "a", stored(factors())))
+    model = open_checkpoint(store)
+    asked = []
+    for one in (store.base, store.adapter):
+        read_ranges = one.read_ranges
+        monkeypatch.setattr(
+            one, "read_ranges", lambda file, ranges, real=read_ranges: (
+                asked.append((file, len(ranges))), real(file, ranges))[1]
+        )  # fmt: skip
+    found = model.inventory.matrices
+    blocks = [Block(found[Slot(DECODER.value, kind, n)], 0, 16) for kind in "qv" for n in range(4)]
+    model.read(blocks, ReadLog())
+    assert sorted(asked) == [(FILE, 16), (WHOLE, 8)]
+    asked.clear()
+    model.read([Block(block.matrix, 16, 32) for block in blocks], ReadLog())
+    assert asked == [(WHOLE, 8)]
