@@ -43,6 +43,7 @@ Names: TypeAlias = Name | Sequence[Name]
 class Options(TypedDict, total=False):
     """The plugin's other options, as ``pytest --help`` describes them."""
 
+    against_library: Names
     byte_budget: str
     training_log: Names
     answers: Names

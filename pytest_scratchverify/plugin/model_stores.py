@@ -17,19 +17,29 @@ from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess, OnFetch
+from pytest_scratchverify.stores.library import open_entry
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.snapshots import Snapshots, in_folders, in_refs, list_refs
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.adapted import with_base
 
 SLOW_BYTES = 8 * 2**20  # a fetch of this size gets a line of its own
+KEPT_ENTRIES = 4  # of a library: what was read of a hundred models would fill the memory
 
 
 def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
-    """Return the store of a model; a failure to open is remembered and raised again."""
-    key = f"{spec.name}@{spec.revision}"
+    """Return the store of a model; a failure to open is remembered and raised again.
+
+    Of a library's fingerprints the last few stay open: tests come reference by reference.
+    """
+    key = spec.saved or f"{spec.name}@{spec.revision}"
     if key not in session.stores:
         session.stores[key] = _open(session, spec)
+    if spec.saved:
+        session.stores[key] = session.stores.pop(key)
+        kept = {entry.saved for entry in session.library} & session.stores.keys()
+        for old in [name for name in session.stores if name in kept][:-KEPT_ENTRIES]:
+            del session.stores[old]
     found: ArtifactStore | Unavailable = session.stores[key]
     if isinstance(found, Unavailable):
         raise Unavailable(found.reason, found.what, found.remedy)
@@ -86,13 +96,17 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
 
 
 def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
+    budget = ByteBudget.parse(session.settings.byte_budget)
     try:
+        if spec.saved:
+            entry = session.entries[spec.name]
+            return open_entry(entry, run_dir=RunDirectory(session.run_path), budget=budget)
         return open_store(
             spec.name,
             spec.revision,
             run_dir=RunDirectory(session.run_path / "hub"),
             offline=session.settings.offline,
-            budget=ByteBudget.parse(session.settings.byte_budget),
+            budget=budget,
             catalogue=catalogue_store,
             access=HubAccess(on_fetch=_announce(session)),
         )

@@ -14,17 +14,18 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import file_name, open_regular
-from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
+from pytest_scratchverify.stores.base import LISTING, BaseStore
 from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.inner_folder import InnerFolder, inner_folder
-from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
-from pytest_scratchverify.stores.weight_files import holds_no_weights
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, total_size
+from pytest_scratchverify.stores.weight_files import holds_no_weights, parts_beside
 from pytest_scratchverify.verdict.clearance import some_of
 
 HASH_LIMIT = 64 * 2**30  # bytes of all files; some minutes of reading from a fast disk
 HASH_FILE_LIMIT = 8 * 2**30  # of one file: half a minute; larger ones are compared by their slices
+HASHED = (".safetensors", ".gguf")
 MOST_HOLES = 2**30  # bytes of a file that were never written; weights have none
 MOST_EXTENTS = 10_000  # pieces of a sparse file that are looked at
 
@@ -183,7 +184,7 @@ class FolderStore(BaseStore):
 
     def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
         entries = self._entries()
-        weights = [entry for entry in entries if entry.path.endswith(".safetensors")]
+        weights = [entry for entry in entries if entry.path.endswith(HASHED)]
         size = sum(entry.size or 0 for entry in weights)
         record = self._record(LISTING, 0, total_size(entries))
         if size > self._hash_limit:
@@ -192,7 +193,7 @@ class FolderStore(BaseStore):
         return Artifact(tuple(map(self._hashed, entries)), replace(record, bytes_read=size))
 
     def _hashed(self, entry: FileEntry) -> FileEntry:
-        if not entry.path.endswith(".safetensors"):
+        if not entry.path.endswith(HASHED):
             return entry
         if entry.size is None or entry.size > HASH_FILE_LIMIT:
             return entry
@@ -217,6 +218,31 @@ def _scope(root: str, inner: InnerFolder) -> Text:
         repo=root,
         others=some_of([*inner.others]),
     )
+
+
+class FileStore(FolderStore):
+    """A GGUF file as a model, with the other parts of its set; what else lies there is not its.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as the user wrote it; it appears so in records. A link that the user names is
+        followed.
+    """
+
+    def __init__(self, path: Path, *, budget: ByteBudget | None = None) -> None:
+        super().__init__(path.parent, budget=budget)
+        self._repo = file_name(path.as_posix())
+        self._file = path
+
+    def _walk(self) -> Iterator[FileEntry]:
+        for path in (self._file, *sorted(parts_beside(self._file))):
+            listed = file_name(path.name)
+            self._places[listed] = path
+            yield FileEntry(path=listed, size=path.stat().st_size)
+
+    def _is_inside(self, path: Path) -> bool:
+        return path == self._file or super()._is_inside(path)
 
 
 def written_bytes(handle: int, size: int) -> int:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.json_values import Json
@@ -138,6 +138,17 @@ def _gguf_groups(listing: Mapping[str, FileEntry]) -> dict[str, list[str]]:
         if name.endswith(".gguf") and not _NO_MODEL.search(PurePosixPath(name).name):
             groups.setdefault(_PART.sub("", name), []).append(name)
     return groups
+
+
+def parts_beside(file: Path) -> list[Path]:
+    """Return the other parts of the set that a GGUF file belongs to, as far as they are there."""
+    part = _PART.search(file.name)
+    if part is None or int(part[2]) > MOST_PARTS:
+        return []
+    stem = file.name[: part.start()]
+    names = (f"{stem}-{number:05d}-of-{part[2]}.gguf" for number in range(1, int(part[2]) + 1))
+    found = (file.with_name(name) for name in names if name != file.name)
+    return [path for path in found if path.is_file()]
 
 
 def missing_gguf_parts(listing: Mapping[str, FileEntry]) -> tuple[str, list[str]] | None:

@@ -30,6 +30,7 @@ from pytest_scratchverify.stores.weight_files import (
 )
 
 MOST_SETS = 8  # that are judged; the ninth is named
+MOST_QUANTISATIONS = 40  # of GGUF alone: a few rows tell that they are one model
 MOST_NAMED = 100  # parts that a sentence names
 _INDEX_ENDING = ".safetensors.index.json"
 _NUMBERED = re.compile(r"(?P<stem>.*?)[-_.]?(?P<number>\d{1,5})-of-(?P<total>\d{1,5})\.\w+$")
@@ -132,13 +133,14 @@ def weight_sets(
         for w in other_sets(listing)
     ]
     sets = [*found.sets, *others]
-    if len(sets) > MOST_SETS:
-        left = [one.index or one.names[0] for one in sets[MOST_SETS:]]
+    most = MOST_QUANTISATIONS if sets and sets[0].kind is Format.GGUF else MOST_SETS
+    if len(sets) > most:
+        left = [one.index or one.names[0] for one in sets[most:]]
         doubts.append(Text(HEADLINES["many"], n=len(sets), names=left))
     if ADAPTER_CONFIG in listing and sets:
         base = adapter_base(read_index, listing)
         doubts.append(Text(HEADLINES["adapter"], base=base or "-"))
-    return WeightSets(tuple(sets[:MOST_SETS]), tuple(doubts))
+    return WeightSets(tuple(sets[:most]), tuple(doubts))
 
 
 def adapter_base(read: ReadIndex, listing: Mapping[str, FileEntry]) -> str | None:

@@ -152,6 +152,10 @@ class AdaptedStore:
         except Unavailable:
             return self.base.tokenizer_files()
 
+    def vocabulary_head(self) -> Artifact[bytes]:
+        """Read the base's."""
+        return self.base.vocabulary_head()
+
     @cached_property
     def _index(self) -> Artifact[TensorIndex]:
         stored, mine = self.base.tensor_index(), self._factor_store.tensor_index()

@@ -9,7 +9,7 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
@@ -20,12 +20,14 @@ from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.layouts import matrices_of, read_context, settled
 from pytest_scratchverify.tensors.matrices import (
-    OTHER,
     RESIDUAL_COLUMNS,
     Matrix,
     Slot,
+    is_mixer,
+    is_no_evidence,
     is_unnamed,
     reads_residual,
+    writes_residual,
 )
 from pytest_scratchverify.tensors.structure import (
     adopted_roles,
@@ -40,12 +42,16 @@ __all__ = [
     "Inventory",
     "Matrix",
     "Slot",
+    "is_mixer",
+    "is_no_evidence",
     "is_residual_gain",
     "is_unnamed",
     "most_experts",
     "reads_residual",
     "shared_slots",
     "take_inventory",
+    "with_undecoded",
+    "writes_residual",
 ]
 
 NORMS = ("norm_pre_ffn", "norm_post")  # before the gated block, whichever there is
@@ -131,7 +137,7 @@ def take_inventory(
     roles = settled(index.tensors, {**role_map.roles, **adopted})
     context = read_context(index.tensors, roles, attention, rotary=rotary)
     nameless = [name for name in role_map.unmapped if name not in adopted]
-    roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.width)
+    roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.widths)
     scales = _scales(index, roles)
     matrices: dict[Slot, Matrix] = {}
     parameters: dict[str, int] = {}
@@ -184,6 +190,20 @@ def take_inventory(
     )
 
 
+def with_undecoded(inventory: Inventory, undecoded: Mapping[str, int]) -> Inventory:
+    """Count what nobody here decodes (name of the weight: elements) as met by nothing."""
+    if not undecoded:
+        return inventory
+    known = read_roles(undecoded).roles
+    nameless, unplaced = dict(inventory.nameless), dict(inventory.unplaced)
+    for name, elements in undecoded.items():
+        role = known.get(name)
+        key = (role.component if role else probable_component(name)).value
+        nameless[key] = nameless.get(key, 0) + elements
+        unplaced[key] = unplaced.get(key, 0) + elements
+    return replace(inventory, nameless=nameless, unplaced=unplaced)
+
+
 def _by_component(
     tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
 ) -> dict[str, int]:
@@ -222,6 +242,6 @@ def shared_slots(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> 
     return sorted(
         slot
         for slot in ours.keys() & theirs.keys()
-        if not slot.kind.startswith(OTHER)
+        if not is_no_evidence(slot.kind)
         and (ours[slot].rows, ours[slot].cols) == (theirs[slot].rows, theirs[slot].cols)
     )

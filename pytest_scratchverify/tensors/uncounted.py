@@ -37,7 +37,7 @@ def oversized(
     ignored
         The names that promise constants: masks, frequencies, positions.
     """
-    longest = _longest_side(tensors, roles)
+    longest, tokens = _longest_side(tensors, roles), _tokens(tensors, roles)
     constants = [tensors[name] for name in ignored if not is_mask(tensors[name])]
     crowded = _crowded(constants, tensors, roles)
     found = {i.name for i in constants if _is_long(i) or probable_component(i.name) in crowded}
@@ -48,7 +48,8 @@ def oversized(
             if weight is None or SCALED * info.parameters > max(SCALED, weight.parameters):
                 found.add(name)
         elif len(info.shape) == 1:
-            if longest and info.parameters > longest:
+            of_head = role.part == "bias" and role.component in TOKEN_TABLES
+            if longest and info.parameters > max(longest, of_head * tokens):
                 found.add(name)
         elif (
             role.part == "bias"
@@ -68,6 +69,16 @@ def _longest_side(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorR
             continue
         sides += shape[1:] if role.component in TOKEN_TABLES else shape
     return max(sides)
+
+
+def _tokens(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]) -> int:
+    """Return how many tokens the largest table has: a head that is tied to it has its bias."""
+    tables = (
+        tensors[name].shape[0]
+        for name, role in roles.items()
+        if TOKEN_TABLES.get(role.component) == role.kind and len(tensors[name].shape) == 2
+    )
+    return max(tables, default=0)
 
 
 def _weight_of(name: str) -> str:

@@ -43,8 +43,10 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     derivation_order,
 )
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
+from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import judge
+from pytest_scratchverify.methods.weights.judge import Judgement, judge
+from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
@@ -142,11 +144,13 @@ def _one_reading(
         return incomparable
     if judgement.relation is None and not compared.measured.elements:
         return not_comparable(hypothesis, pair)
-    judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
+    growth = _growth(pair, judgement, limited=hypothesis.depth != "full")
+    kinds = grown_kinds(judgement.kinds, growth, pair.component)
+    judgement = replace(judgement, kinds=kinds, pvalue=max(judgement.pvalue, SMALLEST_P))
     controls = _controls(hypothesis, compared, thresholds)
     own = hypothesis.pair.model.name
     replaced = any(c.kind == "self_permuted" and c.pair[0] != own for c in controls)
-    result = Result(gains, judgement, controls, replaced=replaced)
+    result = Result(gains, judgement, controls, replaced=replaced, growth=growth)
     if judgement.relation is None:
         result = _with_power(result, pair, compared, thresholds)
     else:
@@ -154,6 +158,16 @@ def _one_reading(
     finding = finding_of(hypothesis, pair, compared, result)
     identity = compared.measured.identity
     return sustained(finding, checkpoints, differing=identity.statistic < identity.n)
+
+
+def _growth(pair: ComponentPair, judgement: Judgement, *, limited: bool) -> Growth | None:
+    """Ask how a larger model was made of a smaller one, where it is accused and larger."""
+    larger = {Kind.LAYERS, Kind.MORE_EXPERTS} & {*pair.shape_changes}
+    layered = pair.component in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
+    if not (judgement.accuses and larger and layered):
+        return None
+    checkpoints = pair.checkpoints
+    return checkpoints.once("growth", lambda: grown(checkpoints, limited=limited))
 
 
 def _effort(hypothesis: ComponentHypothesis, thresholds: WeightsThresholds) -> Effort:
@@ -198,8 +212,7 @@ def _with_order(
 
 def _third_party(pair: ComponentPair, compared: Compared, thresholds: WeightsThresholds) -> bool:
     """Whether both may have this from elsewhere: a table or tower, beside unrelated decoders."""
-    taken = pair.component not in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
-    return taken and not compared.is_corroborated(thresholds.alpha)
+    return not pair.is_decoder and not compared.is_corroborated(thresholds)
 
 
 def _with_power(
@@ -208,7 +221,9 @@ def _with_power(
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
     recognisable = power.rotation_invariant is not None
-    missed = uncompared_reason(pair, rotation_invariant=recognisable)
+    followed = compared.measured.followed
+    formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
+    missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)
     if missed is None and result.replaced:
         missed = Text(
             "The model's own weights, renumbered, break the control of the test (neurons that are"

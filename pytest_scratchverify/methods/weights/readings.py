@@ -15,11 +15,13 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.uncompared import UNPLACED
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.stores.one_set import OneSetStore, first_files, other_readings
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.stores.weight_files import Format
 from pytest_scratchverify.tensors.adapted import AdaptedStore, adapted_beside
 from pytest_scratchverify.tensors.reading import open_checkpoint
+from pytest_scratchverify.tensors.same_weights import are_same_weights
 
 ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
 HEADLINES = {
@@ -60,6 +62,13 @@ class _Reading:
     def is_default(self) -> bool:
         """Whether some loader takes it without being told to, as it takes an adapter's base."""
         return not isinstance(self.save, OneSetStore) or self.save.one.is_default
+
+    @property
+    def is_same_weights(self) -> bool:
+        """Whether it is what was judged already in fewer bits: that answers for it."""
+        other = self.save
+        is_gguf = isinstance(other, OneSetStore) and other.one.kind is Format.GGUF
+        return is_gguf and are_same_weights(self.whole, other)
 
     @property
     def named(self) -> dict[str, Any]:
@@ -127,6 +136,8 @@ def _asked(
     named, default = reading.named, reading.is_default
     open_rank = _Rank.OPEN_BESIDE if default else _Rank.OPEN_UNASKED
     try:
+        if reading.is_same_weights:
+            return None
         found = judge_one(*reading.pair)
     except Unavailable as failure:
         if not default or first is None:
