@@ -9,11 +9,14 @@ at the rows that the plan reads first, as many of them as a small budget allows.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.checkpoint.roles import role_of
+from pytest_scratchverify.checkpoint.stack_order import STACKS_OF_SOUND, STACKS_OF_TEXT
 from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot
@@ -90,8 +93,11 @@ def _without_namesakes(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
     nameless = Counter(inventory.nameless)
     for name in gone:
         count = checkpoint.tensors[name].parameters
+        role = None if name in inventory.unmapped else role_of(name)
         if name in with_slot:
             parameters[with_slot[name].component] -= count
+        elif role is not None:
+            parameters[role.component.value] -= count
         else:
             part = probable_component(name).value
             nameless[part] -= count
@@ -113,8 +119,9 @@ def _namesakes(checkpoint: Checkpoint, log: ReadLog) -> list[str]:
     """Name the tensors of unknown names that are, number for number, one of a known name."""
     tensors, inventory = checkpoint.tensors, checkpoint.inventory
     elsewhere = {*inventory.placed, *inventory.oversized, *inventory.unsupported, *inventory.twice}
-    unknown = {*inventory.unmapped} - elsewhere - checkpoint.packed
-    known = tensors.keys() - {*inventory.unmapped} - checkpoint.packed
+    odd = {*inventory.unmapped} | _odd_stacks(tensors)
+    unknown = odd - elsewhere - checkpoint.packed
+    known = tensors.keys() - odd - checkpoint.packed
     if not unknown:
         return []
     by_end = {end: name for name in sorted(known, reverse=True) for end in _ends(name)}
@@ -129,6 +136,18 @@ def _namesakes(checkpoint: Checkpoint, log: ReadLog) -> list[str]:
     if sum(one.nbytes for one, _ in pairs) > WHOLE:
         return []
     return [one.name for one, other in pairs if _same_bytes(checkpoint, one, other, log)]
+
+
+def _odd_stacks(tensors: Iterable[str]) -> set[str]:
+    """Name the tensors of stacks that no word tells apart, beside the first: shadows, averages."""
+    sides: dict[str, set[str]] = {}
+    for name in tensors:
+        role = role_of(name)
+        if role is not None and role.layer is not None:
+            sides.setdefault(role.side, set()).add(name)
+    odd = sorted(sides.keys() - {"", *STACKS_OF_TEXT, *STACKS_OF_SOUND})
+    beside = odd if sides.keys() - {*odd} else odd[1:]
+    return {name for side in beside for name in sides[side]}
 
 
 def _ends(name: str) -> list[str]:
