@@ -16,11 +16,15 @@ from pytest_scratchverify.checkpoint.parameter_count import count_parameters
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Outcome
-from pytest_scratchverify.core.spec import ModelSpec, Pair, split_quantisation
+from pytest_scratchverify.core.matrix_file import read_matrix
+from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, split_quantisation
 from pytest_scratchverify.methods.weights.file_digests import shard_digests
+from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.plugin.selection import resolve_name
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FileStore, FolderStore
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.tensors.reading import open_checkpoint
@@ -250,3 +254,21 @@ def test_a_user_sees_a_file_judged_whole(files, tmp_path):
     assert found["tokenizer"] == "REUSED_VERBATIM"
     count = ran.finding("architecture.parameter_count")
     assert (count["outcome"], np.isfinite(count["statistic"]["value"])) == ("consistent", True)
+
+
+def test_a_fingerprint_keeps_design_and_vocabulary(files, tmp_path):
+    path = tmp_path / "s0.fingerprint"
+    save_fingerprint(FileStore(files["s0", "Q8_0"]), path)
+    store = FingerprintStore(path, run=RunDirectory(tmp_path / "run"))
+    assert store.config().value == FileStore(files["s0", "Q8_0"]).config().value
+    assert open_tokenizer(store)[0].sizes == open_tokenizer(FileStore(files["s0", "Q8_0"]))[0].sizes
+
+
+def test_a_line_of_the_matrix_may_name_a_label(files, tmp_path):
+    folder = repository(tmp_path / "m", files, "s1", "s0")
+    matrix = tmp_path / "matrix.toml"
+    line = f'"{folder}:Q4_0" = {{ against = ["{READY / "s0"}"] }}'
+    matrix.write_text(f"[models]\n{line}\n")
+    found = resolve_name(f"{folder}:Q4_0", read_matrix(matrix))
+    assert (found.name, found.against) == (f"{folder}:Q4_0", (str(READY / "s0"),))
+    assert resolve_name(f"hf:{folder}:Q8_0", Matrix(models={})).folder
