@@ -27,6 +27,7 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FileStore, FolderStore
 from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.weight_files import other_sets
 from pytest_scratchverify.tensors.reading import open_checkpoint
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 from pytest_scratchverify.tokenizer.read import read_tokenizer
@@ -57,7 +58,7 @@ def files(tmp_path_factory):
 def test_the_design_is_that_of_config_json(files):
     store = FileStore(files["s0", "Q8_0"])
     stated = store.config()
-    assert "no config.json" in str(stated.record.note)
+    assert "No config.json" in str(stated.record.note)
     ours = read_designs(stated.value)[Tower.TEXT].fields
     theirs = read_designs(json.loads((READY / "s0" / "config.json").read_text()))[Tower.TEXT].fields
     assert {k: ours.get(k) for k in theirs if k != "hidden_act"} == {
@@ -110,8 +111,11 @@ def test_layers_that_predict_further_tokens_are_no_layers():
 
 def test_a_config_beside_the_weights_is_believed_first(files, tmp_path):
     shutil.copy(files["s0", "Q8_0"], tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "mine"}')
-    assert FolderStore(tmp_path).config().value == {"model_type": "mine"}
+    (tmp_path / "config.json").write_text('{"model_type": "mine", "hidden_size": 8}')
+    assert FolderStore(tmp_path).config().value == {"model_type": "mine", "hidden_size": 8}
+    (tmp_path / "config.json").write_text('{"model_type": "mine"}')  # as hubs count downloads by
+    config = FolderStore(tmp_path).config().value
+    assert (config["model_type"], config["hidden_size"]) == ("mine", 64)
 
 
 def test_equal_files_are_equal_under_another_name(files, tmp_path):
@@ -197,6 +201,26 @@ def test_a_quantisation_is_chosen_by_its_label(files, tmp_path):
     with pytest.raises(Unavailable, match=r"Q4_K.*model-Q8_0\.gguf") as caught:
         open_store(f"{folder}:Q4_K", run_dir=run)
     assert caught.value.reason is Reason.ABSENT
+
+
+def test_a_quantisation_that_nobody_decodes_whole_leaves_the_repository_open(files, tmp_path):
+    folder = repository(tmp_path / "m", files, "s1", "s1")
+    four = folder / "model-Q4_0.gguf"
+    with_kind(four, folder / "model-IQ2_XXS.gguf", "blk.2.ffn_up.weight", 16)
+    four.unlink()
+    finding = ask(FolderStore(folder), FolderStore(READY / "s0"))
+    assert finding.outcome is Outcome.INDETERMINATE
+    assert "model-IQ2_XXS.gguf are not decoded" in str(finding.remedy)
+    chosen = open_store(f"{folder}:Q8_0", run_dir=RunDirectory(tmp_path / "run"))
+    assert ask(chosen, FolderStore(READY / "s0")).outcome is Outcome.CONSISTENT
+
+
+@pytest.mark.parametrize("name", ["flora-7b.gguf", "Explorata.Q4_0.gguf", "newvocab.gguf"])
+def test_names_that_hold_a_word_are_models(name, tmp_path):
+    (tmp_path / name).write_bytes(b"GGUF")
+    (tmp_path / "mmproj-F16.gguf").write_bytes(b"GGUF")
+    listing = {entry.path: entry for entry in FolderStore(tmp_path).files().value}
+    assert [found.names for found in other_sets(listing)] == [(name,)]
 
 
 def test_labels_are_told_from_names():

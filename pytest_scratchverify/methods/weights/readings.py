@@ -18,7 +18,7 @@ from pytest_scratchverify.stores.one_set import OneSetStore, first_files, other_
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import Format
 from pytest_scratchverify.tensors.reading import open_checkpoint
-from pytest_scratchverify.tensors.same_weights import are_same_weights
+from pytest_scratchverify.tensors.same_weights import Sameness, same_weights
 
 ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
 HEADLINES = {
@@ -27,6 +27,9 @@ HEADLINES = {
     " {said}",
     "unread": "{repo} holds several saves, and nothing is cleared by {first} alone; {files} could"
     " not be read: {why}",
+    "undecoded": "{repo} holds several quantisations, and tensors of {files} are not decoded here:"
+    " nothing is cleared by {first} alone. Behind {repo} and a colon the label of one file may be"
+    " given, as Q4_K_M, and that file is judged by itself.",
     "nameless": "it holds tensors of unknown names",
 }
 JudgeOne = Callable[[ArtifactStore, ArtifactStore], Finding]
@@ -57,8 +60,11 @@ def judge_readings(judge_one: JudgeOne, ours: ArtifactStore, theirs: ArtifactSto
         named = {"repo": whole.repo, "first": [*first_files(whole)], "files": [*other.files_of_set]}
         readings.append({"repo": whole.repo, "files": [*other.files_of_set]})
         try:
-            if other.one.kind is Format.GGUF and are_same_weights(whole, other):
-                continue  # the same weights in fewer bits: what was judged answers for them
+            same = same_weights(whole, other) if other.one.kind is Format.GGUF else Sameness.OTHER
+            if same is Sameness.UNDECODED and other.one.is_default:
+                finding = _open(finding, Text(HEADLINES["undecoded"], **named))
+            if same is not Sameness.OTHER:
+                continue  # in fewer bits what was judged: one answer holds for both
             found = judge_one(mine, reference)
         except Unavailable as failure:
             if other.one.is_default:
