@@ -87,7 +87,7 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     if folder is not None:
         from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
 
-        return FolderStore(snapshot_of(folder), budget=budget)
+        return FolderStore(snapshot_of(folder), budget=budget).judged()
     access = access or HubAccess()
     keep_secrets_out()
     try:

@@ -116,6 +116,16 @@ def other_sets(listing: Mapping[str, FileEntry]) -> list[OtherWeights]:
     return [*found, *(OtherWeights(Format.GGUF, tuple(names)) for names in ranked)]
 
 
+def may_be_weights(name: str) -> bool:
+    """Whether a file, in whatever folder, is one that a model or an adapter is loaded from."""
+    last = PurePosixPath(name).name
+    if last.endswith((".safetensors", ".safetensors.index.json")) or last == BIN_INDEX:
+        return not _NO_WEIGHT_ARCHIVE.search(last.removeprefix("adapter_model"))
+    if last.endswith(".gguf"):
+        return not _NO_MODEL.search(last)
+    return _is_archive(last) or last == "adapter_model.bin"
+
+
 def _is_archive(name: str) -> bool:
     """Whether a file may be a PyTorch archive of weights; optimizers are pickled beside them."""
     alone = len(PurePosixPath(name).parts) == 1 and name.endswith((".bin", ".pt", ".pth", ".ckpt"))

@@ -169,6 +169,11 @@ class Checkpoint:
         with np.errstate(over="ignore", invalid="ignore"):  # of hostile scales: made NaN at once
             return [self._finite(block, plausible(_decoded(block, raw))) for block in blocks]
 
+    def read_raw(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> list[bytes]:
+        """Return ranges of a file as they are stored."""
+        found = self._fetch(file, spans, log)
+        return [found[file, span.start, span.stop] for span in spans]
+
     def _finite(self, block: Block, values: Array) -> Array:
         found, bad = repaired(values)
         self._broken.note(block, bad, values.size)
@@ -282,7 +287,7 @@ class CheckpointPair:
 
         What one of them cannot give at all, because a fingerprint does not hold it, is left out.
         """
-        blocks = [block for block in blocks if self._readable(block)]
+        blocks = self.readable(blocks)
         group: list[Block] = []
         size = 0
         for together in _grouped(blocks):
@@ -294,6 +299,10 @@ class CheckpointPair:
             size += cost
         if group:
             yield self._batch(group)
+
+    def readable(self, blocks: Iterable[Block]) -> list[Block]:
+        """Return the blocks that both can give: a fingerprint holds some only."""
+        return [block for block in blocks if self._readable(block)]
 
     def _readable(self, block: Block) -> bool:
         other = replace(block, matrix=self.theirs.inventory.matrices[block.matrix.slot])

@@ -16,6 +16,7 @@ from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.methods.weights.alignment import Aligned, align
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.decoder_relation import DecoderRelation, decoder_relation
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.layers import map_layers
 from pytest_scratchverify.methods.weights.measure import Measure, Measured
@@ -32,6 +33,7 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
     match_rotation_invariant,
     table_in_basis,
 )
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
@@ -70,6 +72,7 @@ class Compared:
 
     measured: Measured
     context_gains: tuple[tuple[Array, Array], ...] = ()
+    decoders: DecoderRelation | None = None
     roles: tuple[RoleInPlace, ...] = ()
     layers: LayerMap | None = None
     aligned: Aligned | None = None
@@ -88,11 +91,16 @@ class Compared:
         """The component's own norm gains, or some of the text decoder's."""
         return self.measured.gains or self.context_gains
 
-    def is_corroborated(self, alpha: float) -> bool:
+    def is_corroborated(self, thresholds: WeightsThresholds) -> bool:
         """Whether the decoders of the two are related by what a teacher does not give.
 
-        By neurons that keep their number where whole blocks were read; else by norm gains.
+        By neurons that keep their number, where whole blocks or a few rows were read; by a role
+        that is a descendant's; else by norm gains.
         """
+        alpha, derived = thresholds.alpha, thresholds.derived_from(Component.TEXT_DECODER)
+        beside = self.decoders
+        if beside is not None and beside.is_related(alpha=alpha, derived=derived):
+            return True
         # A tower's own blocks say nothing of the decoders; those of tables are the decoder's.
         if self.rotated is not None and self.measured.component in TOKEN_TABLES:
             return min(self.rotated.in_place, self.rotated.match.pvalue) <= alpha
@@ -149,6 +157,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     return Compared(
         measured=measured,
         context_gains=_context(pair),
+        decoders=None if is_open or pair.is_decoder else decoder_relation(pair, part),
         roles=() if pair.is_token_table else roles_in_place(measured.similar, roles.pvalues()),
         layers=layers,
         aligned=align(pair.embeddings, sample, part) if is_open and component in ALIGNED else None,
@@ -191,8 +200,10 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
     part = None if budget is None else int(budget * (1 - LAYERS_SHARE))
     whole = part // 2 if part is not None and effort.depth == "robust" else 0
     plan = plan_component(pair.matrices, part, whole_budget=whole)
-    batches = pair.checkpoints.batches(plan.blocks)
-    return _Source(batches, plan.touched_parameters, aligned, plan.blocks)
+    # What a fingerprint does not hold was not looked at, and covers nothing.
+    blocks = tuple(pair.checkpoints.readable(plan.blocks))
+    touched = sum(block.matrix.rows * block.matrix.cols for block in blocks)
+    return _Source(pair.checkpoints.batches(blocks), touched, aligned, blocks)
 
 
 def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, Batch, RoleSums]:
@@ -204,7 +215,7 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
         matrices = taken.add(batch)
         if not pair.is_token_table:  # which is one role
             roles.add(matrices)
-        room = _fill(sample, batch, room)
+        room = _fill(sample, {p: v for p, v in batch.items() if not taken.is_formula(p[0])}, room)
         del (
             batch,
             matrices,

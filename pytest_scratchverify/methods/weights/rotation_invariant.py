@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.attention_values import match_attention_values
 from pytest_scratchverify.methods.weights.component_pair import Blocks, ComponentPair
+from pytest_scratchverify.methods.weights.formulas import blocks_of_formulas
 from pytest_scratchverify.methods.weights.gain_convention import Gains, conventions_of
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock
 from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
@@ -28,14 +29,13 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     EVERY_PAIR,
     SIGNIFICANT,
     AnchoredMatch,
-    Channels,
     Key,
     anchored_match,
-    matched_channels,
 )
 from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
+from pytest_scratchverify.stats.weights.matched_channels import Channels, matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -70,6 +70,11 @@ class RotationInvariantMatch:
     blocks: int = 0
     tried: int = 1
     renumbered: bool = True
+
+    @property
+    def layers(self) -> frozenset[int]:
+        """The suspect's layers that were looked at."""
+        return frozenset(layer.ours[0] for layer in self.match.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,11 @@ def match_rotation_invariant(
     checkpoints = pair.checkpoints
     ours = _read(checkpoints.ours, left, checkpoints.logs[0])
     theirs = _read(checkpoints.theirs, right, checkpoints.logs[1])
+    placed = blocks_of_formulas(
+        *({k: b.values for k, b in side.items()} for side in (ours, theirs))
+    )
+    ours = {key: block for key, block in ours.items() if key not in placed[0]}
+    theirs = {key: block for key, block in theirs.items() if key not in placed[1]}
     offset = conventions_of(checkpoints.theirs, [b.gains for b in theirs.values()], sure=True)[0]
     other = _views(theirs, offset=offset, exchanged=False)
     places = tuple(tuple((key, len(side[key].values)) for key in side) for side in (ours, theirs))

@@ -20,7 +20,6 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
     match_by_invariants,
     refine,
 )
-from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
@@ -38,13 +37,16 @@ NEAREST = 0.6  # cosine of most gates with the nearest of another layer, from wh
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
 MOST_HELD = 12  # layers of B, up to which a held-out layer of A is asked about every one
 ASKED = 512  # neurons of a layer of A that are matched with all of a layer of B
-WIDEST = 4096  # channels that an assignment is asked about
 SIGNIFICANT = 1e-6  # of a layer among all, from which it counts as recognised
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One layer of A, recognised by neurons that the anchors were not fitted to."""
+    """One layer of A, recognised by neurons that the anchors were not fitted to.
+
+    `weaker` is the larger p of two disjoint folds of its neurons, each of which was recognised by
+    the other; 1 where it was recognised by other layers alone.
+    """
 
     ours: Key
     theirs: Key
@@ -52,6 +54,7 @@ class HeldOut:
     fixed_points: int  # of the agreed neurons, how many have the same number
     n: int
     pvalue: float
+    weaker: float = 1.0
 
     @property
     def share(self) -> float:
@@ -100,16 +103,18 @@ class AnchoredMatch:
         return tuple(layer for layer in self.layers if layer.share >= share)
 
     def replications(self, pvalue: float) -> int:
-        """Count the layers of B that were recognised each by itself, or the folds if more."""
+        """Count the layers of B that were recognised each by itself, or the folds if more.
+
+        One layer alone is recognised twice where either fold of its neurons says it by itself.
+        """
         tests = 2 * len(self.layers)
         alone = {layer.theirs for layer in self.layers if tests * layer.pvalue <= pvalue}
-        return max(len(alone), sum(half <= pvalue for half in self.halves))
+        twice = 2 * any(tests * layer.weaker <= pvalue for layer in self.layers)
+        return max(len(alone), twice, sum(half <= pvalue for half in self.halves))
 
     def among(self, tried: int) -> AnchoredMatch:
         """Pay for the best of several readings of the same weights (Bonferroni)."""
-        layers = tuple(
-            replace(layer, pvalue=min(1.0, tried * layer.pvalue)) for layer in self.layers
-        )
+        layers = tuple(_paid(layer, tried) for layer in self.layers)
         halves = (min(1.0, tried * self.halves[0]), min(1.0, tried * self.halves[1]))
         return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
 
@@ -188,7 +193,12 @@ def _better(one: HeldOut, two: HeldOut | None) -> HeldOut:
     """Return what recognised a layer better, of the two ways to hold neurons out, and pay."""
     tried = [one] if two is None else [one, two]
     best = min(tried, key=lambda layer: (layer.pvalue, -layer.share))
-    return replace(best, pvalue=min(1.0, 2 * best.pvalue))
+    return _paid(replace(best, weaker=one.weaker if best.theirs == one.theirs else 1.0), 2)
+
+
+def _paid(layer: HeldOut, tests: int) -> HeldOut:
+    pvalue, weaker = min(1.0, tests * layer.pvalue), min(1.0, tests * layer.weaker)
+    return replace(layer, pvalue=pvalue, weaker=weaker)
 
 
 def _effect(found: Sequence[HeldOut]) -> float:
@@ -209,7 +219,7 @@ def recognise_one(
     starts = _starts(invariants(views, numbers), known, sorted(theirs))
     asked = _Asked((0, ""), [view[numbers] for view in views], numbers)
     found = _by_itself(asked, theirs, starts, rng)
-    return replace(found, pvalue=min(1.0, 2 * among * found.pvalue))
+    return _paid(found, 2 * among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +252,8 @@ def _by_itself(
         found = recognise_layer(
             asked.views, theirs[other], order, rng, DISPERSION, numbers=asked.numbers
         )
-        tail = min(1.0, len(theirs) * found.pvalue)
-        tried.append(HeldOut(asked.key, other, found.agreed, found.fixed_points, found.n, tail))
+        held = (found.agreed, found.fixed_points, found.n, found.pvalue, found.weaker)
+        tried.append(_paid(HeldOut(asked.key, other, *held), len(theirs)))
     return min(tried, key=lambda layer: (layer.pvalue, -layer.agreed))
 
 
@@ -369,29 +379,3 @@ def _recognised(
         mean = expected_agreements(asked.views, theirs[other], anchors, mean)
     tail = poisson_tail(agreed, mean)
     return HeldOut(asked.key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """How the channels of two residual streams correspond, by anchors.
-
-    `alike` is the mean cosine of matched channels over the anchors, `fixed_share` the
-    share of channels that are matched to their own number.
-    """
-
-    alike: float
-    fixed_share: float
-
-
-def matched_channels(anchors: Anchors) -> Channels | None:
-    """Match channels one to one: near 1 if they were permuted at most, low if rotated.
-
-    None where the widths differ or are more than an assignment can take.
-    """
-    width = anchors.ours.shape[1]
-    if width != anchors.theirs.shape[1] or width > WIDEST:
-        return None
-    cosines = np.abs(unit_rows(anchors.ours.T.copy()) @ unit_rows(anchors.theirs.T.copy()).T)
-    order = best_permutation(cosines)
-    own = np.arange(width)
-    return Channels(float(cosines[own, order].mean()), float(np.mean(order == own)))

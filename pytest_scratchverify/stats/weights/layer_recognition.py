@@ -35,13 +35,15 @@ SAMPLED = 512  # numbers of a matrix that decide how folds are drawn
 class Recognised:
     """How many neurons of a layer both matchings gave the same partner, over both folds.
 
-    `pvalue` is Bonferroni over the two folds.
+    `pvalue` is Bonferroni over the two folds, `weaker` the larger of theirs: what either says by
+    itself, of rows that the other's anchors were not fitted to.
     """
 
     agreed: int
     fixed_points: int
     n: int
     pvalue: float
+    weaker: float = 1.0
 
 
 def fold_generator(layers: Iterable[Views]) -> np.random.Generator:
@@ -97,7 +99,7 @@ def recognise_layer(  # noqa: PLR0913 - either layer, and how they are compared
     drawn = rng.permutation(size)
     parts = np.sort(drawn[: size // 2]), np.sort(drawn[size // 2 :])
     agreed = fixed = 0
-    smallest = 1.0
+    tails: list[float] = []
     for fitted, held in (parts, parts[::-1]):
         found = refine([view[fitted] for view in ours], theirs, order[fitted])
         rest = np.setdiff1d(np.arange(len(theirs[0])), found.order)
@@ -114,5 +116,7 @@ def recognise_layer(  # noqa: PLR0913 - either layer, and how they are compared
         if tail < SUSPICIOUS:
             chance = expected_agreements(*views, anchors, chance)
             tail = poisson_tail(int(np.count_nonzero(known)), chance)
-        smallest = min(smallest, tail)
-    return Recognised(agreed, fixed, min(size, len(theirs[0])), min(1.0, 2 * smallest))
+        tails.append(tail)
+    smallest = min(1.0, 2 * min(tails, default=1.0))
+    weaker = max(tails) if len(tails) == len(parts) else 1.0
+    return Recognised(agreed, fixed, min(size, len(theirs[0])), smallest, weaker)

@@ -20,7 +20,6 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
 from pytest_scratchverify.stats.weights.anchored_search import (
     DISPERSION,
     anchored_match,
-    matched_channels,
 )
 from pytest_scratchverify.stats.weights.centring import unit_rows
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
@@ -29,6 +28,7 @@ from pytest_scratchverify.stats.weights.layer_recognition import (
     fold_generator,
     recognise_layer,
 )
+from pytest_scratchverify.stats.weights.matched_channels import matched_channels
 from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
 from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
 from tools.zoo.disguises import disguise_blocks
