@@ -65,7 +65,7 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest suites/ --model=./suspect": "a template: see the next line",
     "pytest suites/ --model=./SmolLM2-135M-Instruct.Q4_1.gguf": "tests/stores/test_gguf_models.py runs such a one",
     "pytest suites/ --model=org/name-GGUF": "a template: tests/stores/test_gguf_models.py fills it in",
-    "python -m tools.facts.fetch_real_gguf": "fetches 330 MB; `make test` has run it",
+    "python -m tools.facts.fetch_real_gguf": "fetches 330 MB; `make test-slow` runs it",
     "pytest -m slow tests/weights/test_real_gguf.py": "a part of `make test-slow`",
     "pytest suites/ --model=./folder": "a template: tests/plugin/test_hostile_folders.py runs it",
     "./verify --model=./folder": "a template: the same as above, and EXECUTED runs ./verify",
