@@ -31,7 +31,7 @@ from pytest_scratchverify.methods.weights.details import details_of
 from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.headlines import headline_of
 from pytest_scratchverify.methods.weights.hypothesis import METHOD, ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
 from pytest_scratchverify.methods.weights.roles_in_place import inherited_share

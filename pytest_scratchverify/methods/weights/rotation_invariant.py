@@ -148,7 +148,7 @@ def match_rotation_invariant(
     )
     if found is None:
         return None
-    match, views, tried = found
+    match, views, tried, own = found
     shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
     return RotationInvariantMatch(
         match=match,
@@ -156,7 +156,7 @@ def match_rotation_invariant(
         upcycled=len({block.component for block in (*left.values(), *right.values())}) > 1,
         widths=shapes[0] != shapes[1],
         zeros=(_zeros(views), _zeros(other)),
-        values=match_attention_values(checkpoints, match.anchors)
+        values=match_attention_values(checkpoints, match.anchors, (own, offset))
         if _is_matched_by_its_experts(pair, left)
         else None,
         views=views,
@@ -182,12 +182,16 @@ def _in_place(ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]) -> float:
 
 def _best_reading(
     checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Mapping[Key, Views]
-) -> tuple[AnchoredMatch, Mapping[Key, Views], int] | None:
-    """Compare every reading of our blocks until one is recognised; all of them are paid for."""
+) -> tuple[AnchoredMatch, Mapping[Key, Views], int, float] | None:
+    """Compare every reading of our blocks until one is recognised; all of them are paid for.
+
+    Returns what was recognised, the blocks as they were read for it, how many readings there are,
+    and what the gains are stored less in that reading.
+    """
     offsets = conventions_of(checkpoint, [block.gains for block in ours.values()], sure=False)
     gated = any(block.gated for block in ours.values())
     readings = list(product((False, True) if gated else (False,), offsets))
-    best: tuple[AnchoredMatch, Mapping[Key, Views]] | None = None
+    best: tuple[AnchoredMatch, Mapping[Key, Views], float] | None = None
     fewest: Mapping[Key, Views] | None = None
     for exchanged, offset in readings:
         views = _views(ours, offset=offset, exchanged=exchanged)
@@ -195,7 +199,7 @@ def _best_reading(
         if match is None:
             continue
         if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):
-            best = match, views
+            best = match, views, offset
         if fewest is None or _neurons(views) < _neurons(fewest):
             fewest = views
         if len(readings) * match.pvalue <= SIGNIFICANT**2:
@@ -204,7 +208,8 @@ def _best_reading(
         return None
     match = best[0].among(len(readings))
     # Where nothing was recognised, power is measured on what is surely no neuron stored twice.
-    return match, best[1] if match.pvalue <= SIGNIFICANT else fewest, len(readings)
+    known = best[1] if match.pvalue <= SIGNIFICANT else fewest
+    return match, known, len(readings), best[2]
 
 
 def _neurons(views: Mapping[Key, Views]) -> int:
