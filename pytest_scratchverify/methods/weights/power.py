@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,13 @@ from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
-from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
-from pytest_scratchverify.stats.weights.power_by_dilution import PowerCurve, diluted, power_curve
+from pytest_scratchverify.stats.weights.anchored_search import Layers, recognise_one
+from pytest_scratchverify.stats.weights.power_by_dilution import (
+    PowerCurve,
+    diluted,
+    power_curve,
+    repeated,
+)
 from pytest_scratchverify.tensors.inventory import Slot
 
 Array = NDArray[np.float32]
@@ -113,7 +119,8 @@ def _rotation_invariant(
     if rotated is None or max(len(views[0]) for views in rotated.views.values()) > AGAIN:
         return None
     rng = np.random.default_rng(519)
-    keys, known = sorted(rotated.views), described(rotated.views)
+    keys = sorted(rotated.views)
+    known = Layers(rotated.views).described(keys)
 
     def detects(share: float) -> bool:
         key = keys[rng.integers(len(keys))]
@@ -133,12 +140,9 @@ def _rotation_invariant(
 def _promised(shares: Sequence[float], detects: Callable[[float], bool]) -> Promise | None:
     """Return the smallest share at which all draws but one in twenty are found."""
     for share in shares:
-        hits = misses = 0
-        while hits + misses < DRAWS and misses <= DRAWS // 20:
-            found = detects(share)
-            hits, misses = hits + found, misses + (not found)
-        if misses <= DRAWS // 20:
-            return Promise(share, hits, hits + misses)
+        hits, made, kept = repeated(partial(detects, share), DRAWS)
+        if kept:
+            return Promise(share, hits, made)
     return None
 
 

@@ -10,7 +10,7 @@ too, and its gains as they are stored and one more, where that makes a differenc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -31,7 +31,9 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     AnchoredMatch,
     Channels,
     Key,
+    Layers,
     anchored_match,
+    layers_of,
     matched_channels,
 )
 from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
@@ -39,7 +41,7 @@ from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degen
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
-from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
+from pytest_scratchverify.tensors.reading import Checkpoint, CheckpointPair, ReadLog
 
 Array = NDArray[np.float32]
 
@@ -138,33 +140,71 @@ def match_rotation_invariant(
     )
     ours = {key: block for key, block in ours.items() if key not in placed[0]}
     theirs = {key: block for key, block in theirs.items() if key not in placed[1]}
-    offset = conventions_of(checkpoints.theirs, [b.gains for b in theirs.values()], sure=True)[0]
-    other = _views(theirs, offset=offset, exchanged=False)
     places = tuple(tuple((key, len(side[key].values)) for key in side) for side in (ours, theirs))
     # Once for two checkpoints: the decoder's layers answer for its embeddings and its head too.
     found = checkpoints.once(
         ("anchored match", anchoring.component, places),
-        lambda: _best_reading(checkpoints.ours, ours, other),
+        lambda: _recognised(checkpoints, ours, theirs),
     )
     if found is None:
         return None
-    match, views, tried, own = found
-    shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
+    best, other = found
     return RotationInvariantMatch(
-        match=match,
-        channels=matched_channels(match.anchors),
+        match=best.match,
+        channels=other.channels,
         upcycled=len({block.component for block in (*left.values(), *right.values())}) > 1,
-        widths=shapes[0] != shapes[1],
-        zeros=(_zeros(views), _zeros(other)),
-        values=match_attention_values(checkpoints, match.anchors, (own, offset))
+        widths=other.widths,
+        zeros=other.zeros,
+        values=match_attention_values(checkpoints, best.match.anchors, (best.offset, other.offset))
         if _is_matched_by_its_experts(pair, left)
         else None,
-        views=views,
-        in_place=_in_place(ours, theirs),
+        views=best.layers.views,
+        in_place=other.in_place,
         blocks=len(anchoring.blocks[0]),
-        tried=tried,
+        tried=best.tried,
         renumbered=_meets_itself(anchoring.blocks[0], left)
         and _meets_itself(anchoring.blocks[1], right),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The best of `tried` readings of our blocks, whose gains are stored less `offset`."""
+
+    match: AnchoredMatch
+    layers: Layers
+    tried: int
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What else is known of the blocks of two models side by side, and of theirs alone."""
+
+    channels: Channels | None
+    widths: bool
+    zeros: tuple[float, float]
+    in_place: float
+    offset: float
+
+
+def _recognised(
+    checkpoints: CheckpointPair, ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]
+) -> tuple[_Reading, _Beside] | None:
+    gains = [block.gains for block in theirs.values()]
+    offset = conventions_of(checkpoints.theirs, gains, sure=True)[0]
+    other = _views(theirs, offset=offset, exchanged=False)
+    best = _best_reading(checkpoints.ours, ours, layers_of(other))
+    if best is None:
+        return None
+    views = best.layers.views
+    shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
+    return best, _Beside(
+        channels=matched_channels(best.match.anchors),
+        widths=shapes[0] != shapes[1],
+        zeros=(_zeros(views), _zeros(other)),
+        in_place=_in_place(ours, theirs),
+        offset=offset,
     )
 
 
@@ -181,39 +221,39 @@ def _in_place(ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]) -> float:
 
 
 def _best_reading(
-    checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Mapping[Key, Views]
-) -> tuple[AnchoredMatch, Mapping[Key, Views], int, float] | None:
-    """Compare every reading of our blocks until one is recognised; all of them are paid for.
-
-    Returns what was recognised, the blocks as they were read for it, how many readings there are,
-    and what the gains are stored less in that reading.
-    """
+    checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Layers
+) -> _Reading | None:
+    """Compare every reading of our blocks until one is recognised; all of them are paid for."""
     offsets = conventions_of(checkpoint, [block.gains for block in ours.values()], sure=False)
     gated = any(block.gated for block in ours.values())
     readings = list(product((False, True) if gated else (False,), offsets))
-    best: tuple[AnchoredMatch, Mapping[Key, Views], float] | None = None
-    fewest: Mapping[Key, Views] | None = None
+    best: _Reading | None = None
+    fewest: Layers | None = None
     for exchanged, offset in readings:
-        views = _views(ours, offset=offset, exchanged=exchanged)
-        match = anchored_match(views, theirs)
+        layers = layers_of(_views(ours, offset=offset, exchanged=exchanged))
+        match = anchored_match(layers, theirs)
         if match is None:
             continue
-        if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):
-            best = match, views, offset
-        if fewest is None or _neurons(views) < _neurons(fewest):
-            fewest = views
+        found = _Reading(match, layers, len(readings), offset)
+        if best is None or (match.pvalue, _neurons(layers)) < (
+            best.match.pvalue,
+            _neurons(best.layers),
+        ):
+            best = found
+        if fewest is None or _neurons(layers) < _neurons(fewest):
+            fewest = layers
         if len(readings) * match.pvalue <= SIGNIFICANT**2:
             break
     if best is None or fewest is None:
         return None
-    match = best[0].among(len(readings))
+    match = best.match.among(len(readings))
     # Where nothing was recognised, power is measured on what is surely no neuron stored twice.
-    known = best[1] if match.pvalue <= SIGNIFICANT else fewest
-    return match, known, len(readings), best[2]
+    layers = best.layers if match.pvalue <= SIGNIFICANT else fewest
+    return replace(best, match=match, layers=layers)
 
 
-def _neurons(views: Mapping[Key, Views]) -> int:
-    return sum(len(block[0]) for block in views.values())
+def _neurons(layers: Layers) -> int:
+    return sum(len(block[0]) for block in layers.views.values())
 
 
 def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -120,12 +120,45 @@ class AnchoredMatch:
         return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
 
 
-def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> AnchoredMatch | None:
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Layers of one network without repeated neurons, and their descriptions as they are asked for.
+
+    Make one of what is compared several times: `layers_of`.
+    """
+
+    views: Mapping[Key, Views]
+    _known: dict[Key, Array] = field(default_factory=dict, repr=False)
+
+    def described(self, keys: Iterable[Key]) -> dict[Key, Array]:
+        """Return what no disguise changes of some layers' neurons."""
+        wanted = sorted(keys)
+        for key in wanted:
+            if key not in self._known:
+                self._known[key] = invariants(self.views[key])
+        return {key: self._known[key] for key in wanted}
+
+
+def layers_of(blocks: Mapping[Key, Views] | Layers) -> Layers:
+    """Leave out neurons that are zero or another one's repeat: they match whom they like."""
+    if isinstance(blocks, Layers):
+        return blocks
+    found: dict[Key, Views] = {}
+    for key, views in blocks.items():
+        rows = distinct_rows(views)
+        if len(rows) > 1:
+            found[key] = views if len(rows) == len(views[0]) else [view[rows] for view in views]
+    return Layers(found)
+
+
+def anchored_match(
+    ours: Mapping[Key, Views] | Layers, theirs: Mapping[Key, Views] | Layers
+) -> AnchoredMatch | None:
     """Look for the layers of B in A, whatever was done to basis, order, scale and width.
 
     Parameters
     ----------
-    ours, theirs : mapping from (layer, expert) to views
+    ours, theirs : mapping from (layer, expert) to views, or Layers
         The views of one layer are matrices (n, d) with its neurons as rows: gate, up and, where
         at hand, the transpose of down, each with the gains of the norm before it folded in.
         All layers of a network have one d; n and d may differ between the networks.
@@ -150,7 +183,8 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     controls decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
     and without a basis.
     """
-    ours, theirs = _distinct(ours), _distinct(theirs)
+    described_once = layers_of(theirs)
+    ours, theirs = layers_of(ours).views, described_once.views
     if not ours or not theirs:
         return None
     rng = fold_generator(
@@ -158,7 +192,7 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     )
     pairs = _candidates(ours, theirs)
     asked = {key for keys in pairs.values() for key in keys}
-    other = described({key: theirs[key] for key in sorted(asked)})
+    other = described_once.described(asked)
     starts = {key: _starts(invariants(ours[key]), other, pairs[key]) for key in ours}
     matched = {key: _matched(key, ours, theirs, starts[key]) for key in ours}
     within = {key: _by_itself(key, ours, theirs, starts[key], rng) for key in sorted(ours)}
@@ -201,7 +235,7 @@ def recognise_one(
 ) -> HeldOut:
     """Look for the layers of B in one layer of A, which stands `among` as many (its p pays).
 
-    `known` are the layers of B as `described` says.
+    `known` are the layers of B as `Layers.described` says.
     """
     key: Key = (0, "")
     starts = _starts(invariants(views), known, sorted(theirs))
@@ -247,16 +281,6 @@ def _between_layers(
     return found, (pvalues[0], pvalues[1])
 
 
-def _distinct(blocks: Mapping[Key, Views]) -> dict[Key, Views]:
-    """Leave out neurons that are zero or another one's repeat: they match whom they like."""
-    found: dict[Key, Views] = {}
-    for key, views in blocks.items():
-        rows = distinct_rows(views)
-        if len(rows) > 1:
-            found[key] = views if len(rows) == len(views[0]) else [view[rows] for view in views]
-    return found
-
-
 def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:
     """Split layers into two folds for cross-fitting; repeats of one layer go into one fold."""
     repeats: list[list[Key]] = []
@@ -296,11 +320,6 @@ def _candidates(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> dict[
         return ranked[: 2 * TRIED]
 
     return {key: near(key) for key in ours}
-
-
-def described(blocks: Mapping[Key, Views]) -> dict[Key, Array]:
-    """Describe the neurons of every block once, for many questions about them."""
-    return {key: invariants(views) for key, views in blocks.items()}
 
 
 def _starts(mine: Array, other: Mapping[Key, Array], keys: Sequence[Key]) -> list[Start]:
