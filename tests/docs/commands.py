@@ -82,6 +82,7 @@ NOT_EXECUTED: dict[str, str] = {
     "python -m benchmarks.hard_nulls": "minutes; tests/stats/weights/test_hard_nulls.py runs a part",
     "python -m tools.facts.fetch_artifacts": "downloads from PyPI and npm; `make test` runs it",
     "python -m tools.facts.unmapped": "tests/checkpoint/test_roles.py runs it on names at hand",
+    "python -m benchmarks.seed_twins": "trains models, needs torch",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
     "python -m tools.zoo.serve": "needs torch and transformers",

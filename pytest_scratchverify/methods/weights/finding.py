@@ -209,7 +209,7 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     measured = compared.measured
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)
-    if judgement.relation is Relation.DERIVED:
+    if judgement.relation in (Relation.DERIVED, Relation.SHARED_ANCESTRY):  # by whoever is later
         return max(1, measured.replications, _roles_alike(compared, judgement))
     return max(1, measured.replications)
 
