@@ -210,7 +210,8 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)
     if judgement.relation in (Relation.DERIVED, Relation.SHARED_ANCESTRY):  # by whoever is later
-        return max(1, measured.replications, _roles_alike(compared, judgement))
+        roles = _roles_alike(compared, judgement)
+        return max(1, measured.replications, min(2, roles))
     return max(1, measured.replications)
 
 
