@@ -23,7 +23,8 @@ from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
-from pytest_scratchverify.stats.weights.anchored_search import anchored_match, matched_channels
+from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.matched_channels import matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from tools import ROOT
 from tools.zoo.hard_nulls import KINDS, Batch, HardNull

@@ -11,10 +11,12 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
 from tests.weights.shipped import CALIBRATION
 from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.disguises import fold_norms
 from tools.zoo.ready_models import READY, read_model
 
 TABLE, DECODER, HEAD = Component.EMBEDDINGS, Component.TEXT_DECODER, Component.LM_HEAD
@@ -98,6 +100,33 @@ def test_a_head_drawn_anew_is_judged_by_itself(model, tmp_path):
     found = ask(fresh, READY / "s0", HEAD)
     assert found.direction.value != "toward_reuse", found.headline
     assert found.relation is None
+
+
+@pytest.mark.parametrize("value", [0.0, 0.02])
+def test_heads_of_one_number_are_as_like_as_any_two(value, tmp_path):
+    sides = []
+    for name in ("s1", "s0"):
+        own = read_model(name).tensors
+        head = np.full(own[OUT].shape, value, np.float32)
+        sides.append(written(tmp_path / name, {**own, OUT: head}, name))
+    found = ask(*sides, HEAD)
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "not_comparable")
+    assert found.direction.value == "none"
+    assert "as placeholders do" in str(found.headline)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_gains_of_one_or_none_are_not_asked_and_withhold_nothing(kept, tmp_path):
+    sides = []
+    for name in ("s1", "s0"):
+        tensors = fold_norms(read_model(name)).tensors
+        if not kept:
+            tensors = {key: value for key, value in tensors.items() if value.ndim > 1}
+        sides.append(FolderStore(written(tmp_path / name, tensors, name)))
+    pair = Pair(ModelSpec(name="suspect"), ModelSpec(name="reference"))
+    found = norm_control(pair, *sides, CALIBRATION)
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert not found.outcome.blocks
 
 
 def formula(rows, cols):

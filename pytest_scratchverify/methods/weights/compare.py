@@ -27,6 +27,8 @@ from pytest_scratchverify.methods.weights.roles_in_place import (
     roles_in_place,
 )
 from pytest_scratchverify.methods.weights.rotation_invariant import (
+    MANY_AT_QUICK,
+    MANY_NEURONS,
     RotationInvariantMatch,
     match_rotation_invariant,
     table_in_basis,
@@ -64,7 +66,8 @@ class Compared:
     basis that was recognised, `sample` the slices that controls and power are measured on.
     `aligned_rows` is False where rows may belong to different tokens: such a comparison can
     find a relation, and its silence means nothing. `coverage` is the share of the component's
-    parameters whose tensors were sampled.
+    parameters whose tensors were sampled, `unplaced` the share of those that met nothing: packed
+    in a way that nobody here decodes, or of unknown name.
     """
 
     measured: Measured
@@ -80,6 +83,7 @@ class Compared:
     stored: tuple[str, ...] = ()
     sample: Batch = field(default_factory=dict, repr=False)
     coverage: float = 0.0
+    unplaced: float = 0.0
     aligned_rows: bool = True
 
     @property
@@ -143,7 +147,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     rotated = None
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
         spare = None if budget is None else max(0, budget - 2 * (part or 0) - source.nbytes)
-        rotated = match_rotation_invariant(pair, source.blocks, spare)
+        many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
+        rotated = match_rotation_invariant(pair, source.blocks, spare, many)
     empty = not measured.elements and not measured.formulas
     if empty and layers is None and rotated is None:
         return None
@@ -163,6 +168,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         stored=pair.dtypes[0],
         sample=sample,
         coverage=min(1.0, source.touched / parameters) if parameters else 0.0,
+        unplaced=min(1.0, pair.checkpoints.ours.inventory.unplaced_share(component)),
         aligned_rows=source.aligned,
     )
 
@@ -194,8 +200,10 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
     part = None if budget is None else int(budget * (1 - LAYERS_SHARE))
     whole = part // 2 if part is not None and effort.depth == "robust" else 0
     plan = plan_component(pair.matrices, part, whole_budget=whole)
-    batches = pair.checkpoints.batches(plan.blocks)
-    return _Source(batches, plan.touched_parameters, aligned, plan.blocks)
+    # What a fingerprint does not hold was not looked at, and covers nothing.
+    blocks = tuple(pair.checkpoints.readable(plan.blocks))
+    touched = sum(block.matrix.rows * block.matrix.cols for block in blocks)
+    return _Source(pair.checkpoints.batches(blocks), touched, aligned, blocks)
 
 
 def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, Batch, RoleSums]:

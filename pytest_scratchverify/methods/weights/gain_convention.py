@@ -81,6 +81,8 @@ def _declares_less_one(checkpoint: Checkpoint) -> bool:
     if first is not None and first.info.file.endswith(".gguf"):
         return False
     try:
+        if checkpoint.store.tensor_index().value.metadata:
+            return False  # GGUF holds the gains themselves, whatever the family stores them as
         config = checkpoint.store.config().value
     except Unavailable:
         return False

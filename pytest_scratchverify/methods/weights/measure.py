@@ -110,7 +110,8 @@ class Measured:
         if self.component is not Component.PROJECTOR:
             return False
         kinds = {s.slot.kind for s in self.similar} | {Slot.parse(n).kind for n in self.formulas}
-        return not {"proj_in", "proj_out"} <= kinds
+        hidden = {"proj_in", "proj_out"} <= kinds or kinds & {"gate", "fc1"}
+        return not hidden
 
     @property
     def cast(self) -> bool:

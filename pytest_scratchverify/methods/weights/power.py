@@ -19,7 +19,7 @@ from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
-from pytest_scratchverify.stats.weights.anchored_search import Layers, recognise_one
+from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
 from pytest_scratchverify.stats.weights.power_by_dilution import (
     PowerCurve,
     diluted,
@@ -50,6 +50,8 @@ HEADLINES = {
     "aligned": "weights as weakly inherited as cosine {effect}, in their order, would have been"
     " found with probability {power}; a copy whose channels were renumbered together with"
     " new embeddings, or rotated, would not",
+    "in place": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}; a copy whose channels were renumbered or rotated would not",
 }
 
 
@@ -67,11 +69,16 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class PowerMeasured:
-    """What the same bytes would have found: in place, one block in any basis, else by angles."""
+    """What the same bytes would have found: in place, one block in any basis, else by angles.
+
+    `by_tokens` says that channels were aligned by the embeddings of shared tokens as well, which
+    sees renumbered channels; wide tables are not (`alignment.WIDEST`).
+    """
 
     curve: PowerCurve | None
     rotation_invariant: Promise | None
     angles: Promise | None
+    by_tokens: bool = False
 
 
 def measure_power(
@@ -84,6 +91,7 @@ def measure_power(
         _in_place(component, compared.sample, thresholds),
         block,
         _by_angles(component, compared.sample, thresholds) if block is None else None,
+        by_tokens=compared.aligned is not None,
     )
 
 
@@ -119,8 +127,7 @@ def _rotation_invariant(
     if rotated is None or max(len(views[0]) for views in rotated.views.values()) > AGAIN:
         return None
     rng = np.random.default_rng(519)
-    keys = sorted(rotated.views)
-    known = Layers(rotated.views).described(keys)
+    keys, known = sorted(rotated.views), described(rotated.views)
 
     def detects(share: float) -> bool:
         key = keys[rng.integers(len(keys))]
@@ -173,7 +180,7 @@ def power_of(found: PowerMeasured | None) -> Power | None:
         return None
     effect, power = curve.minimum_detectable_effect, curve.power
     words: dict[str, object] = {"effect": effect, "power": power}
-    key = "aligned"
+    key = "aligned" if found.by_tokens else "in place"
     promise = found.rotation_invariant or found.angles
     if promise is not None:
         words |= {"other": promise.cosine, "hits": promise.hits, "draws": promise.draws}

@@ -20,9 +20,8 @@ from pytest_scratchverify.stats.weights.channel_permutation import (
     channel_pvalue,
     chosen_channels,
 )
-from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual, writes_residual
 
-RESIDUAL_ROWS = frozenset({"o", "down", "fc2"})  # the kinds whose rows are residual channels
 ORDER = ("q", "k", "v", "qkv", "q_a", "q_b", "kv_a", "kv_b", "o", "router", "gate", "up", "fc1",
          "down", "fc2")  # fmt: skip
 ALIKE = math.sqrt(0.5)  # cosine from which half of a matrix's variance is the other's
@@ -74,7 +73,7 @@ class RoleSums:
         """Take in the matrices of one batch that `Measure.add` measured."""
         for (slot, start), pair in batch.items():
             ours, theirs = pair
-            if slot.kind in RESIDUAL_ROWS:  # a piece holds the channels from `start` on
+            if writes_residual(slot.kind):  # a piece holds the channels from `start` on
                 ours, theirs, first = ours.T, theirs.T, start
             elif reads_residual(slot.kind):
                 first = 0
@@ -131,6 +130,12 @@ class SharedRoles:
     pvalue: float
     similarity: float
     layers: tuple[int, ...]
+    fresh: frozenset[str] = frozenset()  # the kinds of those that are not
+
+    def named(self, *, learnt: bool) -> tuple[str, ...]:
+        """Name what was taken: roles, and norms where their gains were `learnt` in common."""
+        roles = tuple(role.kind for role in self.inherited)
+        return (*roles, "norms") if learnt else roles
 
 
 def shared_roles(
@@ -154,8 +159,8 @@ def shared_roles(
         for role in tested
         if role not in inherited
         and role.pvalue > undecided
-        and all(abs(role.layers.get(layer, 0.0)) < shared for layer in layers)
         and any(layer in role.layers for layer in layers)
+        and abs(_mean_over(role, layers)) < shared
     ]
     if not inherited or not fresh:
         return None
@@ -165,7 +170,13 @@ def shared_roles(
         min(1.0, cost * max(role.pvalue for role in inherited)),
         float(np.mean(values)),
         tuple(layers),
+        frozenset(role.kind for role in fresh),
     )
+
+
+def _mean_over(role: RoleInPlace, layers: Iterable[int]) -> float:
+    """Return the mean over some layers: one small matrix scatters by more than the bars allow."""
+    return float(np.mean([role.layers[layer] for layer in layers if layer in role.layers]))
 
 
 def inherited_share(

@@ -29,16 +29,14 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     EVERY_PAIR,
     SIGNIFICANT,
     AnchoredMatch,
-    Channels,
     Key,
-    Layers,
     anchored_match,
-    layers_of,
-    matched_channels,
+    distinct_layers,
 )
 from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
+from pytest_scratchverify.stats.weights.matched_channels import Channels, matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
 from pytest_scratchverify.tensors.reading import Checkpoint, CheckpointPair, ReadLog
@@ -46,6 +44,7 @@ from pytest_scratchverify.tensors.reading import Checkpoint, CheckpointPair, Rea
 Array = NDArray[np.float32]
 
 MANY_NEURONS, FEW_BLOCKS = 1536, 4  # of layers with more neurons, so many are compared
+MANY_AT_QUICK = 1024  # the same bar, where depth was not asked for
 MOST_BLOCKS = 12
 MOST_EXPERTS = 64  # of whole layers, so that an expert meets itself under another number
 Keyed = Mapping[Key, GatedBlock]
@@ -111,7 +110,7 @@ class _Read:
 
 
 def match_rotation_invariant(
-    pair: ComponentPair, read: Sequence[Block], spare: int | None
+    pair: ComponentPair, read: Sequence[Block], spare: int | None, many: int = MANY_NEURONS
 ) -> RotationInvariantMatch | None:
     """Match the layers of two models in any basis; None where too little can be read whole.
 
@@ -121,6 +120,8 @@ def match_rotation_invariant(
         What the comparison reads anyway: those that are whole cost nothing more.
     spare : int or None
         Bytes that may be read beside them, of either model; None for any number.
+    many : int
+        Neurons of a layer beyond which only a few layers are compared.
 
     Notes
     -----
@@ -128,7 +129,7 @@ def match_rotation_invariant(
     """
     anchoring = pair.decoder if pair.is_token_table else pair
     free = frozenset(b.matrix.slot for b in read if b.stop - b.start == b.matrix.rows)
-    chosen = _chosen(anchoring.blocks, free, spare)
+    chosen = _chosen(anchoring.blocks, free, spare, many)
     if chosen is None:
         return None
     left, right = chosen
@@ -158,7 +159,7 @@ def match_rotation_invariant(
         values=match_attention_values(checkpoints, best.match.anchors, (best.offset, other.offset))
         if _is_matched_by_its_experts(pair, left)
         else None,
-        views=best.layers.views,
+        views=best.views,
         in_place=other.in_place,
         blocks=len(anchoring.blocks[0]),
         tried=best.tried,
@@ -172,9 +173,14 @@ class _Reading:
     """The best of `tried` readings of our blocks, whose gains are stored less `offset`."""
 
     match: AnchoredMatch
-    layers: Layers
+    views: Mapping[Key, Views]
     tried: int
     offset: float
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Its p-value, then how many neurons are in it: the smallest is the best."""
+        return self.match.pvalue, _neurons(self.views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +200,10 @@ def _recognised(
     gains = [block.gains for block in theirs.values()]
     offset = conventions_of(checkpoints.theirs, gains, sure=True)[0]
     other = _views(theirs, offset=offset, exchanged=False)
-    best = _best_reading(checkpoints.ours, ours, layers_of(other))
+    best = _best_reading(checkpoints.ours, ours, distinct_layers(other))
     if best is None:
         return None
-    views = best.layers.views
+    views = best.views
     shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
     return best, _Beside(
         channels=matched_channels(best.match.anchors),
@@ -221,39 +227,37 @@ def _in_place(ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]) -> float:
 
 
 def _best_reading(
-    checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Layers
+    checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Mapping[Key, Views]
 ) -> _Reading | None:
     """Compare every reading of our blocks until one is recognised; all of them are paid for."""
     offsets = conventions_of(checkpoint, [block.gains for block in ours.values()], sure=False)
     gated = any(block.gated for block in ours.values())
     readings = list(product((False, True) if gated else (False,), offsets))
     best: _Reading | None = None
-    fewest: Layers | None = None
+    fewest: Mapping[Key, Views] | None = None
+    known: dict[Key, Array] = {}
     for exchanged, offset in readings:
-        layers = layers_of(_views(ours, offset=offset, exchanged=exchanged))
-        match = anchored_match(layers, theirs)
+        views = distinct_layers(_views(ours, offset=offset, exchanged=exchanged))
+        match = anchored_match(views, theirs, known)
         if match is None:
             continue
-        found = _Reading(match, layers, len(readings), offset)
-        if best is None or (match.pvalue, _neurons(layers)) < (
-            best.match.pvalue,
-            _neurons(best.layers),
-        ):
+        found = _Reading(match, views, len(readings), offset)
+        if best is None or found.rank < best.rank:
             best = found
-        if fewest is None or _neurons(layers) < _neurons(fewest):
-            fewest = layers
+        if fewest is None or _neurons(views) < _neurons(fewest):
+            fewest = views
         if len(readings) * match.pvalue <= SIGNIFICANT**2:
             break
     if best is None or fewest is None:
         return None
     match = best.match.among(len(readings))
     # Where nothing was recognised, power is measured on what is surely no neuron stored twice.
-    layers = best.layers if match.pvalue <= SIGNIFICANT else fewest
-    return replace(best, match=match, layers=layers)
+    kept = best.views if match.pvalue <= SIGNIFICANT else fewest
+    return replace(best, match=match, views=kept)
 
 
-def _neurons(layers: Layers) -> int:
-    return sum(len(block[0]) for block in layers.views.values())
+def _neurons(views: Mapping[Key, Views]) -> int:
+    return sum(len(block[0]) for block in views.values())
 
 
 def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
@@ -263,22 +267,22 @@ def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
 
 
 def _chosen(
-    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None
+    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None, many: int
 ) -> tuple[Blocks, Blocks] | None:
     """Choose blocks of either side within `spare`: with the third matrix, or else without.
 
     None where neither leaves two blocks on both sides.
     """
-    left, right = (_affordable(side, free, spare) for side in blocks)
+    left, right = (_affordable(side, free, spare, many) for side in blocks)
     thirds = all(block.third is not None for side in blocks for block in side.values())
     if thirds and len(left) > 1 and len(right) > 1:
         return left, right
     bare = [{key: block.without_third() for key, block in side.items()} for side in blocks]
-    left, right = (_affordable(side, free, spare) for side in bare)
+    left, right = (_affordable(side, free, spare, many) for side in bare)
     return (left, right) if len(left) > 1 and len(right) > 1 else None
 
 
-def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keyed:
+def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None, many: int) -> Keyed:
     """Take experts of whole layers, or else one expert of every layer after the other."""
     whole = _whole_layers(blocks)
     if whole and (spare is None or sum(block.cost(free) for block in whole.values()) <= spare):
@@ -293,7 +297,7 @@ def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keye
     for _, _, key in sorted(ranked):
         block = blocks[key]
         cost = block.cost(free)
-        most = FEW_BLOCKS if block.first.rows > MANY_NEURONS else MOST_BLOCKS
+        most = FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS
         if len(chosen) < most and (left is None or cost <= left):
             chosen[key] = block
             left = None if left is None else left - cost

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.tensors.completeness import incomplete
-from pytest_scratchverify.tensors.inventory import Matrix, is_unnamed
+from pytest_scratchverify.tensors.inventory import Matrix, is_no_evidence, is_unnamed
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
-UNPLACED = 0.01  # of a component's parameters may be of unknown name or dtype, or second in a place
 IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable in any basis
 
 HEADLINES = {
@@ -64,11 +64,16 @@ def uncompared_reason(
 
 
 def _without_partner(pair: ComponentPair) -> list[Matrix]:
-    """Return our matrices whose names no table knows, and that met none of the reference's."""
+    """Return our matrices of unknown names that met none of the reference's.
+
+    And those that meet none because a formula may have filled them: strangers' are equal.
+    """
     return [
         matrix
         for slot, matrix in pair.ours.items()
-        if is_unnamed(slot.kind) and matrix.rows > 1 and slot not in pair.matrices
+        if (is_unnamed(slot.kind) or is_no_evidence(slot.kind))
+        and matrix.rows > 1
+        and slot not in pair.matrices
     ]
 
 

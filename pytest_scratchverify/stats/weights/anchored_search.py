@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,7 +20,6 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
     match_by_invariants,
     refine,
 )
-from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
@@ -37,7 +36,7 @@ REPEATED = 0.2  # cosine in place from which two layers of one network share the
 NEAREST = 0.6  # cosine of most gates with the nearest of another layer, from which it is the same
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
 MOST_HELD = 12  # layers of B, up to which a held-out layer of A is asked about every one
-WIDEST = 4096  # channels that an assignment is asked about
+ASKED = 512  # neurons of a layer of A that are matched with all of a layer of B
 SIGNIFICANT = 1e-6  # of a layer among all, from which it counts as recognised
 
 
@@ -120,48 +119,21 @@ class AnchoredMatch:
         return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """Layers of one network without repeated neurons, and their descriptions as they are asked for.
-
-    Make one of what is compared several times: `layers_of`.
-    """
-
-    views: Mapping[Key, Views]
-    _known: dict[Key, Array] = field(default_factory=dict, repr=False)
-
-    def described(self, keys: Iterable[Key]) -> dict[Key, Array]:
-        """Return what no disguise changes of some layers' neurons."""
-        wanted = sorted(keys)
-        for key in wanted:
-            if key not in self._known:
-                self._known[key] = invariants(self.views[key])
-        return {key: self._known[key] for key in wanted}
-
-
-def layers_of(blocks: Mapping[Key, Views] | Layers) -> Layers:
-    """Leave out neurons that are zero or another one's repeat: they match whom they like."""
-    if isinstance(blocks, Layers):
-        return blocks
-    found: dict[Key, Views] = {}
-    for key, views in blocks.items():
-        rows = distinct_rows(views)
-        if len(rows) > 1:
-            found[key] = views if len(rows) == len(views[0]) else [view[rows] for view in views]
-    return Layers(found)
-
-
 def anchored_match(
-    ours: Mapping[Key, Views] | Layers, theirs: Mapping[Key, Views] | Layers
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    known: MutableMapping[Key, Array] | None = None,
 ) -> AnchoredMatch | None:
     """Look for the layers of B in A, whatever was done to basis, order, scale and width.
 
     Parameters
     ----------
-    ours, theirs : mapping from (layer, expert) to views, or Layers
+    ours, theirs : mapping from (layer, expert) to views
         The views of one layer are matrices (n, d) with its neurons as rows: gate, up and, where
         at hand, the transpose of down, each with the gains of the norm before it folded in.
         All layers of a network have one d; n and d may differ between the networks.
+    known : mutable mapping, optional
+        Layers of B as `described` says, for a caller that asks about them again; added to.
 
     Returns
     -------
@@ -180,25 +152,30 @@ def anchored_match(
     a layer agrees. p is Bonferroni over layers and over the layers of B that were tried, of a
     Poisson tail with mean 2.5, or of what the pair itself shows under its null where that is more
     (a neuron's gate and up rows resemble each other, see `expected_agreements`): approximate, and
-    controls decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
+    controls decide beside it. Of a layer of more than 512 neurons a sample is matched, with all
+    neurons of B. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
     and without a basis.
     """
-    described_once = layers_of(theirs)
-    ours, theirs = layers_of(ours).views, described_once.views
+    ours, theirs = distinct_layers(ours), distinct_layers(theirs)
     if not ours or not theirs:
         return None
+    whole = ours
     rng = fold_generator(
         [*(ours[key] for key in sorted(ours)), *(theirs[key] for key in sorted(theirs))]
     )
     pairs = _candidates(ours, theirs)
     asked = {key for keys in pairs.values() for key in keys}
-    other = described_once.described(asked)
-    starts = {key: _starts(invariants(ours[key]), other, pairs[key]) for key in ours}
+    other = {} if known is None else known
+    other.update(described({key: theirs[key] for key in sorted(asked - other.keys())}))
+    numbers = {key: _asked(ours[key], rng) for key in sorted(ours)}
+    starts = {key: _starts(invariants(ours[key], numbers[key]), other, pairs[key]) for key in ours}
+    ours = {key: [view[numbers[key]] for view in ours[key]] for key in ours}
     matched = {key: _matched(key, ours, theirs, starts[key]) for key in ours}
-    within = {key: _by_itself(key, ours, theirs, starts[key], rng) for key in sorted(ours)}
+    layers = {key: _Asked(key, ours[key], numbers[key]) for key in sorted(ours)}
+    within = {key: _by_itself(layers[key], theirs, starts[key], rng) for key in layers}
     if len(theirs) > MOST_HELD:  # p pays for all of them, asked or not
         pairs = {key: [other for other, _ in starts[key]] for key in ours}
-    between, halves = _between_layers(ours, theirs, pairs, matched, rng)
+    between, halves = _between_layers(layers, whole, theirs, pairs, matched=matched, rng=rng)
     found = [_better(within[key], between.get(key)) for key in sorted(ours)]
     alone = len(found) * min(layer.pvalue for layer in within.values())
     return AnchoredMatch(
@@ -235,17 +212,36 @@ def recognise_one(
 ) -> HeldOut:
     """Look for the layers of B in one layer of A, which stands `among` as many (its p pays).
 
-    `known` are the layers of B as `Layers.described` says.
+    `known` are the layers of B as `described` says.
     """
-    key: Key = (0, "")
-    starts = _starts(invariants(views), known, sorted(theirs))
-    found = _by_itself(key, {key: views}, theirs, starts, fold_generator([views]))
+    rng = fold_generator([views])
+    numbers = _asked(views, rng)
+    starts = _starts(invariants(views, numbers), known, sorted(theirs))
+    asked = _Asked((0, ""), [view[numbers] for view in views], numbers)
+    found = _by_itself(asked, theirs, starts, rng)
     return _paid(found, 2 * among)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A layer of A: the views of the neurons that are asked about, and their numbers."""
+
+    key: Key
+    views: Views
+    numbers: Order
+
+
+def _asked(views: Views, rng: np.random.Generator) -> Order:
+    """Draw the neurons that are matched: all of a small layer, `ASKED` of a large one.
+
+    A copy is known by each of its neurons, and the costs grow with the square of their number.
+    """
+    size = len(views[0])
+    return np.arange(size) if size <= ASKED else np.sort(rng.permutation(size)[:ASKED])
+
+
 def _by_itself(
-    key: Key,
-    ours: Mapping[Key, Views],
+    asked: _Asked,
     theirs: Mapping[Key, Views],
     starts: Sequence[Start],
     rng: np.random.Generator,
@@ -253,16 +249,20 @@ def _by_itself(
     """Recognise a layer of A by folds of its own neurons; all of B are paid for."""
     tried: list[HeldOut] = []
     for other, order in starts:
-        found = recognise_layer(ours[key], theirs[other], order, rng, DISPERSION)
+        found = recognise_layer(
+            asked.views, theirs[other], order, rng, DISPERSION, numbers=asked.numbers
+        )
         held = (found.agreed, found.fixed_points, found.n, found.pvalue, found.weaker)
-        tried.append(_paid(HeldOut(key, other, *held), len(theirs)))
+        tried.append(_paid(HeldOut(asked.key, other, *held), len(theirs)))
     return min(tried, key=lambda layer: (layer.pvalue, -layer.agreed))
 
 
-def _between_layers(
+def _between_layers(  # noqa: PLR0913 - both networks, and what is known of them
+    asked: Mapping[Key, _Asked],
     ours: Mapping[Key, Views],
     theirs: Mapping[Key, Views],
     pairs: Mapping[Key, Sequence[Key]],
+    *,
     matched: Mapping[Key, Matched],
     rng: np.random.Generator,
 ) -> tuple[dict[Key, HeldOut], tuple[float, float]]:
@@ -275,10 +275,20 @@ def _between_layers(
     pvalues: list[float] = []
     for fitted, held in (halves, halves[::-1]):
         anchors = anchors_of(_trusted([matched[key] for key in fitted]))
-        layers = [_recognised(key, ours, theirs, pairs[key], anchors) for key in held]
+        layers = [_recognised(asked[key], theirs, pairs[key], anchors) for key in held]
         found |= {layer.ours: layer for layer in layers}
         pvalues.append(min(1.0, len(layers) * min(layer.pvalue for layer in layers)))
     return found, (pvalues[0], pvalues[1])
+
+
+def distinct_layers(blocks: Mapping[Key, Views]) -> dict[Key, Views]:
+    """Leave out neurons that are zero or another one's repeat: they match whom they like."""
+    found: dict[Key, Views] = {}
+    for key, views in blocks.items():
+        rows = distinct_rows(views)
+        if len(rows) > 1:
+            found[key] = views if len(rows) == len(views[0]) else [view[rows] for view in views]
+    return found
 
 
 def _halves(ours: Mapping[Key, Views], keys: Sequence[Key]) -> tuple[list[Key], list[Key]]:
@@ -322,6 +332,11 @@ def _candidates(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> dict[
     return {key: near(key) for key in ours}
 
 
+def described(blocks: Mapping[Key, Views]) -> dict[Key, Array]:
+    """Describe the neurons of every block once, for many questions about them."""
+    return {key: invariants(views) for key, views in blocks.items()}
+
+
 def _starts(mine: Array, other: Mapping[Key, Array], keys: Sequence[Key]) -> list[Start]:
     """Match a described layer of A with layers of B neuron by neuron; keep the best few."""
     tried = [(match_by_invariants(mine, other[key]), key) for key in keys]
@@ -346,48 +361,21 @@ def _trusted(matched: Sequence[Matched]) -> list[Matched]:
 
 
 def _recognised(
-    key: Key,
-    ours: Mapping[Key, Views],
+    asked: _Asked,
     theirs: Mapping[Key, Views],
     keys: Sequence[Key],
     anchors: Anchors,
 ) -> HeldOut:
     def count(other: Key) -> tuple[int, NDArray[np.intp]]:
-        order = agreement(ours[key], theirs[other], anchors)
+        order = agreement(asked.views, theirs[other], anchors)
         return int(np.count_nonzero(order >= 0)), order
 
     (agreed, order), other = max(((count(k), k) for k in keys), key=lambda item: item[0][0])
-    fixed = int(np.count_nonzero(order == np.arange(len(order))))
-    sizes = len(ours[key][0]), len(theirs[other][0])
+    fixed = int(np.count_nonzero(order == asked.numbers))
+    sizes = len(asked.numbers), len(theirs[other][0])
     tried = max(len(keys), len(theirs) if len(theirs) > MOST_HELD else 0)
     mean = DISPERSION * min(sizes) / max(sizes)
     if tried * poisson_tail(agreed, mean) < SUSPICIOUS:
-        mean = expected_agreements(ours[key], theirs[other], anchors, mean)
+        mean = expected_agreements(asked.views, theirs[other], anchors, mean)
     tail = poisson_tail(agreed, mean)
-    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """How the channels of two residual streams correspond, by anchors.
-
-    `alike` is the mean cosine of matched channels over the anchors, `fixed_share` the
-    share of channels that are matched to their own number.
-    """
-
-    alike: float
-    fixed_share: float
-
-
-def matched_channels(anchors: Anchors) -> Channels | None:
-    """Match channels one to one: near 1 if they were permuted at most, low if rotated.
-
-    None where the widths differ or are more than an assignment can take.
-    """
-    width = anchors.ours.shape[1]
-    if width != anchors.theirs.shape[1] or width > WIDEST:
-        return None
-    cosines = np.abs(unit_rows(anchors.ours.T.copy()) @ unit_rows(anchors.theirs.T.copy()).T)
-    order = best_permutation(cosines)
-    own = np.arange(width)
-    return Channels(float(cosines[own, order].mean()), float(np.mean(order == own)))
+    return HeldOut(asked.key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))

@@ -56,8 +56,14 @@ def fold_generator(layers: Iterable[Views]) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest.digest()[:8], "big"))
 
 
-def recognise_layer(
-    ours: Views, theirs: Views, order: Order, rng: np.random.Generator, mean: float
+def recognise_layer(  # noqa: PLR0913 - either layer, and how they are compared
+    ours: Views,
+    theirs: Views,
+    order: Order,
+    rng: np.random.Generator,
+    mean: float,
+    *,
+    numbers: Order | None = None,
 ) -> Recognised:
     """Recognise one layer of B in one of A, in any basis, order and scale.
 
@@ -71,6 +77,8 @@ def recognise_layer(
         Deals the neurons of A into two folds.
     mean : float
         Of the Poisson tail, for as many neurons on either side.
+    numbers : (n,) array of int, optional
+        The numbers of the neurons of A, where some of its layer were chosen.
 
     Returns
     -------
@@ -85,6 +93,7 @@ def recognise_layer(
     of `anchored_search.anchored_match`, and as approximate.
     """
     size = len(ours[0])
+    own = np.arange(size) if numbers is None else numbers
     if min(size, len(theirs[0])) < FEWEST:
         return Recognised(0, 0, min(size, len(theirs[0])), 1.0)
     drawn = rng.permutation(size)
@@ -101,7 +110,7 @@ def recognise_layer(
         partner = agreement(*views, anchors)
         known = partner >= 0
         agreed += int(np.count_nonzero(known))
-        fixed += int(np.count_nonzero(rest[partner[known]] == held[known]))
+        fixed += int(np.count_nonzero(rest[partner[known]] == own[held][known]))
         chance = mean * min(len(held), len(rest)) / max(len(held), len(rest))
         tail = poisson_tail(int(np.count_nonzero(known)), chance)
         if tail < SUSPICIOUS:
