@@ -76,10 +76,6 @@ def _matters_little(gains: Gains) -> bool:
 
 
 def _declares_less_one(checkpoint: Checkpoint) -> bool:
-    """Whether the config says so; what converts to GGUF adds the one, whatever lies beside it."""
-    first = next(iter(checkpoint.inventory.matrices.values()), None)
-    if first is not None and first.info.file.endswith(".gguf"):
-        return False
     try:
         if checkpoint.store.tensor_index().value.metadata:
             return False  # GGUF holds the gains themselves, whatever the family stores them as
