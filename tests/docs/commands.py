@@ -90,6 +90,7 @@ NOT_EXECUTED: dict[str, str] = {
     "python -m tools.facts.counted": "tests/checkpoint/test_counted_types.py runs it",
     "python -m tools.facts.instantiate": "needs torch and transformers; minutes",
     "python -m tools.facts.unmapped": "tests/checkpoint/test_roles.py runs it on names at hand",
+    "python -m benchmarks.seed_twins": "trains models, needs torch",
     "python -m tools.facts.newest_names": "needs torch and transformers; tests run it on its list",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
