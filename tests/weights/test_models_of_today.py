@@ -90,6 +90,7 @@ def inventory(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_all_of_a_family_is_placed_and_in_its_components(family):
     found = inventory(family)
+    assert sum(found.parameters.values()) < 4_000_000
     for component in FAMILIES[family]:
         assert found.of(component), component
         assert found.unplaced_share(component) < 0.01
