@@ -35,7 +35,7 @@ WRAPPERS = frozenset(
 _ATT = r"(?:self_attn|attn|attention|self_attention)\."
 _NATIVE = r"attention\."  # Meta's and Mistral's own
 _MOE = r"(?:(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.)?"
-_EXPERT = _MOE + r"(?:experts|local_experts)\.(?:expert_)?(?P<expert>\d+)\."
+_EXPERT = _MOE + r"(?:experts|local_experts)\.(?:expert_)?(?P<expert>\d{1,6})\."
 _STACK = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.(?P<stack>experts)\.(?:mlp\.)?"
 _SHARED = (
     r"(?:(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.)?"

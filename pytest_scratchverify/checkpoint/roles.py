@@ -93,7 +93,8 @@ LAYER = (
 ATTENTION = r"(?:self_attn|attn|attention|self_attention)\."
 DENSE = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\."
 EXPERT = (
-    r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)\.(?P<expert>\d+)\."
+    r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)"
+    r"\.(?P<expert>\d{1,6})\."
 )
 STACKED = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?P<stack>experts)\."
 SHARED = r"(?:mlp|feed_forward|block_sparse_moe|moe)\.(?P<shared>shared_experts?)\.(?:mlp\.)?"
@@ -198,7 +199,8 @@ InLayer = list[tuple[str, re.Pattern[str]]]
 Outside = list[tuple[Component, str, re.Pattern[str]]]
 
 
-_NUMBERED = r"(?P<layer>\d+)\.(?P<rest>.+)"
+_NUMBERED = r"(?P<layer>\d{1,6})\.(?P<rest>.+)"  # of longer numbers no int is made
+LONGEST_NUMBER = 9  # digits; a pattern of a third party may match any number of them
 MARKS = ("^T", "~", "#", "^2")  # behind a kind; see `role_lines`
 # Names of third parties, of the run that goes on in this process. Like the tables above they say
 # what names mean, whatever checkpoint is read.
@@ -332,7 +334,7 @@ def _in_layer(
 
 def _expert(groups: Mapping[str, str | None]) -> int | str | None:
     if groups.get("expert") is not None:
-        return int(str(groups["expert"]))
+        return int(str(groups["expert"])[:LONGEST_NUMBER])
     if groups.get("shared") is not None:
         return "shared"
     return "stack" if groups.get("stack") is not None else None

@@ -90,6 +90,13 @@ OPTIONS = (
         kind="args",
         metavar="NAME",
     ),
+    OptionSpec(
+        "against-library",
+        "folder of fingerprints to compare with, all of them, nearest first; made by "
+        "`scratchverify fingerprint --library` (repeatable; beside --against)",
+        kind="args",
+        metavar="FOLDER",
+    ),
     OptionSpec("revision", "branch, tag or commit of the tested model", metavar="REV"),
     OptionSpec(
         "component",
@@ -151,6 +158,12 @@ OPTIONS = (
         kind="args",
         metavar="NAME",
         choices=POLICIES,
+    ),
+    OptionSpec(
+        "predecessor-verdict",
+        "run.json in which an earlier model of the same developer was judged (repeatable)",
+        kind="args",
+        metavar="FILE",
     ),
     *(OptionSpec(f"verdict-{name}", help_, metavar="FILE") for name, help_ in REPORTS.items()),
     OptionSpec(

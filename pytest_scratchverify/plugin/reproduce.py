@@ -30,6 +30,7 @@ def reproduce_command(session: Session, planned: Iterable[str]) -> str:
     named += [("against", name) for name in settings.against]
     # A folder is joined to its option: alone, pytest may take it for a place of tests.
     parts += [f"--{option}{'=' if name in folders else ' '}{quote(name)}" for option, name in named]
+    parts += [f"--against-library={quote(name)}" for name in settings.libraries]
     parts += [f"--revision {quote(settings.revision)}"] if settings.revision else []
     parts += [f"--component {component}" for component in sorted(settings.components)]
     parts += [f"--depth {settings.depth}"]
@@ -42,6 +43,7 @@ def reproduce_command(session: Session, planned: Iterable[str]) -> str:
     for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
         given = options.value(session.config, name)
         parts += [f"--{name} {quote(str(given))}"] if endpoint and given else []
+    parts += [f"--predecessor-verdict={quote(name)}" for name in settings.earlier]
     parts += ["--offline"] if settings.offline else []
     parts += [
         f"--policy {quote(name)}" for name in settings.policies if settings.policies != ("strict",)

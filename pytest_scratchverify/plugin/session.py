@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +19,19 @@ from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
 from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
-from pytest_scratchverify.plugin.selection import pairs, select_components, select_models
+from pytest_scratchverify.plugin.selection import (
+    library_entries,
+    library_specs,
+    pairs,
+    select_components,
+    select_models,
+)
+from pytest_scratchverify.verdict.predecessor import Judged
+
+if TYPE_CHECKING:
+    from pytest_scratchverify.stores.library import LibraryEntry
 
 SESSION = pytest.StashKey["Session"]()
 RUN_DIRECTORY = "scratch_run_directory"  # the key in xdist's workerinput
@@ -33,12 +44,14 @@ class Settings:
 
     models: tuple[str, ...]
     against: tuple[str, ...]
+    libraries: tuple[str, ...]
     revision: str | None
     components: frozenset[Component]
     depth: str
     byte_budget: str | None
     offline: bool
     policies: tuple[str, ...]
+    earlier: tuple[str, ...]  # stored runs that judged predecessors
     language: str
     undetermined: str
     junit: bool
@@ -55,12 +68,14 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
     return Settings(
         models=tuple(get("model")),
         against=tuple(get("against")),
+        libraries=tuple(get("against-library")),
         revision=get("revision"),
         components=select_components(get("component")),
         depth=get("depth"),
         byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
         offline=bool(get("offline")),
         policies=policies,
+        earlier=tuple(get("predecessor-verdict")),
         language=get("report-lang"),
         undetermined=get("undetermined"),
         junit=get("junit") == "yes",
@@ -81,11 +96,22 @@ class Session:
     owns_run_path: bool
     stores: dict[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Given] = field(default_factory=dict)
+    earlier: Mapping[str, Judged] = field(default_factory=dict)
+
+    @cached_property
+    def entries(self) -> Mapping[str, LibraryEntry]:
+        """Return the entries of the run's libraries by model."""
+        return library_entries(self.settings.libraries)
+
+    @cached_property
+    def library(self) -> tuple[ModelSpec, ...]:
+        """Return what the libraries hold, as references."""
+        return tuple(library_specs(self.entries, self.matrix))
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Return every pair of the run."""
-        return tuple(pairs(self.models, self.matrix, self.settings.against))
+        return tuple(pairs(self.models, self.matrix, self.settings.against, self.library))
 
     def calibration(self, name: str) -> Mapping[str, Any]:
         """Return a frozen calibration file of the suites, which lie beside the matrix.
@@ -109,7 +135,7 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
         share_threads(int(worker_input.get("workercount", 1)))
     given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
     models = tuple(select_models(settings.models, matrix, settings.revision))
-    return Session(
+    session = Session(
         config=config,
         settings=settings,
         extensions=extensions,
@@ -118,6 +144,7 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
         is_worker=worker_input is not None,
         run_path=Path(given) if given else Path(tempfile.mkdtemp(prefix="scratchverify-")),
         owns_run_path=given is None,
+        earlier={} if worker_input is not None else judged_earlier(config, settings.earlier),
         answers=given_answers(
             options.value(config, "answers"),
             [model.name for model in models],
@@ -125,6 +152,8 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
             options.value(config, "endpoint-model"),
         ),
     )
+    _ = session.library  # its mistakes are those of the command line
+    return session
 
 
 def share_threads(workers: int) -> None:

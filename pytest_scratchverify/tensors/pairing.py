@@ -324,8 +324,8 @@ def _reading_order(slot: Slot) -> tuple[int, int, str, Slot]:
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sort numbers in names as numbers."""
-    parts = re.split(r"(\d+)", name)
-    return [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts if p]
+    parts = re.split(r"(\d{1,9})", name)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts if p]
 
 
 def placed_names(inventory: Inventory, component: Component) -> Mapping[str, str]:

@@ -40,7 +40,7 @@ PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_|talker"
                                          r"|codec|vocoder|code_predictor")),
 )  # fmt: skip
-_NUMBER = re.compile(r"(?:^|(?<=\.))(\d+)\.")
+_NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FEWEST = 2  # layers that make a stack
 TAPS = 8  # of the kernel of a convolution, usually

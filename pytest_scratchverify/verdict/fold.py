@@ -14,11 +14,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome, Relation
+from pytest_scratchverify.core.evidence import (
+    MOST,
+    Direction,
+    Finding,
+    Intent,
+    Level,
+    Outcome,
+    Relation,
+)
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.verdict.clearance import Evidence, clearance, controls_passed
+from pytest_scratchverify.verdict.clearance import Evidence, clearance, clears, controls_passed
 from pytest_scratchverify.verdict.holm import holm_by_id
-from pytest_scratchverify.verdict.verdict import ComponentVerdict, Verdict
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, Inheritance, Verdict
 
 ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more; so does a lead
 DEMOTED = 0.05  # family-wise; up to it an accusation that misses `ALPHA` is a lead
@@ -42,7 +50,8 @@ class Plan:
     """Everything that was to be tested of one model, whatever then happened to it.
 
     `calibrated` are the areas of methods (the first part of ``area.statistic``) whose hypotheses
-    may give a p-value: the family of Holm's correction.
+    may give a p-value: the family of Holm's correction. `own` are the references that are earlier
+    models of the same developer, by name.
     """
 
     model: str
@@ -50,6 +59,7 @@ class Plan:
     components: tuple[Component, ...] = ()
     complete: bool = True  # False: stopped, deselected or crashed; stamps the run partial
     calibrated: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -86,7 +96,7 @@ def _precedence(finding: Finding) -> tuple[int, str]:
 def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVerdict]:
     """Return a verdict for every planned component and every one that findings speak of."""
     mine = unique_findings(finding for finding in findings if finding.model == plan.model)
-    adjusted = _adjust(mine, plan)
+    adjusted = adjusted_pvalues(mine, plan)
     cases: dict[Component, _Case] = {
         component: _Case(component, adjusted=adjusted) for component in plan.components
     }
@@ -100,7 +110,7 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
             case = cases.setdefault(intent.component, _Case(intent.component, adjusted=adjusted))
             case.absent.append(intent)
     return {
-        component: _judge(cases[component], complete=plan.complete)
+        component: _with_inheritance(cases[component], plan)
         for component in Component
         if component in cases and _exists(cases[component], plan)
     }
@@ -122,7 +132,7 @@ def _exists(case: _Case, plan: Plan) -> bool:
     return any(finding.outcome not in silent for finding in case.findings)
 
 
-def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
+def adjusted_pvalues(findings: list[Finding], plan: Plan) -> dict[str, float]:
     """Adjust p-values over all planned hypotheses that may give one, arrived or not.
 
     What did not arrive counts as p = 1, so that one accusation more never softens another. What
@@ -143,6 +153,36 @@ def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
 
 def _asked(of: Finding | Intent) -> tuple[str, Component, str | None]:
     return of.method, of.component, of.reference
+
+
+def _with_inheritance(case: _Case, plan: Plan) -> ComponentVerdict:
+    """Judge a component; of one that comes from an own earlier model say what it is without it.
+
+    The verdict itself is the same whoever made the parent: a policy may make a difference.
+    """
+    found = _judge(case, complete=plan.complete)
+    if not found.verdict.is_reuse or found.reference is None or found.reference not in plan.own:
+        return found
+    others = _Case(
+        case.component,
+        [f for f in case.findings if f.reference not in plan.own],
+        [i for i in case.absent if i.reference not in plan.own],
+        case.adjusted,
+    )
+    against = [f for f in case.findings if f.reference == found.reference]
+    measured = [f.coverage for f in against if f.coverage and f.coverage.inherited is not None]
+    best = max(measured, key=lambda coverage: coverage.inherited or 0, default=None)
+    share = (best.inherited or 0) / best.size if best is not None and best.size else None
+    return replace(
+        found,
+        inherits=Inheritance(
+            reference=found.reference,
+            declared=found.verdict is Verdict.DECLARED_REUSE,
+            others=_judge(others, complete=plan.complete).standing,
+            share=share,
+            roles=best.roles if best is not None else (),
+        ),
+    )
 
 
 def _judge(case: _Case, *, complete: bool) -> ComponentVerdict:
@@ -187,7 +227,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     if not sustained:
         return None
     strongest = min(sustained, key=_strength(case))
-    if is_identity(strongest):
+    if is_identity(strongest) and _is_most(strongest):
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in SHARED:
         return None
@@ -247,6 +287,12 @@ def _lacking(finding: Finding, case: _Case) -> Text | None:
     return Text("no second kind of evidence and no replication stand beside it")
 
 
+def _is_most(finding: Finding) -> bool:
+    """Whether what is equal is most of a component; the share of a vocabulary is all of it."""
+    share = finding.effect.value if finding.effect else None
+    return finding.relation is not Relation.VERBATIM or share is None or share >= MOST
+
+
 def is_identity(finding: Finding) -> bool:
     """Whether a finding states equality itself: of bytes, or of a vocabulary and its order."""
     return finding.level is Level.E4 and finding.relation in IDENTITIES
@@ -301,6 +347,22 @@ def survives(finding: Finding, adjusted: Mapping[str, float]) -> bool:
     """
     p = adjusted.get(finding.id)
     return p is None or p <= (DEMOTED if finding.derived else ALPHA)
+
+
+def standing(finding: Finding, beside: list[Finding], adjusted: Mapping[str, float]) -> Verdict:
+    """Return what one finding supports, given all others on its component."""
+    if finding.outcome is Outcome.DECLARED:
+        return Verdict.DECLARED_REUSE
+    if finding.derived and is_sustained(finding, _Case(finding.component, beside, [], adjusted)):
+        if is_identity(finding):
+            return Verdict.REUSED_VERBATIM
+        return Verdict.SHARED_ANCESTRY if finding.relation in SHARED else Verdict.DERIVED
+    leads = finding.outcome in (Outcome.DERIVED, Outcome.INDETERMINATE)
+    if leads and finding.direction is Direction.TOWARD_REUSE and survives(finding, adjusted):
+        return Verdict.SUSPECTED
+    if finding.outcome is Outcome.CONSISTENT and clears(finding):
+        return Verdict.NO_EVIDENCE_OF_REUSE
+    return Verdict.INSUFFICIENT_EVIDENCE
 
 
 def _cleared(case: _Case, *, complete: bool) -> ComponentVerdict:

@@ -8,7 +8,7 @@ of the component's parameters that lies in what was inherited.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,11 @@ class RoleInPlace:
     def similarity(self) -> float:
         """The mean over its layers."""
         return float(np.mean([*self.layers.values()]))
+
+    def mean_of(self, layers: Collection[int]) -> float:
+        """Return the mean over some of its layers, over all if none is given; 0 without them."""
+        values = [self.layers[layer] for layer in layers or self.layers if layer in self.layers]
+        return float(np.mean(values)) if values else 0.0
 
     def inherited(self, bar: float) -> tuple[int, ...]:
         """Return the layers that are alike from `bar` on."""
@@ -125,6 +130,12 @@ class SharedRoles:
     pvalue: float
     similarity: float
     layers: tuple[int, ...]
+    fresh: frozenset[str] = frozenset()  # the kinds of those that are not
+
+    def named(self, *, learnt: bool) -> tuple[str, ...]:
+        """Name what was taken: roles, and norms where their gains were `learnt` in common."""
+        roles = tuple(role.kind for role in self.inherited)
+        return (*roles, "norms") if learnt else roles
 
 
 def shared_roles(
@@ -148,8 +159,8 @@ def shared_roles(
         for role in tested
         if role not in inherited
         and role.pvalue > undecided
-        and all(abs(role.layers.get(layer, 0.0)) < shared for layer in layers)
         and any(layer in role.layers for layer in layers)
+        and abs(_mean_over(role, layers)) < shared
     ]
     if not inherited or not fresh:
         return None
@@ -159,7 +170,13 @@ def shared_roles(
         min(1.0, cost * max(role.pvalue for role in inherited)),
         float(np.mean(values)),
         tuple(layers),
+        frozenset(role.kind for role in fresh),
     )
+
+
+def _mean_over(role: RoleInPlace, layers: Iterable[int]) -> float:
+    """Return the mean over some layers: one small matrix scatters by more than the bars allow."""
+    return float(np.mean([role.layers[layer] for layer in layers if layer in role.layers]))
 
 
 def inherited_share(
