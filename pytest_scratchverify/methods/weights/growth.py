@@ -247,7 +247,9 @@ def _experts(
     for part in PARTS:
         for view in VIEWS:
             _recognise(seen, part, view, recognised)
-    looked = {(layer.layer, name): ("", {}) for layer in seen for name in layer.names[0]}
+    looked: dict[tuple[int, str], tuple[str, Mapping[str, str]]] = {
+        (layer.layer, name): ("", {}) for layer in seen for name in layer.names[0]
+    }
     return {**looked, **recognised}
 
 
