@@ -3,6 +3,7 @@
 scratchverify run --model org/name ...      the suites, with every option of pytest
 scratchverify fetch org/name ...            read metadata into the cache, for offline runs
 scratchverify fingerprint org/name --out F   keep what comparisons read of a model in one file
+scratchverify fingerprint --matrix --library FOLDER   the same of many models, for --against-library
 scratchverify render run.json --html FILE   make reports of an earlier run; --md --sarif --badge
 scratchverify diff old.json new.json        what changed; exit code 0: nothing, 1: something
 scratchverify explain TEST [run.json]       what a test asks, by which null, what it found
@@ -98,36 +99,9 @@ def _fetch_model(repo: str, revision: str | None) -> int:
 
 
 def _fingerprint(arguments: list[str]) -> int:
-    """Save what later comparisons need of a model; give the file to --model or --against."""
-    from pytest_scratchverify.checkpoint.roles import use_tensor_names  # noqa: PLC0415
-    from pytest_scratchverify.core.errors import Unavailable  # noqa: PLC0415
-    from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint  # noqa: PLC0415
-    from pytest_scratchverify.plugin.extensions import installed  # noqa: PLC0415
-    from pytest_scratchverify.stores.disk.run_directory import RunDirectory  # noqa: PLC0415
-    from pytest_scratchverify.stores.fingerprint import SUFFIX  # noqa: PLC0415
-    from pytest_scratchverify.stores.opening import open_store  # noqa: PLC0415
+    from pytest_scratchverify.cli.fingerprint import main as fingerprint_main  # noqa: PLC0415
 
-    parser = Arguments(prog="scratchverify fingerprint")
-    parser.add_argument("model")
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--depth", choices=("quick", "robust"), default="quick")
-    parser.add_argument("--revision")
-    given = parser.parse_args(arguments)
-    name = given.model.rstrip("/").rpartition("/")[2]
-    out = given.out or Path(f"{name}{SUFFIX}")
-    if out.suffix != SUFFIX:
-        parser.error(f"--out must end in {SUFFIX}")
-    use_tensor_names(installed().tensor_names)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            store = open_store(given.model, given.revision, run_dir=RunDirectory(Path(folder)))
-            kept = save_fingerprint(store, out, given.depth)
-        except Unavailable as failure:
-            complain(f"{given.model}: {failure.what} {failure.remedy}")
-            return 1
-    size = sum(len(body) for _, _, body in kept.parts)
-    say(f"{out}: {size} bytes of weights in {len(kept.parts)} ranges")
-    return 0
+    return fingerprint_main(arguments)
 
 
 def _reading(given: list[str]) -> int:

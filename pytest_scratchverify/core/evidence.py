@@ -57,6 +57,9 @@ class Direction(StrEnum):
     NONE = "none"
 
 
+MOST = 0.5  # of what a component holds: from there on equal numbers make a verbatim copy of it
+
+
 class Relation(StrEnum):
     """What a finding says two models, or a model and a claim about it, are to each other.
 

@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
+
+GGUF = ".gguf"
+# As llama.cpp and its front ends name one file of a repository.
+_QUANTISATION = re.compile(
+    r"(.+):((?:UD-)?(?:I?Q\d|TQ\d|BF16|F16|F32|MXFP4|NVFP4)[A-Z0-9_]*)", re.IGNORECASE
+)
 
 _REPOSITORY = re.compile(r"([^/\\s.~]+[^/\\s]*)/[^/\\s]+")  # org/name, and no path
 
@@ -60,10 +68,12 @@ class ModelSpec(ModelLine):
     """One line of the matrix, or what `--model` made up on the spot.
 
     `name` is a repository id or, where `folder` is set, a local folder as the user gave it.
+    `saved` is the fingerprint of a library that answers for it.
     """
 
     name: str
     folder: bool = False
+    saved: str | None = None
 
     def declaration(self, component: Component, reference: str) -> Declaration | None:
         """Return the declaration that covers `component` taken from `reference`, if any."""
@@ -87,6 +97,18 @@ class ModelSpec(ModelLine):
         return any(a and b and a.casefold() == b.casefold() for a, b in pairs)
 
 
+def split_quantisation(name: str) -> tuple[str, str | None]:
+    """Return the model and the quantisation that a name asks for, as ``org/name:Q4_K_M`` does.
+
+    Examples
+    --------
+    >>> split_quantisation("org/name-GGUF:Q4_K_M"), split_quantisation("org/name")
+    (('org/name-GGUF', 'Q4_K_M'), ('org/name', None))
+    """
+    found = _QUANTISATION.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A suspect and the reference that it is compared with."""
@@ -94,6 +116,18 @@ class Pair:
     model: ModelSpec
     reference: ModelSpec
     itself: bool = False  # the reference is the model, by name or under another path
+
+    def same_model(self) -> Unavailable:
+        """Say that no model is compared with itself: all is equal, and nothing is known by it."""
+        names = {"reference": self.reference.name, "model": self.model.name}
+        return Unavailable(
+            Reason.SAME_MODEL,
+            Text("{reference} is {model} itself: nothing was compared.", **names),
+            Text(
+                "{reference} is the tested model itself; name another one with --against.",
+                reference=self.reference.name,
+            ),
+        )
 
     @property
     def reference_is_older(self) -> bool | None:

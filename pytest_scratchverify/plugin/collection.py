@@ -108,7 +108,22 @@ class Parametrizer:
                 self.intents.append(intent)
         if dropped:
             config.hook.pytest_deselected(items=dropped)
-        items[:] = kept
+        items[:] = self._by_reference(kept)
+
+    def _by_reference(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Put the tests of one fingerprint of a library together, so that it is opened once."""
+        place = {spec.name: number for number, spec in enumerate(self.session.library, start=1)}
+        if not place:
+            return items
+
+        def key(item: pytest.Item) -> int:
+            callspec = getattr(item, "callspec", None)
+            pair = callspec.params.get("pair") if callspec is not None else None
+            if not isinstance(pair, Pair) or pair.reference.saved is None:
+                return 0
+            return place[pair.reference.name]
+
+        return sorted(items, key=key)
 
     def _is_wanted(self, item: pytest.Item, intent: Intent) -> bool:
         chosen = self.session.settings.components

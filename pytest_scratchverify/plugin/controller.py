@@ -58,6 +58,7 @@ class Controller:
     def pytest_report_header(self) -> list[str]:
         """Say what is tested, by which matrix, and where bytes may come from."""
         settings, matrix = self.session.settings, self.session.matrix
+        library = self.session.library
         models = ", ".join(visible(spec.name) for spec in self.session.models)
         where = "offline: folders, cache, catalogue" if settings.offline else "hub if reachable"
         budget = settings.byte_budget or "unlimited"
@@ -67,6 +68,7 @@ class Controller:
                 f"matrix: {visible(matrix.path)} ({matrix.digest[:12]}); depth {settings.depth}, "
                 f"budget {budget}, {where}"
             ),
+            *([f"library: {len(library)} fingerprints"] if library else []),
         ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -204,6 +206,7 @@ class Controller:
                 "policy": [*settings.policies],
                 "against": [*settings.against],
                 "predecessor_verdict": [*settings.earlier],
+                "against_library": [*settings.libraries],
                 "component": [*sorted(component.value for component in settings.components)],
                 "byte_budget": settings.byte_budget,
                 "offline": settings.offline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -33,20 +33,58 @@ def artifacts(scratch_session: Session) -> Callable[[ModelSpec], Any]:
     return lambda spec: open_model(scratch_session, spec)
 
 
+class _References(Mapping[str, Any]):
+    """Stores by name: open ones, and those of a library, which are opened one by one."""
+
+    def __init__(
+        self,
+        opened: Mapping[str, Any],
+        saved: Mapping[str, ModelSpec],
+        artifacts: Callable[[ModelSpec], Any],
+    ) -> None:
+        self._opened, self._saved, self._artifacts = opened, saved, artifacts
+
+    def __getitem__(self, name: str) -> Any:
+        return self._opened[name] if name in self._opened else self._artifacts(self._saved[name])
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._opened
+        yield from self._saved
+
+    def __len__(self) -> int:
+        return len(self._opened) + len(self._saved)
+
+
+@pytest.fixture(scope="session")
+def loaded(scratch_session: Session) -> Callable[[ModelSpec], Any]:
+    """Open what a loader makes of a model: an adapter together with its base, where at hand."""
+    from pytest_scratchverify.plugin.model_stores import loaded_model  # noqa: PLC0415 - brings the hub client
+
+    return lambda spec: loaded_model(scratch_session, spec)
+
+
 @pytest.fixture(scope="session")
 def references(
     scratch_session: Session, artifacts: Callable[[ModelSpec], Any]
-) -> Callable[[ModelSpec], dict[str, Any]]:
-    """Open everything that a model is compared with, by name; what does not open is left out."""
+) -> Callable[[ModelSpec], Mapping[str, Any]]:
+    """Open everything that a model is compared with, by name; what does not open is left out.
+
+    The fingerprints of a library are opened when they are asked for, and may raise `Unavailable`.
+    """
     from pytest_scratchverify.core.errors import Unavailable  # noqa: PLC0415
 
-    def of(model: ModelSpec) -> dict[str, Any]:
+    def of(model: ModelSpec) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
         for pair in scratch_session.pairs:
-            if pair.model == model:
+            if pair.model == model and pair.reference.saved is None:
                 with suppress(Unavailable):
                     found[pair.reference.name] = artifacts(pair.reference)
-        return found
+        saved = {
+            pair.reference.name: pair.reference
+            for pair in scratch_session.pairs
+            if pair.model == model and pair.reference.saved is not None
+        }
+        return _References(found, saved, artifacts) if saved else found
 
     return of
 

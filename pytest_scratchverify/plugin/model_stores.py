@@ -13,23 +13,62 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess, OnFetch
+from pytest_scratchverify.stores.library import open_entry
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.snapshots import Snapshots, in_folders, in_refs, list_refs
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.adapted import with_base
 
 SLOW_BYTES = 8 * 2**20  # a fetch of this size gets a line of its own
+KEPT_ENTRIES = 4  # of a library: what was read of a hundred models would fill the memory
 
 
 def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
-    """Return the store of a model; a failure to open is remembered and raised again."""
-    key = f"{spec.name}@{spec.revision}"
+    """Return the store of a model; a failure to open is remembered and raised again.
+
+    Of a library's fingerprints the last few stay open: tests come reference by reference.
+    """
+    key = spec.saved or f"{spec.name}@{spec.revision}"
     if key not in session.stores:
         session.stores[key] = _open(session, spec)
+    if spec.saved:
+        session.stores[key] = session.stores.pop(key)
+        kept = {entry.saved for entry in session.library} & session.stores.keys()
+        for old in [name for name in session.stores if name in kept][:-KEPT_ENTRIES]:
+            del session.stores[old]
     found: ArtifactStore | Unavailable = session.stores[key]
     if isinstance(found, Unavailable):
         raise Unavailable(found.reason, found.what, found.remedy)
+    return found
+
+
+def loaded_model(session: Session, spec: ModelSpec) -> ArtifactStore:
+    """Return the store of what a loader makes of a model: an adapter together with its base.
+
+    A base is at hand where it is a reference of the run or has a line in the matrix. What a
+    stranger's adapter_config.json names else, a path or a repository, is not opened. A tested
+    model is no reference's base: it would be told to come from what was made of it.
+    """
+    own = session.models if spec not in session.models else ()
+
+    def find(name: str) -> ArtifactStore | None:
+        known = [*(pair.reference for pair in session.pairs), *session.matrix]
+        named = (one for one in known if one not in own and is_named(one.name, name))
+        found = next(named, None)
+        return _beneath(session, found) if found is not None else None
+
+    return with_base(open_model(session, spec), find)
+
+
+def _beneath(session: Session, base: ModelSpec) -> ArtifactStore:
+    """Open a base once more for its adapters: what they read of it is charged to none but them."""
+    found = _open(session, base)
+    if isinstance(found, Unavailable):
+        raise found
     return found
 
 
@@ -40,7 +79,7 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
     files nor the branches can be listed.
     """
     store = open_model(session, spec)
-    found = in_folders(store)
+    found = in_folders(store.root if isinstance(store, FolderStore) else store)
     if found.found or store.files().record.source is Source.FOLDER:
         return found
     budget = ByteBudget.parse(session.settings.byte_budget)
@@ -57,13 +96,17 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
 
 
 def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
+    budget = ByteBudget.parse(session.settings.byte_budget)
     try:
+        if spec.saved:
+            entry = session.entries[spec.name]
+            return open_entry(entry, run_dir=RunDirectory(session.run_path), budget=budget)
         return open_store(
             spec.name,
             spec.revision,
             run_dir=RunDirectory(session.run_path / "hub"),
             offline=session.settings.offline,
-            budget=ByteBudget.parse(session.settings.byte_budget),
+            budget=budget,
             catalogue=catalogue_store,
             access=HubAccess(on_fetch=_announce(session)),
         )

@@ -90,6 +90,13 @@ OPTIONS = (
         kind="args",
         metavar="NAME",
     ),
+    OptionSpec(
+        "against-library",
+        "folder of fingerprints to compare with, all of them, nearest first; made by "
+        "`scratchverify fingerprint --library` (repeatable; beside --against)",
+        kind="args",
+        metavar="FOLDER",
+    ),
     OptionSpec("revision", "branch, tag or commit of the tested model", metavar="REV"),
     OptionSpec(
         "component",

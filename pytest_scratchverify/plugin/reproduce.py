@@ -30,6 +30,7 @@ def reproduce_command(session: Session, planned: Iterable[str]) -> str:
     named += [("against", name) for name in settings.against]
     # A folder is joined to its option: alone, pytest may take it for a place of tests.
     parts += [f"--{option}{'=' if name in folders else ' '}{quote(name)}" for option, name in named]
+    parts += [f"--against-library={quote(name)}" for name in settings.libraries]
     parts += [f"--revision {quote(settings.revision)}"] if settings.revision else []
     parts += [f"--component {component}" for component in sorted(settings.components)]
     parts += [f"--depth {settings.depth}"]

@@ -8,18 +8,30 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
-from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, Role
+from pytest_scratchverify.core.spec import (
+    GGUF,
+    Matrix,
+    ModelSpec,
+    Pair,
+    Role,
+    split_quantisation,
+)
+
+if TYPE_CHECKING:
+    from pytest_scratchverify.stores.library import LibraryEntry
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _GLOB = re.compile(r"[*?\[]")
 ALIKE = 0.93
+FILES = (".fingerprint", GGUF)  # that are a model each
 EXACT_PREFIX = "hf:"  # --model hf:org/name means this very id, however near a listed one it is
 
 
@@ -65,10 +77,14 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
     if name.lower() in listed:
         return listed[name.lower()]
     path = Path(name).expanduser()
-    if path.is_dir() or (path.suffix == ".fingerprint" and path.is_file()):
+    if path.is_dir() or (path.suffix in FILES and path.is_file()):
         return ModelSpec(name=name, role=role, folder=True)
+    model, quantisation = split_quantisation(name)
+    if quantisation is not None:
+        prefix = EXACT_PREFIX if exact else ""
+        return replace(resolve_name(prefix + model, matrix, role=role), name=name)
     if name.startswith((".", "/", "~")):
-        raise ScratchError(f"--model {name}: there is no such folder or fingerprint")
+        raise ScratchError(f"--model {name}: there is no such folder, GGUF file or fingerprint")
     if not _REPOSITORY.fullmatch(name):
         raise ScratchError(
             f"--model {name}: neither a repository id (org/name), nor a folder, nor a glob over "
@@ -119,37 +135,86 @@ def select_components(names: Iterable[str]) -> frozenset[Component]:
     return frozenset(chosen)
 
 
-def pairs(models: Iterable[ModelSpec], matrix: Matrix, against: Sequence[str]) -> list[Pair]:
-    """Return every pair to test, in a fixed order.
+def pairs(
+    models: Iterable[ModelSpec],
+    matrix: Matrix,
+    against: Sequence[str],
+    library: Sequence[ModelSpec] = (),
+) -> list[Pair]:
+    """Return every pair to test, in a fixed order: named references first, then a library's.
 
-    A model that is among the default references is not compared with itself; where it was named
-    as its own reference, the pair says so and its tests too. A declared predecessor is compared
-    with like any reference, unless the user named others.
+    A model that is among the default references or in the library is not compared with itself, at
+    any revision; where it was named as its own reference, the pair says so and its tests too. A
+    declared predecessor is compared with like any reference, unless the user named others.
     """
-    found = []
+    found: list[Pair] = []
     for model in models:
-        named = against or model.against
-        names = [*(named or matrix.default_against)]
+        named = against or (() if library else model.against)
+        names = [*(named or (() if library else matrix.default_against))]
         if not against and model.predecessor and model.predecessor.origin not in names:
             names.append(model.predecessor.origin)
+        chosen: dict[str, Pair] = {}
         for name in names:
             reference = _reference(name, matrix)
-            itself = is_itself(model, reference)
-            if named or not itself:
-                found.append(Pair(model, reference, itself))
+            if named or not _is_listed(model, reference):
+                chosen[reference.name] = Pair(model, reference, is_itself(model, reference))
+        for reference in library:
+            if not _is_listed(model, reference):
+                chosen.setdefault(reference.name, Pair(model, reference))
+        found += chosen.values()
     return found
 
 
+def library_entries(folders: Iterable[str]) -> dict[str, LibraryEntry]:
+    """Return the entries of all libraries; a model that several of them hold is taken once.
+
+    Raises `ScratchError` where a folder is no library.
+    """
+    found: dict[str, LibraryEntry] = {}
+    for folder in folders:
+        from pytest_scratchverify.stores.library import read_library  # noqa: PLC0415 - only where asked
+
+        found = {**read_library(Path(folder).expanduser()), **found}
+    return found
+
+
+def library_specs(entries: Mapping[str, LibraryEntry], matrix: Matrix) -> list[ModelSpec]:
+    """Return the models of libraries as references; the matrix says when they were released."""
+    return [
+        replace(
+            matrix.models.get(name) or ModelSpec(name=name),
+            role=Role.REFERENCE,
+            revision=entries[name].revision,
+            saved=str(entries[name].path),
+        )
+        for name in sorted(entries)
+    ]
+
+
 def is_itself(model: ModelSpec, reference: ModelSpec) -> bool:
-    """Whether two specs name one model: one repository, or one folder or file by any path."""
-    if model.folder != reference.folder:
-        return False
-    if model.folder:
-        try:
-            return Path(model.name).expanduser().samefile(Path(reference.name).expanduser())
-        except OSError:
-            return model.name == reference.name
-    return model.name.lower() == reference.name.lower()
+    """Whether two specs name one model: one repository at one revision, or one folder or file.
+
+    A folder is one by whatever path. Names of one commit are known when both are open
+    (`methods.weights.origin`).
+    """
+    if not model.folder:
+        same = (model.name.lower(), model.revision) == (reference.name.lower(), reference.revision)
+        return same and not reference.folder
+    places = [reference.saved] if reference.saved else []
+    places += [reference.name] if reference.saved or reference.folder else []
+    return any(_same_place(model.name, place) for place in places)
+
+
+def _is_listed(model: ModelSpec, reference: ModelSpec) -> bool:
+    """Whether a reference that nobody named is the model itself, at any revision."""
+    return is_itself(model, replace(reference, revision=model.revision))
+
+
+def _same_place(one: str, two: str) -> bool:
+    try:
+        return Path(one).expanduser().samefile(Path(two).expanduser())
+    except OSError:
+        return one == two
 
 
 def _reference(name: str, matrix: Matrix) -> ModelSpec:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,8 +21,17 @@ from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
-from pytest_scratchverify.plugin.selection import pairs, select_components, select_models
+from pytest_scratchverify.plugin.selection import (
+    library_entries,
+    library_specs,
+    pairs,
+    select_components,
+    select_models,
+)
 from pytest_scratchverify.verdict.predecessor import Judged
+
+if TYPE_CHECKING:
+    from pytest_scratchverify.stores.library import LibraryEntry
 
 SESSION = pytest.StashKey["Session"]()
 RUN_DIRECTORY = "scratch_run_directory"  # the key in xdist's workerinput
@@ -35,6 +44,7 @@ class Settings:
 
     models: tuple[str, ...]
     against: tuple[str, ...]
+    libraries: tuple[str, ...]
     revision: str | None
     components: frozenset[Component]
     depth: str
@@ -58,6 +68,7 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
     return Settings(
         models=tuple(get("model")),
         against=tuple(get("against")),
+        libraries=tuple(get("against-library")),
         revision=get("revision"),
         components=select_components(get("component")),
         depth=get("depth"),
@@ -88,9 +99,19 @@ class Session:
     earlier: Mapping[str, Judged] = field(default_factory=dict)
 
     @cached_property
+    def entries(self) -> Mapping[str, LibraryEntry]:
+        """Return the entries of the run's libraries by model."""
+        return library_entries(self.settings.libraries)
+
+    @cached_property
+    def library(self) -> tuple[ModelSpec, ...]:
+        """Return what the libraries hold, as references."""
+        return tuple(library_specs(self.entries, self.matrix))
+
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Return every pair of the run."""
-        return tuple(pairs(self.models, self.matrix, self.settings.against))
+        return tuple(pairs(self.models, self.matrix, self.settings.against, self.library))
 
     def calibration(self, name: str) -> Mapping[str, Any]:
         """Return a frozen calibration file of the suites, which lie beside the matrix.
@@ -114,7 +135,7 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
         share_threads(int(worker_input.get("workercount", 1)))
     given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
     models = tuple(select_models(settings.models, matrix, settings.revision))
-    return Session(
+    session = Session(
         config=config,
         settings=settings,
         extensions=extensions,
@@ -131,6 +152,8 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
             options.value(config, "endpoint-model"),
         ),
     )
+    _ = session.library  # its mistakes are those of the command line
+    return session
 
 
 def share_threads(workers: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible, visible_document
-from pytest_scratchverify.report import headline, wording
+from pytest_scratchverify.report import headline, nearest, wording
 from pytest_scratchverify.report.figures import (
     Rendered,
     Shared,
@@ -65,7 +65,15 @@ def _context(run: Run, language: str) -> dict[str, Any]:
     def say(template: str, **params: object) -> str:
         return translate(Text(template, **params), language)
 
-    return {"run": run, "t": t, "say": say, "w": wording, "h": headline, "language": language}
+    return {
+        "run": run,
+        "t": t,
+        "say": say,
+        "w": wording,
+        "h": headline,
+        "near": nearest,
+        "language": language,
+    }
 
 
 def render_html(run: Run, language: str) -> str:

@@ -8,6 +8,7 @@ from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible, visible_document
 from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.nearest import counted, listed, said_of, title
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
@@ -19,7 +20,7 @@ from pytest_scratchverify.report.wording import (
     would_decide,
 )
 from pytest_scratchverify.verdict.run import Run
-from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, NearReference
 
 _IN_CODE = str.maketrans("`|", "'/")  # what would end a code span, or its cell
 
@@ -66,6 +67,13 @@ def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
     heads = (say("Component"), say("Verdict"), say("Reference"), say("Why"))
     verdicts = model.components.values()
     yield from table(heads, (_component_row(verdict, language) for verdict in verdicts))
+    if listed(model):
+        yield f"### {translate(title(model), language)}"
+        yield ""
+        columns = (say("Reference"), say("Verdict"), say("Finding"))
+        yield from table(columns, (_near_row(near, language) for near in listed(model)))
+        yield escaped(translate(counted(model), language))
+        yield ""
     sources = ", ".join(translate(source_text(source), language) for source in model.sources)
     yield f"{say('Read')}: {translate(bytes_read(model), language)}; {sources or '-'}"
     yield ""
@@ -97,6 +105,11 @@ def _component_row(verdict: ComponentVerdict, language: str) -> tuple[str, ...]:
         escaped(verdict.reference or "-"),
         escaped(why or "-"),
     )
+
+
+def _near_row(near: NearReference, language: str) -> tuple[str, ...]:
+    said = said_of(near, language)
+    return escaped(near.reference), f"**{near.verdict}**", escaped(said)
 
 
 def _finding_row(finding: Finding, language: str) -> tuple[str, ...]:

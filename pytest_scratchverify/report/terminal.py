@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.nearest import counted, listed, not_compared, said_of, title
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
@@ -28,6 +29,7 @@ Line = tuple[str, dict[str, bool]]
 FULL_MODELS = 2  # with more models, each gets one line and its reasons stay in the reports
 EVIDENCE_LINES = 4
 NOT_COMPARED_LINES = 4
+NEAREST_LINES = 5
 _RESULT_MARKUP = {
     Result.PASS: {"green": True, "bold": True},
     Result.FAIL: {"red": True, "bold": True},
@@ -100,6 +102,7 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
         yield from _wrapped(", ".join(components), width, "      ")
     for sentence in model.lineage:
         yield from _wrapped(translate(sentence, language), width, "  ", lines=4)
+    yield from _nearest(model, language, width)
     yield from _not_compared(model, language, width)
     yield from _why(model, language, width)
     shown_findings = strongest(run.findings_of(model.model), EVIDENCE_LINES)
@@ -120,6 +123,20 @@ def _not_asked(run: Run, model: ModelVerdict, language: str, width: int) -> Iter
         for text in model.policies[name].because if name in model.policies else ():
             if text.template == NOT_ASKED:
                 yield from _wrapped(f"{name}: {translate(text, language)}", width, "  ")
+
+
+def _nearest(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
+    """List the references with the nearest first, where there are more than a few."""
+    rows = listed(model)
+    if not rows:
+        return
+    yield f"  {translate(title(model), language)}", {"bold": True}
+    for place, near in enumerate(rows[:NEAREST_LINES], start=1):
+        said = said_of(near, language)
+        yield from _wrapped(f"{place}. {near.reference}: {near.verdict} ({said})", width, "    ")
+    for text in (counted(model), not_compared(model)):
+        if text is not None:
+            yield from _wrapped(translate(text, language), width, "    ")
 
 
 def _not_compared(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:

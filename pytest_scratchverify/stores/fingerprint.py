@@ -60,7 +60,7 @@ class FingerprintContents:
 
 
 def write_fingerprint(path: Path, contents: FingerprintContents) -> None:
-    """Write a fingerprint; the same content gives the same bytes."""
+    """Write a fingerprint, whole or not at all; the same content gives the same bytes."""
     parts = sorted(contents.parts, key=lambda part: (part[0], part[1]))
     index = {
         "schema": SCHEMA,
@@ -76,10 +76,11 @@ def write_fingerprint(path: Path, contents: FingerprintContents) -> None:
     members = {CONTENTS: json.dumps(index, ensure_ascii=False).encode()}
     members |= {f"files/{name}": body for name, body in sorted(contents.whole.items())}
     members |= {f"parts/{number}": body for number, (_, _, body) in enumerate(parts)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, body in members.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), body, zipfile.ZIP_DEFLATED)
+    write_atomically(path, packed.getvalue(), shared=True)
 
 
 class FingerprintStore(BaseStore):
@@ -99,6 +100,13 @@ class FingerprintStore(BaseStore):
         self._parts = _parts(contents, path)
         key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
         self._folder = run.path / "fingerprints" / key
+
+    @classmethod
+    def described(cls, path: Path) -> tuple[str, str | None, str]:
+        """Return what a fingerprint says of itself: model, revision, depth."""
+        contents = cls._contents(path)
+        model = str(contents.get("model") or path.stem)
+        return model, contents.get("revision"), str(contents.get("depth"))
 
     def holds(self, file: str, spans: Iterable[ByteRange]) -> bool:
         """Whether all of `spans` are kept of a file."""

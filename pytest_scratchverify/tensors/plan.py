@@ -123,10 +123,9 @@ def in_order(matrices: Iterable[Matrix], seed: str = SEED) -> list[Matrix]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The blocks to read of one component, and how many of its parameters they stand for."""
+    """The blocks to read of one component."""
 
     blocks: tuple[Block, ...]
-    touched_parameters: int
 
 
 def plan_component(
@@ -158,8 +157,7 @@ def plan_component(
         if block.nbytes <= left:
             chosen.append(block)
             left -= block.nbytes
-    touched = sum(b.matrix.rows * b.matrix.cols for b in chosen)
-    return Plan(tuple(chosen), touched)
+    return Plan(tuple(chosen))
 
 
 def _whole_groups(ordered: Sequence[Matrix], budget: int) -> set[Slot]:

@@ -14,9 +14,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome, Relation
+from pytest_scratchverify.core.evidence import (
+    MOST,
+    Direction,
+    Finding,
+    Intent,
+    Level,
+    Outcome,
+    Relation,
+)
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.verdict.clearance import Evidence, clearance, controls_passed
+from pytest_scratchverify.verdict.clearance import Evidence, clearance, clears, controls_passed
 from pytest_scratchverify.verdict.holm import holm_by_id
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Inheritance, Verdict
 
@@ -88,7 +96,7 @@ def _precedence(finding: Finding) -> tuple[int, str]:
 def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVerdict]:
     """Return a verdict for every planned component and every one that findings speak of."""
     mine = unique_findings(finding for finding in findings if finding.model == plan.model)
-    adjusted = _adjust(mine, plan)
+    adjusted = adjusted_pvalues(mine, plan)
     cases: dict[Component, _Case] = {
         component: _Case(component, adjusted=adjusted) for component in plan.components
     }
@@ -124,7 +132,7 @@ def _exists(case: _Case, plan: Plan) -> bool:
     return any(finding.outcome not in silent for finding in case.findings)
 
 
-def _adjust(findings: list[Finding], plan: Plan) -> dict[str, float]:
+def adjusted_pvalues(findings: list[Finding], plan: Plan) -> dict[str, float]:
     """Adjust p-values over all planned hypotheses that may give one, arrived or not.
 
     What did not arrive counts as p = 1, so that one accusation more never softens another. What
@@ -219,7 +227,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     if not sustained:
         return None
     strongest = min(sustained, key=_strength(case))
-    if is_identity(strongest):
+    if is_identity(strongest) and _is_most(strongest):
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in SHARED:
         return None
@@ -279,6 +287,12 @@ def _lacking(finding: Finding, case: _Case) -> Text | None:
     return Text("no second kind of evidence and no replication stand beside it")
 
 
+def _is_most(finding: Finding) -> bool:
+    """Whether what is equal is most of a component; the share of a vocabulary is all of it."""
+    share = finding.effect.value if finding.effect else None
+    return finding.relation is not Relation.VERBATIM or share is None or share >= MOST
+
+
 def is_identity(finding: Finding) -> bool:
     """Whether a finding states equality itself: of bytes, or of a vocabulary and its order."""
     return finding.level is Level.E4 and finding.relation in IDENTITIES
@@ -333,6 +347,22 @@ def survives(finding: Finding, adjusted: Mapping[str, float]) -> bool:
     """
     p = adjusted.get(finding.id)
     return p is None or p <= (DEMOTED if finding.derived else ALPHA)
+
+
+def standing(finding: Finding, beside: list[Finding], adjusted: Mapping[str, float]) -> Verdict:
+    """Return what one finding supports, given all others on its component."""
+    if finding.outcome is Outcome.DECLARED:
+        return Verdict.DECLARED_REUSE
+    if finding.derived and is_sustained(finding, _Case(finding.component, beside, [], adjusted)):
+        if is_identity(finding):
+            return Verdict.REUSED_VERBATIM
+        return Verdict.SHARED_ANCESTRY if finding.relation in SHARED else Verdict.DERIVED
+    leads = finding.outcome in (Outcome.DERIVED, Outcome.INDETERMINATE)
+    if leads and finding.direction is Direction.TOWARD_REUSE and survives(finding, adjusted):
+        return Verdict.SUSPECTED
+    if finding.outcome is Outcome.CONSISTENT and clears(finding):
+        return Verdict.NO_EVIDENCE_OF_REUSE
+    return Verdict.INSUFFICIENT_EVIDENCE
 
 
 def _cleared(case: _Case, *, complete: bool) -> ComponentVerdict:

@@ -17,6 +17,7 @@ from pytest_scratchverify.core.component import TEXT_ONLY, TRAINED, Component
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.clearance import some_of
 from pytest_scratchverify.verdict.predecessor import NOT_JUDGED, same_name
 from pytest_scratchverify.verdict.verdict import (
     ComponentVerdict,
@@ -361,14 +362,17 @@ def _reported(
 
 
 def _not_compared(cleared: Iterable[ComponentVerdict]) -> list[Text]:
-    """Say of each reference for which components a clearance does not hold."""
+    """Say for which components a clearance does not hold, and of which references."""
     components: dict[str, list[Component]] = {}
     for verdict in cleared:
         for entry in verdict.not_compared:
             components.setdefault(entry.reference, []).append(verdict.component)
+    alike: dict[tuple[Component, ...], list[str]] = {}
+    for name, parts in sorted(components.items()):
+        alike.setdefault(tuple(parts), []).append(name)
     return [
-        Text("{components}: not compared with {reference}", components=parts, reference=name)
-        for name, parts in sorted(components.items())
+        Text("{components}: not compared with {reference}", components=p, reference=some_of(names))
+        for p, names in alike.items()
     ]
 
 

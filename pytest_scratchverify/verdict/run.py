@@ -15,6 +15,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
+from pytest_scratchverify.verdict.nearest import nearest_references
 from pytest_scratchverify.verdict.policy import NOT_ASKED, JudgedModel, Policy
 from pytest_scratchverify.verdict.predecessor import Judged, lineage, same_name, with_earlier
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result
@@ -148,6 +149,7 @@ class _Folded:
     found: list[Finding]
     lost: list[Intent]
     partial: bool
+    plan: Plan
     components: Mapping[Component, ComponentVerdict]
 
 
@@ -203,6 +205,7 @@ def _fold_components(subject: Subject, collected: Collected) -> _Folded:
     )
     return _Folded(
         subject=subject,
+        plan=plan,
         mine=mine,
         found=found,
         lost=lost,
@@ -244,6 +247,7 @@ def _model_verdict(
         partial=one.partial,
         outcomes=_counts(found),
         lineage=lineage(shown, _sizes(found)),
+        nearest=nearest_references(one.plan, found),
     )
 
 

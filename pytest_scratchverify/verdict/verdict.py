@@ -131,6 +131,23 @@ class ComponentVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearReference:
+    """What the weights say of one reference by itself, for a list with the nearest first.
+
+    `verdict` is the gravest that a finding against it supports, `components` are those that
+    support it, and `effect` and `p_adjusted` are of the strongest of them. `why` says of a
+    reference that was not compared what was missing.
+    """
+
+    reference: str
+    verdict: Verdict
+    components: tuple[Component, ...] = ()
+    effect: float | None = None
+    p_adjusted: float | None = None
+    why: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyResult:
     """A policy's judgement with its reasons; `rows` holds method grades where it has any."""
 
@@ -146,6 +163,7 @@ class ModelVerdict:
 
     `bytes_read` of `bytes_total` are weights, headers included; `other_bytes` were read of
     other files. `lineage` says what it has of earlier models of its developer, a sentence each.
+    `nearest` are all references, by what their weights say.
     """
 
     model: str
@@ -161,3 +179,4 @@ class ModelVerdict:
     partial: bool = False
     outcomes: Mapping[str, int] = field(default_factory=dict)
     lineage: tuple[Text, ...] = ()
+    nearest: tuple[NearReference, ...] = ()

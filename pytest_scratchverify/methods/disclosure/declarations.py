@@ -10,7 +10,7 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import Declaration, ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
+from pytest_scratchverify.stores.declared_bases import declared_bases, is_named
 from pytest_scratchverify.stores.store import ArtifactStore
 
 HEADLINES: Mapping[Outcome, str] = {
@@ -98,4 +98,4 @@ def names_base_model(
         bases = declared_bases(store).names
     except Unavailable:
         return False
-    return compared_name(pair.reference.name) in {compared_name(name) for name in bases}
+    return any(is_named(pair.reference.name, name) for name in bases)

@@ -9,9 +9,9 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
 from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
-from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG
 
 NO_BASE_MODEL = Text("the developer declares no base model for the text decoder")
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}

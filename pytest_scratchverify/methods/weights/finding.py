@@ -248,7 +248,20 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     measured = compared.measured
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)
+    if judgement.relation is Relation.DERIVED:
+        return max(1, measured.replications, _roles_alike(compared, judgement))
     return max(1, measured.replications)
+
+
+def _roles_alike(compared: Compared, judgement: Judgement) -> int:
+    """Count the roles that say the same by themselves, in the layers that were inherited.
+
+    One copied layer has no other layer to be replicated in. Its queries, values and blocks are
+    disjoint tensors: each must pass its own test, and be alike enough by its own size.
+    """
+    cost = len(compared.roles)
+    tested = [role for role in compared.roles if cost * role.pvalue <= REPLICATED]
+    return sum(role.mean_of(judgement.layers) >= HALF_ALIKE * judgement.effect for role in tested)
 
 
 def _halves_alike(compared: Compared, judgement: Judgement) -> int:

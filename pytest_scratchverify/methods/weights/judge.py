@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.component import TOKEN_TABLES
-from pytest_scratchverify.core.evidence import Relation
+from pytest_scratchverify.core.evidence import MOST, Relation
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
@@ -27,6 +26,7 @@ from pytest_scratchverify.methods.weights.transformations import (
     aligned_kind,
     distinct,
     further_kinds,
+    identity_kinds,
     rotation_invariant_kinds,
 )
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
@@ -154,21 +154,22 @@ def judge(
 
 
 def _identical(case: _Case) -> Judgement | None:
-    """Equal numbers need no statistics."""
-    identity = case.measured.identity
+    """Equal numbers need no statistics.
+
+    What a quantisation leaves as it is, is equal in every copy of its kind: where that is less
+    than half, the rounded rest says what the copy is.
+    """
+    identity, missed = case.measured.identity, case.compared.unplaced
     if not identity.statistic or identity.statistic < min(2, identity.n):
         return None
-    whole = identity.statistic == identity.n
-    kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
-    kind = Kind.CAST if case.measured.cast else kind
-    # What a quantisation leaves as it is, is equal in every copy of its kind.
-    left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
-    some = case.roles if kind is Kind.PARTLY_IDENTICAL else None
+    kinds = identity_kinds(case.measured, case.compared.stored, missed)
+    share = identity.effect * (1 - missed)
+    if Kind.QUANTISED in kinds and share < MOST and case.aligned and case.aligned.accuses:
+        return None
+    some = case.roles if Kind.PARTLY_IDENTICAL in kinds else None
     roles = some.named(learnt=case.learnt) if some else ()
-    also = (Kind.SOME_ROLES,) if roles else ()
-    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *also, *case.further)
-    p, effect = identity.pvalue, identity.effect
-    return Judgement(Relation.VERBATIM, Step.BYTES, p, effect, kinds, roles=roles)
+    kinds = distinct(*kinds, *((Kind.SOME_ROLES,) if roles else ()), *case.further)
+    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, share, kinds, roles=roles)
 
 
 def _learnt_beyond_the_seed(case: _Case) -> Judgement | None:
@@ -216,10 +217,6 @@ def _only_disguised(case: _Case, found: SharedRoles) -> bool:
         return True
     descent = case.aligned is not None and case.aligned.relation is Relation.DERIVED
     return descent and found.fresh >= HEADS
-
-
-def _accused_in_place(case: _Case) -> Judgement | None:
-    return case.aligned if case.aligned is not None and case.aligned.accuses else None
 
 
 def _aligned(case: _Case) -> Judgement | None:
@@ -270,7 +267,7 @@ def _is_drawn(case: _Case) -> bool:
     """
     measured, thresholds = case.measured, case.thresholds
     if measured.component in TOKEN_TABLES:
-        return case.compared.is_corroborated(thresholds.alpha)
+        return case.compared.is_corroborated(thresholds)
     neurons = measured.neurons
     return neurons is not None and case.corrected(neurons.pvalue) <= thresholds.alpha
 
@@ -334,6 +331,8 @@ def _rotated(case: _Case) -> Judgement | None:
             return None
     inherited = found.match.inherited(thresholds.agreement_inherited)
     layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
+    if layers and len(layers) <= thresholds.layer_share * len(found.layers):
+        kinds = distinct(Kind.PARTIAL, *(kind for kind in kinds if kind is not Kind.RESCALED))
     relation = Relation.DERIVED if effect >= thresholds.agreement_inherited else Relation.UNCLEAR
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
@@ -390,7 +389,7 @@ RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     _some_roles,  # before the steps that would call it a shared initialisation, or all of it taken
     _learnt_beyond_the_seed,  # before the step that would call it a shared initialisation
     _more_layers_than_in_place,  # before the step that would call it partial reuse
-    _accused_in_place,
+    lambda case: case.aligned if case.aligned and case.aligned.accuses else None,
     _matched,
     lambda case: case.mapped,
     lambda case: case.rotated,

@@ -28,6 +28,7 @@ from pytest_scratchverify.methods.weights.merge_reading import (
     MergeProducts,
     MergeReading,
     decoder_slots,
+    nearest_references,
     readable,
 )
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
@@ -51,20 +52,21 @@ def weights_merge(
     Parameters
     ----------
     theirs : mapping from a reference's name to its store
-        Those that cannot be read are left out; fewer than two that are related leave nothing
-        to ask.
+        Those that cannot be read are left out, and of many all but the nearest eight; fewer than
+        two that are related leave nothing to ask.
 
     Raises `Unavailable` where the model's own weights cannot be read.
     """
     thresholds = WeightsThresholds.from_json(calibration)
     mine = open_checkpoint(ours)
-    others = readable(theirs)
+    effort = effort or Effort()
+    others = readable(nearest_references(mine, theirs, effort))
     slots = decoder_slots(mine, others)
     names = [name for name in others if name in slots]
     if len(names) < 2:
         return no_candidates(model)
     matrices = {slot: mine.inventory.matrices[slot] for slot in set.intersection(*slots.values())}
-    reading = MergeReading(mine, [others[name] for name in names], effort or Effort())
+    reading = MergeReading(mine, [others[name] for name in names], effort)
     products = reading.measure(matrices)
     cosines = products.whole.cosines()
     related = [i for i, cosine in enumerate(cosines) if cosine >= thresholds.merge_related]

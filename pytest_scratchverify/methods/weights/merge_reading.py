@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from pytest_scratchverify.tensors.plan import Block, block_of, component_budget,
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog, open_checkpoint
 
 DECODER, TABLE = Component.TEXT_DECODER, Component.EMBEDDINGS
+MOST = 8  # references that a merge is decomposed into
 BATCH = 8  # blocks that are held in memory of every model at once
 TABLE_PART = 0.8  # of the bytes that the embedding table may cost
 TABLE_ELEMENTS = 2**23  # of each table that are held in memory
@@ -41,12 +42,14 @@ class MergeProducts:
             self.layers.setdefault(layer, Products(self.whole.parents)).add(model, parents)
 
 
-def readable(theirs: Mapping[str, ArtifactStore]) -> dict[str, Checkpoint]:
-    """Open the references that can be read."""
+def readable(
+    theirs: Mapping[str, ArtifactStore], names: Iterable[str] | None = None
+) -> dict[str, Checkpoint]:
+    """Open the references that can be read, all or those of `names`."""
     found = {}
-    for name, store in theirs.items():
+    for name in theirs if names is None else names:
         try:
-            found[name] = open_checkpoint(store)
+            found[name] = open_checkpoint(theirs[name])
         except Unavailable:
             continue
     return found
@@ -58,6 +61,28 @@ def decoder_slots(mine: Checkpoint, others: Mapping[str, Checkpoint]) -> dict[st
     found = {n: set(shared_slots(own, c.inventory.of(DECODER))) for n, c in others.items()}
     largest = max(map(len, found.values()), default=0)
     return {n: slots for n, slots in found.items() if slots and len(slots) >= ALIKE * largest}
+
+
+def nearest_references(
+    mine: Checkpoint, theirs: Mapping[str, ArtifactStore], effort: Effort, most: int = MOST
+) -> Mapping[str, ArtifactStore]:
+    """Return the `most` references whose decoders are most like the model's, by cosine.
+
+    Each is laid beside the model by itself, one in memory at a time: what a merge is decomposed
+    into costs the square of their number.
+    """
+    if len(theirs) <= most:
+        return theirs
+    cosines: dict[str, float] = {}
+    for name in theirs:
+        others = readable(theirs, [name])
+        slots = decoder_slots(mine, others).get(name)
+        if slots:
+            matrices = {slot: mine.inventory.matrices[slot] for slot in slots}
+            products = MergeReading(mine, [others[name]], effort).measure(matrices)
+            cosines[name] = float(products.whole.cosines()[0])
+    nearest = sorted(cosines, key=lambda name: (-cosines[name], name))[:most]
+    return {name: theirs[name] for name in nearest}
 
 
 class MergeReading:
