@@ -53,6 +53,7 @@ class Options(TypedDict, total=False):
     endpoint_price: str
     offline: bool
     policy: str | Sequence[str]
+    predecessor_verdict: Names
     verdict_json: Name
     verdict_md: Name
     verdict_html: Name

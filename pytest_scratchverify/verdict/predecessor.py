@@ -120,7 +120,8 @@ def lineage(
     """
     origins: dict[str, list[ComponentVerdict]] = {}
     for verdict in components.values():
-        if verdict.inherits is not None:
+        taken = verdict.component.is_trained or verdict.component is Component.TOKENIZER
+        if verdict.inherits is not None and taken:  # statements and designs are no parts
             origins.setdefault(verdict.inherits.reference, []).append(verdict)
     return tuple(_sentence(name, taken, components, sizes) for name, taken in origins.items())
 

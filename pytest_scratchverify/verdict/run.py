@@ -16,6 +16,7 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
 from pytest_scratchverify.verdict.nearest import nearest_references
+from pytest_scratchverify.verdict.notices import notices_not_kept
 from pytest_scratchverify.verdict.policy import NOT_ASKED, JudgedModel, Policy
 from pytest_scratchverify.verdict.predecessor import Judged, lineage, same_name, with_earlier
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result
@@ -246,7 +247,7 @@ def _model_verdict(
         arrived=len(one.mine) - len(one.lost),
         partial=one.partial,
         outcomes=_counts(found),
-        lineage=lineage(shown, _sizes(found)),
+        lineage=(*lineage(shown, _sizes(found)), *notices_not_kept(shown, found)),
         nearest=nearest_references(one.plan, found),
     )
 

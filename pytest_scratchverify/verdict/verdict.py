@@ -162,7 +162,8 @@ class ModelVerdict:
     """Everything that a run says of one model: a vector, never an average.
 
     `bytes_read` of `bytes_total` are weights, headers included; `other_bytes` were read of
-    other files. `lineage` says what it has of earlier models of its developer, a sentence each.
+    other files. `lineage` says what it has of earlier models of its developer, a
+    sentence each, and what the licences of those it comes from ask and was not found.
     `nearest` are all references, by what their weights say.
     """
 

@@ -104,6 +104,11 @@ def _card(folder: Path) -> None:
     dumps(disclosure.licence(MODEL, card))
 
 
+def _licence(folder: Path) -> None:
+    store = _store(folder)
+    dumps(disclosure.licence(MODEL, store.card(), store, {MODEL.name: store}))
+
+
 def _tokenizer(folder: Path) -> None:
     found, _ = open_tokenizer(_store(folder))
     compared = compare(found, found)
@@ -255,6 +260,7 @@ MERGES = (("merges.txt", b"#version: 0.2\na b\nab c\n"),)
 TARGETS: dict[str, Target] = {
     "config": Target("config.json", _config),
     "card": Target("README.md", _card),
+    "licence": Target("LICENSE", _licence, beside=(("README.md", b"---\nlicense: mit\n---\n"),)),
     "tokenizer-json": Target("tokenizer.json", _tokenizer),
     "tekken": Target("tekken.json", _tokenizer),
     "vocab-json": Target("vocab.json", _tokenizer, beside=MERGES),

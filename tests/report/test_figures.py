@@ -20,6 +20,7 @@ from pytest_scratchverify.core.figure import Figure, FigureDataError
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods import behaviour
 from pytest_scratchverify.methods import training_log as methods
+from pytest_scratchverify.methods.behaviour.figure_data import AnswerTree
 from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 from pytest_scratchverify.methods.tokenizer.rank_order import rank_order
@@ -37,7 +38,7 @@ from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.methods.weights.published_norm_gains import published_norms
 from pytest_scratchverify.report import html
-from pytest_scratchverify.report.figures import figures_of, run_figures, shared_figures
+from pytest_scratchverify.report.figures import Rendered, figures_of, run_figures, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
 from pytest_scratchverify.report.figures.lineage import Lineage, _plane, lineage_of
 from pytest_scratchverify.report.figures.registry import DRAWINGS
@@ -563,3 +564,16 @@ def test_copies_of_one_model_span_no_plane_and_that_is_no_fault(weights):
     same = SimilarityByLayer((0, 1), (1.0, 1.0)).to_json()
     found = lineage_of(replace(weights[name], figures=(same,)) for name in THREE)
     assert [f.by_language["en"].kind for f in run_figures(found, ["en"])] == ["lineage"]
+
+
+def test_a_tree_of_many_models_is_drawn_whole():
+    """Names are bounded one by one; the tree is longer than any of them may be."""
+    leaves = ",".join(f"lab/model-with-a-name-{n}:0.1" for n in range(24))
+    tree = finding(
+        Outcome.INDETERMINATE,
+        figures=(AnswerTree(f"({leaves},{'x' * 400}:0.2);", "lab/model-with-a-name-0").to_json(),),
+    )
+    [drawn] = figures_of(tree, "en")
+    assert isinstance(drawn, Rendered)
+    assert "lab/model-with-a-name-23" in drawn.svg
+    assert "x" * 201 not in drawn.svg

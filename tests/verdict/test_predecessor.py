@@ -184,6 +184,23 @@ def test_a_declared_predecessor_that_was_not_compared_keeps_everything_open():
     assert judged(clean(), clean(EARLIER), spec=spec).policies["strict"].result is Result.PASS
 
 
+def test_notices_of_those_that_something_was_found_to_come_from():
+    table = {"not_kept": ["Copyright Elsewhere"], "duties_not_met": ["Built with Big"]}
+    facts = finding(
+        Outcome.CONSISTENT,
+        method="disclosure.licence",
+        component=Component.DISCLOSURE,
+        model=MODEL,
+        reference=None,
+        details={"notices": {OTHER: table, "elsewhere/small": table}},
+    )
+    found = judged(taken(OTHER, Outcome.DERIVED), clean("elsewhere/small"), facts)
+    [sentence] = map(str, found.lineage)
+    assert sentence.startswith("text_decoder: of elsewhere/big, and of what its licence asks")
+    assert sentence.endswith("was not found here: Copyright Elsewhere, Built with Big")
+    assert judged(clean(), clean("elsewhere/small"), facts).lineage == ()
+
+
 def test_every_shipped_policy_says_whether_it_accepts_one():
     accepts = {name for name, policy in shipped_policies().items() if policy.accepts_predecessor}
     assert accepts == {"msit-2026-own-predecessor", "own-tokenizer"}

@@ -15,7 +15,7 @@ from pytest_scratchverify.core.evidence import Finding, Level, Outcome
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.disclosure.notices import Notices, displayed, read_notices
+from pytest_scratchverify.methods.disclosure.notices import Notices, read_notices, words_of
 from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
@@ -137,13 +137,14 @@ def _beside(  # noqa: PLR0913 - both sides
     name: str, model: ModelSpec, card: ModelCard, mine: Notices, theirs: Notices, *, named: bool
 ) -> _Beside:
     # A line counts as kept wherever it stands: a README that credits the source keeps it too.
-    words = f"{mine.text}\n{card.text}"
-    kept = [line for key, line in theirs.holders.items() if displayed(key, [words])]
+    shown = words_of(card.text)
+    kept = [line for key, line in theirs.holders.items() if words_of(key) in mine.words + shown]
     lost = [line for line in theirs.holders.values() if line not in kept]
     met: list[str] = []
     unmet: list[str] = []
     for phrase in theirs.shown:
-        (met if displayed(phrase, [card.text, _own_words(mine, theirs)]) else unmet).append(phrase)
+        seen = words_of(phrase) in shown + _own_words(mine, theirs)
+        (met if seen else unmet).append(phrase)
     if theirs.name is not None:
         title = model.name.rstrip("/").rsplit("/", 1)[-1]
         duty = f"name: {theirs.name}..."
@@ -154,7 +155,7 @@ def _beside(  # noqa: PLR0913 - both sides
 
 def _own_words(mine: Notices, theirs: Notices) -> str:
     """Return the model's notices, unless they are the licence itself, which states the duty."""
-    return "" if set(theirs.shown) & set(mine.shown) else mine.text
+    return "" if set(theirs.shown) & set(mine.shown) else mine.words
 
 
 def _facts(mine: Notices | None, beside: list[_Beside]) -> list[Text]:

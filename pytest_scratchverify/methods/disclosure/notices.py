@@ -8,7 +8,6 @@ and unrelated models share the text of one, so nothing here says that a model de
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_scratchverify.core.errors import Unavailable
@@ -22,6 +21,7 @@ MAX_BYTES = 256 * 2**10  # of one such file; the longest licence of a model so f
 MOST_LINES = 40  # copyright lines that are kept of a repository
 LONGEST = 160  # characters of a line that is quoted
 _MARKS = re.compile(r"copyright|\(c\)|\u00a9|all rights reserved", re.IGNORECASE)
+_WORD = re.compile(r"\w+(?:\.\w+)*")
 _QUOTE = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _COPYRIGHT = re.compile(
     r"^[\s#*/;>_|-]*((?:\(c\)|\u00a9|copyright\b)[^\n]{0,400})", re.IGNORECASE | re.MULTILINE
@@ -57,13 +57,15 @@ class Notices:
         What a model that builds on this one has to display: phrases such as "Built with Llama".
     name
         With what its name has to begin, where the licence says so.
+    words
+        All of it, as phrases are looked for (`words_of`).
     """
 
     files: tuple[str, ...]
     holders: dict[str, str]
     shown: tuple[str, ...]
     name: str | None
-    text: str
+    words: str
     records: tuple[ArtifactRecord, ...]
 
 
@@ -91,7 +93,7 @@ def read_notices(store: ArtifactStore) -> Notices:
         holders=_holders(text),
         shown=tuple(dict.fromkeys(_squeezed(m[1]) for m in _BUILT_WITH.finditer(text)))[:4],
         name=_squeezed(named[1]) if named else None,
-        text=text,
+        words=words_of(text),
         records=tuple(records),
     )
 
@@ -114,10 +116,9 @@ def holder_of(line: str) -> str:
     return " ".join(re.findall(r"\w+", bare.casefold()))[:LONGEST]
 
 
-def displayed(phrase: str, texts: Iterable[str]) -> bool:
-    """Whether a phrase is displayed in one of the texts, be it in other capitals or spacing."""
-    wanted = " ".join(re.findall(r"\w+(?:\.\w+)*", phrase.casefold()))
-    return any(wanted in " ".join(re.findall(r"\w+(?:\.\w+)*", t.casefold())) for t in texts)
+def words_of(text: str) -> str:
+    """Return a text as phrases are looked for in it: its words, without case, marks and spacing."""
+    return f" {' '.join(_WORD.findall(text.casefold()))} "
 
 
 def _squeezed(text: str) -> str:

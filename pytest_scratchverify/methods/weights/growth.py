@@ -57,7 +57,7 @@ class Growth:
         For each of our layers that was recognised, the reference's layer.
     experts
         For every expert that was looked into, by layer and number: the reference's, and how its
-        matrices were recognised: kinds to views of `turned_copies`.
+        matrices were recognised: kinds to views of `turned_copies`, none for one that is not known.
     depths
         How many layers either model has.
     counts
@@ -80,14 +80,15 @@ class Growth:
         if self.counts[0] != 2 * self.counts[1]:
             return False
         copies: dict[tuple[int, str], int] = {}
-        for (layer, _), (origin, _) in self.experts.items():
-            copies[layer, origin] = copies.get((layer, origin), 0) + 1
+        for (layer, _), (origin, views) in self.experts.items():
+            if views:
+                copies[layer, origin] = copies.get((layer, origin), 0) + 1
         return bool(copies) and float(np.mean([n >= 2 for n in copies.values()])) > MOSTLY
 
     @property
     def turned(self) -> bool:
         """Whether the second copies were turned by a rotation, as far as was looked."""
-        copies = [views for _, views in self.experts.values()]
+        copies = [views for _, views in self.experts.values() if views]
         turned = [any(view != "as stored" for view in views.values()) for views in copies]
         return self.doubled and float(np.mean(turned)) >= TURNED
 
@@ -246,7 +247,10 @@ def _experts(
     for part in PARTS:
         for view in VIEWS:
             _recognise(seen, part, view, recognised)
-    return {key: found for key, found in recognised.items() if found[1]}
+    looked: dict[tuple[int, str], tuple[str, Mapping[str, str]]] = {
+        (layer.layer, name): ("", {}) for layer in seen for name in layer.names[0]
+    }
+    return {**looked, **recognised}
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,10 @@ class _Case:
     def roles(self) -> SharedRoles | None:
         """Which roles are the reference's, beside roles that were drawn anew."""
         component, thresholds = self.measured.component, self.thresholds
+        alone = thresholds.derived_alone  # what is alike without gains that were learnt in common
         found = shared_roles(
             self.compared.roles,
-            derived=max(thresholds.derived_from(component), thresholds.derived_alone),
+            derived=max(thresholds.derived_from(component), 0 if self.learnt else alone),
             shared=thresholds.shared_from(component),
             alpha=thresholds.alpha / thresholds.tests,
             undecided=thresholds.undecided,
@@ -310,8 +311,7 @@ def _rotated(case: _Case) -> Judgement | None:
     layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
     if layers and len(layers) <= thresholds.layer_share * len(found.layers):
         kinds = distinct(Kind.PARTIAL, *(kind for kind in kinds if kind is not Kind.RESCALED))
-    known = effect >= thresholds.agreement_inherited
-    relation = Relation.DERIVED if known else Relation.UNCLEAR
+    relation = Relation.DERIVED if effect >= thresholds.agreement_inherited else Relation.UNCLEAR
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.behaviour.figure_data import AnswerTree
 from pytest_scratchverify.methods.tokenizer.figure_data import RankScatter
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
@@ -65,6 +66,7 @@ class _Node:
     children: list[_Node] = field(default_factory=list)
 
 
+LONGEST = 200  # characters of a leaf's name
 _TOKEN = re.compile(r"'(?:[^']|'')*'|[(),;]|[^(),;']+")
 
 
@@ -93,10 +95,10 @@ def parse_newick(text: str) -> _Node:
 
 def _label(node: _Node, token: str) -> None:
     if token.startswith("'"):
-        node.name = token[1:-1].replace("''", "'")
+        node.name = visible(token[1:-1].replace("''", "'"), LONGEST)
         return
     name, colon, length = token.partition(":")
-    node.name = node.name or name.strip()
+    node.name = node.name or visible(name.strip(), LONGEST)
     if colon:
         node.length = max(0.0, float(length))
 

@@ -25,6 +25,7 @@ from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.wording import COMPONENT_NAMES
 
 MAX_LABEL = 200  # characters of a name in a figure
+TREE = "newick"  # the names in it are bounded one by one, where they are read
 NUMBERS = 5_000  # numbers in the data of one figure; a foreign run.json may hold anything
 FOREIGN = (TypeError, ValueError, IndexError, OverflowError)  # of numbers that make no figure
 
@@ -81,7 +82,8 @@ def _read(figure: Figure) -> FigureData:
     drawing = DRAWINGS.get(figure.kind)
     if drawing is None or _count(figure.data) > NUMBERS:
         raise FigureDataError(f"no drawing of {figure.kind} for these data")
-    data: FigureData = drawing.data.from_json({k: _visible(v) for k, v in figure.data.items()})
+    values = {k: v if k == TREE else _visible(v) for k, v in figure.data.items()}
+    data: FigureData = drawing.data.from_json(values)
     return data
 
 
