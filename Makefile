@@ -24,9 +24,11 @@ else
 endif
 	touch $(STAMP)
 
-$(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py
+$(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py \
+		tools/facts/fetch_real_gguf.py
 	$(BIN)/python -m tools.facts.fetch_artifacts
 	$(BIN)/python -m tools.facts.fetch_real_weights
+	$(BIN)/python -m tools.facts.fetch_real_gguf
 	touch $(ARTIFACTS)
 
 browser:

@@ -25,12 +25,14 @@ from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.plugin.isolated_run import run_isolated
 from pytest_scratchverify.plugin.options import DEPTHS, OPTIONS
-from pytest_scratchverify.plugin.selection import resolve_name, select_components
+from pytest_scratchverify.plugin.selection import is_itself, resolve_name, select_components
 from pytest_scratchverify.plugin.session import DEPTH_BUDGETS, suites_path
 from pytest_scratchverify.stores.budget import ByteBudget, parse_size
+from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.adapted import with_base
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.serialization import run_from_json
 
@@ -131,19 +133,29 @@ def compare_weights(  # noqa: PLR0913 - what a command line would say
     ScratchError
         A name, a component or a depth that does not exist, as one line.
     Unavailable
-        Where the weights of either cannot be read.
+        Where the weights of either cannot be read, or both are one model.
     """
     if depth not in DEPTHS[1:]:
         raise ScratchError(f"depth {depth!r} reads no weights; choose from {', '.join(DEPTHS[1:])}")
     matrix = read_matrix(suites_path() / "matrix.toml")
     ours = resolve_name(str(model), matrix)
     theirs = resolve_name(str(reference), matrix, role=Role.REFERENCE)
-    pair, part = Pair(ours, theirs), Component(min(select_components([component])))
+    pair = Pair(ours, theirs, is_itself(ours, theirs))
+    if pair.itself:
+        raise pair.same_model()
+    part = Component(min(select_components([component])))
     size = byte_budget or DEPTH_BUDGETS[depth]
     mine, other = (
         open_model(spec.name, spec.revision, byte_budget=size, offline=offline)
         for spec in (ours, theirs)
     )
+
+    def find(base: str) -> ArtifactStore | None:
+        if not is_named(theirs.name, base):
+            return None
+        return open_model(theirs.name, theirs.revision, byte_budget=size, offline=offline)
+
+    mine = with_base(mine, find)
     hypothesis = ComponentHypothesis(
         pair=pair,
         component=part,

@@ -36,6 +36,13 @@ def test_parameters_add_up(model, config, catalogue, artifacts, calibration, rec
     assert not finding.derived, finding.headline
 
 
+@pytest.mark.scratch("architecture.names", component="architecture")
+def test_names_are_no_evidence(model, config, artifacts, record):
+    """Class names, paths and code that the config names say nothing about whose weights it has."""
+    finding = record(methods.config_names(model, config(model), artifacts(model)))
+    assert not finding.derived, finding.headline
+
+
 @pytest.mark.scratch("architecture.claim.{claim}", component="architecture")
 def test_published_claim_holds(model, claim, config, catalogue, calibration, record):
     """What was published about the design is what the config says."""

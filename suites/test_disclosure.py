@@ -15,9 +15,10 @@ def test_card_names_no_base_model(model, artifacts, record):
 
 
 @pytest.mark.scratch("disclosure.licence", component="disclosure")
-def test_card_states_a_licence(model, artifacts, record):
-    """The model card states a licence."""
-    finding = record(licence(model, artifacts(model).card()))
+def test_card_states_a_licence(model, artifacts, references, record):
+    """The model card states a licence; notices of named origins are kept, and duties met."""
+    store = artifacts(model)
+    finding = record(licence(model, store.card(), store, references(model)))
     assert not finding.derived, finding.headline
 
 

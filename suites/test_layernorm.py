@@ -10,9 +10,9 @@ pytestmark = pytest.mark.weights
 
 
 @pytest.mark.scratch("weights.layernorm", component="text_decoder", depth="quick")
-def test_norm_gains_are_no_more_alike_than_renumbered_ones(pair, artifacts, calibration, record):
+def test_norm_gains_are_no_more_alike_than_renumbered_ones(pair, loaded, calibration, record):
     """The raw cosine is shown with its null; no verdict on a decoder rests on gains."""
-    ours, theirs = artifacts(pair.model), artifacts(pair.reference)
+    ours, theirs = loaded(pair.model), loaded(pair.reference)
     declared = names_base_model(pair, ours)
     finding = record(norm_control(pair, ours, theirs, calibration("weights"), declared=declared))
     assert not finding.derived, finding.headline

@@ -22,9 +22,9 @@ def test_weight_files_are_not_copies(pair, artifacts, record):
 
 
 @pytest.mark.scratch("weights.origin", component="{component}", depth="quick")
-def test_component_is_not_inherited(pair, component, artifacts, calibration, reading, record):
+def test_component_is_not_inherited(pair, component, loaded, calibration, reading, record):
     """No component's weights come from the reference's: compared by slices, with controls."""
-    ours, theirs = artifacts(pair.model), artifacts(pair.reference)
+    ours, theirs = loaded(pair.model), loaded(pair.reference)
     declared = names_base_model(pair, ours, component)
     hypothesis = ComponentHypothesis(pair=pair, component=component, declared=declared, **reading)
     finding = record(weights_origin(hypothesis, ours, theirs, calibration("weights")))
@@ -32,10 +32,8 @@ def test_component_is_not_inherited(pair, component, artifacts, calibration, rea
 
 
 @pytest.mark.scratch("weights.merge", component="text_decoder", depth="quick")
-def test_decoder_is_no_merge(model, references, artifacts, calibration, reading, record):
+def test_decoder_is_no_merge(model, references, loaded, calibration, reading, record):
     """What is in the model of several references at once: a kind, and no accusation."""
     theirs = references(model)
-    found = weights_merge(
-        model, artifacts(model), theirs, calibration("weights"), Effort(**reading)
-    )
+    found = weights_merge(model, loaded(model), theirs, calibration("weights"), Effort(**reading))
     assert not record(found).derived, found.headline

@@ -7,11 +7,13 @@ config with `auto_map` is read like any other. It does not judge; `methods.archi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pytest_scratchverify.checkpoint.composite import beside_text, part, text_part
 from pytest_scratchverify.core.json_values import Json
 
 Value = bool | int | float | str
@@ -150,7 +152,6 @@ _IMPLIED: Final[Mapping[str, Mapping[str, Value]]] = {
     "gpt2": {"tie_word_embeddings": True, "norm": "LayerNorm", "attention_bias": True},
     "gpt_neox": {"norm": "LayerNorm", "attention_bias": True, "mlp_bias": True},
 }
-_TEXT_KEYS = ("text_config", "llm_config", "language_config", "thinker_config")
 _VISION_KEYS = ("vision_config", "vision_tower_config", "visual", "vit_config")
 _PROJECTOR_KEYS = ("projector_config", "mm_projector", "connector_config")
 _AUDIO_KEYS = ("audio_config", "audio_encoder_config", "speech_config")
@@ -158,10 +159,14 @@ _AUDIO_KEYS = ("audio_config", "audio_encoder_config", "speech_config")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The canonical fields of one tower. A field that is missing is unknown, never zero."""
+    """The canonical fields of one tower, and the config that they were read from.
+
+    A field that is missing is unknown, never zero.
+    """
 
     tower: Tower
     fields: Mapping[str, Value]
+    config: Mapping[str, Json] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def size(self, name: str) -> int | None:
         """Return a size field as an int, or None where it is unknown or does not apply."""
@@ -209,17 +214,16 @@ def read_designs(config: Mapping[str, Json]) -> dict[Tower, Design]:
 
     """
     towers: dict[Tower, Design] = {}
-    text = _sub_config(config, _TEXT_KEYS)
-    outer = {key: value for key, value in config.items() if not isinstance(value, dict)}
-    text_config = {**outer, **text, **_rope(text)} if text else dict(config)
-    for tower, raw in (
-        (Tower.TEXT, text_config),
-        (Tower.VISION, _sub_config(config, _VISION_KEYS)),
-        (Tower.AUDIO, _sub_config(config, _AUDIO_KEYS)),
+    own = text_part(config)
+    text_config = beside_text(config, own)
+    for tower, raw, stated in (
+        (Tower.TEXT, text_config, own),
+        (Tower.VISION, part(config, _VISION_KEYS), {}),
+        (Tower.AUDIO, part(config, _AUDIO_KEYS), {}),
     ):
         fields = _read_fields(raw, tower) if raw else {}
         if "hidden_size" in fields or "num_hidden_layers" in fields:
-            towers[tower] = Design(tower, fields)
+            towers[tower] = Design(tower, fields, stated)
     projector = _read_projector(config, towers)
     if projector:
         towers[Tower.PROJECTOR] = Design(Tower.PROJECTOR, projector)
@@ -231,7 +235,7 @@ def _read_projector(config: Mapping[str, Json], towers: Mapping[Tower, Design]) 
     encoder = towers.get(Tower.VISION) or towers.get(Tower.AUDIO)
     if encoder is None:
         return {}
-    raw = {**config, **_sub_config(config, _PROJECTOR_KEYS)}
+    raw = {**config, **part(config, _PROJECTOR_KEYS)}
     fields: dict[str, Value] = {}
     for name in ("projector_type", "projector_hidden_act"):
         for alias in FIELDS[name].names:
@@ -246,18 +250,6 @@ def _read_projector(config: Mapping[str, Json], towers: Mapping[Tower, Design]) 
         "spatial_merge_size": encoder.size("spatial_merge_size"),
     }
     return fields | {name: width for name, width in widths.items() if width is not None}
-
-
-def _sub_config(config: Mapping[str, Json], keys: tuple[str, ...]) -> dict[str, Json]:
-    for key in keys:
-        value = config.get(key)
-        if isinstance(value, dict):
-            return value
-    return {}
-
-
-def _rope(config: Mapping[str, Json]) -> dict[str, Json]:
-    return {key: config[key] for key in ("rope_scaling", "rope_parameters") if key in config}
 
 
 def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:

@@ -96,10 +96,12 @@ class TensorIndex:
     """Every tensor of a checkpoint by name, over all of its files.
 
     `heads` are the bytes that had to be read to know it, where they are not the beginnings of
-    the files; `unreadable` names tensors whose layout nobody here reads; `rotary` says of how
+    the files; `unreadable` names tensors whose layout nobody here reads, `undecoded` how many
+    elements they have, by the names of the original, where that is known; `rotary` says of how
     many heads the rows of a matrix are that llama.cpp has put in its own order; `beside` are
     the bytes of scales and tables where tensors stand for what they decode to; `gaps` say what
     of the model these files lack, or what makes loaders disagree: nothing is cleared by them.
+    `metadata` are the small keys of a file that describes its model itself (GGUF).
     """
 
     tensors: Mapping[str, TensorInfo]
@@ -108,6 +110,8 @@ class TensorIndex:
     rotary: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     beside: int = 0
     gaps: tuple[Text, ...] = ()
+    undecoded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def total_bytes(self) -> int:

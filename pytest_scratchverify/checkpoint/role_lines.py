@@ -35,12 +35,14 @@ WRAPPERS = frozenset(
 _ATT = r"(?:self_attn|attn|attention|self_attention)\."
 _NATIVE = r"attention\."  # Meta's and Mistral's own
 _MOE = r"(?:(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.)?"
-_EXPERT = _MOE + r"(?:experts|local_experts)\.(?P<expert>\d+)\."
+_EXPERT = _MOE + r"(?:experts|local_experts)\.(?:expert_)?(?P<expert>\d{1,6})\."
 _STACK = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.(?P<stack>experts)\.(?:mlp\.)?"
 _SHARED = (
     r"(?:(?:mlp|feed_forward|ffn|block_sparse_moe|moe|mixer)\.)?"
-    r"(?P<shared>shared_experts?|shared_mlp)\.(?:mlp\.)?"
+    r"(?P<shared>shared?_experts?|shared_mlp)\.(?:mlp\.)?"
 )
+# A feed-forward block, by the word that it is called everywhere, perhaps in a module of its own.
+_FF = r"(?:[a-z_]+\.)?(?:mlp|ffn|ff|feed_forward|mlp_block|DenseReluDense|layer\.[12]\.mlp)\."
 
 # Before the lines of `roles`: names that there would mean something else.
 FIRST: tuple[tuple[str, str], ...] = (
@@ -54,7 +56,7 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("qkv", r"(?:norm_attn_norm\.)?" + _ATT + r"(?:W_pack|Wqkv|qkv)"),
     ("qkv", r"(?:mixer\.Wqkv|att_proj)"),
     ("o", r"(?:norm_attn_norm\.)?" + _ATT + r"(?:out_proj|linear_proj|proj|dense|output)"),
-    ("o", r"(?:mixer\.out_proj|attn_out)"),
+    ("o", r"attn_out"),
     # EXAONE 3, and names of one letter
     ("q", r"attn\.(?:attention\.q_proj|q)"),
     ("k", r"attn\.(?:attention\.k_proj|k)"),
@@ -72,6 +74,40 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("kv_b", _ATT + r"wkv_b"),
     ("norm_kv_a", _ATT + r"(?:kv_norm|kv_a_norm)"),
     ("norm_q_a", _ATT + r"q_a_norm"),
+    # feed-forward blocks of one matrix or two before the last, in the words that there are
+    ("gate", _FF + r"(?:gate_proj|wi_0|w_gate|linear_gate|proj_up_gate)"),
+    ("up", _FF + r"(?:up_proj|wi_1|w_up|linear_up|proj_up|linear_fc)"),
+    ("down", _FF + r"(?:down_proj|wo|w_down|linear_down|proj_down)"),
+    ("gate_up", _FF + r"(?:gate_up_proj|Wi|gate_and_up\w*)"),
+    ("down", _FF + r"Wo"),
+    ("gate_up^2", _FF + r"ff_proj"),
+    ("down", _FF + r"ff_out"),
+    ("fc1", _FF + r"(?:fc[01]|wi|lin(?:ear_?)?1|layer_1|dense_?1|0|net\.0|intermediate\w*)"),
+    ("fc2", _FF + r"(?:fc2|linear_?2|lin2|layer_2|dense_?2|2|net\.[23]|output(?:_dense)?)"),
+    ("gate", _SHARED + r"linear_gate"),
+    ("up", _SHARED + r"linear_up"),
+    ("down", _SHARED + r"linear_down"),
+    ("fc1", r"(?:layer\.[12]\.)?" + _EXPERT + r"(?:fc1|wi)"),
+    ("fc2", r"(?:layer\.[12]\.)?" + _EXPERT + r"(?:fc2|wo)"),
+    ("router", r"(?:layer\.[12]\.)?(?:mlp|ffn)\.(?P<routes>router\.classifier)"),
+    ("reads:pre_expert_proj", r"mlp\.pre_expert_proj"),
+    ("writes:post_expert_proj", r"mlp\.post_expert_proj"),
+    ("fc1", _STACK + r"fc1"),
+    ("fc2", _STACK + r"fc2"),
+    ("gate_up", r"mlp\.(?P<stack>input_linear)"),
+    ("down", r"mlp\.(?P<stack>output_linear)"),
+    ("router", r"mlp\.(?P<routes>router\.layer)"),
+    ("qkv", r"wqkv"),
+    ("o", r"wo"),
+    # RWKV: its channel mixing is a block without a gate, times what `receptance` lets through
+    ("fc1", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.key"),
+    ("fc2", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.value"),
+    ("reads:ffn.receptance", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.receptance"),
+    ("shift_k", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.(?:time_mix_key|time_mix_k|x_k)"),
+    ("shift_r", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.(?:time_mix_r(?:eceptance)?|x_r)"),
+    ("norm_in", r"ln1"),
+    ("norm_post", r"ln2"),
+    ("norm_embed", r"(?:pre_ln|ln0)"),
     # T5, and the attention to an encoder
     ("q", r"layer\.0\.SelfAttention\.q"),
     ("k", r"layer\.0\.SelfAttention\.k"),
@@ -105,6 +141,10 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("gate_up", _SHARED + r"(?:gate_up_proj|input_linear)"),
     ("gate_up", r"(?:block_sparse_moe|moe)\.(?P<stack>input_linear)"),
     ("down", r"(?:block_sparse_moe|moe)\.(?P<stack>output_linear)"),
+    ("inner:shared.w13", r"mlp\.(?P<shared>shared_experts)\.shared_w13_weight"),
+    ("inner:shared.w2", r"mlp\.(?P<shared>shared_experts)\.shared_w2_weight"),
+    ("gate_up", _STACK + r"w13(?:_weight)?"),
+    ("down", _STACK + r"w2_weight"),
     ("gate", _STACK + r"(?:w1|w_gate)"),
     ("up", _STACK + r"(?:w3|v1|w_up)"),
     ("down", _STACK + r"(?:w2|w_down)"),
@@ -124,23 +164,70 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("norm_post", r"(?:mlp_norm|feedforward_layernorm|norm_2|ln_mlp|ff_norm|pre_mlp_layernorm|norm_attn_norm\.norm_2|ffn_layernorm)"),  # noqa: E501
     ("norm_post_attn", r"(?:post_attn_norm|post_self_attn_layernorm|post_attention_norm)"),
     ("norm_post_ffn", r"(?:post_ffn_norm|post_ffw_norm)"),
+    ("fc1", r"linear_fc1"),
+    ("fc2", r"linear_fc2"),
+    # the diffusion transformer of a talker
+    ("q", r"attn\.to_q"),
+    ("k", r"attn\.to_k"),
+    ("v", r"attn\.to_v"),
+    ("o", r"attn\.to_out\.0"),
+    ("fc1", r"ff\.ff\.0"),
+    ("fc2", r"ff\.ff\.3"),
+    # embeddings of every layer: Gemma-3n and 4
+    ("reads:per_layer_input_gate", r"per_layer_input_gate"),
+    ("writes:per_layer_projection", r"per_layer_projection"),
+    ("norm_per_layer", r"post_per_layer_input_norm"),
+    # scalars and vectors of residual width: scales of layers, learnt activations, last norms
+    ("layer_scale", r"(?:layer_scalar|layer_scale(?:_parameter)?|gamma)"),
+    ("layer_scale_1", r"(?:layer_scale1\.lambda1|ls1\.gamma|gamma_1|lambda_1)"),
+    ("layer_scale_2", r"(?:layer_scale2\.lambda1|ls2\.gamma|gamma_2|lambda_2)"),
+    ("activation_alpha_p", r"mlp\.act_fn\.alpha_p"),
+    ("activation_alpha_n", r"mlp\.act_fn\.alpha_n"),
+    ("activation_beta", r"mlp\.act_fn\.beta"),
+    ("activation_eps", r"mlp\.act_fn\.eps"),
+    ("norm_post_attn", r"post_norm1"),
+    ("norm_post_mlp", r"post_norm2"),
+    # routers of other layouts
+    ("router", r"(?:mlp|moe|ffn)\.(?P<routes>router\.(?:classifier|gate)|gate\.gate)"),
+    ("router_bias", r"(?:mlp|moe|ffn)\.router\.(?P<routes>e_score_correction_bias)"),
+    ("router_scale", r"(?:mlp|moe|ffn)\.gate\.(?P<routes>global_scale)"),
+    ("router_table", r"(?:mlp|moe|ffn)\.gate\.(?P<routes>tid2eid)"),
     ("norm_in", r"(?:input_layernorm\.norm|layernorm_before)"),
     ("norm_post", r"(?:post_attention_layernorm\.norm|layernorm_after)"),
 )  # fmt: skip
 # Qwen-1 has c_attn and c_proj of GPT-2, and w1, w2 without w3: what is gate there is up elsewhere.
 QWEN1: Mapping[str, str] = {".mlp.w1.": "up", ".mlp.w2.": "gate"}
+# Where a block counts from nought, its second matrix is called what the first is elsewhere.
+FROM_NOUGHT: Mapping[str, str] = {".mlp.fc0.": "fc1", ".mlp.fc1.": "fc2"}
 
 # Outside of the layers: component, kind, and what follows the outer modules' names.
 OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (
         Component.EMBEDDINGS,
         "embed",
-        r"(?:tok_embeddings|shared|embed|embeddings|embedding\.(?:word|tok)_embeddings|tok_emb)",
+        r"(?:(?:embeddings\.)?tok_embeddings|tokens_embed|shared|emb|embed|embeddings|embedding\.(?:word|tok)_embeddings|tok_emb)",
     ),
     (Component.EMBEDDINGS, "norm_embed", r"(?:word_embeddings_layernorm|layernorm_embedding)"),
     (Component.EMBEDDINGS, "norm_embed", r"(?:embed_norm|embedding_norm)"),
     (Component.EMBEDDINGS, "embed_per_layer", r"embed_tokens_per_layer"),
-    (Component.LM_HEAD, "head", r"(?:head|output_layer|unembed|ff_out|output\.lm_head)"),
+    (
+        Component.LM_HEAD,
+        "head",
+        (
+            r"(?:head|output_layer|unembed|ff_out|output\.lm_head|lm_head\.(?:decoder|out_proj)"
+            r"|cls\.predictions\.decoder|proj_out|output_projection|generator_lm_head"
+            r"|pred_layer\.proj|lm_loss|logits_dense)"
+        ),
+    ),
+    (_TEXT, "reads:head_transform", r"(?:lm_head\.dense|cls\.predictions\.transform\.dense)"),
+    (_TEXT, "norm_head", r"(?:lm_head\.layer_norm|cls\.predictions\.transform\.LayerNorm)"),
+    (_TEXT, "reads:per_layer_model_projection", r"per_layer_model_projection"),
+    (_TEXT, "norm_of_per_layer", r"per_layer_projection_norm"),
+    *((_TEXT, f"reads:altup.{n}", rf"altup_projections\.{n}") for n in range(4)),
+    *((_TEXT, f"reads:altup_back.{n}", rf"altup_unembed_projections\.{n}") for n in range(4)),
+    (_TEXT, "inner:hc_head", r"hc_head(?:\.hc)?_fn"),
+    (_TEXT, "hc_head_base", r"hc_head(?:\.hc)?_base"),
+    (_TEXT, "hc_head_scale", r"hc_head(?:\.hc)?_scale"),
     (_TEXT, "norm_final", r"(?:norm_f|ln_out|final_norm|encoder\.final_layernorm|layer_norm)"),
 )  # fmt: skip
 

@@ -14,38 +14,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from pytest_scratchverify.checkpoint import role_lines
-from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.checkpoint import role_lines, tower_lines
+from pytest_scratchverify.checkpoint.mixer_lines import MIXER, mixer_kind
+from pytest_scratchverify.checkpoint.stack_order import doubled, settled_together, side_of
+from pytest_scratchverify.checkpoint.tensor_role import RoleMap, TensorRole
+from pytest_scratchverify.checkpoint.tower_lines import is_of_tower
+from pytest_scratchverify.core.component import TEXT_ONLY, Component
 from pytest_scratchverify.core.errors import ScratchError
 
-
-@dataclass(frozen=True, slots=True)
-class TensorRole:
-    """A tensor's place: its component, layer, kind and expert; `part` is weight, bias, scale.
-
-    `layer` is None outside of the layers, `expert` is a number, "shared", or "stack" for a
-    tensor that holds all experts one after the other. `transposed` says that rows are inputs,
-    as in GPT-2's Conv1D, where the shapes do not say otherwise; `layout` is one of the other
-    marks of `role_lines`. `side` is "encoder" or "decoder" where the name says so.
-    """
-
-    component: Component
-    kind: str
-    layer: int | None = None
-    expert: int | str | None = None
-    part: str = "weight"
-    transposed: bool = False
-    layout: str = ""
-    side: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RoleMap:
-    """The roles of a checkpoint's tensors by name, and the names that have none."""
-
-    roles: Mapping[str, TensorRole]
-    unmapped: tuple[str, ...]
-    ignored: tuple[str, ...] = ()
+__all__ = [
+    "RoleMap",
+    "TensorNames",
+    "TensorRole",
+    "read_roles",
+    "role_in_layer",
+    "role_of",
+    "role_outside",
+    "unwrapped",
+    "use_tensor_names",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +73,28 @@ class TensorNames:
 
 
 TEXT, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
-VISION, AUDIO = Component.VISION_ENCODER, Component.AUDIO_ENCODER
 
 _OUTER = (
     "model|language_model|transformer|text_model|llm|gpt_neox|bert|roberta|encoder|thinker"
-    "|decoder|backbone"
+    "|decoder|backbone|rwkv|mtp|mtp_block|nextn"
 )
-# Where the stacks of layers are. The first line that matches decides; towers come before text.
+# Where the stacks of layers are. The first line that matches decides; what joins two towers comes
+# before the towers, and towers before text.
 STACKS: tuple[tuple[Component, str], ...] = (
-    (VISION, r"(?:.*\.)?(?:visual|vision_tower|vision_model|vision_encoder|image_encoder|vit)\."),
-    (AUDIO, r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."),
+    *tower_lines.STACKS,
     (TEXT, rf"(?:(?:{_OUTER})\.)*"),
+    (TEXT, r"(?:[A-Za-z_]\w*\.)+?"),  # a stack of no tower is the text's, whatever its prefix
 )
-LAYER = r"(?:(?:vision_model|encoder|transformer|model)\.)*(?:layers?|blocks?|h|resblocks)\."
+LAYER = (
+    r"(?:(?:vision_model|encoder|transformer|model)\.)*"
+    r"(?:layers?|blocks?|h|resblocks|transformer_blocks|mtp_layers)\."
+)
 
-ATTENTION = r"(?:self_attn|attn|attention|self_attention|linear_attn)\."
+ATTENTION = r"(?:self_attn|attn|attention|self_attention)\."
 DENSE = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\."
 EXPERT = (
-    r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)\.(?P<expert>\d+)\."
+    r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?:experts|local_experts)"
+    r"\.(?P<expert>\d{1,6})\."
 )
 STACKED = r"(?:mlp|feed_forward|ffn|block_sparse_moe|moe)\.(?P<stack>experts)\."
 SHARED = r"(?:mlp|feed_forward|block_sparse_moe|moe)\.(?P<shared>shared_experts?)\.(?:mlp\.)?"
@@ -183,29 +174,9 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("norm_mtp", r"shared_head\.norm"),
 )
 
-# Outside of the layers: component, kind and the whole name.
-_M = rf"(?:(?:{_OUTER})\.)*"
-_P = r"(?:model\.)?(?:mm_projector|multi_modal_projector|projector|connector|aligner)\."
-_V = r"(?:.*\.)?(?:visual|vision_tower|vision_model|vision_encoder|vit)\."
-_A = r"(?:.*\.)?(?:audio_tower|audio_encoder|audio_model|speech_encoder)\."
+# Outside of the layers: component, kind and the whole name. Towers' are in `tower_lines`.
+_M = rf"(?:[A-Za-z_]\w*\.)?(?:(?:{_OUTER})\.)*"
 OUTSIDE: tuple[tuple[Component, str, str], ...] = (
-    (Component.PROJECTOR, "proj_norm", _V + r"merger\.(?:ln_q|norm)"),
-    (Component.PROJECTOR, "proj_in", _V + r"merger\.(?:mlp\.0|linear_fc1)"),
-    (Component.PROJECTOR, "proj_out", _V + r"merger\.(?:mlp\.2|linear_fc2)"),
-    (Component.PROJECTOR, "proj_in", _P + r"(?:0|linear_1|linear|net\.0)"),
-    (Component.PROJECTOR, "proj_out", _P + r"(?:2|linear_2|net\.2)"),
-    (VISION, "patch_embed", _V + r"(?:.*\.)?(?:patch_embed\.proj|patch_embedding|conv1)"),
-    (VISION, "position", _V + r"(?:.*\.)?(?:position_embedding|pos_embed|positional_embedding)"),
-    (VISION, "class_token", _V + r"(?:.*\.)?(?:class_embedding|cls_token)"),
-    (
-        VISION,
-        "norm_final",
-        _V + r"(?:.*\.)?(?:post_layernorm|ln_post|norm|pre_layrnorm|post_trunk_norm)",
-    ),
-    (AUDIO, "conv1", _A + r"(?:.*\.)?conv1"),
-    (AUDIO, "conv2", _A + r"(?:.*\.)?conv2"),
-    (AUDIO, "norm_final", _A + r"(?:.*\.)?(?:layer_norm|ln_post)"),
-    (Component.PROJECTOR, "proj_out", _A + r"proj"),
     (
         Component.EMBEDDINGS,
         "embed",
@@ -228,9 +199,9 @@ InLayer = list[tuple[str, re.Pattern[str]]]
 Outside = list[tuple[Component, str, re.Pattern[str]]]
 
 
-_NUMBERED = r"(?P<layer>\d+)\.(?P<rest>.+)"
+_NUMBERED = r"(?P<layer>\d{1,6})\.(?P<rest>.+)"  # of longer numbers no int is made
+LONGEST_NUMBER = 9  # digits; a pattern of a third party may match any number of them
 MARKS = ("^T", "~", "#", "^2")  # behind a kind; see `role_lines`
-SIDES = ("encoder", "decoder")
 # Names of third parties, of the run that goes on in this process. Like the tables above they say
 # what names mean, whatever checkpoint is read.
 _added: list[TensorNames] = []
@@ -245,11 +216,17 @@ def use_tensor_names(names: Iterable[TensorNames]) -> None:
 @cache
 def _tables() -> tuple[Stacks, InLayer, Outside]:
     shipped = [(component, prefix + LAYER) for component, prefix in STACKS]
+    shipped = [*tower_lines.NUMBERED, *shipped, (TEXT, rf"{_M}mtp\.")]
     stacks = [*shipped, *(line for names in _added for line in names.stacks)]
     lines = [*role_lines.FIRST, *IN_LAYER, *role_lines.IN_LAYER]
     inside = [*lines, *(line for names in _added for line in names.in_layer)]
     further = [(component, kind, _M + name) for component, kind, name in role_lines.OUTSIDE]
-    outside = [*OUTSIDE, *further, *(line for names in _added for line in names.outside)]
+    outside = [
+        *tower_lines.OUTSIDE,
+        *OUTSIDE,
+        *further,
+        *(line for names in _added for line in names.outside),
+    ]
     return (
         [(component, re.compile(prefix + _NUMBERED)) for component, prefix in stacks],
         [(kind, re.compile(pattern)) for kind, pattern in inside],
@@ -269,12 +246,16 @@ def role_of(name: str) -> TensorRole | None:
     for component, pattern in stacks:
         found = pattern.fullmatch(stem)
         if found:
-            role = _in_layer(component, int(found["layer"]), found["rest"], part, inside)
-            return role and replace(role, side=_side(stem[: found.start("layer")]))
+            rest, block = doubled(found["rest"])
+            role = _in_layer(component, int(found["layer"]), rest, part, inside)
+            if role is None and component is TEXT:  # perhaps one of a stack in another prefix
+                continue
+            return role and replace(role, side=block or side_of(stem[: found.start("layer")]))
     for component, kind, whole in outside:
-        if whole.fullmatch(stem):
-            return TensorRole(component, kind, part=part, side=_side(stem))
-    return None
+        if whole.fullmatch(stem) and not (component in TEXT_ONLY and is_of_tower(stem)):
+            return TensorRole(component, kind, part=part, side=side_of(stem))
+    tower = tower_lines.tower_of(stem)
+    return TensorRole(tower, MIXER + stem.replace("/", "_"), part=part) if tower else None
 
 
 def role_in_layer(rest: str, layer: int) -> TensorRole | None:
@@ -294,31 +275,6 @@ def role_outside(name: str) -> TensorRole | None:
     return None
 
 
-def settled_together(roles: dict[str, TensorRole]) -> dict[str, TensorRole]:
-    """Change what names mean only together: Qwen-1's gates, the layers of encoder and decoder."""
-    if any(".attn.c_attn." in name for name in roles):
-        for name, role in roles.items():
-            kind = next((k for end, k in role_lines.QWEN1.items() if end in name), role.kind)
-            roles[name] = replace(role, kind=kind)
-    return _one_after_the_other(roles)
-
-
-def _one_after_the_other(roles: dict[str, TensorRole]) -> dict[str, TensorRole]:
-    """Number the layers of a decoder after its encoder's, where a model of text has both."""
-    layered = [r for r in roles.values() if r.layer is not None and r.component in (TEXT, EXPERTS)]
-    if not {role.side for role in layered} >= set(SIDES):
-        return roles
-    first = 1 + max(role.layer or 0 for role in layered if role.side == "encoder")
-    for name, role in roles.items():
-        if role.component not in (TEXT, EXPERTS, Component.EMBEDDINGS):
-            continue
-        if role.layer is not None and role.side == "decoder":
-            roles[name] = replace(role, layer=role.layer + first)
-        elif role.layer is None and role.side == "encoder" and role.kind != "embed":
-            roles[name] = replace(role, kind=f"encoder_{role.kind}")
-    return roles
-
-
 def read_roles(names: Iterable[str]) -> RoleMap:
     """Give every tensor its role; what has none is listed, sorted, and so are constants."""
     known = set(names)
@@ -335,13 +291,8 @@ def read_roles(names: Iterable[str]) -> RoleMap:
             unmapped.append(name)
         else:
             roles[name] = role
-    return RoleMap(settled_together(roles), tuple(unmapped), tuple(ignored))
-
-
-def _side(prefix: str) -> str:
-    """Return which of encoder and decoder a prefix names last."""
-    words = [word for word in prefix.split(".") if word in SIDES]
-    return words[-1] if words else ""
+    settled = settled_together(roles, unmapped)
+    return RoleMap(settled, tuple(unmapped), tuple(ignored))
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -377,12 +328,13 @@ def _in_layer(
                 transposed=mark == "^T",
                 layout="" if mark == "^T" else mark,
             )
-    return None
+    mixer = mixer_kind(rest)
+    return TensorRole(component, mixer, layer, part=part) if mixer is not None else None
 
 
 def _expert(groups: Mapping[str, str | None]) -> int | str | None:
     if groups.get("expert") is not None:
-        return int(str(groups["expert"]))
+        return int(str(groups["expert"])[:LONGEST_NUMBER])
     if groups.get("shared") is not None:
         return "shared"
     return "stack" if groups.get("stack") is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -12,15 +11,12 @@ from pathlib import Path
 from pytest_scratchverify.cli.printing import Arguments, complain, say
 from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.evidence import Finding
-from pytest_scratchverify.core.json_values import count_at_most
 from pytest_scratchverify.core.untrusted import reading
 from pytest_scratchverify.methods.registry import Method, method_of
 from pytest_scratchverify.plugin.options import LANGUAGES, REPORTS
 from pytest_scratchverify.verdict.run import Run
 
 UNREADABLE = 2
-MAX_RUN_BYTES = 64 * 2**20
-MAX_RUN_ITEMS = 3_000_000
 
 
 class _UnreadableError(Exception):
@@ -193,17 +189,10 @@ def _is_for(finding: Finding, values: str) -> bool:
 
 
 def _read(path: Path) -> Run:
-    from pytest_scratchverify.verdict.serialization import run_from_json  # noqa: PLC0415
+    from pytest_scratchverify.plugin.earlier_runs import stored_run  # noqa: PLC0415
 
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_RUN_BYTES + 1)
-        if len(raw) > MAX_RUN_BYTES or count_at_most(raw) > MAX_RUN_ITEMS:
-            raise ValueError("larger than any run")  # noqa: TRY301
-        text = raw.decode("utf-8")
-        if "\\u" in text:  # a lone surrogate, with which no report could be written
-            json.dumps(json.loads(text), ensure_ascii=False).encode()
-        return run_from_json(text)
+        return stored_run(path)
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise _UnreadableError(f"{path}: {error}") from None
     except ExceptionGroup as errors:  # cattrs': what is wrong, where

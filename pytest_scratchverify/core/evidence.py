@@ -57,6 +57,9 @@ class Direction(StrEnum):
     NONE = "none"
 
 
+MOST = 0.5  # of what a component holds: from there on equal numbers make a verbatim copy of it
+
+
 class Relation(StrEnum):
     """What a finding says two models, or a model and a claim about it, are to each other.
 
@@ -193,13 +196,21 @@ class Power:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of the component the finding speaks of."""
+    """How much of the component the finding speaks of.
+
+    `size` is how many parameters the component has, `inherited` how many of them were found to
+    be the reference's, and `roles` which roles are, where only some are.
+    """
 
     tensors: int | None = None
     parameters: float | None = None  # share of the component's parameters, 0 to 1
+    size: int | None = None
+    inherited: int | None = None
+    roles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _plain(self, "parameters")
+        _plain(self, "parameters", "size", "inherited")
+        object.__setattr__(self, "roles", tuple(str(role) for role in self.roles))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,16 @@ A model is one line::
 
     [models]
     "org/name" = { role = "candidate", against = ["org/reference"] }
+
+`declares` names where components come from, and under ``predecessor`` an earlier model of the same
+developer that parts were started from, whichever they are.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -52,6 +56,7 @@ def parse_matrix(text: str, where: str = "matrix") -> Matrix:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScratchError(f"{where}: not valid TOML: {error}") from error
+    _take_predecessors_out(data.get("models"), where)
     try:
         lines: _File = _converter().structure(data, _File)
     except Exception as error:  # cattrs raises an exception group; every leaf becomes a line
@@ -59,7 +64,38 @@ def parse_matrix(text: str, where: str = "matrix") -> Matrix:
         raise ScratchError(f"{where}: {faults}") from error
     digest = hashlib.sha256(text.encode()).hexdigest()
     models = {name: _spec(name, line) for name, line in lines.models.items()}
+    _check_predecessors(models, where)
     return Matrix(models=models, default_against=lines.default_against, path=where, digest=digest)
+
+
+def _take_predecessors_out(lines: object, where: str) -> None:
+    """Move ``declares.predecessor``, which is no component, to where a line holds it."""
+    for name, line in lines.items() if isinstance(lines, dict) else ():
+        if not isinstance(line, dict):
+            continue
+        if "predecessor" in line:
+            raise ScratchError(f"{where}: {name}: predecessor stands in declares")
+        declares = line.get("declares")
+        if isinstance(declares, dict) and "predecessor" in declares:
+            line["predecessor"] = declares.pop("predecessor")
+
+
+def _check_predecessors(models: Mapping[str, ModelSpec], where: str) -> None:
+    """Refuse a predecessor that is another developer's, the model itself, or younger than it."""
+    for name, model in models.items():
+        if model.predecessor is None:
+            continue
+        origin = model.predecessor.origin
+        other = models.get(origin) or ModelSpec(name=origin)
+        fault = None
+        if origin.casefold() == name.casefold():
+            fault = "is the model itself"
+        elif not model.is_of_the_developer_of(other):
+            fault = "is not of the same developer, neither by developer nor by owner"
+        elif model.released and other.released and other.released > model.released:
+            fault = "was released later than the model"
+        if fault:
+            raise ScratchError(f"{where}: {name}: the predecessor {origin} {fault}")
 
 
 def _fault(error: BaseException, kind: type | None) -> str:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.text import Text
+
+GGUF = ".gguf"
+# As llama.cpp and its front ends name one file of a repository.
+_QUANTISATION = re.compile(
+    r"(.+):((?:UD-)?(?:I?Q\d|TQ\d|BF16|F16|F32|MXFP4|NVFP4)[A-Z0-9_]*)", re.IGNORECASE
+)
+
+_REPOSITORY = re.compile(r"([^/\\s.~]+[^/\\s]*)/[^/\\s]+")  # org/name, and no path
 
 
 class Role(StrEnum):
@@ -33,12 +44,17 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLine:
-    """What a line of the matrix file says of a model; its name is the line's key."""
+    """What a line of the matrix file says of a model; its name is the line's key.
+
+    `predecessor` is an earlier model of the same developer that parts of this one were started
+    from, whichever they are; `declares` says it of single components, and of other origins.
+    """
 
     role: Role = Role.CANDIDATE
     revision: str | None = None
     against: tuple[str, ...] = ()
     declares: Mapping[Component, Declaration] = field(default_factory=dict)
+    predecessor: Declaration | None = None
     disputed: Mapping[Component, str] = field(default_factory=dict)
     components: tuple[Component, ...] = ()
     truth: str | None = None
@@ -61,8 +77,36 @@ class ModelSpec(ModelLine):
 
     def declaration(self, component: Component, reference: str) -> Declaration | None:
         """Return the declaration that covers `component` taken from `reference`, if any."""
-        declared = self.declares.get(component)
-        return declared if declared is not None and declared.origin == reference else None
+        for declared in (self.declares.get(component), self.predecessor):
+            if declared is not None and declared.origin == reference:
+                return declared
+        return None
+
+    @property
+    def owner(self) -> str | None:
+        """The owner of the repository, where the name is that of one."""
+        found = None if self.folder else _REPOSITORY.fullmatch(self.name)
+        return found[1] if found else None
+
+    def is_of_the_developer_of(self, other: ModelSpec) -> bool:
+        """Whether both are one developer's *by name*: as the matrix says, or by their owner.
+
+        A name is no proof of rights, and of no more than that somebody uses it.
+        """
+        pairs = ((self.developer, other.developer), (self.owner, other.owner))
+        return any(a and b and a.casefold() == b.casefold() for a, b in pairs)
+
+
+def split_quantisation(name: str) -> tuple[str, str | None]:
+    """Return the model and the quantisation that a name asks for, as ``org/name:Q4_K_M`` does.
+
+    Examples
+    --------
+    >>> split_quantisation("org/name-GGUF:Q4_K_M"), split_quantisation("org/name")
+    (('org/name-GGUF', 'Q4_K_M'), ('org/name', None))
+    """
+    found = _QUANTISATION.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +116,18 @@ class Pair:
     model: ModelSpec
     reference: ModelSpec
     itself: bool = False  # the reference is the model, by name or under another path
+
+    def same_model(self) -> Unavailable:
+        """Say that no model is compared with itself: all is equal, and nothing is known by it."""
+        names = {"reference": self.reference.name, "model": self.model.name}
+        return Unavailable(
+            Reason.SAME_MODEL,
+            Text("{reference} is {model} itself: nothing was compared.", **names),
+            Text(
+                "{reference} is the tested model itself; name another one with --against.",
+                reference=self.reference.name,
+            ),
+        )
 
     @property
     def reference_is_older(self) -> bool | None:

@@ -71,6 +71,8 @@ MAX_ITEMS = 100  # of a list that a sentence names
 def _plain(value: object) -> Json:
     if isinstance(value, Text):
         return {"template": value.template, "params": to_builtin(value.params)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
     return to_builtin(value)
 
 

@@ -25,7 +25,7 @@ from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify.plugin.execution import REPORTED, TRAFFIC_PREFIX
 from pytest_scratchverify.plugin.junit import add_junit_properties
 from pytest_scratchverify.plugin.reproduce import reproduce_command
-from pytest_scratchverify.plugin.selection import planned_components
+from pytest_scratchverify.plugin.selection import own_references, planned_components
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.verdict.fold import unique_findings
 from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models, missing_intents
@@ -180,6 +180,7 @@ class Controller:
             findings=findings,
             partial_because=narrowed,
             calibrated=calibrated_areas(extensions.methods),
+            earlier=self.session.earlier,
         )
         return Run(
             models=fold_models(
@@ -204,6 +205,7 @@ class Controller:
                 "depth": settings.depth,
                 "policy": [*settings.policies],
                 "against": [*settings.against],
+                "predecessor_verdict": [*settings.earlier],
                 "against_library": [*settings.libraries],
                 "component": [*sorted(component.value for component in settings.components)],
                 "byte_budget": settings.byte_budget,
@@ -242,6 +244,9 @@ class Controller:
                     components=components,
                     asked=self.session.settings.components,
                     known=bool(found) or _all_looked_for(spec, findings),
+                    own=own_references(
+                        spec, (pair.reference for pair in self.session.pairs if pair.model == spec)
+                    ),
                 )
             )
         return subjects

@@ -44,18 +44,7 @@ class Worker:
         callspec = getattr(item, "callspec", None)
         pair = callspec.params.get("pair") if callspec is not None else None
         if isinstance(pair, Pair) and pair.itself and INTENT in item.stash:
-            raise Unavailable(
-                Reason.SAME_MODEL,
-                Text(
-                    "{reference} is {model} itself: nothing was compared.",
-                    reference=pair.reference.name,
-                    model=pair.model.name,
-                ),
-                Text(
-                    "{reference} is the tested model itself; name another one with --against.",
-                    reference=pair.reference.name,
-                ),
-            )
+            raise pair.same_model()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -16,6 +16,7 @@ from pytest_scratchverify.methods.registry import SHIPPED_METHODS, Method
 from pytest_scratchverify.plugin import hookspecs
 from pytest_scratchverify.verdict.korea_2026 import PublishedRules
 from pytest_scratchverify.verdict.policy import Policy, shipped_policies
+from pytest_scratchverify.verdict.programme import PROGRAMME
 
 
 class Shipped:
@@ -28,8 +29,8 @@ class Shipped:
 
     @staticmethod
     def pytest_scratchverify_policies() -> Sequence[Policy]:
-        """Return the tables of policies.toml, and the public project's rules."""
-        return (*shipped_policies().values(), PublishedRules(_published))
+        """Return the tables of policies.toml, the programme's conditions, the public rules."""
+        return (*shipped_policies().values(), *PROGRAMME.values(), PublishedRules(_published))
 
 
 def _published() -> Mapping[str, Json]:

@@ -56,6 +56,14 @@ class _References(Mapping[str, Any]):
 
 
 @pytest.fixture(scope="session")
+def loaded(scratch_session: Session) -> Callable[[ModelSpec], Any]:
+    """Open what a loader makes of a model: an adapter together with its base, where at hand."""
+    from pytest_scratchverify.plugin.model_stores import loaded_model  # noqa: PLC0415 - brings the hub client
+
+    return lambda spec: loaded_model(scratch_session, spec)
+
+
+@pytest.fixture(scope="session")
 def references(
     scratch_session: Session, artifacts: Callable[[ModelSpec], Any]
 ) -> Callable[[ModelSpec], Mapping[str, Any]]:

@@ -26,6 +26,9 @@ def add_junit_properties(config: pytest.Config, run: Run) -> None:
             xml.add_global_property(
                 f"scratch_policy:{visible(model.model)}:{visible(name)}", result.result.value
             )
+        for number, text in enumerate(model.lineage, start=1):
+            name = f"scratch_lineage:{visible(model.model)}:{number}"
+            xml.add_global_property(name, visible(str(text)))
         for component, verdict in model.components.items():
             key = f"scratch_verdict:{visible(model.model)}:{component}"
             xml.add_global_property(key, verdict.verdict.value)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_scratchverify.core.spec import GGUF, split_quantisation
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.options import FOLDER_OPTIONS
 
@@ -61,14 +62,19 @@ def refuse_loaded_code(config: pytest.Config) -> None:
 
 
 def _folders(given: Any, base: Path) -> Iterator[tuple[str, str, Path]]:
-    """Yield flag, value and folder of every option that names an existing folder."""
+    """Yield flag, value and folder of every option that names a folder, or a file of weights.
+
+    Beside such a file may lie a conftest.py too.
+    """
     for option in FOLDER_OPTIONS:
         values: Iterable[Any] = getattr(given, option.dest, None) or ()
         for value in map(str, values):
-            for text in {value, value.partition("=")[2]}:
+            for text in {value, value.partition("=")[2], split_quantisation(value)[0]}:
                 path = base / text
                 if text and path.is_dir():
                     yield f"--scratch-{option.name}", value, path.resolve()
+                elif text and path.suffix == GGUF and path.is_file():
+                    yield f"--scratch-{option.name}", value, path.resolve().parent
 
 
 def _is_within(path: Path, folder: Path) -> bool:

@@ -13,12 +13,15 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.session import Session
 from pytest_scratchverify.stores.budget import ByteBudget
+from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.http.access import HubAccess, OnFetch
 from pytest_scratchverify.stores.library import open_entry
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.snapshots import Snapshots, in_folders, in_refs, list_refs
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.adapted import with_base
 
 SLOW_BYTES = 8 * 2**20  # a fetch of this size gets a line of its own
 KEPT_ENTRIES = 4  # of a library: what was read of a hundred models would fill the memory
@@ -43,6 +46,32 @@ def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
     return found
 
 
+def loaded_model(session: Session, spec: ModelSpec) -> ArtifactStore:
+    """Return the store of what a loader makes of a model: an adapter together with its base.
+
+    A base is at hand where it is a reference of the run or has a line in the matrix. What a
+    stranger's adapter_config.json names else, a path or a repository, is not opened. A tested
+    model is no reference's base: it would be told to come from what was made of it.
+    """
+    own = session.models if spec not in session.models else ()
+
+    def find(name: str) -> ArtifactStore | None:
+        known = [*(pair.reference for pair in session.pairs), *session.matrix]
+        named = (one for one in known if one not in own and is_named(one.name, name))
+        found = next(named, None)
+        return _beneath(session, found) if found is not None else None
+
+    return with_base(open_model(session, spec), find)
+
+
+def _beneath(session: Session, base: ModelSpec) -> ArtifactStore:
+    """Open a base once more for its adapters: what they read of it is charged to none but them."""
+    found = _open(session, base)
+    if isinstance(found, Unavailable):
+        raise found
+    return found
+
+
 def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
     """Find a model's intermediate checkpoints: folders in its repository, else branches or tags.
 
@@ -50,7 +79,7 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
     files nor the branches can be listed.
     """
     store = open_model(session, spec)
-    found = in_folders(store)
+    found = in_folders(store.root if isinstance(store, FolderStore) else store)
     if found.found or store.files().record.source is Source.FOLDER:
         return found
     budget = ByteBudget.parse(session.settings.byte_budget)

@@ -159,6 +159,12 @@ OPTIONS = (
         metavar="NAME",
         choices=POLICIES,
     ),
+    OptionSpec(
+        "predecessor-verdict",
+        "run.json in which an earlier model of the same developer was judged (repeatable)",
+        kind="args",
+        metavar="FILE",
+    ),
     *(OptionSpec(f"verdict-{name}", help_, metavar="FILE") for name, help_ in REPORTS.items()),
     OptionSpec(
         "report-lang",

@@ -43,6 +43,7 @@ def reproduce_command(session: Session, planned: Iterable[str]) -> str:
     for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
         given = options.value(session.config, name)
         parts += [f"--{name} {quote(str(given))}"] if endpoint and given else []
+    parts += [f"--predecessor-verdict={quote(name)}" for name in settings.earlier]
     parts += ["--offline"] if settings.offline else []
     parts += [
         f"--policy {quote(name)}" for name in settings.policies if settings.policies != ("strict",)

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
-from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, Role
+from pytest_scratchverify.core.spec import (
+    GGUF,
+    Matrix,
+    ModelSpec,
+    Pair,
+    Role,
+    split_quantisation,
+)
 
 if TYPE_CHECKING:
     from pytest_scratchverify.stores.library import LibraryEntry
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _GLOB = re.compile(r"[*?\[]")
 ALIKE = 0.93
+FILES = (".fingerprint", GGUF)  # that are a model each
 EXACT_PREFIX = "hf:"  # --model hf:org/name means this very id, however near a listed one it is
 
 
@@ -69,10 +77,14 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
     if name.lower() in listed:
         return listed[name.lower()]
     path = Path(name).expanduser()
-    if path.is_dir() or (path.suffix == ".fingerprint" and path.is_file()):
+    if path.is_dir() or (path.suffix in FILES and path.is_file()):
         return ModelSpec(name=name, role=role, folder=True)
+    model, quantisation = split_quantisation(name)
+    if quantisation is not None:
+        prefix = EXACT_PREFIX if exact else ""
+        return replace(resolve_name(prefix + model, matrix, role=role), name=name)
     if name.startswith((".", "/", "~")):
-        raise ScratchError(f"--model {name}: there is no such folder or fingerprint")
+        raise ScratchError(f"--model {name}: there is no such folder, GGUF file or fingerprint")
     if not _REPOSITORY.fullmatch(name):
         raise ScratchError(
             f"--model {name}: neither a repository id (org/name), nor a folder, nor a glob over "
@@ -136,20 +148,23 @@ def pairs(
 ) -> list[Pair]:
     """Return every pair to test, in a fixed order: named references first, then a library's.
 
-    A model that is among the default references or in the library is not compared with itself;
-    where it was named as its own reference, the pair says so and its tests too.
+    A model that is among the default references or in the library is not compared with itself, at
+    any revision; where it was named as its own reference, the pair says so and its tests too. A
+    declared predecessor is compared with like any reference, unless the user named others.
     """
     found: list[Pair] = []
     for model in models:
         named = against or (() if library else model.against)
+        names = [*(named or (() if library else matrix.default_against))]
+        if not against and model.predecessor and model.predecessor.origin not in names:
+            names.append(model.predecessor.origin)
         chosen: dict[str, Pair] = {}
-        for name in named or (() if library else matrix.default_against):
+        for name in names:
             reference = _reference(name, matrix)
-            itself = is_itself(model, reference)
-            if named or not itself:
-                chosen[reference.name] = Pair(model, reference, itself)
+            if named or not _is_listed(model, reference):
+                chosen[reference.name] = Pair(model, reference, is_itself(model, reference))
         for reference in library:
-            if not is_itself(model, reference):
+            if not _is_listed(model, reference):
                 chosen.setdefault(reference.name, Pair(model, reference))
         found += chosen.values()
     return found
@@ -182,12 +197,22 @@ def library_specs(entries: Mapping[str, LibraryEntry], matrix: Matrix) -> list[M
 
 
 def is_itself(model: ModelSpec, reference: ModelSpec) -> bool:
-    """Whether two specs name one model: one repository, or one folder or file by any path."""
+    """Whether two specs name one model: one repository at one revision, or one folder or file.
+
+    A folder is one by whatever path. Names of one commit are known when both are open
+    (`methods.weights.origin`).
+    """
     if not model.folder:
-        return not reference.folder and model.name.lower() == reference.name.lower()
+        same = (model.name.lower(), model.revision) == (reference.name.lower(), reference.revision)
+        return same and not reference.folder
     places = [reference.saved] if reference.saved else []
     places += [reference.name] if reference.saved or reference.folder else []
     return any(_same_place(model.name, place) for place in places)
+
+
+def _is_listed(model: ModelSpec, reference: ModelSpec) -> bool:
+    """Whether a reference that nobody named is the model itself, at any revision."""
+    return is_itself(model, replace(reference, revision=model.revision))
 
 
 def _same_place(one: str, two: str) -> bool:
@@ -203,7 +228,10 @@ def _reference(name: str, matrix: Matrix) -> ModelSpec:
 
 
 def declared_components(model: ModelSpec) -> list[DeclaredComponent]:
-    """Return the trained components that a matrix line declares or disputes."""
+    """Return the trained components that a matrix line declares or disputes.
+
+    A predecessor that is declared for no component in particular is a matter of disclosure.
+    """
     declared = [
         DeclaredComponent(component, model.declares[component].origin)
         for component in Component
@@ -212,7 +240,23 @@ def declared_components(model: ModelSpec) -> list[DeclaredComponent]:
     disputed = [
         DeclaredComponent(component, None) for component in Component if component in model.disputed
     ]
-    return declared + disputed
+    earlier = (
+        [DeclaredComponent(Component.DISCLOSURE, model.predecessor.origin)]
+        if (model.predecessor)
+        else []
+    )
+    return [*declared, *disputed, *earlier]
+
+
+def own_references(model: ModelSpec, references: Iterable[ModelSpec]) -> frozenset[str]:
+    """Return the names of the references that are earlier models of the same developer, by name."""
+    return frozenset(
+        reference.name
+        for reference in references
+        if not is_itself(model, reference)
+        and model.is_of_the_developer_of(reference)
+        and Pair(model, reference).reference_is_older is not False
+    )
 
 
 def planned_components(model: ModelSpec, found: Iterable[Component]) -> tuple[Component, ...]:

@@ -19,6 +19,7 @@ from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
 from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
 from pytest_scratchverify.plugin.selection import (
     library_entries,
@@ -27,6 +28,7 @@ from pytest_scratchverify.plugin.selection import (
     select_components,
     select_models,
 )
+from pytest_scratchverify.verdict.predecessor import Judged
 
 if TYPE_CHECKING:
     from pytest_scratchverify.stores.library import LibraryEntry
@@ -49,6 +51,7 @@ class Settings:
     byte_budget: str | None
     offline: bool
     policies: tuple[str, ...]
+    earlier: tuple[str, ...]  # stored runs that judged predecessors
     language: str
     undetermined: str
     junit: bool
@@ -72,6 +75,7 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
         byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
         offline=bool(get("offline")),
         policies=policies,
+        earlier=tuple(get("predecessor-verdict")),
         language=get("report-lang"),
         undetermined=get("undetermined"),
         junit=get("junit") == "yes",
@@ -92,6 +96,7 @@ class Session:
     owns_run_path: bool
     stores: dict[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Given] = field(default_factory=dict)
+    earlier: Mapping[str, Judged] = field(default_factory=dict)
 
     @cached_property
     def entries(self) -> Mapping[str, LibraryEntry]:
@@ -139,6 +144,7 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
         is_worker=worker_input is not None,
         run_path=Path(given) if given else Path(tempfile.mkdtemp(prefix="scratchverify-")),
         owns_run_path=given is None,
+        earlier={} if worker_input is not None else judged_earlier(config, settings.earlier),
         answers=given_answers(
             options.value(config, "answers"),
             [model.name for model in models],

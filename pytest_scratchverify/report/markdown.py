@@ -61,6 +61,9 @@ def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
     yield f"## {escaped(model.model)}"
     yield ""
     yield from _policies(model, language)
+    for text in model.lineage:
+        yield f"{escaped(translate(text, language))}"
+        yield ""
     heads = (say("Component"), say("Verdict"), say("Reference"), say("Why"))
     verdicts = model.components.values()
     yield from table(heads, (_component_row(verdict, language) for verdict in verdicts))

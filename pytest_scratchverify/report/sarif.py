@@ -58,6 +58,11 @@ def render_sarif(run: Run, language: str) -> str:
                         model.model: {n: r.result.value for n, r in model.policies.items()}
                         for model in run.models
                     },
+                    "lineage": {
+                        model.model: [translate(text, language) for text in model.lineage]
+                        for model in run.models
+                        if model.lineage
+                    },
                 },
             }
         ],

@@ -100,6 +100,8 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
     for verdict, components in _grouped(model, language).items():
         yield f"  {verdict} ({translate(MEANING[verdict], language)})", {}
         yield from _wrapped(", ".join(components), width, "      ")
+    for sentence in model.lineage:
+        yield from _wrapped(translate(sentence, language), width, "  ", lines=4)
     yield from _nearest(model, language, width)
     yield from _not_compared(model, language, width)
     yield from _why(model, language, width)

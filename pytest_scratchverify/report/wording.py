@@ -6,11 +6,13 @@ Each is a template; `tests/report` lints them: none may say "proves", "100 %", "
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Source
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.clearance import SHOWN
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
 
 MEANING: Mapping[Verdict, Text] = {
@@ -122,7 +124,18 @@ def reasons(verdict: ComponentVerdict) -> list[Text]:
 
 
 def _distinct(texts: tuple[Text, ...]) -> list[Text]:
-    return list({str(text): text for text in texts}.values())
+    """Return every sentence once, and of one template the first few and how many more there are.
+
+    A thousand references that are out of reach are one thing to say; the JSON verdict holds all.
+    """
+    found: list[Text] = []
+    templates: Counter[str] = Counter()
+    for text in {str(text): text for text in texts}.values():
+        templates[text.template] += 1
+        if templates[text.template] <= SHOWN:
+            found.append(text)
+    more = sum(count - SHOWN for count in templates.values() if count > SHOWN)
+    return [*found, Text("{n} more sentences of these kinds", n=more)] if more else found
 
 
 def bytes_read(model: ModelVerdict) -> Text:

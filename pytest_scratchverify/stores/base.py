@@ -1,7 +1,6 @@
 """Abstract base class of all stores: everything follows from listing, fetching, reading ranges.
 
-Folder, hub and cache differ in those three only, which is why they cannot differ in what
-they answer.
+Folder, hub and cache differ in those three only, and so not in what they answer.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 from pytest_scratchverify.checkpoint.header import (
     PREFIX_BYTES,
     HeaderError,
+    ShardHeader,
     TensorIndex,
     header_length,
     join_headers,
@@ -28,6 +28,7 @@ from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import open_regular, reading
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
 from pytest_scratchverify.stores.bounds import (
     MAX_CARD_BYTES,
     MAX_CONFIG_BYTES,
@@ -42,6 +43,7 @@ from pytest_scratchverify.stores.bounds import (
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.card import read_card
 from pytest_scratchverify.stores.fallback import Fallback
+from pytest_scratchverify.stores.gguf_metadata import best_of_several, config_or_metadata, head_of
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.not_weights import (
     LONGEST_POINTER,
@@ -50,7 +52,14 @@ from pytest_scratchverify.stores.not_weights import (
     pointer,
 )
 from pytest_scratchverify.stores.other_formats import OtherIndex
-from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, ModelCard
+from pytest_scratchverify.stores.store import (
+    FILE_OF,
+    Artifact,
+    Confirmation,
+    FileEntry,
+    ModelCard,
+    total_size,
+)
 from pytest_scratchverify.stores.weight_files import (
     Format,
     no_weights,
@@ -58,18 +67,11 @@ from pytest_scratchverify.stores.weight_files import (
     shards_of_index,
     tokenizer_names,
 )
-from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG, WeightSets, weight_sets
+from pytest_scratchverify.stores.weight_sets import WeightSets, weight_sets
 
 T = TypeVar("T")
 NO_FALLBACK = Fallback()
 LISTING = "*"  # the record's file name where the list of files itself was read
-# What is called what in the sentence about a file that nobody foresaw.
-_FILE_OF = {
-    "card": "README.md",
-    "tensor_index": "the list of tensors",
-    "files": "the list of files",
-    "listing": "the list of files",
-}
 
 
 class BaseStore(ABC):
@@ -114,10 +116,10 @@ class BaseStore(ABC):
         return self._revision
 
     def config(self) -> Artifact[dict[str, Json]]:
-        """Read config.json, up to 4 MiB. Code that it points to (auto_map) is never run."""
+        """Read config.json, up to 4 MiB, or what GGUF says; its code (auto_map) is never run."""
         return self._fallback.answer(
             self.repo,
-            lambda: self._object("config.json", MAX_CONFIG_BYTES),
+            lambda: config_or_metadata(self._config_file, self._listing(), self.tensor_index),
             lambda entry: entry.config(),
         )
 
@@ -143,6 +145,10 @@ class BaseStore(ABC):
         if not names:
             raise absent(self.repo, "tokenizer.json")
         return tuple(self.file(name) for name in names)
+
+    def vocabulary_head(self) -> Artifact[bytes]:
+        """Read the head of a GGUF file; absent where the weights are of another format."""
+        return head_of(self.repo, self.tensor_index(), self._read)
 
     def tensor_index(self) -> Artifact[TensorIndex]:
         """Read the headers of all shards, and no weights."""
@@ -239,14 +245,17 @@ class BaseStore(ABC):
         )
         if found.sets:
             return found
-        adapter = adapter_instead(self.repo, listing, self._adapter_config())
+        adapter = adapter_instead(self.repo, listing, self._adapter_config(), self._headers)
         raise adapter or no_weights(listing, repo=self.repo)
 
     def _config_of_sets(self) -> Mapping[str, Json]:
         try:
-            return self._object("config.json", MAX_CONFIG_BYTES).value
+            return self._config_file().value
         except Unavailable:
             return {}
+
+    def _config_file(self) -> Artifact[dict[str, Json]]:
+        return self._object("config.json", MAX_CONFIG_BYTES)
 
     def _adapter_config(self) -> Mapping[str, Json]:
         try:
@@ -255,17 +264,18 @@ class BaseStore(ABC):
             return {}
 
     def _tensor_names(self, names: Sequence[str]) -> list[frozenset[str]]:
+        return [frozenset(t.name for t in header.tensors) for header in self._headers(names)]
+
+    def _headers(self, names: Sequence[str]) -> list[ShardHeader]:
         entries = [self._listing()[name] for name in names]
         try:
             heads = zip(entries, self._heads(entries), strict=True)
-            headers = [parse_header(h, file=e.path, size=e.size) for e, h in heads]
+            return [parse_header(h, file=e.path, size=e.size) for e, h in heads]
         except HeaderError:
             return []  # said where the set is read
-        return [frozenset(info.name for info in header.tensors) for header in headers]
 
     def _read_tensor_index(self) -> Artifact[TensorIndex]:
-        found = self.weight_sets()
-        one = found.sets[0]
+        one = (found := self.weight_sets()).sets[0]
         listing = self._listing()
         index_bytes = 0
         weight_map = dict(one.weight_map)
@@ -284,7 +294,8 @@ class BaseStore(ABC):
             tensors, heads = self._other_tensors(one.kind, shards, weight_map)
         tensors = replace(tensors, gaps=(*one.lacks, *found.doubts))
         record = self._record(one.index or names[0], index_bytes + len(heads), total_size(shards))
-        return Artifact(tensors, replace(record, digest=hashlib.sha256(heads).hexdigest()))
+        record = replace(record, digest=hashlib.sha256(heads).hexdigest())
+        return Artifact(tensors, best_of_several(record, found))
 
     def _other_tensors(
         self, kind: Format, shards: Sequence[FileEntry], weight_map: dict[str, str]
@@ -375,7 +386,7 @@ class BaseStore(ABC):
         with self._lock:
             if key not in self._answers:
                 try:
-                    with reading(_FILE_OF.get(key[0], key[-1 if len(key) == 1 else 1]), self.repo):
+                    with reading(FILE_OF.get(key[0], key[-1 if len(key) == 1 else 1]), self.repo):
                         self._answers[key] = answer()
                 except Unavailable as failure:
                     self._answers[key] = failure
@@ -385,9 +396,3 @@ class BaseStore(ABC):
             raise Unavailable(found.reason, found.what, found.remedy) from found.__cause__ or found
         result: T = found
         return result
-
-
-def total_size(entries: Sequence[FileEntry]) -> int | None:
-    """Add up the sizes of files in bytes; None if one is unknown."""
-    sizes = [entry.size for entry in entries]
-    return None if None in sizes else sum(size for size in sizes if size is not None)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.untrusted import open_regular, printable
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG, read_adapter_config
 from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, malformed, parse_object
 from pytest_scratchverify.stores.card import LONGEST_NAME, MAX_NAMED, bounded_yaml
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
-from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG
 
 MERGES = ("mergekit_config.yml", "mergekit_config.yaml")
 
@@ -84,8 +85,8 @@ def _yaml_table(raw: bytes, repo: str, file: str) -> Mapping[str, Any]:
 
 
 def _adapter_names(table: Mapping[str, Any]) -> Iterator[str]:
-    base = table.get("base_model_name_or_path")
-    if isinstance(base, str) and base:
+    base = read_adapter_config(table).base
+    if base is not None:
         yield base
 
 
@@ -117,3 +118,17 @@ def _model(value: object) -> Iterator[str]:
 def compared_name(name: str) -> str:
     """Return a name as names are compared; a path may end in a slash."""
     return name.rstrip("/").lower()
+
+
+def is_named(target: str, declared: str) -> bool:
+    """Whether a base that a publisher declares is the model that a user gave as `target`.
+
+    Names are compared, and paths where both lead to one folder; what is declared opens nothing.
+    """
+    if compared_name(target) == compared_name(declared):
+        return True
+    try:
+        one, other = Path(target).expanduser(), Path(declared).expanduser()
+        return one.is_dir() and one.samefile(other)
+    except (OSError, ValueError, RuntimeError):
+        return False

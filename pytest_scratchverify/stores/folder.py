@@ -14,14 +14,18 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import file_name, open_regular
-from pytest_scratchverify.stores.base import LISTING, BaseStore, total_size
+from pytest_scratchverify.stores.base import LISTING, BaseStore
 from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry
+from pytest_scratchverify.stores.inner_folder import InnerFolder, inner_folder
+from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, total_size
+from pytest_scratchverify.stores.weight_files import holds_no_weights, parts_beside
+from pytest_scratchverify.verdict.clearance import some_of
 
 HASH_LIMIT = 64 * 2**30  # bytes of all files; some minutes of reading from a fast disk
 HASH_FILE_LIMIT = 8 * 2**30  # of one file: half a minute; larger ones are compared by their slices
+HASHED = (".safetensors", ".gguf")
 MOST_HOLES = 2**30  # bytes of a file that were never written; weights have none
 MOST_EXTENTS = 10_000  # pieces of a sparse file that are looked at
 
@@ -47,18 +51,57 @@ class FolderStore(BaseStore):
         Counts like for a hub, so that a folder cannot pass where a hub would not.
     hash_limit : int
         Weight files are hashed up to this many bytes in all, to recognise verbatim copies.
+    inner : InnerFolder, optional
+        The folder below that is the model: its files are listed, and beside them those of the
+        root that hold no weights and that it lacks (configuration, tokenizer, card).
     """
 
     def __init__(
-        self, path: Path, *, budget: ByteBudget | None = None, hash_limit: int = HASH_LIMIT
+        self,
+        path: Path,
+        *,
+        budget: ByteBudget | None = None,
+        hash_limit: int = HASH_LIMIT,
+        inner: InnerFolder | None = None,
     ) -> None:
+        root = file_name(path.as_posix())
+        self.scope = _scope(root, inner) if inner is not None else None
         super().__init__(
-            file_name(path.as_posix()), None, Source.FOLDER, budget=budget or ByteBudget()
+            root if inner is None else f"{root.rstrip('/')}/{inner.folder}",
+            None,
+            Source.FOLDER,
+            budget=budget or ByteBudget(),
+            note=self.scope,
         )
-        self._path = path
+        self._path, self._inner = path, inner
         self._hash_limit = hash_limit
         self._root = path.resolve()
         self._places: dict[str, Path] = {}
+
+    @property
+    def root(self) -> FolderStore:
+        """The folder as it was given, where one below it is read for it."""
+        if self._inner is None:
+            return self
+        return FolderStore(self._path, budget=self._budget, hash_limit=self._hash_limit)
+
+    def judged(self) -> FolderStore:
+        """Return the store of the folder that is the model: this one, or one below it."""
+        try:
+            self.weight_sets()
+        except Unavailable:
+            pass
+        else:
+            return self
+        try:
+            inner = inner_folder(self._listing())
+        except Unavailable:
+            return self
+        if inner is None:
+            return self
+        return FolderStore(
+            self._path, budget=self._budget, hash_limit=self._hash_limit, inner=inner
+        )
 
     def confirm(
         self,
@@ -72,7 +115,18 @@ class FolderStore(BaseStore):
 
     def _entries(self) -> tuple[FileEntry, ...]:
         found = sorted(self._walk(), key=lambda entry: entry.path)
-        return tuple(found)
+        return tuple(found) if self._inner is None else self._of(self._inner, found)
+
+    def _of(self, inner: InnerFolder, found: list[FileEntry]) -> tuple[FileEntry, ...]:
+        """Keep the files of the folder that is meant, and what it lacks and the root has."""
+        prefix = f"{inner.folder}/"
+        places = {e.path.removeprefix(prefix): e for e in found if e.path.startswith(prefix)}
+        for entry in found:
+            if "/" not in entry.path and holds_no_weights([entry.path]):
+                places.setdefault(entry.path, entry)
+        self._places = {name: self._places[entry.path] for name, entry in places.items()}
+        kept = (replace(entry, path=name) for name, entry in places.items())
+        return tuple(sorted(kept, key=lambda entry: entry.path))
 
     def _walk(self) -> Iterator[FileEntry]:
         count = 0
@@ -130,7 +184,7 @@ class FolderStore(BaseStore):
 
     def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
         entries = self._entries()
-        weights = [entry for entry in entries if entry.path.endswith(".safetensors")]
+        weights = [entry for entry in entries if entry.path.endswith(HASHED)]
         size = sum(entry.size or 0 for entry in weights)
         record = self._record(LISTING, 0, total_size(entries))
         if size > self._hash_limit:
@@ -139,7 +193,7 @@ class FolderStore(BaseStore):
         return Artifact(tuple(map(self._hashed, entries)), replace(record, bytes_read=size))
 
     def _hashed(self, entry: FileEntry) -> FileEntry:
-        if not entry.path.endswith(".safetensors"):
+        if not entry.path.endswith(HASHED):
             return entry
         if entry.size is None or entry.size > HASH_FILE_LIMIT:
             return entry
@@ -148,6 +202,47 @@ class FolderStore(BaseStore):
                 return entry
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return replace(entry, sha256=digest)
+
+
+def _scope(root: str, inner: InnerFolder) -> Text:
+    """Say which folder is judged, and which are not."""
+    if not inner.others:
+        return Text(
+            "Judged are the weights in {folder} of {repo}, which holds none itself.",
+            folder=inner.folder,
+            repo=root,
+        )
+    return Text(
+        "Judged are the weights in {folder} of {repo}; {others} below it are not.",
+        folder=inner.folder,
+        repo=root,
+        others=some_of([*inner.others]),
+    )
+
+
+class FileStore(FolderStore):
+    """A GGUF file as a model, with the other parts of its set; what else lies there is not its.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as the user wrote it; it appears so in records. A link that the user names is
+        followed.
+    """
+
+    def __init__(self, path: Path, *, budget: ByteBudget | None = None) -> None:
+        super().__init__(path.parent, budget=budget)
+        self._repo = file_name(path.as_posix())
+        self._file = path
+
+    def _walk(self) -> Iterator[FileEntry]:
+        for path in (self._file, *sorted(parts_beside(self._file))):
+            listed = file_name(path.name)
+            self._places[listed] = path
+            yield FileEntry(path=listed, size=path.stat().st_size)
+
+    def _is_inside(self, path: Path) -> bool:
+        return path == self._file or super()._is_inside(path)
 
 
 def written_bytes(handle: int, size: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from pytest_scratchverify.checkpoint.header import ShardHeader
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.adapter import ADAPTER_FILES, read_adapter_config, sort_tensors
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the first line, and at most so long.
 POINTER: Final = b"version https://git-lfs.github.com/spec/"
@@ -28,22 +30,44 @@ def pointer(repo: str, file: str) -> Unavailable:
 
 
 def adapter_instead(
-    repo: str, listing: Iterable[str], config: Mapping[str, Json]
+    repo: str,
+    listing: Iterable[str],
+    config: Mapping[str, Json],
+    headers: Callable[[list[str]], list[ShardHeader]],
 ) -> Unavailable | None:
-    """Say that a repository holds an adapter and no model; None where it holds none."""
-    files = sorted(name for name in listing if name.rpartition("/")[2].startswith("adapter_model."))
+    """Say that a repository holds an adapter and no model, and how much; None where it holds none.
+
+    `headers` reads those of safetensors files, as far as they are sound.
+    """
+    files = sorted(name for name in listing if name.rpartition("/")[2] in ADAPTER_FILES)
     if not files:
         return None
-    base, kind = config.get("base_model_name_or_path"), config.get("peft_type")
+    found = read_adapter_config(config)
+    said: dict[str, int | str] = {"added": "-", "modules": "-", "rank": "-"}
+    for header in headers(files[:1]) if files[0].endswith(".safetensors") else []:
+        said = sort_tensors({info.name: info for info in header.tensors}).said
+    base = found.base or "-"
     return Unavailable(
         Reason.UNSUPPORTED,
         Text(
             "{repo} holds an adapter ({kind}, {file}) for the base model {base}, and no weights"
-            " of its own: what it adds to them is no model.",
+            " of its own. It adds {added} parameters in {modules} modules (rank {rank}): what it"
+            " adds is no model alone.",
             repo=repo,
-            kind=kind if isinstance(kind, str) else "-",
+            kind=found.kind or "-",
             file=files[0],
-            base=base if isinstance(base, str) else "-",
+            base=base,
+            **said,
         ),
-        Text("Judge the base model, or merge the adapter into it and give the merged model."),
+        Text(
+            "Give its base too (--against {base}), and the two are judged together; or merge the"
+            " adapter into its base and give the merged model.",
+            base=base,
+        )
+        if found.refused is None
+        else Text(
+            "It is not put together with its base: {why}. Merge it yourself and give the merged"
+            " model.",
+            why=found.refused,
+        ),
     )

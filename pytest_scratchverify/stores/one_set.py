@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.base import BaseStore
+from pytest_scratchverify.stores.bounds import absent
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, Confirmation, FileEntry
-from pytest_scratchverify.stores.weight_sets import WeightSet, WeightSets
+from pytest_scratchverify.stores.weight_files import Format, other_sets
+from pytest_scratchverify.stores.weight_sets import MOST_NAMED, WeightSet, WeightSets
 
 
 class OneSetStore(BaseStore):
@@ -63,6 +67,41 @@ class OneSetStore(BaseStore):
 
     def _record(self, file: str, bytes_read: int, bytes_total: int | None) -> ArtifactRecord:
         return replace(super()._record(file, bytes_read, bytes_total))
+
+
+def one_quantisation(store: ArtifactStore, label: str) -> OneSetStore:
+    """Return a repository as if the GGUF file of one quantisation were its only weights.
+
+    Parameters
+    ----------
+    label
+        As file names say it, in any case: ``Q4_K_M``.
+
+    Raises
+    ------
+    Unavailable
+        Where there are several such files, or none; the sentence names those that there are.
+    """
+    if not isinstance(store, BaseStore):
+        raise absent(store.repo, f"*{label}*.gguf")
+    said = re.compile(rf"(?<![A-Z0-9]){re.escape(label)}(?![A-Z0-9_])", re.IGNORECASE)
+    listing = {entry.path: entry for entry in store.files().value}
+    known = [other for other in other_sets(listing) if other.kind is Format.GGUF]
+    found = [other for other in known if said.search(other.names[0])]
+    if len(found) != 1:
+        raise Unavailable(
+            Reason.ABSENT,
+            Text(
+                "{repo} has {n} GGUF files that are called {label}; it holds {names}.",
+                repo=store.repo,
+                n=len(found),
+                label=label,
+                names=[other.names[0] for other in known][:MOST_NAMED],
+            ),
+            Text("Write {repo}:LABEL with the label of one file.", repo=store.repo),
+        )
+    one = WeightSet(found[0].names, {}, kind=Format.GGUF)
+    return OneSetStore(store, one, WeightSets((one,)))
 
 
 def files_of(one: WeightSet) -> tuple[str, ...]:

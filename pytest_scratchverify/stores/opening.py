@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.spec import GGUF, split_quantisation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import open_regular, reading
 from pytest_scratchverify.stores.budget import ByteBudget
@@ -18,6 +19,7 @@ from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.logs import keep_secrets_out
 from pytest_scratchverify.stores.http.resolution import Resolution
+from pytest_scratchverify.stores.one_set import one_quantisation
 from pytest_scratchverify.stores.store import ArtifactStore
 
 FINGERPRINT = ".fingerprint"
@@ -40,7 +42,8 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     ----------
     target : str
         A folder (an existing directory wins, as in every tool of this kind; the record says
-        so), a saved ``.fingerprint``, or ``organisation/name`` on the hub.
+        so), a ``.gguf`` file, a saved ``.fingerprint``, or ``organisation/name`` on the hub;
+        behind a colon the quantisation that is meant (``organisation/name:Q4_K_M``).
     revision : str, optional
         A branch, tag or commit on the hub; a folder has none.
     run_dir : RunDirectory
@@ -59,16 +62,32 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     Unavailable
         If no place knows the model; the sentence is the hub's.
     """
+    model, quantisation = split_quantisation(target)
+    if quantisation is not None and not Path(target).expanduser().exists():
+        whole = open_store(
+            model,
+            revision,
+            run_dir=run_dir,
+            offline=offline,
+            budget=budget,
+            catalogue=catalogue,
+            access=access,
+        )
+        return one_quantisation(whole, quantisation)
     if target.endswith(FINGERPRINT) and Path(target).expanduser().is_file():
         from pytest_scratchverify.stores.fingerprint import FingerprintStore  # noqa: PLC0415
 
         with reading(target):
             return FingerprintStore(Path(target).expanduser(), run=run_dir, budget=budget)
+    if target.endswith(GGUF) and Path(target).expanduser().is_file():
+        from pytest_scratchverify.stores.folder import FileStore  # noqa: PLC0415
+
+        return FileStore(Path(target).expanduser(), budget=budget)
     folder = _folder(target)
     if folder is not None:
         from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
 
-        return FolderStore(snapshot_of(folder), budget=budget)
+        return FolderStore(snapshot_of(folder), budget=budget).judged()
     access = access or HubAccess()
     keep_secrets_out()
     try:

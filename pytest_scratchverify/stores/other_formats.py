@@ -57,7 +57,7 @@ class OtherIndex:
 
     def _gguf(self, shards: Sequence[FileEntry]) -> TensorIndex:
         tensors: list[TensorInfo] = []
-        unreadable: list[str] = []
+        undecoded: list[TensorInfo] = []
         keys: dict[str, object] = {}
         for shard in shards:
 
@@ -66,15 +66,20 @@ class OtherIndex:
 
             found = read_gguf(fetch, shard.size or 0, shard.path)
             tensors += found.tensors
-            unreadable += found.unreadable
+            undecoded += found.undecoded
             keys = {**found.keys, **keys}
         renamed = restore_names(tensors, keys)
         index = _joined(renamed.tensors, {})
+        without = restore_names(undecoded, keys)
+        excluded = {info.name: info for info in (*tensors, *undecoded)}
+        lost = [excluded[name] for name in (*renamed.excluded, *without.excluded)]
         return TensorIndex(
             index.tensors,
             tuple(self.heads),
-            (*unreadable, *renamed.excluded),
+            tuple(sorted({*(info.name for info in undecoded), *renamed.excluded})),
             renamed.rotary,
+            undecoded={info.name: info.parameters for info in (*without.tensors, *lost)},
+            metadata=keys,
         )
 
     def _pytorch(self, shards: Sequence[FileEntry], weight_map: Mapping[str, str]) -> TensorIndex:

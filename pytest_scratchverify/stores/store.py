@@ -18,6 +18,13 @@ from pytest_scratchverify.stores.http.ranges import ByteRange
 
 T_co = TypeVar("T_co", covariant=True)
 CONFIRMED_WHOLE = 64 * 2**20  # bytes: smaller files are confirmed by their own digest
+# What is called what in the sentence about a file that nobody foresaw.
+FILE_OF = {
+    "card": "README.md",
+    "tensor_index": "the list of tensors",
+    "files": "the list of files",
+    "listing": "the list of files",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,10 @@ class ArtifactStore(Protocol):
         """Every file that defines the tokenizer, sorted by name."""
         ...
 
+    def vocabulary_head(self) -> Artifact[bytes]:
+        """The head of a GGUF file, where no other file defines the tokenizer."""
+        ...
+
     def tensor_index(self) -> Artifact[TensorIndex]:
         """Names, shapes, dtypes and places of all tensors, without their weights."""
         ...
@@ -148,3 +159,9 @@ class ArtifactStore(Protocol):
             where nothing can be confirmed.
         """
         ...
+
+
+def total_size(entries: Sequence[FileEntry]) -> int | None:
+    """Add up the sizes of files in bytes; None if one is unknown."""
+    sizes = [entry.size for entry in entries]
+    return None if None in sizes else sum(size for size in sizes if size is not None)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.json_values import Json
@@ -116,6 +116,16 @@ def other_sets(listing: Mapping[str, FileEntry]) -> list[OtherWeights]:
     return [*found, *(OtherWeights(Format.GGUF, tuple(names)) for names in ranked)]
 
 
+def may_be_weights(name: str) -> bool:
+    """Whether a file, in whatever folder, is one that a model or an adapter is loaded from."""
+    last = PurePosixPath(name).name
+    if last.endswith((".safetensors", ".safetensors.index.json")) or last == BIN_INDEX:
+        return not _NO_WEIGHT_ARCHIVE.search(last.removeprefix("adapter_model"))
+    if last.endswith(".gguf"):
+        return not _NO_MODEL.search(last)
+    return _is_archive(last) or last == "adapter_model.bin"
+
+
 def _is_archive(name: str) -> bool:
     """Whether a file may be a PyTorch archive of weights; optimizers are pickled beside them."""
     alone = len(PurePosixPath(name).parts) == 1 and name.endswith((".bin", ".pt", ".pth", ".ckpt"))
@@ -128,6 +138,17 @@ def _gguf_groups(listing: Mapping[str, FileEntry]) -> dict[str, list[str]]:
         if name.endswith(".gguf") and not _NO_MODEL.search(PurePosixPath(name).name):
             groups.setdefault(_PART.sub("", name), []).append(name)
     return groups
+
+
+def parts_beside(file: Path) -> list[Path]:
+    """Return the other parts of the set that a GGUF file belongs to, as far as they are there."""
+    part = _PART.search(file.name)
+    if part is None or int(part[2]) > MOST_PARTS:
+        return []
+    stem = file.name[: part.start()]
+    names = (f"{stem}-{number:05d}-of-{part[2]}.gguf" for number in range(1, int(part[2]) + 1))
+    found = (file.with_name(name) for name in names if name != file.name)
+    return [path for path in found if path.is_file()]
 
 
 def missing_gguf_parts(listing: Mapping[str, FileEntry]) -> tuple[str, list[str]] | None:

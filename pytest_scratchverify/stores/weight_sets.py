@@ -17,6 +17,8 @@ from pathlib import PurePosixPath
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import printable
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG, read_adapter_config
 from pytest_scratchverify.stores.bounds import absent, is_safe_name
 from pytest_scratchverify.stores.store import FileEntry
 from pytest_scratchverify.stores.weight_files import (
@@ -28,13 +30,14 @@ from pytest_scratchverify.stores.weight_files import (
 )
 
 MOST_SETS = 8  # that are judged; the ninth is named
+MOST_QUANTISATIONS = 40  # of GGUF alone: a few rows tell that they are one model
 MOST_NAMED = 100  # parts that a sentence names
-ADAPTER_CONFIG = "adapter_config.json"
 _INDEX_ENDING = ".safetensors.index.json"
 _NUMBERED = re.compile(r"(?P<stem>.*?)[-_.]?(?P<number>\d{1,5})-of-(?P<total>\d{1,5})\.\w+$")
 # Saved beside the weights by trainers, and loaded as weights by nobody.
 _NO_SET = re.compile(
-    r"^(?:adapter_model|optimizer|optim|scheduler|scaler|rng|random_states|training_args)",
+    r"^(?:adapter_model|(?:\d+_)?adapters\.safetensors"
+    r"|optimizer|optim|scheduler|scaler|rng|random_states|training_args)",
     re.IGNORECASE,
 )
 
@@ -43,6 +46,8 @@ HEADLINES = {
     "left out": "The index leaves out {names}, which lie beside the shards that it names.",
     "in vain": "The index {index} names files that are absent ({names}).",
     "explicit": "config.json names {name} as the weights (transformers_weights), and it is absent.",
+    "elsewhere": "config.json names {name} as the weights (transformers_weights), which is no"
+    " safetensors file and no index of this repository.",
     "adapter": "The file adapter_config.json stands beside the weights: loaders that know it load"
     " {base} and the adapter in their place.",
     "many": "{n} sets of weights lie side by side, and {names} were not read.",
@@ -108,14 +113,7 @@ def weight_sets(
     """
     doubts: list[Text] = []
     found = _Found(listing, repo, read_index)
-    explicit = config.get("transformers_weights")
-    if isinstance(explicit, str) and is_safe_name(explicit):
-        if explicit.endswith(_INDEX_ENDING) and explicit in listing:
-            found.add_index(explicit)
-        elif explicit in listing:
-            found.add((explicit,))
-        else:
-            doubts.append(Text(HEADLINES["explicit"], name=explicit))
+    found.add_named(config.get("transformers_weights"))
     if SINGLE in listing:
         found.add((SINGLE,))
     for name in _indexes(listing):
@@ -135,13 +133,14 @@ def weight_sets(
         for w in other_sets(listing)
     ]
     sets = [*found.sets, *others]
-    if len(sets) > MOST_SETS:
-        left = [one.index or one.names[0] for one in sets[MOST_SETS:]]
+    most = MOST_QUANTISATIONS if sets and sets[0].kind is Format.GGUF else MOST_SETS
+    if len(sets) > most:
+        left = [one.index or one.names[0] for one in sets[most:]]
         doubts.append(Text(HEADLINES["many"], n=len(sets), names=left))
     if ADAPTER_CONFIG in listing and sets:
         base = adapter_base(read_index, listing)
         doubts.append(Text(HEADLINES["adapter"], base=base or "-"))
-    return WeightSets(tuple(sets[:MOST_SETS]), tuple(doubts))
+    return WeightSets(tuple(sets[:most]), tuple(doubts))
 
 
 def adapter_base(read: ReadIndex, listing: Mapping[str, FileEntry]) -> str | None:
@@ -149,10 +148,9 @@ def adapter_base(read: ReadIndex, listing: Mapping[str, FileEntry]) -> str | Non
     if ADAPTER_CONFIG not in listing:
         return None
     try:
-        base = read(ADAPTER_CONFIG).get("base_model_name_or_path")
+        return read_adapter_config(read(ADAPTER_CONFIG)).base
     except Unavailable:
         return None
-    return base if isinstance(base, str) and base else None
 
 
 class _Found:
@@ -164,6 +162,21 @@ class _Found:
         self.failure: Unavailable | None = None
         self.has_index = False
         self._listing, self._repo, self._read_index = listing, repo, read_index
+
+    def add_named(self, name: Json) -> None:
+        """Add what config.json names as the weights; where that is none of these files, say so."""
+        if name is None:
+            return
+        if not isinstance(name, str) or not is_safe_name(name):
+            self.doubts.append(Text(HEADLINES["elsewhere"], name=printable(f"{name!r:.100}")))
+        elif name not in self._listing:
+            self.doubts.append(Text(HEADLINES["explicit"], name=name))
+        elif name.endswith(_INDEX_ENDING):
+            self.add_index(name)
+        elif name.endswith(".safetensors"):
+            self.add((name,))
+        else:  # transformers refuses it
+            self.doubts.append(Text(HEADLINES["elsewhere"], name=name))
 
     def add(self, names: Sequence[str], *, is_default: bool = True) -> None:
         """Add files that belong together without an index."""

@@ -12,12 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot
 from pytest_scratchverify.tensors.plan import Block, block_of
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 
 BUDGET = 4_000_000  # bytes of either copy, all of them together
 FEWEST = 2  # rows; with less of each, nothing is said of any
+TABLE, HEAD = (Slot(component.value, kind) for component, kind in TOKEN_TABLES.items())
 
 
 def without_copies(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
@@ -25,23 +27,48 @@ def without_copies(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
 
     What differs stays named in `Inventory.twice`. Raises `Unavailable` where rows cannot be read.
     """
+    equal = _equal(checkpoint, log)
+    return checkpoint.with_inventory(_merged(checkpoint.inventory, equal)) if equal else checkpoint
+
+
+def copied_names(checkpoint: Checkpoint, log: ReadLog, *, tied: bool = False) -> frozenset[str]:
+    """Name the tensors that are stored a second time, and equal at the rows that were read.
+
+    Parameters
+    ----------
+    tied
+        Whether the config says that the head is the table of embeddings: then one that is stored
+        all the same, and equal, is a copy too.
+
+    Raises `Unavailable` where rows cannot be read.
+    """
+    gone = _whole_names(checkpoint.inventory, _equal(checkpoint, log))
+    head = checkpoint.inventory.matrices.get(HEAD)
+    table = checkpoint.inventory.matrices.get(TABLE)
+    if tied and head and table and _alike_in_shape(head, table):
+        gone |= {head.info.name} if _is_equal(checkpoint, table, head, BUDGET, log) else set()
+    return frozenset(gone)
+
+
+def _equal(checkpoint: Checkpoint, log: ReadLog) -> list[Matrix]:
+    """Return the matrices for whose place there is another, equal one."""
     inventory = checkpoint.inventory
     doubles = [m for m in inventory.doubles if _alike_in_shape(m, inventory.matrices[m.slot])]
-    if not doubles:
-        return checkpoint
-    share = BUDGET // len(doubles)
-    equal: list[Matrix] = []
-    for double in doubles:
-        block = _sampled(inventory.matrices[double.slot], share)
-        other = Block(double, block.start, block.stop)
-        if block.stop - block.start < min(FEWEST, double.rows) or not checkpoint.holds(other):
-            continue
-        if not checkpoint.holds(block):
-            continue
-        left, right = checkpoint.read([block, other], log)
-        if np.array_equal(left, right, equal_nan=True):
-            equal.append(double)
-    return checkpoint.with_inventory(_merged(inventory, equal)) if equal else checkpoint
+    share = BUDGET // max(1, len(doubles))
+    return [m for m in doubles if _is_equal(checkpoint, inventory.matrices[m.slot], m, share, log)]
+
+
+def _is_equal(
+    checkpoint: Checkpoint, first: Matrix, second: Matrix, budget: int, log: ReadLog
+) -> bool:
+    block = _sampled(first, budget)
+    other = Block(second, block.start, block.stop)
+    if block.stop - block.start < min(FEWEST, second.rows):
+        return False
+    if not (checkpoint.holds(other) and checkpoint.holds(block)):
+        return False
+    left, right = checkpoint.read([block, other], log)
+    return bool(np.array_equal(left, right, equal_nan=True))
 
 
 def _alike_in_shape(left: Matrix, right: Matrix) -> bool:
@@ -57,11 +84,16 @@ def _sampled(matrix: Matrix, budget: int) -> Block:
     return Block(matrix, block.start, block.start + rows)
 
 
-def _merged(inventory: Inventory, equal: list[Matrix]) -> Inventory:
-    """Count tensors whose every matrix has its equal once."""
+def _whole_names(inventory: Inventory, equal: list[Matrix]) -> set[str]:
+    """Name the tensors whose every matrix in a place of another's has its equal."""
     found = Counter(matrix.info.name for matrix in equal)
     wanted = Counter(matrix.info.name for matrix in inventory.doubles)
-    gone = {name for name, count in found.items() if count == wanted[name]}
+    return {name for name, count in found.items() if count == wanted[name]}
+
+
+def _merged(inventory: Inventory, equal: list[Matrix]) -> Inventory:
+    """Count tensors whose every matrix has its equal once."""
+    gone = _whole_names(inventory, equal)
     parameters, unplaced = dict(inventory.parameters), dict(inventory.unplaced)
     place: dict[str, Slot] = {m.info.name: m.slot for m in equal}
     stored = {m.info.name: m.info for m in equal}

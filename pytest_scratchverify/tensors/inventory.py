@@ -9,7 +9,7 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
@@ -20,19 +20,21 @@ from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.layouts import matrices_of, read_context, settled
 from pytest_scratchverify.tensors.matrices import (
-    OTHER,
     RESIDUAL_COLUMNS,
     Matrix,
     Slot,
+    is_mixer,
+    is_no_evidence,
     is_unnamed,
     reads_residual,
+    writes_residual,
 )
 from pytest_scratchverify.tensors.structure import (
     adopted_roles,
     probable_component,
     unnamed_roles,
 )
-from pytest_scratchverify.tensors.uncounted import is_empty, oversized, scaled_by
+from pytest_scratchverify.tensors.uncounted import is_empty, is_mask, oversized, scaled_by
 
 __all__ = [
     "NORMS",
@@ -40,12 +42,16 @@ __all__ = [
     "Inventory",
     "Matrix",
     "Slot",
+    "is_mixer",
+    "is_no_evidence",
     "is_residual_gain",
     "is_unnamed",
     "most_experts",
     "reads_residual",
     "shared_slots",
     "take_inventory",
+    "with_undecoded",
+    "writes_residual",
 ]
 
 NORMS = ("norm_pre_ffn", "norm_post")  # before the gated block, whichever there is
@@ -69,7 +75,7 @@ class Inventory:
     the names that no table knows: the component is then the one that they probably belong to, and
     the slot is one of their own, or a place found by shape or by numbers, which `placed` tells by
     name. `nameless` counts those without a slot, by that component: they are no `parameters` of
-    it. `empty` are tensors without elements.
+    it. `empty` are tensors without elements, `masks` constants of a mask's shape.
     """
 
     matrices: Mapping[Slot, Matrix]
@@ -83,6 +89,7 @@ class Inventory:
     nameless: Mapping[str, int] = field(default_factory=dict)
     oversized: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    masks: tuple[TensorInfo, ...] = ()
 
     def of(self, component: Component) -> Mapping[Slot, Matrix]:
         """Return the matrices of one component."""
@@ -130,7 +137,7 @@ def take_inventory(
     roles = settled(index.tensors, {**role_map.roles, **adopted})
     context = read_context(index.tensors, roles, attention, rotary=rotary)
     nameless = [name for name in role_map.unmapped if name not in adopted]
-    roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.width)
+    roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.widths)
     scales = _scales(index, roles)
     matrices: dict[Slot, Matrix] = {}
     parameters: dict[str, int] = {}
@@ -179,7 +186,22 @@ def take_inventory(
         nameless=_by_component({name: index.tensors[name] for name in without}, roles),
         oversized=tuple(sorted(large)),
         empty=tuple(name for name, info in index.tensors.items() if is_empty(name, info)),
+        masks=tuple(i for name in role_map.ignored if is_mask(i := index.tensors[name])),
     )
+
+
+def with_undecoded(inventory: Inventory, undecoded: Mapping[str, int]) -> Inventory:
+    """Count what nobody here decodes (name of the weight: elements) as met by nothing."""
+    if not undecoded:
+        return inventory
+    known = read_roles(undecoded).roles
+    nameless, unplaced = dict(inventory.nameless), dict(inventory.unplaced)
+    for name, elements in undecoded.items():
+        role = known.get(name)
+        key = (role.component if role else probable_component(name)).value
+        nameless[key] = nameless.get(key, 0) + elements
+        unplaced[key] = unplaced.get(key, 0) + elements
+    return replace(inventory, nameless=nameless, unplaced=unplaced)
 
 
 def _by_component(
@@ -220,6 +242,6 @@ def shared_slots(ours: Mapping[Slot, Matrix], theirs: Mapping[Slot, Matrix]) -> 
     return sorted(
         slot
         for slot in ours.keys() & theirs.keys()
-        if not slot.kind.startswith(OTHER)
+        if not is_no_evidence(slot.kind)
         and (ours[slot].rows, ours[slot].cols) == (theirs[slot].rows, theirs[slot].cols)
     )

@@ -27,14 +27,17 @@ from pytest_scratchverify.checkpoint.formats.row_order import (
     rotary_pairs,
 )
 from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.checkpoint.mixer_lines import MIXER, TAPS, sided
 from pytest_scratchverify.checkpoint.roles import TensorRole
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
-from pytest_scratchverify.tensors.matrices import Matrix, Slot
+from pytest_scratchverify.tensors.matrices import Matrix, Slot, is_mixer
 
 READING = frozenset({"q", "k", "v", "qkv", "q_a", "kv_a", "gate", "up", "gate_up", "fc1", "router",
                      "cross_q", "cross_k", "cross_v"})  # fmt: skip
 WRITING = frozenset({"o", "down", "fc2", "cross_o"})
+BLOCKS = frozenset({"gate", "up", "down", "gate_up", "fc1", "fc2"})
 TEXT = frozenset({Component.TEXT_DECODER, Component.ROUTER_EXPERTS})
+_WIDE_NORMS = frozenset({"norm_in", "norm_post", "norm_final", "norm_post_ffn", "norm_post_attn"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class LayoutContext:
 
     width: int | None = None
     attention: AttentionShape | None = None
+    widths: Mapping[Component, int] = field(default_factory=dict)  # of the towers' own streams
     turned: frozenset[tuple[bool, bool]] = frozenset()
     alternating: bool = False  # gate and up columns in turn: gpt-oss, unpacked
     experts: Mapping[int, int] = field(default_factory=dict)
@@ -60,7 +64,8 @@ def read_context(
     rotary: bool = True,
 ) -> LayoutContext:
     """Find out what all tensors of a checkpoint say together."""
-    width = _residual_width(tensors, roles)
+    widths = residual_widths(tensors, roles)
+    width = widths.get(Component.TEXT_DECODER)
     votes: Counter[tuple[bool, bool]] = Counter()
     for name, role in roles.items():
         found = _is_turned(role, tensors[name].shape, width)
@@ -74,6 +79,7 @@ def read_context(
     return LayoutContext(
         width,
         attention,
+        widths,
         frozenset(family for family, count in votes.items() if count > 0),
         any(role.kind == "gate_up_bias" for role in roles.values()),
         experts,
@@ -84,7 +90,13 @@ def read_context(
 def settled(
     tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
 ) -> dict[str, TensorRole]:
-    """Call a block's matrices by what the block has: gated ones gate, up, down, others fc1, fc2."""
+    """Settle what roles mean together with shapes.
+
+    Experts that lie in one tensor are experts, whatever their module is called; a mixer's matrix
+    has the residual stream on the side that has its width; and a block's matrices are called by
+    what the block has: gated ones gate, up, down, others fc1, fc2.
+    """
+    roles = _mixers_sided(tensors, _stacks_known(tensors, roles))
     blocks: dict[tuple[Component, int | None, object], dict[str, str]] = {}
     for name, role in roles.items():
         if role.layer is not None and role.part in ("weight", "packed"):
@@ -114,24 +126,57 @@ def _fused(first: tuple[int, ...], last: tuple[int, ...]) -> bool:
     return len(first) == len(last) == 2 and first[1] == last[0] and first[0] == 2 * last[1]
 
 
-def _residual_width(
+def _stacks_known(
     tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
-) -> int | None:
-    """Return the width of the text's residual stream: what its norms have, else its table."""
-    norms: Counter[int] = Counter()
+) -> dict[str, TensorRole]:
+    """Find experts stored in one tensor that a dense block's names have: Step-3.5's ``moe``."""
+    found = dict(roles)
+    for name, role in roles.items():
+        if (
+            role.component is Component.TEXT_DECODER
+            and role.kind in BLOCKS
+            and role.part == "weight"
+            and role.layer is not None
+            and len(tensors[name].shape) == 3
+            and min(tensors[name].shape) > 1
+        ):
+            found[name] = replace(role, component=Component.ROUTER_EXPERTS, expert="stack")
+    return found
+
+
+def _mixers_sided(
+    tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
+) -> dict[str, TensorRole]:
+    mixers = {name: role for name, role in roles.items() if role.kind.startswith(MIXER)}
+    if not mixers:
+        return dict(roles)
+    widths = residual_widths(tensors, roles)
+    sides = {
+        name: sided(role.kind, tensors[name].shape, widths.get(role.component))
+        for name, role in mixers.items()
+    }
+    return {**roles, **{name: replace(mixers[name], kind=kind) for name, kind in sides.items()}}
+
+
+def residual_widths(
+    tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
+) -> dict[Component, int]:
+    """Return the width of the residual stream of every tower: what its norms have.
+
+    Of the text, where no norm has a name, its table's; of another tower, what most of its matrices
+    have on a side.
+    """
+    norms: dict[Component, Counter[int]] = {}
     tables: Counter[int] = Counter()
     for name, role in roles.items():
         shape = tensors[name].shape
-        if role.component is Component.TEXT_DECODER and role.kind in (
-            "norm_in", "norm_post", "norm_final", "norm_post_ffn"
-        ) and len(shape) == 1:  # fmt: skip
-            norms[shape[0]] += 1
+        if len(shape) == 1 and role.kind in _WIDE_NORMS and role.part == "weight":
+            norms.setdefault(role.component, Counter())[shape[0]] += 1
         elif role.kind == "embed" and len(shape) == 2 and role.part in ("weight", "packed"):
             tables[min(shape)] += 1
-    for counted in (norms, tables):
-        if counted:
-            return counted.most_common(1)[0][0]
-    return None
+    if tables:
+        norms.setdefault(Component.TEXT_DECODER, tables)
+    return {component: counted.most_common(1)[0][0] for component, counted in norms.items()}
 
 
 def _family(role: TensorRole) -> tuple[bool, bool]:
@@ -177,6 +222,8 @@ def matrices_of(
         yield from _stack(slot, role, info, codec, context)
     else:
         rows, cols = info.shape[0], prod(info.shape[1:])
+        if len(info.shape) == 3 and is_mixer(role.kind) and info.shape[2] > TAPS:
+            rows, cols = prod(info.shape[:2]), info.shape[2]  # several matrices of one kind
         turned = codec is None and scale is None and len(info.shape) == 2
         if turned and _lies_turned(role, info.shape, context):
             rows, cols = cols, rows

@@ -13,17 +13,44 @@ RESIDUAL_COLUMNS = frozenset(
     {"q", "k", "v", "qkv", "q_a", "kv_a", "gate", "up", "fc1", "router", "embed", "head",
      "cross_q", "cross_k", "cross_v"}
 )  # fmt: skip
-READS, WRITES, OTHER = "in:", "out:", "at:"  # before the names of tensors that no table knows
+RESIDUAL_ROWS = frozenset(
+    {"o", "down", "fc2", "cross_o"}
+)  # the kinds whose rows are residual channels
+# Before the names of tensors that no table knows: they read the residual stream, write it, read
+# what one that reads it gives (the second of a pair through a latent), or none of these.
+READS, WRITES, VIA, OTHER = "in:", "out:", "via:", "at:"
+# Before the names of a mixer's tensors (`checkpoint.mixer_lines`). Their rows have places: heads,
+# channels that a convolution moves along, rotary pairs. So nothing of them is permuted, and they
+# are compared in place, on the residual side where they have one. Kernels of channels are compared
+# in place only: trained ones look alike channel by channel. `STATE` is what a formula fills at the
+# start and training hardly moves (decay rates): equal in strangers, no evidence.
+MIXER_READS, MIXER_WRITES, MIXER_INNER = "reads:", "writes:", "inner:"
+MIXER_KERNEL, STATE = "kernel:", "state:"
 
 
 def reads_residual(kind: str) -> bool:
     """Whether the columns of a kind are channels of the residual stream, whatever its name."""
-    return kind in RESIDUAL_COLUMNS or kind.startswith(READS)
+    return kind in RESIDUAL_COLUMNS or kind.startswith((READS, MIXER_READS))
+
+
+def writes_residual(kind: str) -> bool:
+    """Whether the rows of a kind are channels of the residual stream, whatever its name."""
+    return kind in RESIDUAL_ROWS or kind.startswith((WRITES, MIXER_WRITES))
 
 
 def is_unnamed(kind: str) -> bool:
     """Whether a kind is the name of a tensor that no table knows."""
-    return kind.startswith((READS, WRITES, OTHER))
+    return kind.startswith((READS, WRITES, VIA, OTHER))
+
+
+def is_mixer(kind: str) -> bool:
+    """Whether a kind is one of a mixer, known by the module that it stands in."""
+    return kind.startswith((MIXER_READS, MIXER_WRITES, MIXER_INNER, MIXER_KERNEL, STATE))
+
+
+def is_no_evidence(kind: str) -> bool:
+    """Whether a formula may have filled a tensor, so that strangers have it in common."""
+    return kind.startswith((OTHER, STATE))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.formats.row_order import InputsFirst
 from pytest_scratchverify.core.component import TEXT_ONLY, Component
-from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot, is_unnamed, most_experts
+from pytest_scratchverify.tensors.inventory import (
+    Inventory,
+    Matrix,
+    Slot,
+    is_unnamed,
+    most_experts,
+)
+from pytest_scratchverify.tensors.matrices import MIXER_INNER, MIXER_READS, MIXER_WRITES
 from pytest_scratchverify.tensors.plan import ORDER, Block
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 
@@ -131,11 +138,16 @@ def _loose(inventory: Inventory, other: Inventory) -> list[Matrix]:
 
 
 def _unnamed(inventory: Inventory, other: Inventory) -> list[Matrix]:
+    """Return what no table names, and mixers of a family that the other model is not of."""
     return [
         matrix
         for slot, matrix in inventory.matrices.items()
-        if is_unnamed(slot.kind) and matrix.rows > 1 and not _meets(matrix, other)
+        if matrix.rows > 1 and _is_free(slot.kind) and not _meets(matrix, other)
     ]
+
+
+def _is_free(kind: str) -> bool:
+    return is_unnamed(kind) or kind.startswith((MIXER_READS, MIXER_WRITES, MIXER_INNER))
 
 
 def _meets(matrix: Matrix, other: Inventory) -> bool:
@@ -312,8 +324,8 @@ def _reading_order(slot: Slot) -> tuple[int, int, str, Slot]:
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sort numbers in names as numbers."""
-    parts = re.split(r"(\d+)", name)
-    return [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts if p]
+    parts = re.split(r"(\d{1,9})", name)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts if p]
 
 
 def placed_names(inventory: Inventory, component: Component) -> Mapping[str, str]:

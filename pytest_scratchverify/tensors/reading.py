@@ -22,7 +22,12 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.finite import BrokenNumbers, repaired
-from pytest_scratchverify.tensors.inventory import Inventory, Slot, take_inventory
+from pytest_scratchverify.tensors.inventory import (
+    Inventory,
+    Slot,
+    take_inventory,
+    with_undecoded,
+)
 from pytest_scratchverify.tensors.packed import attention_of, open_packed
 from pytest_scratchverify.tensors.plan import Block, pieces
 
@@ -115,8 +120,8 @@ class Checkpoint:
     def _inventory_of(self, attention: AttentionShape | None, *, rotary: bool = True) -> Inventory:
         unpacked = self._unpacked
         found = take_inventory(unpacked.index, unpacked.codecs, attention, rotary=rotary)
-        unsupported = sorted({*found.unsupported, *self._unpacked.unsupported})
-        return replace(found, unsupported=tuple(unsupported))
+        unsupported = sorted({*found.unsupported, *unpacked.unsupported})
+        return with_undecoded(replace(found, unsupported=tuple(unsupported)), unpacked.undecoded)
 
     def with_heads(self, attention: AttentionShape | None) -> Checkpoint:
         """Return the checkpoint with its attention cut by these heads, where its config is silent.
@@ -163,6 +168,11 @@ class Checkpoint:
             raw |= self._fetch(file, spans, log)
         with np.errstate(over="ignore", invalid="ignore"):  # of hostile scales: made NaN at once
             return [self._finite(block, plausible(_decoded(block, raw))) for block in blocks]
+
+    def read_raw(self, file: str, spans: Sequence[ByteRange], log: ReadLog) -> list[bytes]:
+        """Return ranges of a file as they are stored."""
+        found = self._fetch(file, spans, log)
+        return [found[file, span.start, span.stop] for span in spans]
 
     def _finite(self, block: Block, values: Array) -> Array:
         found, bad = repaired(values)

@@ -10,6 +10,7 @@ from pytest_scratchverify.stats.weights.centring import centred_cosine
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.copies import without_copies
 from pytest_scratchverify.tensors.inventory import Slot
+from pytest_scratchverify.tensors.masks import without_false_masks
 from pytest_scratchverify.tensors.pairing import ALIKE, paired
 from pytest_scratchverify.tensors.plan import Block
 from pytest_scratchverify.tensors.reading import (
@@ -46,6 +47,7 @@ def _placed(ours: Checkpoint, theirs: Checkpoint) -> Placed:
     logs = (ReadLog(), ReadLog())
     ours, theirs = ours.with_heads(theirs.attention), theirs.with_heads(ours.attention)
     ours, theirs = _as_stored(ours, theirs, logs), _as_stored(theirs, ours, logs[::-1])
+    ours = without_false_masks(ours, logs[0])
     ours, theirs = without_copies(ours, logs[0]), without_copies(theirs, logs[1])
     return paired(ours, theirs, logs), logs
 

@@ -26,21 +26,24 @@ from pytest_scratchverify.checkpoint.roles import (
     unwrapped,
 )
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.matrices import OTHER, READS, WRITES
+from pytest_scratchverify.tensors.matrices import OTHER, READS, VIA, WRITES
 
 TEXT = Component.TEXT_DECODER
 LAYERED = (TEXT, Component.ROUTER_EXPERTS)
 # Words in a name by which a component is probably meant; the first line that matches decides.
 PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (Component.PROJECTOR, re.compile(r"project(?:or|ion_layer)|merger|connector|aligner|resampler"
-                                     r"|vision_language_adapter|vision_projection|mm_")),
+                                     r"|(?:vision|visual|language|image|audio)_(?:adapter|projection)|qformer"
+                                     r"|mm_|(?:^|\.)mlp1\.")),
     (Component.VISION_ENCODER, re.compile(r"vis(?:ion|ual)|image|(?:^|[._])vit|siglip|clip|patch"
                                           r"|ln_pre|radio_model")),
-    (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_")),
+    (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_|talker"
+                                         r"|codec|vocoder|code_predictor")),
 )  # fmt: skip
-_NUMBER = re.compile(r"(?:^|(?<=\.))(\d+)\.")
+_NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FEWEST = 2  # layers that make a stack
+TAPS = 8  # of the kernel of a convolution, usually
 Family = tuple[str, tuple[int, ...]]
 
 
@@ -81,18 +84,51 @@ def adopted_roles(tensors: Mapping[str, TensorInfo], known: RoleMap) -> dict[str
     return found | _tables(tensors, [n for n in outside if n not in found], kinds)
 
 
-def unnamed_roles(tensors: Mapping[str, TensorInfo], width: int | None) -> dict[str, TensorRole]:
-    """Give every matrix of an unknown name a kind of its own; `width` is the residual stream's.
+def unnamed_roles(
+    tensors: Mapping[str, TensorInfo], widths: Mapping[Component, int]
+) -> dict[str, TensorRole]:
+    """Give every matrix of an unknown name a kind of its own, by the side of the residual stream.
 
     Vectors stay without: scales, states of quantisers and biases are no weights to compare.
+
+    Parameters
+    ----------
+    widths
+        Of the residual stream, by tower. Where not even a norm of the text has a name, it is what
+        most matrices have on a side.
     """
     matrices = {name: info for name, info in tensors.items() if _is_matrix(info)}
-    if width is None:  # not even a norm has a name: what most matrices have on a side
-        shapes: list[Family] = [
-            (name, info.shape) for name, info in matrices.items() if len(info.shape) == 2
-        ]
-        width = _common_width(shapes) if len(shapes) > FEWEST else None
-    return {name: _own_role(name, info, width) for name, info in matrices.items()}
+    shapes: list[Family] = [
+        (name, info.shape) for name, info in matrices.items() if len(info.shape) == 2
+    ]
+    if TEXT not in widths and len(shapes) > FEWEST:
+        common = _common_width(shapes)
+        widths = {**widths, TEXT: common} if common is not None else widths
+    found = {name: _own_role(name, info, widths) for name, info in matrices.items()}
+    return found | _second_halves(matrices, found)
+
+
+def _second_halves(
+    tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
+) -> dict[str, TensorRole]:
+    """Find the second matrices of pairs through a latent: they read what a reader gives."""
+    latents = {
+        (_holder(name), tensors[name].shape[0])
+        for name, role in roles.items()
+        if role.kind.startswith(READS)
+    }
+    return {
+        name: replace(role, kind=VIA + role.kind.removeprefix(OTHER))
+        for name, role in roles.items()
+        if role.kind.startswith(OTHER)
+        and len(tensors[name].shape) == 2
+        and (_holder(name), tensors[name].shape[1]) in latents
+    }
+
+
+def _holder(name: str) -> str:
+    """Return the module in which a tensor's own module stands."""
+    return unwrapped(name).removesuffix(".weight").rpartition(".")[0]
 
 
 def _is_matrix(info: TensorInfo) -> bool:
@@ -104,21 +140,37 @@ def _is_matrix(info: TensorInfo) -> bool:
     )
 
 
-def _own_role(name: str, info: TensorInfo, width: int | None) -> TensorRole:
+def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> TensorRole:
     plain = unwrapped(name)
     number = _NUMBER.search(plain)
     layer, called = None, plain
     if number is not None:
         layer, called = int(number[1]), plain[: number.start()] + plain[number.end() :]
-    shape, mark = info.shape, OTHER
-    if len(shape) == 2 and width in shape:
-        mark = READS if shape[1] == width else WRITES
     component = probable_component(plain)
-    if component is TEXT:  # model.language_model.layers is model.layers
+    mark, stacked = _mark(info.shape, _width(component, info.shape, widths)), False
+    if len(info.shape) == 3 and component is TEXT and layer is not None and mark != OTHER:
+        component, stacked = Component.ROUTER_EXPERTS, True
+    if component in LAYERED:  # model.language_model.layers is model.layers
         called = _OUTER.sub("", called)
     kind = mark + called.removesuffix(".weight").replace("/", "_").replace("|", "_")
     part = "bias" if called.endswith(".bias") else "weight"
-    return TensorRole(component, kind, layer, part=part)
+    return TensorRole(component, kind, layer, "stack" if stacked else None, part)
+
+
+def _width(
+    component: Component, shape: tuple[int, ...], widths: Mapping[Component, int]
+) -> int | None:
+    """Return the width of a tower's own stream, of the text's for what joins a tower to it."""
+    own = widths.get(component)
+    return own if own in shape[-2:] else widths.get(TEXT)
+
+
+def _mark(shape: tuple[int, ...], width: int | None) -> str:
+    """Say on which side of a matrix, or of every matrix of a stack, the residual stream is."""
+    kernel = len(shape) == 3 and min(shape[-2:]) <= TAPS
+    if len(shape) > 3 or kernel or width not in shape[-2:]:
+        return OTHER
+    return READS if shape[-1] == width else WRITES
 
 
 def _size(tensors: Mapping[str, TensorInfo], names: list[str]) -> int:

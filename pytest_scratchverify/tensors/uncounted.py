@@ -3,18 +3,23 @@
 A bias is as long as a side of some matrix; what stands under the name of a bias, a gain, a scale
 or a constant and is larger may hold anything, the weights of another model too. So is a tensor
 of unknown name, whatever its rank. Each counts as a parameter that was compared with nothing.
+Constants are few: where they are more than a trifle together, all of them count. A mask is
+believed where its numbers are those of one (`false_masks`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.checkpoint.roles import TensorRole
-from pytest_scratchverify.core.component import TOKEN_TABLES
+from pytest_scratchverify.core.component import TOKEN_TABLES, Component
+from pytest_scratchverify.tensors.structure import probable_component
 
 SCALED = 4  # numbers to one scale, at the least
 LONGEST_CONSTANT = 1 << 20  # numbers of a constant that is no mask
+MOST_CONSTANTS = 0.01  # of a component's bytes: all its constants together that are no masks
 
 
 def oversized(
@@ -31,8 +36,10 @@ def oversized(
     ignored
         The names that promise constants: masks, frequencies, positions.
     """
-    longest = _longest_side(tensors, roles)
-    found = {name for name in ignored if _is_no_constant(tensors[name])}
+    longest, tokens = _longest_side(tensors, roles), _tokens(tensors, roles)
+    constants = [tensors[name] for name in ignored if not is_mask(tensors[name])]
+    crowded = _crowded(constants, tensors, roles)
+    found = {i.name for i in constants if _is_long(i) or probable_component(i.name) in crowded}
     for name, role in roles.items():
         info = tensors[name]
         if role.part in ("scale", "scale_inv"):
@@ -40,7 +47,8 @@ def oversized(
             if weight is None or SCALED * info.parameters > max(SCALED, weight.parameters):
                 found.add(name)
         elif len(info.shape) == 1:
-            if longest and info.parameters > longest:
+            of_head = role.part == "bias" and role.component in TOKEN_TABLES
+            if longest and info.parameters > max(longest, of_head * tokens):
                 found.add(name)
         elif (
             role.part == "bias"
@@ -62,6 +70,16 @@ def _longest_side(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorR
     return max(sides)
 
 
+def _tokens(tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]) -> int:
+    """Return how many tokens the largest table has: a head that is tied to it has its bias."""
+    tables = (
+        tensors[name].shape[0]
+        for name, role in roles.items()
+        if TOKEN_TABLES.get(role.component) == role.kind and len(tensors[name].shape) == 2
+    )
+    return max(tables, default=0)
+
+
 def _weight_of(name: str) -> str:
     stem, _, last = name.rpartition(".")
     if last in ("scales", "biases"):
@@ -75,11 +93,30 @@ def scaled_by(name: str) -> str:
     return weight.removesuffix("scale") + "weight" if weight.endswith(".scale") else weight
 
 
-def _is_no_constant(info: TensorInfo) -> bool:
-    """Whether a tensor under a constant's name is no mask, no table of angles, no counter."""
+def _crowded(
+    constants: Iterable[TensorInfo],
+    tensors: Mapping[str, TensorInfo],
+    roles: Mapping[str, TensorRole],
+) -> set[Component]:
+    """Return the components beside which constants are more than a trifle together."""
+    held: Counter[Component] = Counter()
+    for name, role in roles.items():
+        held[role.component] += tensors[name].nbytes
+    beside: Counter[Component] = Counter()
+    for info in constants:
+        beside[probable_component(info.name)] += info.nbytes
+    return {part for part, size in beside.items() if size > MOST_CONSTANTS * held[part] > 0}
+
+
+def is_mask(info: TensorInfo) -> bool:
+    """Whether a constant has the shape of a mask of attention."""
     shape = info.shape
-    mask = len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3]
-    return not mask and info.parameters > LONGEST_CONSTANT // (1 if len(shape) > 1 else 64)
+    return len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3]
+
+
+def _is_long(info: TensorInfo) -> bool:
+    """Whether a constant is too long for a table of angles, or a vector for a counter."""
+    return info.parameters > LONGEST_CONSTANT // (1 if len(info.shape) > 1 else 64)
 
 
 def is_empty(name: str, info: TensorInfo) -> bool:

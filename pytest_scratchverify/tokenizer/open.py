@@ -9,8 +9,10 @@ from typing import Protocol
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.untrusted import reading
 from pytest_scratchverify.tokenizer.compare import Vocabulary
 from pytest_scratchverify.tokenizer.read import FILES, read_tokenizer
+from pytest_scratchverify.tokenizer.read_gguf import read_gguf_head
 from pytest_scratchverify.tokenizer.sketch import sketch_for
 
 # A file is there or not; these reasons mean that nobody knows, and the catalogue may help.
@@ -33,6 +35,20 @@ class File(Protocol):
         ...
 
 
+class Head(Protocol):
+    """The head of a GGUF file and the record of how it was read."""
+
+    @property
+    def value(self) -> bytes:
+        """Its bytes."""
+        ...
+
+    @property
+    def record(self) -> ArtifactRecord:
+        """What was read."""
+        ...
+
+
 class Store(Protocol):
     """The part of `hub.store.ArtifactStore` that a tokenizer needs."""
 
@@ -45,6 +61,10 @@ class Store(Protocol):
         """Every file that defines the tokenizer."""
         ...
 
+    def vocabulary_head(self) -> Head:
+        """The head of a GGUF file."""
+        ...
+
 
 def open_tokenizer(
     store: Store, name: str | None = None
@@ -52,22 +72,43 @@ def open_tokenizer(
     """Read the fullest tokenizer file of a model; the shipped sketch where none is in reach.
 
     `name` is what findings call the model, the store's repository otherwise.
-    tokenizer.json says most, then tekken, SentencePiece, vocab.json, tiktoken. The records
+    tokenizer.json says most, then tekken, SentencePiece, vocab.json, tiktoken; without any of
+    them the vocabulary that weights in GGUF carry is read. The records
     say what was read, or that the catalogue stood in. Raises `Unavailable` if neither has it.
     """
     name = name or store.repo
     try:
-        files = list(store.tokenizer_files())
-        chosen = fullest_file(files)
-        if chosen is None:
-            raise _no_file(name)
-        return read_tokenizer(chosen.value, name), tuple(file.record for file in files)
+        return _read(store, name)
     except Unavailable as error:
         out_of_reach = error.reason in OUT_OF_REACH
         sketch = sketch_for(name) or sketch_for(store.repo) if out_of_reach else None
         if sketch is None:
             raise
         return sketch.called(name), (_from_catalogue(name, error),)
+
+
+def _read(store: Store, name: str) -> tuple[Vocabulary, tuple[ArtifactRecord, ...]]:
+    try:
+        files = list(store.tokenizer_files())
+        chosen = fullest_file(files)
+        if chosen is None:
+            raise _no_file(name)
+    except Unavailable as error:
+        embedded = _embedded(store, name) if error.reason is Reason.ABSENT else None
+        if embedded is None:
+            raise
+        return embedded
+    return read_tokenizer(chosen.value, name), tuple(file.record for file in files)
+
+
+def _embedded(store: Store, name: str) -> tuple[Vocabulary, tuple[ArtifactRecord, ...]] | None:
+    """Read the vocabulary that weights in GGUF carry; None where there are no such weights."""
+    try:
+        head = store.vocabulary_head()
+    except Unavailable:
+        return None
+    with reading(head.record.file, store.repo):
+        return read_gguf_head(head.value, head.record.file, name), (head.record,)
 
 
 def fullest_file(files: Sequence[File]) -> File | None:

@@ -62,10 +62,25 @@ class GgufHeaderError(ValueError):
 def read_gguf(path: Path, name: str) -> Tokenizer:
     """Read the embedded vocabulary of any of llama.cpp's tokenizer models."""
     try:
-        header = read_header(path)
-        columns = _columns(header)
+        # Mapped, not read: the file may hold a hundred gigabytes of tensors behind the header.
+        with (
+            open_regular(path) as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            return _read(data, path, name)
     except OSError as error:
         raise _absent(path) from error
+
+
+def read_gguf_head(head: bytes, file: str, name: str) -> Tokenizer:
+    """Read the vocabulary out of the first bytes of a file, as far as they were fetched."""
+    return _read(head, Path(file), name)
+
+
+def _read(data: mmap.mmap | bytes, path: Path, name: str) -> Tokenizer:
+    try:
+        header = _header(data)
+        columns = _columns(header)
     except (GgufHeaderError, struct.error, MemoryError) as error:
         raise malformed(path, f"its GGUF header is broken ({error})"[:200]) from error
     check_tokens(path, len(columns))
@@ -78,33 +93,28 @@ def read_gguf(path: Path, name: str) -> Tokenizer:
     return from_pieces(path, Draft(name, kind, "gguf", {}, traits=_traits(header)), columns)
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The ``tokenizer.`` keys of a GGUF header; other keys are skipped."""
-    # Mapped, not read: the file may hold a hundred gigabytes of tensors behind the header.
-    with (
-        open_regular(path) as stream,
-        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        cursor = _Cursor(data)
-        magic, version = cursor.unpack("<4sI")
-        if magic != MAGIC or version not in VERSIONS:
-            raise GgufHeaderError("not GGUF version 2 or 3")
-        _, count = cursor.unpack("<QQ")
-        if count > MAX_KEYS:
-            raise GgufHeaderError("too many keys")
-        header: dict[str, Any] = {}
-        for _ in range(count):
-            key = cursor.strings(1, MAX_TOKEN_BYTES)[0]
-            value = _value(cursor, cursor.unpack("<I")[0])
-            if key.startswith("tokenizer."):
-                header[key] = value
+def _header(data: mmap.mmap | bytes) -> dict[str, Any]:
+    """Return the ``tokenizer.`` keys of a GGUF header; other keys are skipped."""
+    cursor = _Cursor(data)
+    magic, version = cursor.unpack("<4sI")
+    if magic != MAGIC or version not in VERSIONS:
+        raise GgufHeaderError("not GGUF version 2 or 3")
+    _, count = cursor.unpack("<QQ")
+    if count > MAX_KEYS:
+        raise GgufHeaderError("too many keys")
+    header: dict[str, Any] = {}
+    for _ in range(count):
+        key = cursor.strings(1, MAX_TOKEN_BYTES)[0]
+        value = _value(cursor, cursor.unpack("<I")[0])
+        if key.startswith("tokenizer."):
+            header[key] = value
     return header
 
 
 class _Cursor:
     """A place in a mapped header that never leaves it."""
 
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, data: mmap.mmap | bytes) -> None:
         self.data = data
         self.position = 0
         self.left = MAX_KEPT

@@ -18,6 +18,7 @@ from pytest_scratchverify.verdict.verdict import OpenReference
 
 MINIMUM_COVERAGE = 1e-3  # share of a component's parameters without which nothing clears it
 SHOWN = 5  # references that a sentence names; the verdict's own lists hold all
+JUDGED = "judged"  # the detail of a finding that says which part of a model it speaks of
 PARTIAL = Text("the run is partial: it was stopped, narrowed or lost a worker")
 _OURS = (Outcome.MISSING, Outcome.HARNESS_ERROR)
 
@@ -82,15 +83,28 @@ def _granted(clearing: list[Finding], open_ones: dict[str, Text]) -> Clearance:
             power=clearing[0].power.description if clearing[0].power else "-",
         )
     ]
+    scopes = dict.fromkeys(f.remedy for f in clearing if f.remedy and JUDGED in f.details)
+    for scope in [*scopes][:SHOWN]:
+        reasons[0] = Text("{scope} Of these: {said}", scope=scope, said=reasons[0])
     alike: dict[Text, list[str]] = {}
     for name in sorted(open_ones):
         alike.setdefault(open_ones[name], []).append(name)
-    for why, names in alike.items():
+    groups = [*alike.items()]
+    for why, names in groups[:SHOWN]:
         reasons.append(
             Text(
                 "this does not hold for {references}, which could not be compared: {why}",
                 references=some_of(names),
                 why=why,
+            )
+        )
+    further = [name for _, names in groups[SHOWN:] for name in names]
+    if further:
+        reasons.append(
+            Text(
+                "nor does it hold for {references}, which could not be compared either, each for"
+                " a reason of its own",
+                references=some_of(further),
             )
         )
     return Clearance(

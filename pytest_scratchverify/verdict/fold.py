@@ -14,11 +14,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Direction, Finding, Intent, Level, Outcome, Relation
+from pytest_scratchverify.core.evidence import (
+    MOST,
+    Direction,
+    Finding,
+    Intent,
+    Level,
+    Outcome,
+    Relation,
+)
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.clearance import Evidence, clearance, clears, controls_passed
 from pytest_scratchverify.verdict.holm import holm_by_id
-from pytest_scratchverify.verdict.verdict import ComponentVerdict, Verdict
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, Inheritance, Verdict
 
 ALPHA = 1e-3  # family-wise; an accusation needs the adjusted p below it, and more; so does a lead
 DEMOTED = 0.05  # family-wise; up to it an accusation that misses `ALPHA` is a lead
@@ -42,7 +50,8 @@ class Plan:
     """Everything that was to be tested of one model, whatever then happened to it.
 
     `calibrated` are the areas of methods (the first part of ``area.statistic``) whose hypotheses
-    may give a p-value: the family of Holm's correction.
+    may give a p-value: the family of Holm's correction. `own` are the references that are earlier
+    models of the same developer, by name.
     """
 
     model: str
@@ -50,6 +59,7 @@ class Plan:
     components: tuple[Component, ...] = ()
     complete: bool = True  # False: stopped, deselected or crashed; stamps the run partial
     calibrated: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -100,7 +110,7 @@ def fold(plan: Plan, findings: Iterable[Finding]) -> dict[Component, ComponentVe
             case = cases.setdefault(intent.component, _Case(intent.component, adjusted=adjusted))
             case.absent.append(intent)
     return {
-        component: _judge(cases[component], complete=plan.complete)
+        component: _with_inheritance(cases[component], plan)
         for component in Component
         if component in cases and _exists(cases[component], plan)
     }
@@ -145,6 +155,36 @@ def _asked(of: Finding | Intent) -> tuple[str, Component, str | None]:
     return of.method, of.component, of.reference
 
 
+def _with_inheritance(case: _Case, plan: Plan) -> ComponentVerdict:
+    """Judge a component; of one that comes from an own earlier model say what it is without it.
+
+    The verdict itself is the same whoever made the parent: a policy may make a difference.
+    """
+    found = _judge(case, complete=plan.complete)
+    if not found.verdict.is_reuse or found.reference is None or found.reference not in plan.own:
+        return found
+    others = _Case(
+        case.component,
+        [f for f in case.findings if f.reference not in plan.own],
+        [i for i in case.absent if i.reference not in plan.own],
+        case.adjusted,
+    )
+    against = [f for f in case.findings if f.reference == found.reference]
+    measured = [f.coverage for f in against if f.coverage and f.coverage.inherited is not None]
+    best = max(measured, key=lambda coverage: coverage.inherited or 0, default=None)
+    share = (best.inherited or 0) / best.size if best is not None and best.size else None
+    return replace(
+        found,
+        inherits=Inheritance(
+            reference=found.reference,
+            declared=found.verdict is Verdict.DECLARED_REUSE,
+            others=_judge(others, complete=plan.complete).standing,
+            share=share,
+            roles=best.roles if best is not None else (),
+        ),
+    )
+
+
 def _judge(case: _Case, *, complete: bool) -> ComponentVerdict:
     """Apply the rules in the order of their force; the first that holds decides."""
     for rule in (_accused, _declared, _shared, _conflicting, _not_testable, _suspected):
@@ -187,7 +227,7 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     if not sustained:
         return None
     strongest = min(sustained, key=_strength(case))
-    if is_identity(strongest):
+    if is_identity(strongest) and _is_most(strongest):
         return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in SHARED:
         return None
@@ -245,6 +285,12 @@ def _lacking(finding: Finding, case: _Case) -> Text | None:
     if finding.replications >= 2 or len(groups) >= 2:
         return None
     return Text("no second kind of evidence and no replication stand beside it")
+
+
+def _is_most(finding: Finding) -> bool:
+    """Whether what is equal is most of a component; the share of a vocabulary is all of it."""
+    share = finding.effect.value if finding.effect else None
+    return finding.relation is not Relation.VERBATIM or share is None or share >= MOST
 
 
 def is_identity(finding: Finding) -> bool:

@@ -15,8 +15,18 @@ from typing import Any, Literal, Protocol
 
 from pytest_scratchverify.core.component import TEXT_ONLY, TRAINED, Component
 from pytest_scratchverify.core.errors import ScratchError
+from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.verdict.verdict import ComponentVerdict, PolicyResult, Result, Verdict
+from pytest_scratchverify.verdict.clearance import some_of
+from pytest_scratchverify.verdict.predecessor import NOT_JUDGED, same_name
+from pytest_scratchverify.verdict.verdict import (
+    ComponentVerdict,
+    Inheritance,
+    PolicyResult,
+    Result,
+    Standing,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +34,8 @@ class JudgedModel:
     """What a policy judges: one model's component verdicts, and what they rest on.
 
     `known` is False where nothing showed which components the model has; `states` says in which
-    state a declared component was reused.
+    state a declared component was reused; `predecessor` is an earlier model of the developer's own
+    that parts are declared to start from; `findings` are those on the model.
     """
 
     model: str
@@ -32,6 +43,8 @@ class JudgedModel:
     partial: bool = False
     known: bool = True
     states: Mapping[Component, str] = field(default_factory=dict)
+    predecessor: str | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 class Policy(Protocol):
@@ -61,9 +74,15 @@ def asks(policy: Policy, component: Component) -> bool:
     return component.is_trained if says is None else bool(says(component))
 
 
+PREDECESSORS = {"accepted": True, "refused": False}  # what `own_predecessor` may say
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyTable:
     """A policy as a table: what it demands of which components.
+
+    `accepts_predecessor` says whether a component may come from an earlier model of the same
+    developer that is declared, and that itself satisfies the table in this component.
 
     Examples
     --------
@@ -82,6 +101,7 @@ class PolicyTable:
     satisfied_by: frozenset[Verdict]
     failed_by: frozenset[Verdict]
     accepts_states: frozenset[str] = frozenset()
+    accepts_predecessor: bool = False
 
     def required(self, components: Mapping[Component, ComponentVerdict]) -> list[Component]:
         """Return the model's components that this policy judges, in their fixed order."""
@@ -105,6 +125,7 @@ class PolicyTable:
             partial=judged.partial,
             known=judged.known,
             states=judged.states,
+            predecessor=judged.predecessor,
         )
         return replace(found, because=(*found.because, *_reported(self, judged.components)))
 
@@ -140,6 +161,7 @@ def _table(name: str, table: Mapping[str, Any]) -> PolicyTable:
         satisfied_by=frozenset(map(Verdict, table["satisfied_by"])),
         failed_by=frozenset(map(Verdict, table["failed_by"])),
         accepts_states=frozenset(table.get("accepts_states", ())),
+        accepts_predecessor=PREDECESSORS[table.get("own_predecessor", "refused")],
     )
 
 
@@ -153,30 +175,36 @@ def _requires(name: str, stated: Any) -> Literal["trained", "text"] | frozenset[
     raise ValueError(f"{name}: requires is 'trained', 'text' or components, not {stated!r}")
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what a policy may know of a model, by name
     policy: PolicyTable,
     components: Mapping[Component, ComponentVerdict],
     *,
     partial: bool,
     known: bool = True,
     states: Mapping[Component, str] | None = None,
+    predecessor: str | None = None,
 ) -> PolicyResult:
     """Apply `policy` to a model's component verdicts.
 
     `known` is False where nothing showed which components the model has; `states` says in which
-    state a declared component was reused. A failing component decides;
+    state a declared component was reused; `predecessor` is declared as a start of parts. A failing
+    component decides;
     otherwise anything not satisfied, a named reference that a clearance does not hold for, or a
     partial run, leaves the result UNDETERMINED. A model
     none of whose trained components is known is UNDETERMINED too: nothing was tested.
     """
     required = [components[component] for component in policy.required(components)]
-    failed = [
-        v for v in required if v.verdict in policy.failed_by and not _excused(policy, v, states)
-    ]
+    open_ones, failed = [], []
+    for verdict in required:
+        result, why = _of_component(policy, verdict, (states or {}).get(verdict.component))
+        if result is Result.FAIL:
+            failed.append(why)
+        elif result is Result.UNDETERMINED:
+            open_ones.append(why)
     if failed:
-        return PolicyResult(result=Result.FAIL, because=tuple(map(_reason, failed)))
-    reasons = [_reason(v) for v in required if v.verdict not in policy.satisfied_by]
-    reasons += _not_compared(v for v in required if v.verdict in policy.satisfied_by)
+        return PolicyResult(result=Result.FAIL, because=tuple(failed))
+    reasons = [*open_ones, *_not_compared(v for v in required if v.verdict in policy.satisfied_by)]
+    reasons += _predecessor_not_compared(required, predecessor)
     if partial:
         reasons.append(Text("the run is partial"))
     if not known:
@@ -191,11 +219,119 @@ def judge(
     )
 
 
-def _excused(
-    policy: PolicyTable, verdict: ComponentVerdict, states: Mapping[Component, str] | None
-) -> bool:
-    state = (states or {}).get(verdict.component)
-    return verdict.verdict is Verdict.DECLARED_REUSE and state in policy.accepts_states
+def _of_component(
+    policy: PolicyTable, verdict: ComponentVerdict, state: str | None
+) -> tuple[Result, Text]:
+    """Judge one component that the policy asks about, with the reason where it is no PASS."""
+    if verdict.verdict in policy.satisfied_by:
+        return Result.PASS, _reason(verdict)
+    if verdict.verdict is Verdict.DECLARED_REUSE and state in policy.accepts_states:
+        return Result.UNDETERMINED, _reason(verdict)
+    if verdict.verdict not in policy.failed_by:
+        return Result.UNDETERMINED, _reason(verdict)
+    if verdict.inherits is None:
+        return Result.FAIL, _reason(verdict)
+    if not policy.accepts_predecessor:
+        return Result.FAIL, _own_reason(PREDECESSOR_HEADLINES["refused"], verdict)
+    return _of_inheritance(policy, verdict, verdict.inherits)
+
+
+def _of_inheritance(
+    policy: PolicyTable, verdict: ComponentVerdict, inherits: Inheritance
+) -> tuple[Result, Text]:
+    """Judge what comes from an own earlier model: declared, and innocent all the way back.
+
+    What nobody judged is accepted on nobody's strength.
+    """
+    if not inherits.declared:
+        return Result.FAIL, _own_reason(PREDECESSOR_HEADLINES["undeclared"], verdict)
+    open_one = None if inherits.earlier else _own_reason(PREDECESSOR_HEADLINES["unknown"], verdict)
+    result, said = _of_standing(policy, inherits.others)
+    if result is not Result.PASS:
+        reason = _own_reason(PREDECESSOR_HEADLINES["others"], verdict, found=said)
+        if result is Result.FAIL:
+            return Result.FAIL, reason
+        open_one = open_one or reason
+    for before in inherits.earlier:
+        result, said = Result.UNDETERMINED, before.why or NOT_JUDGED
+        if before.standing is not None:
+            result, said = _of_standing(policy, before.standing)
+        if before.takes_from is not None and not before.declared:
+            result = Result.FAIL
+            said = Text("comes from {model}, which nobody declares", model=before.takes_from)
+        if result is Result.PASS:
+            continue
+        kind = PREDECESSOR_HEADLINES["itself"]
+        reason = _own_reason(kind, verdict, model=before.model, found=said)
+        if result is Result.FAIL:
+            return Result.FAIL, reason
+        open_one = open_one or reason
+    return (Result.UNDETERMINED, open_one) if open_one else (Result.PASS, _reason(verdict))
+
+
+def _of_standing(policy: PolicyTable, standing: Standing) -> tuple[Result, Text]:
+    said = Text("{verdict}", verdict=standing.verdict)
+    if standing.reference:
+        said = Text(
+            "{verdict} ({reference})", verdict=standing.verdict, reference=standing.reference
+        )
+    if standing.verdict in policy.failed_by:
+        return Result.FAIL, said
+    if standing.verdict not in policy.satisfied_by:
+        return Result.UNDETERMINED, said
+    if standing.not_compared:
+        names = [*standing.not_compared]
+        return Result.UNDETERMINED, Text("not compared with {reference}", reference=names)
+    return Result.PASS, said
+
+
+PREDECESSOR_HEADLINES: Mapping[str, str] = {
+    "refused": "{component}: {verdict} ({reference}, of the same developer); this policy does not"
+    " accept a start from an own earlier model",
+    "undeclared": "{component}: {verdict} ({reference}, of the same developer by name); nobody"
+    " declares it, and a name is no proof of rights",
+    "unknown": "{component}: inherits from {reference}, of which nothing is known",
+    "others": "{component}: inherits from {reference}; apart from that: {found}",
+    "itself": "{component}: inherits from {reference}; {model} itself: {found}",
+}
+
+
+def _own_reason(template: str, verdict: ComponentVerdict, **values: object) -> Text:
+    known = {
+        "component": verdict.component,
+        "verdict": verdict.verdict,
+        "reference": verdict.reference or "-",
+    }
+    return Text.filled(template, {**known, **values})
+
+
+def _predecessor_not_compared(
+    required: Iterable[ComponentVerdict], predecessor: str | None
+) -> list[Text]:
+    """Say for which clean components a declared predecessor was not compared with."""
+    if predecessor is None:
+        return []
+    name = same_name(predecessor)
+    parts = [
+        verdict.component
+        for verdict in required
+        if verdict.verdict.is_clean and name not in _named(verdict)
+    ]
+    if not parts:
+        return []
+    return [
+        Text(
+            "{components}: not compared with {reference}, from which parts are declared to come",
+            components=parts,
+            reference=predecessor,
+        )
+    ]
+
+
+def _named(verdict: ComponentVerdict) -> set[str]:
+    """Return the references that a clearance speaks of, be it that it does not hold for them."""
+    open_ones = (entry.reference for entry in verdict.not_compared)
+    return {same_name(name) for name in (*verdict.cleared, *open_ones)}
 
 
 def _nothing_required(policy: PolicyTable) -> Text:
@@ -226,14 +362,17 @@ def _reported(
 
 
 def _not_compared(cleared: Iterable[ComponentVerdict]) -> list[Text]:
-    """Say of each reference for which components a clearance does not hold."""
+    """Say for which components a clearance does not hold, and of which references."""
     components: dict[str, list[Component]] = {}
     for verdict in cleared:
         for entry in verdict.not_compared:
             components.setdefault(entry.reference, []).append(verdict.component)
+    alike: dict[tuple[Component, ...], list[str]] = {}
+    for name, parts in sorted(components.items()):
+        alike.setdefault(tuple(parts), []).append(name)
     return [
-        Text("{components}: not compared with {reference}", components=parts, reference=name)
-        for name, parts in sorted(components.items())
+        Text("{components}: not compared with {reference}", components=p, reference=some_of(names))
+        for p, names in alike.items()
     ]
 
 

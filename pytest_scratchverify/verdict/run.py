@@ -17,9 +17,10 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
 from pytest_scratchverify.verdict.nearest import nearest_references
 from pytest_scratchverify.verdict.policy import NOT_ASKED, JudgedModel, Policy
-from pytest_scratchverify.verdict.verdict import ModelVerdict, Result
+from pytest_scratchverify.verdict.predecessor import Judged, lineage, same_name, with_earlier
+from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result
 
-SCHEMA = "scratchverify/run/2"
+SCHEMA = "scratchverify/run/3"
 # The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
 # is hashed for them. Neither is content that a method looked at.
 LISTING = "*"
@@ -111,13 +112,15 @@ class Subject:
 
     `asked` are the components that the user asked about, empty for all: the others are not
     shown, and still stand between the model and a policy's PASS. `known` is False where nothing
-    showed which components there are.
+    showed which components there are. `own` are the references that are earlier models of the same
+    developer, by name.
     """
 
     spec: ModelSpec
     components: tuple[Component, ...]
     asked: frozenset[Component] = frozenset()
     known: bool = True
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +129,28 @@ class Collected:
 
     `partial_because` concerns every model; a hypothesis that did not report concerns its own.
 
-    `calibrated` are the areas whose p-values are corrected together; see `fold.Plan`.
+    `calibrated` are the areas whose p-values are corrected together; see `fold.Plan`. `earlier` are
+    models that stored runs judged, by `predecessor.same_name`.
     """
 
     intents: tuple[Intent, ...]
     findings: tuple[Finding, ...]
     partial_because: tuple[Text, ...] = ()
     calibrated: frozenset[str] = frozenset()
+    earlier: Mapping[str, Judged] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folded:
+    """A subject, what was planned and found of it, and its components as the fold judges them."""
+
+    subject: Subject
+    mine: tuple[Intent, ...]
+    found: list[Finding]
+    lost: list[Intent]
+    partial: bool
+    plan: Plan
+    components: Mapping[Component, ComponentVerdict]
 
 
 def fold_models(
@@ -148,7 +166,11 @@ def fold_models(
     """
     collected = replace(collected, findings=tuple(unique_findings(collected.findings)))
     asked, beside = list(chosen), list(others)
-    return tuple(_fold_model(subject, collected, asked, beside) for subject in subjects)
+    folded = [_fold_components(subject, collected) for subject in subjects]
+    judged = {**collected.earlier} | {
+        same_name(one.subject.spec.name): Judged(components=one.components) for one in folded
+    }  # what this run judges itself stands before what a stored one says
+    return tuple(_model_verdict(one, judged, asked, beside) for one in folded)
 
 
 def missing_intents(intents: Iterable[Intent], findings: Iterable[Finding]) -> list[Intent]:
@@ -166,9 +188,7 @@ def missing_intents(intents: Iterable[Intent], findings: Iterable[Finding]) -> l
     ]
 
 
-def _fold_model(
-    subject: Subject, collected: Collected, chosen: list[Policy], others: list[Policy]
-) -> ModelVerdict:
+def _fold_components(subject: Subject, collected: Collected) -> _Folded:
     name = subject.spec.name
     mine = tuple(intent for intent in collected.intents if intent.model == name)
     found = [finding for finding in collected.findings if finding.model == name]
@@ -181,14 +201,33 @@ def _fold_model(
         components=subject.components,
         complete=not partial,
         calibrated=collected.calibrated,
+        own=subject.own,
     )
-    components = fold(plan, found)
+    return _Folded(
+        subject=subject,
+        plan=plan,
+        mine=mine,
+        found=found,
+        lost=lost,
+        partial=partial,
+        components=fold(plan, found),
+    )
+
+
+def _model_verdict(
+    one: _Folded, known: Mapping[str, Judged], chosen: list[Policy], others: list[Policy]
+) -> ModelVerdict:
+    subject, found = one.subject, one.found
+    name, declared = subject.spec.name, subject.spec.predecessor
+    components = with_earlier(one.components, known, _revisions_read(found))
     judged = JudgedModel(
         model=name,
         components=components,
-        partial=partial,
+        partial=one.partial,
         known=subject.known,
         states={part: declared.state for part, declared in subject.spec.declares.items()},
+        predecessor=declared.origin if declared else None,
+        findings=tuple(found),
     )
     beside = (policy for policy in others if policy.stands_beside(name))
     judges = {policy.name: policy for policy in [*beside, *chosen]}  # chosen ones win
@@ -203,12 +242,28 @@ def _fold_model(
         bytes_total=_bytes_total(found),
         other_bytes=_bytes_of(found, weights=False),
         sources=tuple(sorted({record.source.value for record in records_of(found)})),
-        planned=len(mine),
-        arrived=len(mine) - len(lost),
-        partial=partial,
+        planned=len(one.mine),
+        arrived=len(one.mine) - len(one.lost),
+        partial=one.partial,
         outcomes=_counts(found),
-        nearest=nearest_references(plan, found),
+        lineage=lineage(shown, _sizes(found)),
+        nearest=nearest_references(one.plan, found),
     )
+
+
+def _revisions_read(findings: Iterable[Finding]) -> dict[str, str]:
+    """Return the commits at which references were read, by `same_name`."""
+    records = [(f.reference, r) for f in findings if f.reference for r in f.artifacts]
+    return {
+        same_name(name): record.revision
+        for name, record in records
+        if record.revision and same_name(record.repo) == same_name(name)
+    }
+
+
+def _sizes(findings: Iterable[Finding]) -> dict[Component, int]:
+    """Return how many parameters the components have, as far as it is known."""
+    return {f.component: f.coverage.size for f in findings if f.coverage and f.coverage.size}
 
 
 def records_of(findings: Iterable[Finding]) -> list[ArtifactRecord]:

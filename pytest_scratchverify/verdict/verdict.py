@@ -52,11 +52,56 @@ class OpenReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is said of a component apart from what it has of its developer's earlier models."""
+
+    verdict: Verdict
+    reference: str | None = None
+    cleared: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """An earlier model of the same developer, and what was found of the component there.
+
+    `standing` is None where the model was not judged, and `why` says so; `judged_in` names the
+    stored run that judged it, or is empty for this run. Where the component comes from a model
+    before it, `takes_from` names that one and `declared` says whether somebody declares it.
+    """
+
+    model: str
+    standing: Standing | None = None
+    why: Text | None = None
+    judged_in: str = ""
+    takes_from: str | None = None
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inheritance:
+    """A component comes from an earlier model of the same developer, by name.
+
+    `share` is how much of the component's parameters, None where that was not measured; `roles`
+    are those that were taken where only some were. `others` is the verdict against everybody
+    else; `earlier` are the earlier models, the nearest first.
+    """
+
+    reference: str
+    declared: bool
+    others: Standing
+    share: float | None = None
+    roles: tuple[str, ...] = ()
+    earlier: tuple[Generation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentVerdict:
     """The verdict on one component and everything that it rests on.
 
     A clearance holds for the references of `cleared`; `not_compared` are those that it does not
-    hold for, since they could not be compared or were left open.
+    hold for, since they could not be compared or were left open. `inherits` is set where the
+    reference is an earlier model of the same developer.
     """
 
     component: Component
@@ -70,6 +115,19 @@ class ComponentVerdict:
     findings: tuple[str, ...] = ()
     cleared: tuple[str, ...] = ()
     not_compared: tuple[OpenReference, ...] = ()
+    inherits: Inheritance | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """What is said of it apart from earlier models of the same developer."""
+        if self.inherits is not None:
+            return self.inherits.others
+        return Standing(
+            verdict=self.verdict,
+            reference=self.reference,
+            cleared=self.cleared,
+            not_compared=tuple(entry.reference for entry in self.not_compared),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +162,8 @@ class ModelVerdict:
     """Everything that a run says of one model: a vector, never an average.
 
     `bytes_read` of `bytes_total` are weights, headers included; `other_bytes` were read of
-    other files. `nearest` are all references, by what their weights say.
+    other files. `lineage` says what it has of earlier models of its developer, a sentence each.
+    `nearest` are all references, by what their weights say.
     """
 
     model: str
@@ -119,4 +178,5 @@ class ModelVerdict:
     arrived: int = 0
     partial: bool = False
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    lineage: tuple[Text, ...] = ()
     nearest: tuple[NearReference, ...] = ()

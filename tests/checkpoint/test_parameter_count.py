@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from pytest_scratchverify.catalog.entries import shipped_catalogue
@@ -36,7 +38,7 @@ ROUNDED = {
 }
 
 
-def count(repo: str):
+def count(repo):
     return count_parameters(shipped_catalogue()[repo].designs[Tower.TEXT])
 
 
@@ -81,3 +83,164 @@ def test_what_is_missing_is_named():
     design = read_designs({"hidden_size": 8, "num_hidden_layers": 2})[Tower.TEXT]
     with pytest.raises(UncountableDesignError, match="vocab_size"):
         count_parameters(design)
+
+
+# Keys as upstage/Solar-Open2-250B states them by three sources that agree: the configuration class
+# of huggingface/transformers pull request 47585, a converter for llama.cpp (names of keys, layers 0,
+# 4, ... 44 of softmax attention) and the table of shapes of a third implementation. The file on the
+# hub itself has not been read.
+SOLAR_OPEN_2 = {
+    "model_type": "solar_open2",
+    "vocab_size": 196608,
+    "hidden_size": 4096,
+    "intermediate_size": 10240,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-5,
+    "moe_intermediate_size": 1280,
+    "num_experts_per_tok": 8,
+    "n_routed_experts": 320,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 0,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
+    "use_qk_norm": False,
+    "use_gqa_gate": True,
+    "gqa_layers": [*range(0, 48, 4)],
+    "linear_attn_config": {
+        "short_conv_kernel_size": 4,
+        "head_dim": 128,
+        "num_heads": 64,
+        "num_kv_heads": None,
+    },
+    "kda_use_full_proj": False,
+}
+
+
+def test_solar_open_2_has_exactly_the_published_number():
+    """250,287,794,944, the correction of the router's scores left out, which is no parameter.
+
+    48 layers of 320 such numbers lie in the files besides.
+    """
+    counted = count_of(SOLAR_OPEN_2)
+    assert counted.total == 250_287_794_944
+    assert counted.untrained == 48 * 320
+    assert counted.certain
+    assert counted.active / 1e9 == pytest.approx(15, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"layer_types": ["linear_attention" if n % 4 else "full_attention" for n in range(48)]},
+        {"gqa_interval": 3},
+        {"gqa_layers": [*range(0, 48, 4)]},
+    ],
+    ids=lambda places: next(iter(places)),
+)
+def test_layers_are_the_same_however_they_are_listed(places):
+    rest = {key: value for key, value in SOLAR_OPEN_2.items() if key != "gqa_layers"}
+    assert count_of({**rest, **places}).total == 250_287_794_944
+
+
+def test_a_config_of_transformers_5_counts_like_the_one_it_was_saved_from():
+    """A.X-K1: `mlp_layer_types` and `rope_parameters` for `first_k_dense_replace` and `rope_theta`."""
+    old = dict(shipped_catalogue()["skt/A.X-K1"].designs[Tower.TEXT].config)
+    new = {key: value for key, value in old.items() if key != "first_k_dense_replace"}
+    new["mlp_layer_types"] = ["dense"] + ["sparse"] * (old["num_hidden_layers"] - 1)
+    new["rope_parameters"] = {"rope_theta": old.get("rope_theta", 1e4), "rope_type": "default"}
+    assert round(count_of(new).total / 1e9, 2) == 518.98
+    assert count_of(new).total == count_of(old).total
+    assert count_of({"model_type": "outer", "text_config": new}).total == count_of(old).total
+
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
+    "vocab_size": 1000,
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+}
+
+
+def count_of(config):
+    return count_parameters(read_designs(config)[Tower.TEXT])
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"layer_types": ["full_attention", "wave_mixer"] * 2}, "wave_mixer"),
+        ({"layer_types": ["full_attention"] * 3}, "layer_types"),
+        ({"layer_types": ["linear_attention"] * 4}, "linear_attention"),
+        ({"num_experts": 8, "mlp_layer_types": ["dense", "soup"] * 2}, "soup"),
+        ({"hybrid_override_pattern": "M-Z*"}, "Z"),
+        ({"model_type": "new", "token_mixer_rank": 64}, "token_mixer_rank"),
+        ({"model_type": "new", "use_memory_layers": True}, "use_memory_layers"),
+        ({"model_type": "new", "layer_widths": [64, 128, 64, 128]}, "layer_widths"),
+        ({"model_type": "new", "index_n_heads": 4}, "index_n_heads"),
+        ({"model_type": "new", "hidden_act": "relu2"}, "hidden_act"),
+        ({"is_encoder_decoder": True}, "is_encoder_decoder"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
+        ({"model_type": "jetmoe"}, "jetmoe"),
+    ],
+)
+def test_what_no_rule_counts_is_refused_by_name(change, named):
+    with pytest.raises(UncountableDesignError, match=named):
+        count_of({**LLAMA, **change})
+
+
+def test_harmless_keys_refuse_nothing_and_an_unknown_type_is_uncertain():
+    more = {"rope_theta": 5e5, "sliding_window": 4096, "eos_token_id": [1, 2], "use_cache": True,
+            "num_return_sequences": 3, "vision_feature_layer": 7}  # fmt: skip
+    known, unknown = count_of({**LLAMA, **more}), count_of({**LLAMA, **more, "model_type": "new"})
+    assert known.total == unknown.total == count_of(LLAMA).total
+    assert known.certain
+    assert not unknown.certain
+
+
+def test_sizes_of_other_parts_are_not_the_decoders():
+    """A composite's own `head_dim` speaks of its encoder; whether the head is tied, of the whole."""
+    outer = {"model_type": "outer", "head_dim": 999, "text_config": LLAMA}
+    assert count_of(outer).total == count_of(LLAMA).total
+    tied = count_of({**outer, "tie_word_embeddings": True})
+    assert tied.total == count_of(LLAMA).total - 1000 * 64
+    assert tied.tied_head == 1000 * 64
+
+
+HOSTILE = [
+    {"per_layer_config": {str(n): {"head_dim": n % 50} for n in range(20_000)}},
+    {"mlp_only_layers": [*range(50_000)], "num_experts": 8, "num_experts_per_tok": 2},
+    {"moe_layers_enum": "9" * 100_000, "num_experts": 8},
+    {"layer_types": {"counts": {str(n): 4000 for n in range(10_000)}}},
+    {"layer_types": [None] * 4096},
+    {"hybrid_override_pattern": "M*-E" * 50_000},
+    {"attn_layer_period": 0},
+    {"full_attention_interval": 0},
+    {"moe_layer_freq": 0, "num_experts": 4},
+    {"vocab_size": float("nan")},
+    {"hidden_size": 1e300},
+    {"model_type": "deepseek_v4", "o_groups": 0},
+    {"model_type": "lfm2", "block_auto_adjust_ff_dim": True, "block_multiple_of": 0},
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_configs_are_counted_or_refused_and_nothing_else(change):
+    with contextlib.suppress(UncountableDesignError):
+        assert count_of({**LLAMA, "num_hidden_layers": 4096, **change}).total > 0
+
+
+def test_a_config_nested_for_ever_is_read_a_few_levels_deep():
+    nested = dict(LLAMA)
+    for _ in range(2000):
+        nested = {"text_config": nested}
+    assert read_designs(nested) == {}

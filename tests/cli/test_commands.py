@@ -25,7 +25,7 @@ def test_render_makes_reports_of_an_earlier_run(tmp_path):
     assert "INSUFFICIENT_EVIDENCE" in (tmp_path / "p.md").read_text("utf-8")
 
 
-DAMAGED = '{"schema": "scratchverify/run/2", "findings": null, "models": [], "plan": []}'
+DAMAGED = '{"schema": "scratchverify/run/3", "findings": null, "models": [], "plan": []}'
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_run_of_an_earlier_schema_is_refused_in_one_line_that_says_who_wrote_i
     assert done.returncode == 2
     assert done.stderr == (
         f"{path}: written as scratchverify/run/1 by pytest-scratchverify 2026.10.0; this version"
-        " reads scratchverify/run/2: run the tests again\n"
+        " reads scratchverify/run/3: run the tests again\n"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.matrix_file import parse_matrix, read_matrix
-from pytest_scratchverify.core.spec import Role
+from pytest_scratchverify.core.spec import ModelSpec, Role
 
 SUITES = Path(__file__).parents[2] / "suites"
 
@@ -74,3 +74,51 @@ def test_bad_files_give_one_clear_line(text, expected):
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(ScratchError, match="cannot read the matrix"):
         read_matrix(tmp_path / "none.toml")
+
+
+PREDECESSOR = """
+[models]
+"lab/two" = {{ released = "2026-07-22", declares = {{ predecessor = {{ from = "{origin}", by = "lab", source = "card" }} }} }}
+"lab/one" = {{ released = "{date}" }}
+"sister/old" = {{ developer = "Lab" }}
+"""
+
+
+def test_an_own_earlier_model_is_declared_for_no_component_in_particular():
+    matrix = parse_matrix(PREDECESSOR.format(origin="LAB/one", date="2025-12-31"))
+    model = matrix.models["lab/two"]
+    assert (model.predecessor.origin, model.declares) == ("LAB/one", {})
+    assert model.declaration(Component.TEXT_DECODER, "LAB/one") is model.predecessor
+    assert model.declaration(Component.TEXT_DECODER, "sister/old") is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "date", "fault"),
+    [
+        ("sister/old", "2025-12-31", "not of the same developer"),
+        ("elsewhere/big", "2025-12-31", "not of the same developer"),
+        ("Lab/Two", "2025-12-31", "is the model itself"),
+        ("lab/one", "2026-08-01", "was released later"),
+    ],
+)
+def test_a_predecessor_is_the_developers_own_and_earlier(origin, date, fault):
+    with pytest.raises(ScratchError, match=fault):
+        parse_matrix(PREDECESSOR.format(origin=origin, date=date))
+    line = '[models]\n"a/b" = { predecessor = { from = "a/c", by = "a", source = "s" } }'
+    with pytest.raises(ScratchError, match="predecessor stands in declares"):
+        parse_matrix(line)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ModelSpec(name="Lab/a"), ModelSpec(name="lab/b"), True),
+        (ModelSpec(name="lab/a"), ModelSpec(name="labs/b"), False),
+        (ModelSpec(name="x/a", developer="Lab"), ModelSpec(name="y/b", developer="lab"), True),
+        (ModelSpec(name="lab/a", folder=True), ModelSpec(name="lab/b", folder=True), False),
+        (ModelSpec(name="./lab/a"), ModelSpec(name="./lab/b"), False),
+        (ModelSpec(name="/lab/a"), ModelSpec(name="/lab/b"), False),
+    ],
+)
+def test_a_developer_is_told_by_the_matrix_or_by_the_owner(one, other, same):
+    assert one.is_of_the_developer_of(other) is same

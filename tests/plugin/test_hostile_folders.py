@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tools.running import HANGS, ROOT
+from tools.zoo.packing import write_gguf
 from tools.zoo.ready_models import READY
 
 MARK = "open({mark!r}, 'w').close()\n"
@@ -84,6 +85,15 @@ def test_a_model_is_judged_and_nothing_of_it_executed(hostile, form):
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("form", ["short, lone", "prefixed, lone", "prefixed, joined"])
+def test_a_file_is_judged_and_nothing_beside_it_executed(hostile, form):
+    folder, mark = hostile
+    file = write_gguf(READY / "s1", folder / "model-Q8_0.gguf", "Q8_0")
+    ran = started(*(part.replace("{}", str(file)) for part in FORMS[form]))
+    assert ran.returncode in (0, 10), ran.stdout + ran.stderr
+    assert not mark.exists()
+
+
 def test_the_command_is_safe_inside_of_the_folder(hostile):
     folder, mark = hostile
     for command in (
@@ -107,6 +117,16 @@ def test_the_command_is_safe_inside_of_the_folder(hostile):
         )
         assert ran.returncode in (0, 10), ran.stdout + ran.stderr
         assert not mark.exists(), command
+
+
+def test_a_folder_beside_a_file_is_no_place_for_tests(hostile):
+    folder, mark = hostile
+    file = write_gguf(READY / "s1", folder / "model-Q8_0.gguf", "Q8_0")
+    below = str(folder / "below" / "test_more.py")
+    ran = started("pytest", "suites/", below, f"--scratch-model={file}", "-q")
+    assert ran.returncode == 4, ran.stdout + ran.stderr
+    assert f"--scratch-model={file}" in ran.stderr
+    assert not mark.exists()
 
 
 REFUSED = {

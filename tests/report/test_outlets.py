@@ -223,7 +223,7 @@ def test_last_digits_are_no_difference():
 
 def test_diff_and_explain_refuse_what_is_no_run(tmp_path):
     path = tmp_path / "x.json"
-    path.write_text('{"schema": "scratchverify/run/2"}')
+    path.write_text('{"schema": "scratchverify/run/3"}')
     for command in (["diff", path, path], ["explain", "weights.origin", path]):
         done = scratchverify(*command, home=tmp_path)
         assert done.returncode == 2

@@ -37,6 +37,9 @@ class Store:
             for p in self.paths
         )
 
+    def vocabulary_head(self):
+        raise Unavailable(Reason.ABSENT, Text("No GGUF here."), Text("-"))
+
 
 def test_the_fullest_file_is_chosen(tmp_path):
     ranks = toy.write_tiktoken(tmp_path / "a.tiktoken", [b"zz"])

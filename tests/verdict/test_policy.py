@@ -18,6 +18,7 @@ from pytest_scratchverify.verdict.policy import (
     read_policies,
     shipped_policies,
 )
+from pytest_scratchverify.verdict.programme import PROGRAMME
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Result, Verdict
 
 
@@ -82,7 +83,7 @@ def test_msit_accepts_a_design_that_was_reinitialised():
 
 
 def test_the_help_names_the_policies_that_exist():
-    assert tuple(POLICIES) == (*shipped_policies(), "korea-2026")
+    assert tuple(POLICIES) == (*shipped_policies(), *PROGRAMME, "korea-2026")
 
 
 def test_a_policy_may_ask_about_components_of_its_own_choice():

@@ -8,6 +8,8 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Level, Outcome
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.registry import SHIPPED_METHODS, calibrated_areas
+from pytest_scratchverify.report.language import translate
+from pytest_scratchverify.report.wording import reasons
 from pytest_scratchverify.verdict.fold import Plan, fold
 from pytest_scratchverify.verdict.policy import judge, shipped_policies
 from pytest_scratchverify.verdict.verdict import Result, Verdict
@@ -201,3 +203,40 @@ def test_sentences_stay_short_and_the_lists_are_whole():
     verdict = folded(*clean(100))[DECODER]
     assert "and 95 more" in str(verdict.because[0])
     assert len(verdict.cleared) == 100
+
+
+def unreachable(count, outcome=Outcome.UNAVAILABLE):
+    """References that are out of reach, each with a sentence of its own and of two kinds."""
+    templates = ("Name a place where {repo} can be read.", "Ask {repo} for access.")
+    return [
+        finding(
+            outcome,
+            reference=f"org/gone-{n}",
+            level=Level.E0,
+            remedy=Text(templates[n % 2], repo=f"org/gone-{n}"),
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("cleared", [0, 3])
+def test_a_thousand_references_out_of_reach_are_a_few_sentences(cleared):
+    found = folded(*clean(cleared), *unreachable(1000))
+    verdict = found[DECODER]
+    assert len(reasons(verdict)) <= 13
+    said = " ".join(map(str, reasons(verdict)))
+    assert "org/gone-0" in said
+    assert ("990 more" if cleared == 0 else "and 990 more") in said
+    assert len(said) < 2000
+    # The verdict itself, which is what the JSON holds, names all of them.
+    kept = verdict.not_compared if cleared else verdict.missing
+    assert len({str(item) for item in kept}) >= 1000
+    for language in ("en", "ko"):
+        assert all(translate(text, language) for text in reasons(verdict))
+    assert len(" ".join(map(str, strict(found).because))) < 2000
+
+
+def test_a_few_references_out_of_reach_are_named_one_by_one():
+    said = " ".join(map(str, reasons(folded(*unreachable(5))[DECODER])))
+    assert all(f"org/gone-{n}" in said for n in range(5))
+    assert "more sentences" not in said

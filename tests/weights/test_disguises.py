@@ -52,7 +52,7 @@ CASES = {
         "rotated, pruned copy",
     ),
     "layer dropped": ([lambda m, _: d.choose_layers(m, (0, 1, 3))], "layers moved"),
-    "layers repeated": ([lambda m, _: d.choose_layers(m, (0, 1, 2, 1, 2, 3))], "layers moved"),
+    "layers repeated": ([lambda m, _: d.choose_layers(m, (0, 1, 2, 1, 2, 3))], "layers repeated"),
     "rotated, layer dropped": (
         [d.rotate_residual, lambda m, _: d.choose_layers(m, (0, 1, 3))],
         "rotated, layers moved",

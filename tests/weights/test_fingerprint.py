@@ -19,6 +19,7 @@ from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fingerprint import CONTENTS, FingerprintStore
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.opening import open_store
+from tests.weights.saves import CONFIG, folder, stranger, two_shards
 from tests.weights.shipped import CALIBRATION
 from tools.running import run_suites
 from tools.zoo.ready_models import READY
@@ -125,3 +126,20 @@ def test_damaged_member_costs_one_sentence(tmp_path, run, fingerprints):
     (tmp_path / "damaged.fingerprint").write_bytes(raw)
     with pytest.raises(Unavailable):
         open_store(str(tmp_path / "damaged.fingerprint"), run_dir=run)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_index_of_any_name_is_kept(tmp_path, run, named):
+    """Named by transformers_weights of config.json, or found beside the shards."""
+    name = "weights-v2.safetensors.index.json"
+    shards = two_shards(stranger())
+    config = {**CONFIG, "transformers_weights": name} if named else CONFIG
+    made = folder(tmp_path / "m", shards, config=config)
+    table = {tensor: file for file, tensors in shards.items() for tensor in tensors}
+    (made / name).write_text(json.dumps({"weight_map": table}))
+    store = open_store(str(made), run_dir=run, budget=ByteBudget())
+    save_fingerprint(store, tmp_path / "m.fingerprint")
+    kept = FingerprintStore(tmp_path / "m.fingerprint", run=run)
+    assert kept.weight_sets().sets[0].index == name
+    assert kept.tensor_index().value.tensors == store.tensor_index().value.tensors
+    assert kept.tensor_index().value.gaps == ()

@@ -11,10 +11,12 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
 from tests.weights.shipped import CALIBRATION
 from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.disguises import fold_norms
 from tools.zoo.ready_models import READY, read_model
 
 TABLE, DECODER, HEAD = Component.EMBEDDINGS, Component.TEXT_DECODER, Component.LM_HEAD
@@ -98,3 +100,75 @@ def test_a_head_drawn_anew_is_judged_by_itself(model, tmp_path):
     found = ask(fresh, READY / "s0", HEAD)
     assert found.direction.value != "toward_reuse", found.headline
     assert found.relation is None
+
+
+@pytest.mark.parametrize("value", [0.0, 0.02])
+def test_heads_of_one_number_are_as_like_as_any_two(value, tmp_path):
+    sides = []
+    for name in ("s1", "s0"):
+        own = read_model(name).tensors
+        head = np.full(own[OUT].shape, value, np.float32)
+        sides.append(written(tmp_path / name, {**own, OUT: head}, name))
+    found = ask(*sides, HEAD)
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, "not_comparable")
+    assert found.direction.value == "none"
+    assert "as placeholders do" in str(found.headline)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_gains_of_one_or_none_are_not_asked_and_withhold_nothing(kept, tmp_path):
+    sides = []
+    for name in ("s1", "s0"):
+        tensors = fold_norms(read_model(name)).tensors
+        if not kept:
+            tensors = {key: value for key, value in tensors.items() if value.ndim > 1}
+        sides.append(FolderStore(written(tmp_path / name, tensors, name)))
+    pair = Pair(ModelSpec(name="suspect"), ModelSpec(name="reference"))
+    found = norm_control(pair, *sides, CALIBRATION)
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert not found.outcome.blocks
+
+
+def formula(rows, cols):
+    """The transposed cosine transform, of which every piece depends on the whole shape."""
+    i, j = np.arange(rows)[:, None], np.arange(cols)[None]
+    return (0.02 * np.cos(np.pi * j * (i + 0.5) / rows)).astype(np.float32)
+
+
+def of_a_formula(name, seed, kinds, scale=0.01):
+    """Take a model whose matrices of some kinds were trained away from a formula."""
+    tensors = dict(read_model(name).tensors)
+    for number, (key, value) in enumerate(sorted(tensors.items())):
+        if any(kind in key for kind in kinds):
+            tensors[key] = formula(*value.shape) + noise([seed, number], value.shape, scale)
+    return tensors
+
+
+def test_blocks_that_start_from_one_formula_are_no_ones_and_clear_nobody(tmp_path):
+    kinds = ("gate_proj", "up_proj")
+    sides = [
+        written(tmp_path / name, of_a_formula(name, n, kinds), name)
+        for n, name in enumerate(("s0", "s1"))
+    ]
+    found = ask(*sides, DECODER)
+    assert (found.outcome, found.relation) == (Outcome.INDETERMINATE, None), found.headline
+    assert "cosine transform, transposed" in str(found.remedy)
+
+
+def test_a_trained_formula_that_is_equal_is_a_copy_and_the_formula_alone_is_none(tmp_path):
+    towers = {k: v for k, v in read_model("vl0").tensors.items() if "merger" not in k}
+    name = "model.multi_modal_projector.linear_1.weight"
+    said = {}
+    for scale in (0.0, 0.01):
+        table = formula(64, 48) + noise(1, (64, 48), scale)
+        other = formula(64, 48) + noise(2, (64, 48), scale)
+        sides = [
+            written(tmp_path / f"{scale}-{n}", {**towers, name: values}, "vl0")
+            for n, values in enumerate((table, table.copy(), other))
+        ]
+        for n in (1, 2):
+            said[scale, n] = ask(sides[0], sides[n], Component.PROJECTOR)
+    assert said[0.01, 1].relation == "verbatim"
+    for key in ((0.0, 1), (0.0, 2), (0.01, 2)):
+        assert said[key].outcome is Outcome.INDETERMINATE
+        assert "public formula (cosine transform, transposed)" in str(said[key].headline)

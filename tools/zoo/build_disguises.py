@@ -94,7 +94,7 @@ HARMLESS: dict[str, tuple[Change, tuple[str, ...]]] = {
 }
 COSTLY: dict[str, tuple[Change, dict[str, Any]]] = {
     "drop": (_dropped(0, 1, 3), {"kinds": ("layers moved",), "layers": (0, 1, 3)}),
-    "deepened": (_dropped(0, 1, 2, 1, 2, 3), {"kinds": ("layers moved",), "layers": (0, 1, 2, 1, 2, 3)}),
+    "deepened": (_dropped(0, 1, 2, 1, 2, 3), {"kinds": ("layers repeated",), "layers": (0, 1, 2, 1, 2, 3)}),
     "ffn-narrow": (_ffn(112), {"kinds": ("width changed",)}),
     "ffn-wide": (_ffn(256), {"kinds": ("width changed",)}),
     "narrow": (_residual(48), {"kinds": ("width changed",)}),
@@ -141,7 +141,7 @@ def entries() -> list[Disguised]:
         # No merge and no disguise: trained on the text of s0-cpt-long in another order.
         Disguised("s0-plain-cpt", ("s0",), lambda model, _rng: model, ("continued pretraining",), STEPS),
         Disguised("w0-drop", ("w0",), _dropped(0, 1, 3, 5), ("layers moved",), layers=(0, 1, 3, 5)),
-        Disguised("w0-deepened-cpt", ("w0",), _dropped(0, 1, 2, 3, 2, 3, 4, 5), ("layers moved",), STEPS, layers=(0, 1, 2, 3, 2, 3, 4, 5)),
+        Disguised("w0-deepened-cpt", ("w0",), _dropped(0, 1, 2, 3, 2, 3, 4, 5), ("layers repeated",), STEPS, layers=(0, 1, 2, 3, 2, 3, 4, 5)),
         Disguised("w0-disguised-newvocab-cpt", ("w0",), _chain(d.every_disguise, _vocabulary), ("rotated",), STEPS, tokenizer="b"),
         Disguised("w1-disguised-newvocab-cpt", ("w1",), _chain(d.every_disguise, _vocabulary), ("rotated",), STEPS, tokenizer="b"),
     ]  # fmt: skip

@@ -262,15 +262,44 @@ def gguf_file(
     Queries and keys are permuted as its ``LlamaModel.permute`` does. Matrices whose inputs do
     not fill the blocks of `kind` are kept in F16, as llama.cpp's quantiser falls back.
     """
-    import gguf  # noqa: PLC0415 - a package of the tests only
+    folder_of(source, target)
+    write_gguf(source, target / f"model-{kind}.gguf", kind, pad=pad)
+    return target
+
+
+def write_gguf(
+    source: Path, path: Path, kind: str, *, pad: Callable[[Array, str], Array] | None = None
+) -> Path:
+    """Write one file that is a whole model: its design, its vocabulary and its weights."""
+    import gguf  # noqa: PLC0415
 
     config = json.loads((source / "config.json").read_text())
-    folder_of(source, target)
-    writer = gguf.GGUFWriter(target / f"model-{kind}.gguf", "llama")
+    writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(config["num_hidden_layers"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_context_length(config["max_position_embeddings"])
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_token_list(["token"] * 300)  # longer than what is kept of a header
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_theta"])
+    writer.add_rope_dimension_count(config["hidden_size"] // config["num_attention_heads"])
+    tokenizer = json.loads((source / "tokenizer.json").read_text())
+    words = tokenizer["model"]["vocab"]
+    special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    named = {index: word for word, index in (words | special).items()}
+    tokens = [named.get(index, f"[PAD{index}]") for index in range(config["vocab_size"])]
+    merges = [m if isinstance(m, str) else " ".join(m) for m in tokenizer["model"]["merges"]]
+    unused, control, normal = 5, 3, 1  # gguf.TokenType
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(
+        [
+            control if token in special else normal if index in named else unused
+            for index, token in enumerate(tokens)
+        ]
+    )
+    writer.add_token_merges(merges)
     quantised = gguf.GGMLQuantizationType[kind]
     heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
     for name, original in read(source).items():
@@ -290,7 +319,7 @@ def gguf_file(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return target
+    return path
 
 
 def _permuted(value: Array, heads: int) -> Array:

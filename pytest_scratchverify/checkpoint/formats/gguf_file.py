@@ -35,15 +35,26 @@ PLAIN = {0: "F32", 1: "F16", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64
 PACKED = {2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K",
           12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 20: "IQ4_NL", 23: "IQ4_XS",
           39: "MXFP4"}  # fmt: skip
+# Code books and ternary kinds: named, and not decoded.
+UNDECODED = {16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S",
+             29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 40: "NVFP4"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """The tensors of one file under their own names, and its small keys."""
+    """The tensors of one file under their own names, and its small keys.
+
+    `undecoded` are those whose kind nobody here decodes: their places are not known.
+    """
 
     tensors: tuple[TensorInfo, ...]
-    unreadable: tuple[str, ...]
+    undecoded: tuple[TensorInfo, ...]
     keys: dict[str, Any]
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The names of what nobody here decodes."""
+        return tuple(info.name for info in self.undecoded)
 
 
 def read_gguf(fetch: Fetch, size: int, file: str) -> GgufFile:
@@ -133,7 +144,7 @@ def _placed(
     entries: list[_Entry], keys: dict[str, Any], start: int, size: int, file: str
 ) -> GgufFile:
     tensors: list[TensorInfo] = []
-    unreadable: list[str] = []
+    undecoded: list[TensorInfo] = []
     names: set[str] = set()
     position = 0
     for entry in sorted(entries, key=lambda e: (e.offset, e.name)):
@@ -142,7 +153,8 @@ def _placed(
         names.add(entry.name)
         nbytes = _nbytes(entry, file)
         if nbytes is None:  # its end is unknown, and so nothing can be said of the next
-            unreadable.append(entry.name)
+            kind = PREFIX + UNDECODED.get(entry.kind, f"kind {entry.kind}")
+            undecoded.append(TensorInfo(entry.name, kind, entry.shape, 0, 0, file))
             position = entry.offset
             continue
         begin, end = start + entry.offset, start + entry.offset + nbytes
@@ -151,7 +163,7 @@ def _placed(
         position = entry.offset + nbytes
         dtype = PLAIN.get(entry.kind) or PREFIX + PACKED[entry.kind]
         tensors.append(TensorInfo(entry.name, dtype, entry.shape, begin, end, file))
-    return GgufFile(tuple(tensors), tuple(unreadable), keys)
+    return GgufFile(tuple(tensors), tuple(undecoded), keys)
 
 
 def _nbytes(entry: _Entry, file: str) -> int | None:

@@ -30,7 +30,7 @@ UNPERMUTED = frozenset(
 # Architectures whose ffn_up holds gate and up, one after the other.
 FUSED_UP = frozenset({"phi3", "chatglm", "glm4"})
 
-_LAYER = re.compile(r"blk\.(\d+)\.(.+?)\.(weight|bias)")
+_LAYER = re.compile(r"blk\.(\d{1,6})\.(.+?)\.(weight|bias)")
 OUTSIDE: Mapping[str, str] = {
     "token_embd": "model.embed_tokens",
     "output": "lm_head",

@@ -44,12 +44,13 @@ class Recognised:
     """A packed matrix: its codec, the name of its weight, and the tensors that belong to it.
 
     Without a codec the tensor looks packed and cannot be decoded: its stored shape must not
-    pass for that of a matrix.
+    pass for that of a matrix. `title` names the format where nobody here decodes it.
     """
 
     codec: Codec | None
     weight: str
     beside: tuple[str, ...] = ()
+    title: str = ""
 
     @classmethod
     def of(

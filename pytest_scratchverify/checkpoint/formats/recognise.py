@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pytest_scratchverify.checkpoint.formats.bitsandbytes import BITSANDBYTES
+from pytest_scratchverify.checkpoint.formats.block_floats import MLX_FLOATS, MODELOPT
 from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.formats.compressed import COMPRESSED_TENSORS, FLOATS, GPT_OSS
 from pytest_scratchverify.checkpoint.formats.ggml import GGML
 from pytest_scratchverify.checkpoint.formats.gptq_awq import GPTQ_AWQ
+from pytest_scratchverify.checkpoint.formats.hqq import HQQ
 from pytest_scratchverify.checkpoint.formats.mlx import MLX
 from pytest_scratchverify.checkpoint.formats.packed_format import (
     PackedFormat,
@@ -27,6 +29,8 @@ from pytest_scratchverify.checkpoint.formats.packed_format import (
     kind_of,
     stem_and_word,
 )
+from pytest_scratchverify.checkpoint.formats.torchao import TORCHAO
+from pytest_scratchverify.checkpoint.formats.undecoded import UNDECODED
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.core.json_values import Json
 
@@ -47,25 +51,38 @@ UNKNOWN_BYTES = PackedFormat(
     recognise=lambda info, _: Recognised(None, info.name),
 )
 
+ASSUMED_BITS = 4  # of an element whose packing nobody here knows
+
 # One entry a format. The first that claims a tensor has it.
 FORMATS: tuple[PackedFormat, ...] = (
     GGML,
     GPTQ_AWQ,
     MLX,
+    MLX_FLOATS,
     COMPRESSED_TENSORS,
     GPT_OSS,
     BITSANDBYTES,
+    MODELOPT,
+    HQQ,
+    TORCHAO,
+    UNDECODED,
     UNKNOWN_BYTES,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A checkpoint with decoded shapes, and the codecs by the names of their weights."""
+    """A checkpoint with decoded shapes, and the codecs by the names of their weights.
+
+    `unsupported` names what nobody here decodes, and `undecoded` how many elements it has, by
+    the name of the weight: stated, or estimated by four bits an element. They are of the model
+    and meet nothing.
+    """
 
     index: TensorIndex
     codecs: Mapping[str, Codec] = field(default_factory=lambda: MappingProxyType({}))
     unsupported: tuple[str, ...] = ()
+    undecoded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def shape_tensors(index: TensorIndex) -> list[TensorInfo]:
@@ -116,24 +133,28 @@ def unpack(
     tensors = dict(index.tensors)
     codecs: dict[str, Codec] = {}
     unsupported = [*index.unreadable]
+    undecoded = dict(index.undecoded)
     for name, info in index.tensors.items():
         found = _recognised(info, checkpoint)
         if found is None:
             continue
         del tensors[name]
-        if found.codec is None:
-            unsupported.append(name)
-            continue
         for other in found.beside:
             tensors.pop(other, None)
+        if found.codec is None:
+            unsupported.append(f"{name} ({found.title})" if found.title else name)
+            undecoded[found.weight] = info.nbytes * 8 // ASSUMED_BITS
+            continue
         codec = codecs[found.weight] = found.codec
         shown = replace(codec.info, name=found.weight, dtype=codec.kind, shape=codec.shape)
         tensors[found.weight] = shown
-    if not codecs and not unsupported:
+    if not codecs and not unsupported and not undecoded:
         return Unpacked(index)
     decoded = replace(index, tensors=MappingProxyType(dict(sorted(tensors.items()))))
     decoded = replace(decoded, beside=index.total_bytes - decoded.total_bytes)
-    return Unpacked(decoded, MappingProxyType(codecs), tuple(sorted(unsupported)))
+    return Unpacked(
+        decoded, MappingProxyType(codecs), tuple(sorted(unsupported)), MappingProxyType(undecoded)
+    )
 
 
 def _recognised(info: TensorInfo, checkpoint: PackedTensors) -> Recognised | None:

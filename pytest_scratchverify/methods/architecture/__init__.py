@@ -3,6 +3,7 @@
 from pytest_scratchverify.methods.architecture.claims import claim_holds
 from pytest_scratchverify.methods.architecture.config import Config, trained_components
 from pytest_scratchverify.methods.architecture.design import core_fields, nearest_design
+from pytest_scratchverify.methods.architecture.names import config_names
 from pytest_scratchverify.methods.architecture.parameters import (
     declared_parameters,
     parameter_count,
@@ -14,6 +15,7 @@ __all__ = [
     "ArchitectureThresholds",
     "Config",
     "claim_holds",
+    "config_names",
     "core_fields",
     "declared_parameters",
     "nearest_design",

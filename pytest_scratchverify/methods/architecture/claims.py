@@ -167,7 +167,8 @@ def _check_value(
 def _check_active(claim: Claim, design: Design, thresholds: ArchitectureThresholds) -> CheckedClaim:
     count = count_parameters(design)
     claimed = float(claim.value)
-    values = {"computed": round(count.active / 1e9, 2), "claimed": claimed / 1e9}
+    active = count.total if count.active is None else count.active
+    values = {"computed": round(active / 1e9, 2), "claimed": claimed / 1e9}
     closest = min(count.active_as_cards_count, key=lambda value: abs(value - claimed))
     if abs(closest - claimed) / claimed <= thresholds.parameter_tolerance:
         return CheckedClaim(ClaimCheck.ACTIVE_AS_PUBLISHED, values)

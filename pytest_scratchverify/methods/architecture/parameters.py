@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
 from pytest_scratchverify.catalog.entries import Catalogue
-from pytest_scratchverify.checkpoint.design import Design, Tower
+from pytest_scratchverify.checkpoint.design import Design, Tower, read_designs
 from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.checkpoint.parameter_count import (
     ParameterCount,
     UncountableDesignError,
+    UnknownLayerError,
     amount,
     count_parameters,
 )
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.core.evidence import Finding, Outcome, Relation, Statistic
+from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.architecture.config import (
@@ -25,9 +26,17 @@ from pytest_scratchverify.methods.architecture.config import (
     about_design,
     trained_components,
 )
+from pytest_scratchverify.methods.architecture.readings import (
+    CountCheck,
+    check_active,
+    check_stored,
+    check_total,
+)
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
+from pytest_scratchverify.tensors.copies import copied_names
 from pytest_scratchverify.tensors.packed import open_packed
+from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
 from pytest_scratchverify.tensors.uncounted import is_empty
 
 
@@ -35,6 +44,8 @@ class ParameterCheck(Enum):
     """How the parameters counted from a config compare with those stated."""
 
     UNCOUNTABLE = auto()
+    UNKNOWN_LAYERS = auto()
+    UNCERTAIN = auto()
     CONTRADICTED = auto()
     NOTHING_STATED = auto()
     AS_STATED = auto()
@@ -43,6 +54,8 @@ class ParameterCheck(Enum):
 
 OUTCOMES: Mapping[ParameterCheck, Outcome] = {
     ParameterCheck.UNCOUNTABLE: Outcome.INDETERMINATE,
+    ParameterCheck.UNKNOWN_LAYERS: Outcome.NOT_APPLICABLE,
+    ParameterCheck.UNCERTAIN: Outcome.NOT_APPLICABLE,
     ParameterCheck.CONTRADICTED: Outcome.INDETERMINATE,
     ParameterCheck.NOTHING_STATED: Outcome.NOT_APPLICABLE,
     ParameterCheck.AS_STATED: Outcome.CONSISTENT,
@@ -51,6 +64,11 @@ OUTCOMES: Mapping[ParameterCheck, Outcome] = {
 
 HEADLINES: Mapping[ParameterCheck, str] = {
     ParameterCheck.UNCOUNTABLE: "the config does not state {field}; parameters cannot be counted",
+    ParameterCheck.UNKNOWN_LAYERS: "not countable: no rule here knows what {key} of the config"
+    " stands for, and a count without it would be wrong",
+    ParameterCheck.UNCERTAIN: "{computed} parameters by what the config states, where {stated} are"
+    " stated ({name}): what else the layers of this model type hold is not known here, so"
+    " nothing follows",
     ParameterCheck.CONTRADICTED: "computed {computed} parameters where {stated} are stated"
     " ({name}): the config and the statement contradict each other",
     ParameterCheck.NOTHING_STATED: "{total} parameters, {active} active, computed from the config;"
@@ -84,16 +102,25 @@ def parameter_count(
     design = config.designs.get(Tower.TEXT, Design(Tower.TEXT, {}))
     try:
         count = count_parameters(design)
+    except UnknownLayerError as error:
+        return tested.finding(
+            OUTCOMES[ParameterCheck.UNKNOWN_LAYERS],
+            Text(HEADLINES[ParameterCheck.UNKNOWN_LAYERS], key=str(error)),
+            level=Level.E0,
+            components=trained_components(config.designs),
+            details={"declared_total": declared[0], "declared_active": declared[1]},
+        )
     except UncountableDesignError as error:
         why = Text(HEADLINES[ParameterCheck.UNCOUNTABLE], field=str(error))
         return tested.undecided(why, components=trained_components(config.designs))
     # A file of a composite model holds its other towers too, which are not counted here.
     whole = stored is not None and set(config.designs) == {Tower.TEXT}
     in_files = stored.value.total_parameters if stored is not None and whole else None
-    checks = _count_checks(count, declared, in_files)
+    composite = set(config.designs) > {Tower.TEXT}
+    checks = _count_checks(count, declared, in_files, composite=composite)
     wrong = [check for check in checks if check.deviation > thresholds.parameter_tolerance]
     gap = _gap(stored.value) if stored is not None and whole else None
-    result = _result(checks, wrong, gap)
+    result = _result(count, checks, wrong, gap)
     return tested.finding(
         OUTCOMES[result],
         Text(HEADLINES[result], **_values(result, count, checks, wrong), **_said(result, gap)),
@@ -110,6 +137,8 @@ def parameter_count(
             "mlp": count.mlp,
             "norms": count.norms,
             "assumed": [*count.assumed],
+            "untrained": count.untrained,
+            "certain": count.certain,
             "declared_total": declared[0],
             "declared_active": declared[1],
             "stored": in_files,
@@ -117,31 +146,18 @@ def parameter_count(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _CountCheck:
-    name: str
-    computed: float
-    stated: float
-    deviation: float
-
-
 def _count_checks(
-    count: ParameterCount, declared: tuple[float | None, float | None], stored: int | None
-) -> list[_CountCheck]:
+    count: ParameterCount,
+    declared: tuple[float | None, float | None],
+    stored: int | None,
+    *,
+    composite: bool,
+) -> list[CountCheck]:
     total, active = declared
-    checks = []
-    if total:
-        checks.append(_check("total", total, count.total))
-    if active:
-        checks.append(_check("active", active, *count.active_as_cards_count))
-    if stored:
-        checks.append(_check("stored", stored, count.total))
-    return checks
-
-
-def _check(name: str, stated: float, *computed: int) -> _CountCheck:
-    best = min(computed, key=lambda value: abs(value - stated))
-    return _CountCheck(name, best, stated, abs(best - stated) / stated)
+    checks = [check_total(total, count, composite=composite) if total else None]
+    checks.append(check_active(active, count) if active else None)
+    checks.append(check_stored(stored, count) if stored else None)
+    return [check for check in checks if check is not None]
 
 
 def _gap(index: TensorIndex) -> Text | None:
@@ -159,30 +175,34 @@ def _said(result: ParameterCheck, gap: Text | None) -> dict[str, Text]:
 
 
 def _result(
-    checks: list[_CountCheck], wrong: list[_CountCheck], gap: Text | None
+    count: ParameterCount,
+    checks: list[CountCheck],
+    wrong: list[CountCheck],
+    gap: Text | None,
 ) -> ParameterCheck:
     if gap is not None and any(check.name == "stored" for check in wrong):
         return ParameterCheck.INCOMPLETE  # files that are not all there contradict nothing
     if wrong:
-        return ParameterCheck.CONTRADICTED
+        return ParameterCheck.CONTRADICTED if count.certain else ParameterCheck.UNCERTAIN
     return ParameterCheck.AS_STATED if checks else ParameterCheck.NOTHING_STATED
 
 
 def _values(
     result: ParameterCheck,
     count: ParameterCount,
-    checks: list[_CountCheck],
-    wrong: list[_CountCheck],
+    checks: list[CountCheck],
+    wrong: list[CountCheck],
 ) -> dict[str, Any]:
     """Return what the headline names."""
     if result is ParameterCheck.INCOMPLETE:
         first = next(check for check in wrong if check.name == "stored")
         return {"computed": amount(first.computed), "stated": amount(first.stated)}
-    if result is ParameterCheck.CONTRADICTED:
+    if result in (ParameterCheck.CONTRADICTED, ParameterCheck.UNCERTAIN):
         first = wrong[0]
         stated, computed = amount(first.stated), amount(first.computed)
         return {"computed": computed, "stated": stated, "name": first.name}
-    counted = {"total": amount(count.total), "active": amount(count.active)}
+    active = count.total if count.active is None else count.active
+    counted = {"total": amount(count.total), "active": amount(active)}
     if result is ParameterCheck.AS_STATED:
         return {**counted, "names": [check.name for check in checks]}
     return counted
@@ -206,10 +226,27 @@ def declared_parameters(
 def stored_parameters(store: ArtifactStore) -> Artifact[TensorIndex] | None:
     """Return the tensor index where headers can be read; a catalogue has none.
 
-    Packed weights count as what they decode to: eight of GPTQ's stand in one stored number.
+    Packed weights count as what they decode to: eight of GPTQ's stand in one stored number. What
+    is stored under two names, and equal, counts once, as in the weights method.
     """
     try:
         stored = store.tensor_index()
-        return Artifact(open_packed(store, stored.value).unpacked.index, stored.record)
+        index = open_packed(store, stored.value).unpacked.index
     except Unavailable:
         return None
+    try:
+        copies = copied_names(open_checkpoint(store), ReadLog(), tied=_is_tied(store))
+    except Unavailable:  # of rows: everything counts
+        copies = frozenset()
+    kept = {name: info for name, info in index.tensors.items() if name not in copies}
+    beside = index.beside + sum(index.tensors[name].nbytes for name in copies)
+    return Artifact(replace(index, tensors=kept, beside=beside), stored.record)
+
+
+def _is_tied(store: ArtifactStore) -> bool:
+    """Whether the config says that the head is the table of embeddings."""
+    try:
+        design = read_designs(store.config().value).get(Tower.TEXT)
+    except Unavailable:
+        return False
+    return design is not None and design.fields.get("tie_word_embeddings") is True

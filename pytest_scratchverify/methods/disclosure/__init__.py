@@ -8,6 +8,7 @@ from pytest_scratchverify.methods.disclosure.declarations import (
     declared_component,
     names_base_model,
 )
-from pytest_scratchverify.methods.disclosure.model_card import base_model, declared_base, licence
+from pytest_scratchverify.methods.disclosure.licence import licence
+from pytest_scratchverify.methods.disclosure.model_card import base_model, declared_base
 
 __all__ = ["base_model", "declared_base", "declared_component", "licence", "names_base_model"]

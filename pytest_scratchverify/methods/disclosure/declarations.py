@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Relation
-from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.core.spec import Declaration, ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
+from pytest_scratchverify.stores.declared_bases import declared_bases, is_named
 from pytest_scratchverify.stores.store import ArtifactStore
 
 HEADLINES: Mapping[Outcome, str] = {
@@ -20,7 +20,12 @@ HEADLINES: Mapping[Outcome, str] = {
 
 
 def declared_component(model: ModelSpec, component: Component) -> Finding:
-    """Declared reuse of one component, or a dispute about it, as the matrix records it."""
+    """Declared reuse of one component, or a dispute about it, as the matrix records it.
+
+    Of the component disclosure: a predecessor that is declared for no component in particular.
+    """
+    if component is Component.DISCLOSURE and model.predecessor is not None:
+        return _declared_predecessor(model, model.predecessor)
     declaration = model.declares.get(component)
     tested = Hypothesis(
         method="disclosure.component",
@@ -53,6 +58,29 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
     )
 
 
+def _declared_predecessor(model: ModelSpec, declaration: Declaration) -> Finding:
+    return Hypothesis(
+        method="disclosure.component",
+        component=Component.DISCLOSURE,
+        model=model.name,
+        reference=declaration.origin,
+        statement=Text("no earlier model of the same developer is declared as a start"),
+        level=Level.E1,
+        dependence_group="disclosure",
+    ).finding(
+        Outcome.DECLARED,
+        Text(
+            "{by} states that parts of the model start from {origin}, an earlier model of the"
+            " same developer",
+            by=declaration.by,
+            origin=declaration.origin,
+        ),
+        direction=Direction.TOWARD_REUSE,
+        relation=Relation.DECLARED,
+        details={"source": declaration.source},
+    )
+
+
 def names_base_model(
     pair: Pair, store: ArtifactStore, component: Component = Component.TEXT_DECODER
 ) -> bool:
@@ -70,4 +98,4 @@ def names_base_model(
         bases = declared_bases(store).names
     except Unavailable:
         return False
-    return compared_name(pair.reference.name) in {compared_name(name) for name in bases}
+    return any(is_named(pair.reference.name, name) for name in bases)

@@ -1,4 +1,4 @@
-"""Declarations in the model card: base model and licence."""
+"""Declarations in the model card, and in the files that stand for one: base models."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcom
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
 from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
-from pytest_scratchverify.stores.weight_sets import ADAPTER_CONFIG
 
 NO_BASE_MODEL = Text("the developer declares no base model for the text decoder")
 _KINDS = {"finetune": "fine-tune", "quantized": "quantised copy", "adapter": "adapter"}
@@ -23,10 +23,6 @@ BASE_MODEL_HEADLINES: Mapping[Outcome, str] = {
 OTHER_HEADLINES = {
     "named": "{files} names {bases} as base model",
     "no card": "there is no model card, and no other file names a base model; silence says nothing",
-}
-LICENCE_HEADLINES: Mapping[Outcome, str] = {
-    Outcome.CONSISTENT: "the model card states the licence {licence}",
-    Outcome.INDETERMINATE: "the model card states no licence",
 }
 
 
@@ -40,6 +36,7 @@ def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
         method="disclosure.base_model",
         component=Component.TEXT_DECODER,
         model=model.name,
+        reference=bases[0] if len(bases) == 1 else None,
         statement=NO_BASE_MODEL,
         level=Level.E1,
         dependence_group="disclosure",
@@ -91,21 +88,3 @@ def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
         relation=Relation.DECLARED,
         kinds=(_KINDS["adapter"],) if adapter else (),
     )
-
-
-def licence(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
-    """Licence, as the model card states it."""
-    stated = card.value.license_name or card.value.license
-    tested = Hypothesis(
-        method="disclosure.licence",
-        component=Component.DISCLOSURE,
-        model=model.name,
-        statement=Text("the model card states a licence"),
-        level=Level.E1,
-        dependence_group="disclosure",
-        artifacts=(card.record,),
-        details={"license": card.value.license, "license_name": card.value.license_name},
-    )
-    outcome = Outcome.CONSISTENT if stated else Outcome.INDETERMINATE
-    values = {"licence": stated} if stated else {}
-    return tested.finding(outcome, Text(LICENCE_HEADLINES[outcome], **values))

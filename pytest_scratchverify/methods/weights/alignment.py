@@ -16,7 +16,7 @@ from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.token_rows import read_table
 from pytest_scratchverify.stats.weights.assignment import best_permutation
-from pytest_scratchverify.stats.weights.centring import centred_cosine
+from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
 from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
 from pytest_scratchverify.stats.weights.cross_view_matching import match_agreement
 from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
@@ -72,14 +72,18 @@ def _aligning(ours: Array, theirs: Array) -> NDArray[np.intp]:
 def _head(sample: Batch, order: NDArray[np.intp], fitted: float) -> float:
     """Compare heads under the embeddings' permutation; without a head, what the embeddings have.
 
-    A head that was drawn anew is as unlike its parent's after it as before.
+    A head that was drawn anew is as unlike its parent's after it as before; heads of zeros or of
+    one number are as like as any two, which is no likeness.
     """
     heads = [
-        centred_cosine(ours, theirs[:, order])
-        for (slot, _), (ours, theirs) in sorted(sample.items())
-        if slot.kind == "head" and ours.shape[1] == len(order)
+        pair
+        for (slot, _), pair in sorted(sample.items())
+        if slot.kind == "head" and pair[0].shape[1] == len(order)
     ]
-    return float(np.mean(heads)) if heads else fitted
+    if not heads:
+        return fitted
+    drawn = [pair for pair in heads if not any(map(is_degenerate, pair))]
+    return float(np.mean([centred_cosine(a, b[:, order]) for a, b in drawn])) if drawn else 0.0
 
 
 def _attention(sample: Batch, order: NDArray[np.intp]) -> float | None:

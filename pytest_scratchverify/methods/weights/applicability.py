@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -16,11 +16,13 @@ from pytest_scratchverify.methods.architecture.config import trained_components
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.stores.store import ArtifactStore
-from pytest_scratchverify.tensors.inventory import Matrix, Slot
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_unnamed
 from pytest_scratchverify.tensors.pairing import placed_names
 from pytest_scratchverify.tensors.reading import open_checkpoint
 
+LAYERED = (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
 LISTED = 20  # names of tensors that a finding lists
 
 
@@ -31,6 +33,7 @@ class Obstacle(Enum):
     NO_TENSOR = "by tensors"
     NO_COUNTERPART = "in the reference"
     TOO_FEW_TOKENS = "of tables"
+    CONSTANT = "of placeholders"
     NO_SHAPE = "of matrices"
     SINGLE_MAP = "of a linear map"
     FORMULA = "of a formula"
@@ -42,6 +45,8 @@ HEADLINES: Mapping[Obstacle, str] = {
     Obstacle.NO_COUNTERPART: "{reference} has no {component} to take one from",
     Obstacle.TOO_FEW_TOKENS: "{component} cannot be compared with {reference}: too few tokens in"
     " common whose rows could be laid side by side",
+    Obstacle.CONSTANT: "{component} cannot be compared with {reference}: what was read holds one or"
+    " two numbers throughout in one of them, as placeholders do",
     Obstacle.NO_SHAPE: "{component} cannot be compared with {reference}: no tensor of one shape in"
     " common ({ours} and {theirs})",
     Obstacle.SINGLE_MAP: "{component} cannot be compared with {reference} in place: it is a single"
@@ -86,7 +91,7 @@ def without_counterpart(hypothesis: ComponentHypothesis, pair: ComponentPair) ->
         headline = Text(HEADLINES[Obstacle.NO_COUNTERPART], reference=reference, component=name)
     else:
         return None
-    lacking = _lacking(pair, ours=not ours)
+    lacking = _lacking(pair, ours=not ours) or _unnamed(pair, ours=not ours)
     if lacking is not None:  # what is not there was perhaps not brought along
         finding = hypothesis.unanswered(Outcome.INDETERMINATE, headline)
         return replace(_described(finding, pair), remedy=lacking)
@@ -98,18 +103,53 @@ def _lacking(pair: ComponentPair, *, ours: bool) -> Text | None:
     side = pair.checkpoints.ours if ours else pair.checkpoints.theirs
     if side.gaps:
         return side.gaps[0]
-    if side.inventory.empty:
-        return Text("Its tensors have no element: {names}.", names=side.inventory.empty[:LISTED])
+    inventory = side.inventory
+    if inventory.unsupported and inventory.unplaced.get(pair.component.value):
+        return _undecoded(side.store.repo, inventory.unsupported)
+    if inventory.empty:
+        return Text("Its tensors have no element: {names}.", names=inventory.empty[:LISTED])
     return None
+
+
+def _unnamed(pair: ComponentPair, *, ours: bool) -> Text | None:
+    """Say what a side may hold under names that no table knows: absence is then not known."""
+    inventory = (pair.checkpoints.ours if ours else pair.checkpoints.theirs).inventory
+    if pair.component not in LAYERED:
+        return None
+    sizes = {
+        matrix.info.name: matrix.rows * matrix.cols
+        for part in LAYERED
+        for slot, matrix in inventory.of(part).items()
+        if is_unnamed(slot.kind)
+    }
+    if sum(sizes.values()) <= UNPLACED * max(1, sum(inventory.parameters.values())):
+        return None
+    return Text(
+        "Its tensors have names that no table knows, and one of them may be of this component:"
+        " {names}.",
+        names=[*sizes][:LISTED],
+    )
+
+
+def _undecoded(repo: str, names: Sequence[str]) -> Text:
+    return Text(
+        "{n} tensors of {repo} are packed in a way that is not decoded here ({first}): give the"
+        " weights unquantised, or in a format that is.",
+        n=len(names),
+        repo=repo,
+        first=names[0],
+    )
 
 
 def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Finding:
     """Answer where nothing of the two could be laid side by side."""
     headline = incomparable(pair, hypothesis.pair.reference.name)
+    packed = _lacking(pair, ours=True) or _lacking(pair, ours=False)
     return replace(
         _described(hypothesis.unanswered(Outcome.INDETERMINATE, headline), pair),
         relation=Relation.NOT_COMPARABLE,
-        remedy=Text(
+        remedy=packed
+        or Text(
             "What cannot be laid side by side is not thereby different: ask for other"
             " references, or for activations."
         ),
@@ -146,6 +186,10 @@ def without_common_draw(
 def incomparable(pair: ComponentPair, reference: str) -> Text:
     """Say why nothing could be laid side by side."""
     given = {"component": pair.component.value, "reference": reference}
+    if pair.is_token_table and pair.token_slot in pair.matrices and pair.token_rows.same_numbers:
+        return Text(
+            HEADLINES[Obstacle.CONSTANT], **given
+        )  # rows lay side by side, and said nothing
     if pair.is_token_table and _widths(pair.ours) == _widths(pair.theirs):
         return Text(HEADLINES[Obstacle.TOO_FEW_TOKENS], **given)
     shapes = {"ours": _shapes(pair.ours), "theirs": _shapes(pair.theirs)}

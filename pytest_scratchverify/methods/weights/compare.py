@@ -16,6 +16,7 @@ from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.methods.weights.alignment import Aligned, align
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.decoder_relation import DecoderRelation, decoder_relation
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.layers import map_layers
 from pytest_scratchverify.methods.weights.measure import Measure, Measured
@@ -26,10 +27,13 @@ from pytest_scratchverify.methods.weights.roles_in_place import (
     roles_in_place,
 )
 from pytest_scratchverify.methods.weights.rotation_invariant import (
+    MANY_AT_QUICK,
+    MANY_NEURONS,
     RotationInvariantMatch,
     match_rotation_invariant,
     table_in_basis,
 )
+from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
@@ -62,11 +66,13 @@ class Compared:
     basis that was recognised, `sample` the slices that controls and power are measured on.
     `aligned_rows` is False where rows may belong to different tokens: such a comparison can
     find a relation, and its silence means nothing. `coverage` is the share of the component's
-    parameters whose tensors were sampled.
+    parameters whose tensors were sampled, `unplaced` the share of those that met nothing: packed
+    in a way that nobody here decodes, or of unknown name.
     """
 
     measured: Measured
     context_gains: tuple[tuple[Array, Array], ...] = ()
+    decoders: DecoderRelation | None = None
     roles: tuple[RoleInPlace, ...] = ()
     layers: LayerMap | None = None
     aligned: Aligned | None = None
@@ -77,6 +83,7 @@ class Compared:
     stored: tuple[str, ...] = ()
     sample: Batch = field(default_factory=dict, repr=False)
     coverage: float = 0.0
+    unplaced: float = 0.0
     aligned_rows: bool = True
 
     @property
@@ -84,11 +91,16 @@ class Compared:
         """The component's own norm gains, or some of the text decoder's."""
         return self.measured.gains or self.context_gains
 
-    def is_corroborated(self, alpha: float) -> bool:
+    def is_corroborated(self, thresholds: WeightsThresholds) -> bool:
         """Whether the decoders of the two are related by what a teacher does not give.
 
-        By neurons that keep their number where whole blocks were read; else by norm gains.
+        By neurons that keep their number, where whole blocks or a few rows were read; by a role
+        that is a descendant's; else by norm gains.
         """
+        alpha, derived = thresholds.alpha, thresholds.derived_from(Component.TEXT_DECODER)
+        beside = self.decoders
+        if beside is not None and beside.is_related(alpha=alpha, derived=derived):
+            return True
         # A tower's own blocks say nothing of the decoders; those of tables are the decoder's.
         if self.rotated is not None and self.measured.component in TOKEN_TABLES:
             return min(self.rotated.in_place, self.rotated.match.pvalue) <= alpha
@@ -135,7 +147,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     rotated = None
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
         spare = None if budget is None else max(0, budget - 2 * (part or 0) - source.nbytes)
-        rotated = match_rotation_invariant(pair, source.blocks, spare)
+        many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
+        rotated = match_rotation_invariant(pair, source.blocks, spare, many)
     empty = not measured.elements and not measured.formulas
     if empty and layers is None and rotated is None:
         return None
@@ -144,6 +157,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     return Compared(
         measured=measured,
         context_gains=_context(pair),
+        decoders=None if is_open or pair.is_decoder else decoder_relation(pair, part),
         roles=() if pair.is_token_table else roles_in_place(measured.similar, roles.pvalues()),
         layers=layers,
         aligned=align(pair.embeddings, sample, part) if is_open and component in ALIGNED else None,
@@ -154,6 +168,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         stored=pair.dtypes[0],
         sample=sample,
         coverage=min(1.0, source.touched / parameters) if parameters else 0.0,
+        unplaced=min(1.0, pair.checkpoints.ours.inventory.unplaced_share(component)),
         aligned_rows=source.aligned,
     )
 
@@ -200,7 +215,7 @@ def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, B
         matrices = taken.add(batch)
         if not pair.is_token_table:  # which is one role
             roles.add(matrices)
-        room = _fill(sample, batch, room)
+        room = _fill(sample, {p: v for p, v in batch.items() if not taken.is_formula(p[0])}, room)
         del (
             batch,
             matrices,

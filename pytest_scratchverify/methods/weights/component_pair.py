@@ -68,6 +68,11 @@ class ComponentPair:
         """Whether rows are tokens, which mean something: neurons and layers do not."""
         return self.component in TOKEN_TABLES
 
+    @property
+    def is_decoder(self) -> bool:
+        """Whether the component is the text decoder, or the experts that are a part of it."""
+        return self.component in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
+
     @cached_property
     def token_slot(self) -> Slot:
         """The slot of the table of tokens. Raises KeyError for what is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_scratchverify.core.component import TOKEN_TABLES
+from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import (
     Control,
     Coverage,
@@ -29,6 +29,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
 )
 from pytest_scratchverify.methods.weights.details import details_of
 from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
+from pytest_scratchverify.methods.weights.growth import Growth
 from pytest_scratchverify.methods.weights.headlines import headline_of
 from pytest_scratchverify.methods.weights.hypothesis import METHOD, ComponentHypothesis
 from pytest_scratchverify.methods.weights.judge import Judgement
@@ -56,7 +57,8 @@ class Result:
     """What came out of a comparison, before it is put into words.
 
     `missed` says why silence would be worth nothing; `replaced` that the suspect's own weights
-    broke a control, which the reference's then stood in for.
+    broke a control, which the reference's then stood in for; `growth` how a larger model was made
+    of a smaller one.
     """
 
     gains: GainSimilarity | None
@@ -66,6 +68,7 @@ class Result:
     order: DerivationOrder | None = None
     missed: Text | None = None
     replaced: bool = False
+    growth: Growth | None = None
 
     @property
     def powered(self) -> bool:
@@ -88,7 +91,7 @@ def finding_of(
     curve = result.power.curve if result.power else None
     effect = _effect(pair, judgement, measured.elements)
     accused = outcome in ACCUSED
-    share = inherited_share(compared.roles, pair.ours, pair.parameters[0]) if accused else 0.0
+    share = _inherited(pair, compared, result) if accused else None
     return Hypothesis(
         method=METHOD,
         component=hypothesis.component,
@@ -98,7 +101,9 @@ def finding_of(
         dependence_group="weights",
     ).finding(
         outcome,
-        headline_of(reference, compared, judgement, outcome, share),
+        headline_of(
+            reference, compared, judgement, outcome, share=share, grown=result.growth is not None
+        ),
         level=_level(judgement, outcome),
         direction=_direction(judgement, outcome),
         relation=relation,
@@ -109,17 +114,51 @@ def finding_of(
         null=_null(measured),
         power=power_of(result.power),
         controls=result.controls,
-        coverage=Coverage(tensors=compared.tensors, parameters=_covered(pair, compared)),
+        coverage=Coverage(
+            tensors=compared.tensors,
+            parameters=_covered(pair, compared),
+            size=pair.parameters[0] or None,
+            inherited=None if share is None else round(share * pair.parameters[0]),
+            roles=judgement.roles,
+        ),
         replications=_replications(compared, judgement) if accused else 1,
         artifacts=pair.checkpoints.records,
         remedy=_remedy(hypothesis, compared, result, outcome),
         weight_bytes=pair.checkpoints.ours.total_bytes,
         figures=origin_figures(compared, judgement, effect, result.controls, reused=accused),
         details=details_of(pair, compared, result.gains, judgement, curve)
-        | ({"inherited_share": round(share, 4)} if accused and compared.roles else {})
+        | ({"inherited_share": round(share, 4)} if share is not None else {})
+        | ({"growth": result.growth.table} if result.growth is not None else {})
         | _later(result.order)
         | dates_of(hypothesis.pair, related=relation is not None),
     )
+
+
+def _inherited(pair: ComponentPair, compared: Compared, result: Result) -> float | None:
+    """Return the share of the component's parameters that is the reference's, where it was told.
+
+    Of a table: the rows of tokens that both have. Of layers that were repeated: what is the
+    reference's of those that are still in place, for all that were recognised.
+    """
+    judgement, growth = result.judgement, result.growth
+    if pair.is_token_table:
+        rows, others = (
+            max((m.rows for m in side.values()), default=0) for side in (pair.ours, pair.theirs)
+        )
+        shared = others if pair.token_rows.same_numbers else pair.token_rows.shared
+        return min(1.0, shared / rows) if rows and shared else None
+    if not compared.roles or judgement.step in EFFECTS:  # recognised elsewhere than in place
+        return None
+    in_place = inherited_share(compared.roles, pair.matrices, pair.parameters[0])
+    if growth is None:
+        return in_place
+    if pair.component is Component.ROUTER_EXPERTS:
+        return max(in_place, growth.share_of_experts)
+    still = sum(layer == origin for layer, origin in growth.layers.items())
+    if still:
+        return max(in_place, min(1.0, in_place * len(growth.layers) / still))
+    inside = sum(m.rows * m.cols for m in pair.ours.values() if m.slot.layer >= 0)
+    return growth.share_of_layers * min(1.0, inside / max(1, pair.parameters[0]))
 
 
 def _covered(pair: ComponentPair, compared: Compared) -> float | None:
@@ -209,7 +248,20 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     measured = compared.measured
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)
+    if judgement.relation is Relation.DERIVED:
+        return max(1, measured.replications, _roles_alike(compared, judgement))
     return max(1, measured.replications)
+
+
+def _roles_alike(compared: Compared, judgement: Judgement) -> int:
+    """Count the roles that say the same by themselves, in the layers that were inherited.
+
+    One copied layer has no other layer to be replicated in. Its queries, values and blocks are
+    disjoint tensors: each must pass its own test, and be alike enough by its own size.
+    """
+    cost = len(compared.roles)
+    tested = [role for role in compared.roles if cost * role.pvalue <= REPLICATED]
+    return sum(role.mean_of(judgement.layers) >= HALF_ALIKE * judgement.effect for role in tested)
 
 
 def _halves_alike(compared: Compared, judgement: Judgement) -> int:

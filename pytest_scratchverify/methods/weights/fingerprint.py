@@ -10,11 +10,14 @@ from pytest_scratchverify.checkpoint.header import PREFIX_BYTES
 from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods.weights.layers import mapped_blocks
+from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
+from pytest_scratchverify.stores.base import BaseStore
 from pytest_scratchverify.stores.fingerprint import FingerprintContents, write_fingerprint
 from pytest_scratchverify.stores.http.ranges import ByteRange, coalesce
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import BIN_INDEX, INDEX
 from pytest_scratchverify.tensors.inventory import Slot
+from pytest_scratchverify.tensors.masks import mask_rows
 from pytest_scratchverify.tensors.packed import NATIVE_CONFIG, OLD_CONFIG
 from pytest_scratchverify.tensors.plan import (
     BUDGETS,
@@ -39,7 +42,7 @@ SMALL_FILES: tuple[str, ...] = (
     INDEX,
     BIN_INDEX,
 )
-SMALL_FILES += (OLD_CONFIG, NATIVE_CONFIG)
+SMALL_FILES += (OLD_CONFIG, NATIVE_CONFIG, ADAPTER_CONFIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,9 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
         spans.setdefault(file, []).append(head)
     for info in checkpoint.shape_tensors:
         spans.setdefault(info.file, []).append(ByteRange(info.start, info.stop))
+    masks = checkpoint.inventory.masks
+    for info in masks:
+        spans.setdefault(info.file, []).extend(mask_rows(info, len(masks)))
     for block in _blocks(checkpoint, depth):
         for info, span in spans_of(block):
             spans.setdefault(info.file, []).append(span)
@@ -99,7 +105,12 @@ def save_fingerprint(store: ArtifactStore, path: Path, depth: str = "quick") -> 
 
 
 def _small_files(store: ArtifactStore) -> Iterator[str]:
+    """Name the files that are kept whole: every index of weights among them, whatever its name."""
     yield from SMALL_FILES
+    sets = store.weight_sets().sets if isinstance(store, BaseStore) else ()
+    yield from dict.fromkeys(
+        one.index for one in sets if one.index and one.index not in SMALL_FILES
+    )
     try:
         yield from (artifact.record.file for artifact in store.tokenizer_files())
     except Unavailable:

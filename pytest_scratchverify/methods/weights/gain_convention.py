@@ -70,6 +70,8 @@ def _matters_little(gains: Gains) -> bool:
 
 def _declares_less_one(checkpoint: Checkpoint) -> bool:
     try:
+        if checkpoint.store.tensor_index().value.metadata:
+            return False  # GGUF holds the gains themselves, whatever the family stores them as
         config = checkpoint.store.config().value
     except Unavailable:
         return False

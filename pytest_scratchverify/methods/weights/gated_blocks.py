@@ -35,8 +35,13 @@ class GatedBlock:
         return replace(self, third=None)
 
     def cost(self, free: frozenset[Slot]) -> int:
-        """Return the bytes beside what is read anyway."""
-        return sum(m.rows * m.row_bytes for m in self.matrices if m.slot not in free)
+        """Return the bytes beside what is read anyway, and beside norms, for which some are kept.
+
+        A component that is read whole leaves nothing over: its blocks must not be lost for the
+        few bytes of a norm.
+        """
+        read = free if self.norm is None else free | {self.norm.slot}
+        return sum(m.rows * m.row_bytes for m in self.matrices if m.slot not in read)
 
 
 def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, GatedBlock]:

@@ -22,6 +22,7 @@ class Case(Enum):
     HELD_BY_BOTH = auto()
     DERIVED = auto()
     DERIVED_IN_PART = auto()
+    DERIVED_GROWN = auto()
     DERIVED_BY_MATCHING = auto()
     LEAD = auto()
     LEAD_AFTER_ALIGNMENT = auto()
@@ -44,6 +45,8 @@ HEADLINES: Mapping[Case, str] = {
     " {step}",
     Case.DERIVED_IN_PART: "{percent} % of the component's parameters are {reference}'s ({kind}):"
     " {roles} of {inherited} of {layers} layers; cosine {effect}, p {p}, decided by {step}",
+    Case.DERIVED_GROWN: "{percent} % of the component's parameters are made of {reference}'s"
+    " ({kind}): cosine {effect}, p {p}, decided by {step}",
     Case.DERIVED_BY_MATCHING: "the weights come from {reference} in another order or basis"
     " ({kind}): share of a layer's neurons that is recognised {effect}, p {p}, decided by {step}",
     Case.LEAD: "more alike than strangers and less than kin of {reference}: cosine {effect}, p {p}",
@@ -82,14 +85,24 @@ def case_of(judgement: Judgement, outcome: Outcome) -> Case:
     return _OF_STEP.get((relation, judgement.step), _OF_RELATION[relation])
 
 
-def headline_of(
-    reference: str, compared: Compared, judgement: Judgement, outcome: Outcome, share: float = 0.0
+def headline_of(  # noqa: PLR0913 - all that a sentence may name
+    reference: str,
+    compared: Compared,
+    judgement: Judgement,
+    outcome: Outcome,
+    *,
+    share: float | None = None,
+    grown: bool = False,
 ) -> Text:
     """Say in one sentence what was found, by which step, with which numbers.
 
-    `share` is how much of the component's parameters lies where it is the reference's.
+    `share` is how much of the component's parameters is the reference's, where that was told;
+    `grown` says that it was recognised how a larger model was made of a smaller one.
     """
-    template = HEADLINES[case_of(judgement, outcome)]
+    case = case_of(judgement, outcome)
+    if case is Case.DERIVED and grown and share is not None:
+        case = Case.DERIVED_GROWN
+    template = HEADLINES[case]
     identity = compared.measured.identity
     values: dict[str, object] = {
         "reference": reference,
@@ -100,7 +113,7 @@ def headline_of(
         "kind": [*judgement.kinds] or "kind unknown",
         "step": judgement.step.value,
         "tensors": compared.tensors,
-        "percent": round(100 * share, 1),
+        "percent": round(100 * (share or 0.0), 1),
         "roles": ", ".join(judgement.roles),
         "inherited": len(judgement.layers),
         "layers": len({layer for role in compared.roles for layer in role.layers if layer >= 0}),

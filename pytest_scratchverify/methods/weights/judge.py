@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_scratchverify.checkpoint.dtypes import is_quantised
 from pytest_scratchverify.core.component import TOKEN_TABLES
-from pytest_scratchverify.core.evidence import Relation
+from pytest_scratchverify.core.evidence import MOST, Relation
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
@@ -22,9 +21,12 @@ from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, sha
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.transformations import (
+    BLOCKS,
+    HEADS,
     aligned_kind,
     distinct,
     further_kinds,
+    identity_kinds,
     rotation_invariant_kinds,
 )
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
@@ -102,13 +104,14 @@ class _Case:
     def roles(self) -> SharedRoles | None:
         """Which roles are the reference's, beside roles that were drawn anew."""
         component, thresholds = self.measured.component, self.thresholds
-        return shared_roles(
+        found = shared_roles(
             self.compared.roles,
             derived=max(thresholds.derived_from(component), thresholds.derived_alone),
             shared=thresholds.shared_from(component),
             alpha=thresholds.alpha / thresholds.tests,
             undecided=thresholds.undecided,
         )
+        return None if found is None or _only_disguised(self, found) else found
 
     @cached_property
     def mapped(self) -> Judgement | None:
@@ -150,17 +153,22 @@ def judge(
 
 
 def _identical(case: _Case) -> Judgement | None:
-    """Equal numbers need no statistics."""
-    identity = case.measured.identity
+    """Equal numbers need no statistics.
+
+    What a quantisation leaves as it is, is equal in every copy of its kind: where that is less
+    than half, the rounded rest says what the copy is.
+    """
+    identity, missed = case.measured.identity, case.compared.unplaced
     if not identity.statistic or identity.statistic < min(2, identity.n):
         return None
-    whole = identity.statistic == identity.n
-    kind = Kind.IDENTICAL if whole else Kind.PARTLY_IDENTICAL
-    kind = Kind.CAST if case.measured.cast else kind
-    # What a quantisation leaves as it is, is equal in every copy of its kind.
-    left = kind is Kind.PARTLY_IDENTICAL and any(map(is_quantised, case.compared.stored))
-    kinds = distinct(*((Kind.QUANTISED,) if left else ()), kind, *case.further)
-    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, identity.effect, kinds)
+    kinds = identity_kinds(case.measured, case.compared.stored, missed)
+    share = identity.effect * (1 - missed)
+    if Kind.QUANTISED in kinds and share < MOST and case.aligned and case.aligned.accuses:
+        return None
+    some = case.roles if Kind.PARTLY_IDENTICAL in kinds else None
+    roles = some.named(learnt=case.learnt) if some else ()
+    kinds = distinct(*kinds, *((Kind.SOME_ROLES,) if roles else ()), *case.further)
+    return Judgement(Relation.VERBATIM, Step.BYTES, identity.pvalue, share, kinds, roles=roles)
 
 
 def _learnt_beyond_the_seed(case: _Case) -> Judgement | None:
@@ -185,15 +193,10 @@ def _more_layers_than_in_place(case: _Case) -> Judgement | None:
 
 
 def _some_roles(case: _Case) -> Judgement | None:
-    """Let roles that were taken overrule a mean over roles that were taken and roles that were not.
-
-    What the mean calls descent needs no more; what it calls a shared initialisation, or leaves
-    open, may be all of one role and nothing of another.
-    """
-    in_place, found = case.aligned, case.roles
-    if found is None or (in_place is not None and in_place.relation is Relation.DERIVED):
+    """Let roles that were taken overrule a mean over these and roles that were not."""
+    found, elsewhere = case.roles, (case.mapped, case.rotated)
+    if found is None:
         return None
-    elsewhere = (case.mapped, case.rotated)
     if any(j and j.accuses and not {*j.layers} <= {*found.layers} for j in elsewhere):
         return None  # layers that moved too explain more
     return Judgement(
@@ -201,18 +204,18 @@ def _some_roles(case: _Case) -> Judgement | None:
         Step.ROLES,
         case.corrected(found.pvalue),
         found.similarity,
-        distinct(Kind.PARTIAL, *case.compared.changes),
+        distinct(Kind.SOME_ROLES, *case.compared.changes),
         found.layers,
-        tuple(role.kind for role in found.inherited),
+        found.named(learnt=case.learnt),
     )
 
 
-def _accused_in_place(case: _Case) -> Judgement | None:
-    return case.aligned if case.aligned is not None and case.aligned.accuses else None
-
-
-def _lead_in_place(case: _Case) -> Judgement | None:
-    return case.aligned
+def _only_disguised(case: _Case, found: SharedRoles) -> bool:
+    """Whether roles that are not in place are there after all: all heads, or blocks, renumbered."""
+    if found.fresh & BLOCKS and any(j and j.accuses for j in (case.rotated, _matched(case))):
+        return True
+    descent = case.aligned is not None and case.aligned.relation is Relation.DERIVED
+    return descent and found.fresh >= HEADS
 
 
 def _aligned(case: _Case) -> Judgement | None:
@@ -263,7 +266,7 @@ def _is_drawn(case: _Case) -> bool:
     """
     measured, thresholds = case.measured, case.thresholds
     if measured.component in TOKEN_TABLES:
-        return case.compared.is_corroborated(thresholds.alpha)
+        return case.compared.is_corroborated(thresholds)
     neurons = measured.neurons
     return neurons is not None and case.corrected(neurons.pvalue) <= thresholds.alpha
 
@@ -283,13 +286,9 @@ def _matched(case: _Case) -> Judgement | None:
     if pvalue > thresholds.alpha or agreement.effect < thresholds.agreement_none:
         return None
     kinds = (Kind.PERMUTED_NEURONS,) if agreement.fixed_share < 0.5 else ()
-    relation = _by_share(agreement.effect, thresholds)
+    known = agreement.effect >= thresholds.agreement_inherited
+    relation = Relation.DERIVED if known else Relation.UNCLEAR
     return Judgement(relation, Step.MATCHING, pvalue, agreement.effect, kinds)
-
-
-def _by_share(share: float, thresholds: WeightsThresholds) -> Relation:
-    """Judge a share of neurons that were recognised."""
-    return Relation.DERIVED if share >= thresholds.agreement_inherited else Relation.UNCLEAR
 
 
 def _by_layers(case: _Case) -> Judgement | None:
@@ -331,7 +330,10 @@ def _rotated(case: _Case) -> Judgement | None:
             return None
     inherited = found.match.inherited(thresholds.agreement_inherited)
     layers = tuple(dict.fromkeys(layer.ours[0] for layer in inherited))
-    relation = _by_share(effect, thresholds)
+    if layers and len(layers) <= thresholds.layer_share * len(found.layers):
+        kinds = distinct(Kind.PARTIAL, *(kind for kind in kinds if kind is not Kind.RESCALED))
+    known = effect >= thresholds.agreement_inherited
+    relation = Relation.DERIVED if known else Relation.UNCLEAR
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
 
@@ -387,11 +389,11 @@ RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     _some_roles,  # before the steps that would call it a shared initialisation, or all of it taken
     _learnt_beyond_the_seed,  # before the step that would call it a shared initialisation
     _more_layers_than_in_place,  # before the step that would call it partial reuse
-    _accused_in_place,
+    lambda case: case.aligned if case.aligned and case.aligned.accuses else None,
     _matched,
     lambda case: case.mapped,
     lambda case: case.rotated,
     _by_angles,
     _by_alignment,
-    _lead_in_place,  # last: a lead that no other step made more of
+    lambda case: case.aligned,  # last: a lead that no other step made more of
 )

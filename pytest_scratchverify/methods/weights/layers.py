@@ -12,6 +12,7 @@ from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.stats.weights.assignment import fixed_points, row_similarity
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.layer_map import LayerMap, layer_map
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.tensors.inventory import Matrix, Slot
 from pytest_scratchverify.tensors.plan import Block, block_of
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -24,10 +25,20 @@ ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """The same rows of one kind in every layer that fits the budget."""
+    """The same rows of one kind in every layer that fits the budget, and the formulas in them."""
 
     layers: tuple[int, ...]
     values: tuple[Array, ...]
+    formulas: tuple[str | None, ...]
+
+    def without(self, names: frozenset[str | None]) -> _Stack:
+        """Leave out layers of some public formulas, which are no one's property."""
+        kept = [n for n, name in enumerate(self.formulas) if name not in names]
+        return _Stack(
+            tuple(self.layers[n] for n in kept),
+            tuple(self.values[n] for n in kept),
+            tuple(self.formulas[n] for n in kept),
+        )
 
 
 def map_layers(pair: ComponentPair, *, budget: int | None, threshold: float) -> LayerMap | None:
@@ -40,6 +51,8 @@ def map_layers(pair: ComponentPair, *, budget: int | None, threshold: float) -> 
             shape = next(iter(shapes))
             left = _read(checkpoints.ours, mine, shape, budget, checkpoints.logs[0])
             right = _read(checkpoints.theirs, partners, shape, budget, checkpoints.logs[1])
+            common = frozenset(left.formulas) & frozenset(right.formulas) - {None}
+            left, right = left.without(common), right.without(common)
             if len(left.layers) > 1 and len(right.layers) > 1:
                 return _mapped(left, right, threshold)
     return None
@@ -88,7 +101,11 @@ def _read(
         left = None if left is None else left - block.nbytes
     values = checkpoint.read(blocks, log)
     kept = [(b, v) for b, v in zip(blocks, values, strict=True) if not is_degenerate(v)]
-    return _Stack(tuple(b.matrix.slot.layer for b, _ in kept), tuple(v for _, v in kept))
+    return _Stack(
+        tuple(b.matrix.slot.layer for b, _ in kept),
+        tuple(v for _, v in kept),
+        tuple(formula_of(v, b.start, b.matrix.rows) for b, v in kept),
+    )
 
 
 def _mapped(left: _Stack, right: _Stack, threshold: float) -> LayerMap:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
-from pytest_scratchverify.methods.weights.neurons import Batch, Draws, Piece, neuron_groups
+from pytest_scratchverify.methods.weights.equal_numbers import EqualNumbers
+from pytest_scratchverify.methods.weights.formulas import Formulas
+from pytest_scratchverify.methods.weights.neurons import Batch, Draws, neuron_groups
 from pytest_scratchverify.stats.weights.assignment import (
     FixedPoints,
     fixed_points_pvalue,
@@ -36,12 +38,7 @@ from pytest_scratchverify.stats.weights.cross_view_matching import (
     match_agreement,
     poisson_tail,
 )
-from pytest_scratchverify.stats.weights.public_formula import formula_of
-from pytest_scratchverify.stats.weights.tensor_identity import (
-    TensorIdentity,
-    is_rounding_of,
-    tensor_identity,
-)
+from pytest_scratchverify.stats.weights.tensor_identity import TensorIdentity
 from pytest_scratchverify.tensors.inventory import (
     Slot,
     is_residual_gain,
@@ -96,8 +93,10 @@ class Measured:
     zeros: tuple[float, float]
     rounded: tuple[int, int] = (0, 0)  # matrices that are the other model's, in fewer bits
     beyond: tuple[str, ...] = ()  # slots with values that no weight can be: not measured
-    # Slots at which both follow one public formula, which is no one's property: not measured.
+    # Slots at which both follow one public formula, which is no one's property: equal numbers
+    # apart, not measured. Of these, `followed` were trained: more than the formula is in them.
     formulas: Mapping[str, str] = field(default_factory=dict)
+    followed: frozenset[str] = frozenset()
     moved: float | None = None  # cosine of a table's rows that are not equal up to scale
 
     @property
@@ -111,7 +110,8 @@ class Measured:
         if self.component is not Component.PROJECTOR:
             return False
         kinds = {s.slot.kind for s in self.similar} | {Slot.parse(n).kind for n in self.formulas}
-        return not {"proj_in", "proj_out"} <= kinds
+        hidden = {"proj_in", "proj_out"} <= kinds or kinds & {"gate", "fc1"}
+        return not hidden
 
     @property
     def cast(self) -> bool:
@@ -190,16 +190,15 @@ class Measure:
     _halves: tuple[_Group, _Group] = field(default_factory=lambda: (_Group(), _Group()))
     _similar: list[Similar] = field(default_factory=list)
     _gains: list[tuple[Array, Array]] = field(default_factory=list)
-    _identities: list[TensorIdentity] = field(default_factory=list)
+    _equal: EqualNumbers = field(default_factory=EqualNumbers)
     _agreements: list[MatchAgreement] = field(default_factory=list)
     _draws: Draws = field(default_factory=Draws)
     _blocks: Draws = field(default_factory=Draws)
-    _formulas: dict[str, str] = field(default_factory=dict)
+    _formulas: Formulas = field(default_factory=Formulas)
     _moved: list[tuple[float, int]] = field(default_factory=list)
     _layers: dict[int, int] = field(default_factory=dict)
     _elements: int = 0
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
-    _rounded: list[int] = field(default_factory=lambda: [0, 0])
     _beyond: set[str] = field(default_factory=set)
 
     def add(self, batch: Batch) -> Batch:
@@ -214,13 +213,12 @@ class Measure:
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][0]))}
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][1]))}
         matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
-        placed = {p: name for p, pair in matrices.items() if (name := shared_formula(p, pair))}
-        self._formulas |= {str(slot): name for (slot, _), name in placed.items()}
-        matrices = {p: pair for p, pair in matrices.items() if p not in placed}
+        placed = self._formulas.add(matrices, self.whole_rows)
         self._gains += [
             (a[0], b[0]) for (slot, _), (a, b) in usable.items() if is_residual_gain(slot)
         ]
-        self._identify(matrices)
+        self._equal.add({p: pair for p, pair in matrices.items() if not placed.get(p)})
+        matrices = {p: pair for p, pair in matrices.items() if p not in placed}
         if self.component in TOKEN_TABLES:
             self._add_moved_rows(matrices)
         for (slot, _), (ours, theirs) in matrices.items():
@@ -241,13 +239,12 @@ class Measure:
             for group in self._halves
             if halves and (group.sizes or (group.sums and group.sums.matrices))
         )
-        identity = _joined(self._identities)
         return Measured(
             component=self.component,
             neurons=_together(self._halves),
             channels=_channels_together(self._halves),
             agreement=_agreed(self._agreements),
-            identity=identity,
+            identity=self._equal.identity,
             halves=found,
             similar=tuple(self._similar),
             gains=tuple(self._gains),
@@ -256,11 +253,16 @@ class Measure:
                 self._zeros[0] / max(1, self._elements),
                 self._zeros[1] / max(1, self._elements),
             ),
-            rounded=(self._rounded[0], self._rounded[1]),
+            rounded=self._equal.rounded,
             beyond=tuple(sorted(self._beyond)),
-            formulas=dict(sorted(self._formulas.items())),
+            formulas=dict(sorted(self._formulas.names.items())),
+            followed=self._formulas.followed,
             moved=_mean_of(self._moved),
         )
+
+    def is_formula(self, slot: Slot) -> bool:
+        """Whether both were seen to follow one public formula at a slot."""
+        return str(slot) in self._formulas.names
 
     def _half(self, slot: Slot, start: int) -> _Group:
         """Return the half of a layer, or of rows where there are no layers."""
@@ -269,14 +271,6 @@ class Measure:
         # In turn as layers come, and they come in the order of the plan.
         turn = self._layers.setdefault(slot.layer, len(self._layers))
         return self._halves[turn % 2]
-
-    def _identify(self, matrices: Batch) -> None:
-        ours = {piece: pair[0] for piece, pair in matrices.items()}
-        theirs = {piece: pair[1] for piece, pair in matrices.items()}
-        self._identities.append(tensor_identity(ours, theirs))
-        for left, right in matrices.values():
-            self._rounded[0] += is_rounding_of(left, right)
-            self._rounded[1] += is_rounding_of(right, left)
 
     def _add_moved_rows(self, matrices: Batch) -> None:
         """Add the cosine of rows that training moved apart: one that no text met is the seed's."""
@@ -341,12 +335,6 @@ def measure(component: Component, batches: Iterable[Batch], *, matching: bool = 
     return taken.result()
 
 
-def shared_formula(piece: Piece, pair: tuple[Array, Array]) -> str | None:
-    """Name the public formula that both sides of a piece follow, or None."""
-    ours = formula_of(pair[0], piece[1])
-    return ours if ours is not None and ours == formula_of(pair[1], piece[1]) else None
-
-
 def _mean_of(found: list[tuple[float, int]]) -> float | None:
     total = sum(size for _, size in found)
     return math.fsum(value * size for value, size in found) / total if found else None
@@ -381,19 +369,4 @@ def _agreed(found: list[MatchAgreement]) -> MatchAgreement | None:
         tuple(share for item in found for share in item.shares),
         fixed / count if count else 0.0,
         expected,
-    )
-
-
-def _joined(found: list[TensorIdentity]) -> TensorIdentity:
-    count = sum(item.n for item in found)
-    hits = sum(item.statistic for item in found)
-    weights = [item.n for item in found]
-    effect = float(np.average([i.effect for i in found], weights=weights)) if count else 0.0
-    return TensorIdentity(
-        statistic=hits,
-        n=count,
-        effect=effect,
-        names=tuple(name for item in found for name in item.names),
-        pvalue=2.0**-256 if hits else 1.0,
-        minimum_detectable_effect=1 / count if count else 1.0,
     )

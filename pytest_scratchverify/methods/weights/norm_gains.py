@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import (
     Control,
     Coverage,
@@ -67,33 +66,35 @@ def norm_control(
 
     `declared` says that the developer names the reference as the origin.
 
-    Raises `Unavailable` where the weights of either cannot be read, or no gains compare.
+    Not applicable where no gains of one size vary in both: folded away, never trained, or of
+    another kind of norm, they say nothing, and the matrices are judged without them.
+
+    Raises `Unavailable` where the weights of either cannot be read.
     """
     checkpoints = side_by_side(ours, theirs)
     decoders = ComponentPair(checkpoints, Component.TEXT_DECODER)
-    found = _measure(decoders)
-    if found is None:
-        raise Unavailable(
-            Reason.UNSUPPORTED,
-            Text(
-                "{model} and {reference} have no norm gains of one size that vary.",
-                model=pair.model.name,
-                reference=pair.reference.name,
-            ),
-            Text("Gains that were folded away or never trained say nothing: compare matrices."),
-        )
-    thresholds = WeightsThresholds.from_json(calibration)
-    controls = known_gains(thresholds)
-    outcome = norms_outcome(found.effect, found.pvalue, controls, thresholds, declared=declared)
-    fires = outcome is not Outcome.CONSISTENT
-    finding = Hypothesis(
+    hypothesis = Hypothesis(
         method="weights.layernorm",
         component=Component.TEXT_DECODER,
         model=pair.model.name,
         reference=pair.reference.name,
         statement=Text("the norm gains are no more alike than renumbered ones"),
         dependence_group="norm gains",
-    ).finding(
+    )
+    found = _measure(decoders)
+    if found is None:
+        nothing = Text(
+            "{model} and {reference} have no norm gains of one size that vary: gains that were"
+            " folded away or never trained say nothing, and the matrices are judged without them",
+            model=pair.model.name,
+            reference=pair.reference.name,
+        )
+        return hypothesis.finding(Outcome.NOT_APPLICABLE, nothing, artifacts=checkpoints.records)
+    thresholds = WeightsThresholds.from_json(calibration)
+    controls = known_gains(thresholds)
+    outcome = norms_outcome(found.effect, found.pvalue, controls, thresholds, declared=declared)
+    fires = outcome is not Outcome.CONSISTENT
+    finding = hypothesis.finding(
         outcome,
         _headline(pair, found, fires=fires),
         level=Level.E2,

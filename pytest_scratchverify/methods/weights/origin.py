@@ -20,6 +20,7 @@ import numpy as np
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
+from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
@@ -42,15 +43,20 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     derivation_order,
 )
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
+from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import judge
+from pytest_scratchverify.methods.weights.judge import Judgement, judge
+from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
+from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.store import ArtifactStore
+from pytest_scratchverify.tensors.adapted import AdaptedStore
 from pytest_scratchverify.tensors.side_by_side import side_by_side
+from pytest_scratchverify.verdict.clearance import JUDGED
 
 DRAWS = 999
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
@@ -65,13 +71,51 @@ def weights_origin(
 ) -> Finding:
     """Compare one component of two models by their weights, in every save that either holds.
 
-    Raises `Unavailable` where the weights of either cannot be read: never a verdict.
+    Raises `Unavailable` where the weights of either cannot be read, or both are one repository at
+    one commit: never a verdict.
     """
+    commit = ours.revision
+    if commit is not None and (ours.repo, commit) == (theirs.repo, theirs.revision):
+        raise hypothesis.pair.same_model()
 
     def judge_one(mine: ArtifactStore, other: ArtifactStore) -> Finding:
         return _one_reading(hypothesis, mine, other, calibration)
 
-    return judge_readings(judge_one, ours, theirs)
+    finding = _with_adapter(judge_readings(judge_one, ours, theirs), ours)
+    return _with_scope(finding, ours, theirs)
+
+
+def _with_scope(finding: Finding, ours: ArtifactStore, theirs: ArtifactStore) -> Finding:
+    """Say which folder below the one that was given was judged; `verdict` says it of clearances."""
+    scopes = [scope for scope in map(_scope_of, (ours, theirs)) if scope is not None]
+    if not scopes:
+        return finding
+    judged: list[Json] = [str(scope) for scope in scopes]
+    details = {**finding.details, JUDGED: judged}
+    return replace(finding, details=details, remedy=finding.remedy or scopes[0])
+
+
+def _scope_of(store: ArtifactStore) -> Text | None:
+    store = store.adapter if isinstance(store, AdaptedStore) else store
+    return store.scope if isinstance(store, FolderStore) else None
+
+
+def _with_adapter(finding: Finding, ours: ArtifactStore) -> Finding:
+    """Say of base and adapter together that they are, and how much the adapter adds."""
+    if not isinstance(ours, AdaptedStore):
+        return finding
+    share = f"{100 * ours.share:.2g}"
+    headline = Text(
+        "{base} with the adapter of {repo} ({added} parameters in {modules} modules, rank {rank}:"
+        " {share} % of the base's): {said}",
+        base=ours.base.repo,
+        repo=ours.repo,
+        share=share,
+        said=finding.headline,
+        **ours.tensors.said,
+    )
+    found: dict[str, Json] = {"base": ours.base.repo, "share": share, **ours.tensors.said}
+    return replace(finding, headline=headline, details={**finding.details, "adapter": found})
 
 
 def _one_reading(
@@ -100,11 +144,13 @@ def _one_reading(
         return incomparable
     if judgement.relation is None and not compared.measured.elements:
         return not_comparable(hypothesis, pair)
-    judgement = replace(judgement, pvalue=max(judgement.pvalue, SMALLEST_P))
+    growth = _growth(pair, judgement, limited=hypothesis.depth != "full")
+    kinds = grown_kinds(judgement.kinds, growth, pair.component)
+    judgement = replace(judgement, kinds=kinds, pvalue=max(judgement.pvalue, SMALLEST_P))
     controls = _controls(hypothesis, compared, thresholds)
     own = hypothesis.pair.model.name
     replaced = any(c.kind == "self_permuted" and c.pair[0] != own for c in controls)
-    result = Result(gains, judgement, controls, replaced=replaced)
+    result = Result(gains, judgement, controls, replaced=replaced, growth=growth)
     if judgement.relation is None:
         result = _with_power(result, pair, compared, thresholds)
     else:
@@ -112,6 +158,16 @@ def _one_reading(
     finding = finding_of(hypothesis, pair, compared, result)
     identity = compared.measured.identity
     return sustained(finding, checkpoints, differing=identity.statistic < identity.n)
+
+
+def _growth(pair: ComponentPair, judgement: Judgement, *, limited: bool) -> Growth | None:
+    """Ask how a larger model was made of a smaller one, where it is accused and larger."""
+    larger = {Kind.LAYERS, Kind.MORE_EXPERTS} & {*pair.shape_changes}
+    layered = pair.component in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
+    if not (judgement.accuses and larger and layered):
+        return None
+    checkpoints = pair.checkpoints
+    return checkpoints.once("growth", lambda: grown(checkpoints, limited=limited))
 
 
 def _effort(hypothesis: ComponentHypothesis, thresholds: WeightsThresholds) -> Effort:
@@ -156,8 +212,7 @@ def _with_order(
 
 def _third_party(pair: ComponentPair, compared: Compared, thresholds: WeightsThresholds) -> bool:
     """Whether both may have this from elsewhere: a table or tower, beside unrelated decoders."""
-    taken = pair.component not in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
-    return taken and not compared.is_corroborated(thresholds.alpha)
+    return not pair.is_decoder and not compared.is_corroborated(thresholds)
 
 
 def _with_power(
@@ -166,7 +221,9 @@ def _with_power(
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
     recognisable = power.rotation_invariant is not None
-    missed = uncompared_reason(pair, rotation_invariant=recognisable)
+    followed = compared.measured.followed
+    formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
+    missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)
     if missed is None and result.replaced:
         missed = Text(
             "The model's own weights, renumbered, break the control of the test (neurons that are"

@@ -44,6 +44,8 @@ HEADLINES = {
     "aligned": "weights as weakly inherited as cosine {effect}, in their order, would have been"
     " found with probability {power}; a copy whose channels were renumbered together with"
     " new embeddings, or rotated, would not",
+    "in place": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}; a copy whose channels were renumbered or rotated would not",
 }
 
 
@@ -61,11 +63,16 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class PowerMeasured:
-    """What the same bytes would have found: in place, one block in any basis, else by angles."""
+    """What the same bytes would have found: in place, one block in any basis, else by angles.
+
+    `by_tokens` says that channels were aligned by the embeddings of shared tokens as well, which
+    sees renumbered channels; wide tables are not (`alignment.WIDEST`).
+    """
 
     curve: PowerCurve | None
     rotation_invariant: Promise | None
     angles: Promise | None
+    by_tokens: bool = False
 
 
 def measure_power(
@@ -78,6 +85,7 @@ def measure_power(
         _in_place(component, compared.sample, thresholds),
         block,
         _by_angles(component, compared.sample, thresholds) if block is None else None,
+        by_tokens=compared.aligned is not None,
     )
 
 
@@ -169,7 +177,7 @@ def power_of(found: PowerMeasured | None) -> Power | None:
         return None
     effect, power = curve.minimum_detectable_effect, curve.power
     words: dict[str, object] = {"effect": effect, "power": power}
-    key = "aligned"
+    key = "aligned" if found.by_tokens else "in place"
     promise = found.rotation_invariant or found.angles
     if promise is not None:
         words |= {"other": promise.cosine, "hits": promise.hits, "draws": promise.draws}

@@ -8,7 +8,7 @@ of the component's parameters that lies in what was inherited.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,9 +20,8 @@ from pytest_scratchverify.stats.weights.channel_permutation import (
     channel_pvalue,
     chosen_channels,
 )
-from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual, writes_residual
 
-RESIDUAL_ROWS = frozenset({"o", "down", "fc2"})  # the kinds whose rows are residual channels
 ORDER = ("q", "k", "v", "qkv", "q_a", "q_b", "kv_a", "kv_b", "o", "router", "gate", "up", "fc1",
          "down", "fc2")  # fmt: skip
 ALIKE = math.sqrt(0.5)  # cosine from which half of a matrix's variance is the other's
@@ -54,6 +53,11 @@ class RoleInPlace:
         """The mean over its layers."""
         return float(np.mean([*self.layers.values()]))
 
+    def mean_of(self, layers: Collection[int]) -> float:
+        """Return the mean over some of its layers, over all if none is given; 0 without them."""
+        values = [self.layers[layer] for layer in layers or self.layers if layer in self.layers]
+        return float(np.mean(values)) if values else 0.0
+
     def inherited(self, bar: float) -> tuple[int, ...]:
         """Return the layers that are alike from `bar` on."""
         return tuple(layer for layer, value in sorted(self.layers.items()) if value >= bar)
@@ -69,7 +73,7 @@ class RoleSums:
         """Take in the matrices of one batch that `Measure.add` measured."""
         for (slot, start), pair in batch.items():
             ours, theirs = pair
-            if slot.kind in RESIDUAL_ROWS:  # a piece holds the channels from `start` on
+            if writes_residual(slot.kind):  # a piece holds the channels from `start` on
                 ours, theirs, first = ours.T, theirs.T, start
             elif reads_residual(slot.kind):
                 first = 0
@@ -126,6 +130,12 @@ class SharedRoles:
     pvalue: float
     similarity: float
     layers: tuple[int, ...]
+    fresh: frozenset[str] = frozenset()  # the kinds of those that are not
+
+    def named(self, *, learnt: bool) -> tuple[str, ...]:
+        """Name what was taken: roles, and norms where their gains were `learnt` in common."""
+        roles = tuple(role.kind for role in self.inherited)
+        return (*roles, "norms") if learnt else roles
 
 
 def shared_roles(
@@ -149,8 +159,8 @@ def shared_roles(
         for role in tested
         if role not in inherited
         and role.pvalue > undecided
-        and all(abs(role.layers.get(layer, 0.0)) < shared for layer in layers)
         and any(layer in role.layers for layer in layers)
+        and abs(_mean_over(role, layers)) < shared
     ]
     if not inherited or not fresh:
         return None
@@ -160,7 +170,13 @@ def shared_roles(
         min(1.0, cost * max(role.pvalue for role in inherited)),
         float(np.mean(values)),
         tuple(layers),
+        frozenset(role.kind for role in fresh),
     )
+
+
+def _mean_over(role: RoleInPlace, layers: Iterable[int]) -> float:
+    """Return the mean over some layers: one small matrix scatters by more than the bars allow."""
+    return float(np.mean([role.layers[layer] for layer in layers if layer in role.layers]))
 
 
 def inherited_share(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.attention_values import match_attention_values
 from pytest_scratchverify.methods.weights.component_pair import Blocks, ComponentPair
+from pytest_scratchverify.methods.weights.formulas import blocks_of_formulas
 from pytest_scratchverify.methods.weights.gain_convention import Gains, conventions_of
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock
 from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
@@ -28,14 +29,13 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     EVERY_PAIR,
     SIGNIFICANT,
     AnchoredMatch,
-    Channels,
     Key,
     anchored_match,
-    matched_channels,
 )
 from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
+from pytest_scratchverify.stats.weights.matched_channels import Channels, matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -43,6 +43,7 @@ from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 Array = NDArray[np.float32]
 
 MANY_NEURONS, FEW_BLOCKS = 1536, 4  # of layers with more neurons, so many are compared
+MANY_AT_QUICK = 1024  # the same bar, where depth was not asked for
 MOST_BLOCKS = 12
 MOST_EXPERTS = 64  # of whole layers, so that an expert meets itself under another number
 Keyed = Mapping[Key, GatedBlock]
@@ -69,6 +70,11 @@ class RotationInvariantMatch:
     blocks: int = 0
     tried: int = 1
     renumbered: bool = True
+
+    @property
+    def layers(self) -> frozenset[int]:
+        """The suspect's layers that were looked at."""
+        return frozenset(layer.ours[0] for layer in self.match.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class _Read:
 
 
 def match_rotation_invariant(
-    pair: ComponentPair, read: Sequence[Block], spare: int | None
+    pair: ComponentPair, read: Sequence[Block], spare: int | None, many: int = MANY_NEURONS
 ) -> RotationInvariantMatch | None:
     """Match the layers of two models in any basis; None where too little can be read whole.
 
@@ -113,6 +119,8 @@ def match_rotation_invariant(
         What the comparison reads anyway: those that are whole cost nothing more.
     spare : int or None
         Bytes that may be read beside them, of either model; None for any number.
+    many : int
+        Neurons of a layer beyond which only a few layers are compared.
 
     Notes
     -----
@@ -120,13 +128,18 @@ def match_rotation_invariant(
     """
     anchoring = pair.decoder if pair.is_token_table else pair
     free = frozenset(b.matrix.slot for b in read if b.stop - b.start == b.matrix.rows)
-    chosen = _chosen(anchoring.blocks, free, spare)
+    chosen = _chosen(anchoring.blocks, free, spare, many)
     if chosen is None:
         return None
     left, right = chosen
     checkpoints = pair.checkpoints
     ours = _read(checkpoints.ours, left, checkpoints.logs[0])
     theirs = _read(checkpoints.theirs, right, checkpoints.logs[1])
+    placed = blocks_of_formulas(
+        *({k: b.values for k, b in side.items()} for side in (ours, theirs))
+    )
+    ours = {key: block for key, block in ours.items() if key not in placed[0]}
+    theirs = {key: block for key, block in theirs.items() if key not in placed[1]}
     offset = conventions_of(checkpoints.theirs, [b.gains for b in theirs.values()], sure=True)[0]
     other = _views(theirs, offset=offset, exchanged=False)
     places = tuple(tuple((key, len(side[key].values)) for key in side) for side in (ours, theirs))
@@ -178,9 +191,10 @@ def _best_reading(
     readings = list(product((False, True) if gated else (False,), offsets))
     best: tuple[AnchoredMatch, Mapping[Key, Views]] | None = None
     fewest: Mapping[Key, Views] | None = None
+    known: dict[Key, Array] = {}
     for exchanged, offset in readings:
         views = _views(ours, offset=offset, exchanged=exchanged)
-        match = anchored_match(views, theirs)
+        match = anchored_match(views, theirs, known)
         if match is None:
             continue
         if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):
@@ -207,22 +221,22 @@ def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
 
 
 def _chosen(
-    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None
+    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None, many: int
 ) -> tuple[Blocks, Blocks] | None:
     """Choose blocks of either side within `spare`: with the third matrix, or else without.
 
     None where neither leaves two blocks on both sides.
     """
-    left, right = (_affordable(side, free, spare) for side in blocks)
+    left, right = (_affordable(side, free, spare, many) for side in blocks)
     thirds = all(block.third is not None for side in blocks for block in side.values())
     if thirds and len(left) > 1 and len(right) > 1:
         return left, right
     bare = [{key: block.without_third() for key, block in side.items()} for side in blocks]
-    left, right = (_affordable(side, free, spare) for side in bare)
+    left, right = (_affordable(side, free, spare, many) for side in bare)
     return (left, right) if len(left) > 1 and len(right) > 1 else None
 
 
-def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keyed:
+def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None, many: int) -> Keyed:
     """Take experts of whole layers, or else one expert of every layer after the other."""
     whole = _whole_layers(blocks)
     if whole and (spare is None or sum(block.cost(free) for block in whole.values()) <= spare):
@@ -237,7 +251,7 @@ def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None) -> Keye
     for _, _, key in sorted(ranked):
         block = blocks[key]
         cost = block.cost(free)
-        most = FEW_BLOCKS if block.first.rows > MANY_NEURONS else MOST_BLOCKS
+        most = FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS
         if len(chosen) < most and (left is None or cost <= left):
             chosen[key] = block
             left = None if left is None else left - cost

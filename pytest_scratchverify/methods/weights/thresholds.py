@@ -10,6 +10,9 @@ from typing import ClassVar
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.thresholds import Thresholds
 
+# Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
+UNPLACED = 0.01  # of a component's parameters may be of unknown name or dtype, or second in a place
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsThresholds(Thresholds):

@@ -6,6 +6,7 @@ What is the same token is `tensors.token_rows`; here the rows are read, within a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pytest_scratchverify.tensors.token_rows import TokenRows
 Array = NDArray[np.float32]
 
 FEWEST = 16  # tokens
+FEWEST_OF_BLOCK = 256  # rows, of a block that is cut to a budget: channels are matched by them
 
 
 def read_table(pair: ComponentPair, budget: int | None) -> tuple[Array, Array] | None:
@@ -32,7 +34,10 @@ def read_table(pair: ComponentPair, budget: int | None) -> tuple[Array, Array] |
     elif slot in pair.matrices:
         block = block_of(pair.ours[slot])
         if budget is not None and block.nbytes > budget:
-            return None
+            rows = (budget - block.matrix.fixed) // block.matrix.row_bytes
+            if rows < FEWEST_OF_BLOCK:
+                return None
+            block = replace(block, stop=block.start + rows)
         found = next(iter(pair.checkpoints.batches([block])), {})
     else:
         return None

@@ -8,7 +8,7 @@ from pytest_scratchverify.checkpoint.dtypes import is_packed, is_quantised
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
-from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED, WeightsThresholds
 
 HEADS, BLOCKS = frozenset({"q", "k", "v", "o"}), frozenset({"gate", "up", "down"})
 IN_ITS_PLACE = frozenset({Kind.CONTINUED, Kind.RESCALED})  # said by the kind of an aligned copy
@@ -17,6 +17,21 @@ IN_ITS_PLACE = frozenset({Kind.CONTINUED, Kind.RESCALED})  # said by the kind of
 def distinct(*kinds: Kind) -> tuple[Kind, ...]:
     """Return kinds in their order, each once."""
     return tuple(dict.fromkeys(kinds))
+
+
+def identity_kinds(measured: Measured, stored: Sequence[str], unplaced: float) -> tuple[Kind, ...]:
+    """Name a copy of which tensors are equal number by number.
+
+    `unplaced` is the share of the component that could be compared with nothing; where something
+    differs and is stored in few bits, what is equal was left as it was by a quantisation.
+    """
+    differs = measured.identity.statistic < measured.identity.n
+    if measured.cast:
+        return (Kind.CAST,)
+    if not differs and unplaced <= UNPLACED:
+        return (Kind.IDENTICAL,)
+    left = differs and any(map(is_quantised, stored))
+    return (*((Kind.QUANTISED,) if left else ()), Kind.PARTLY_IDENTICAL)
 
 
 def aligned_kind(

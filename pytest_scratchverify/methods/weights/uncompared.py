@@ -5,32 +5,40 @@ What met nothing withholds a clearance, and accuses nobody.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.tensors.completeness import incomplete
-from pytest_scratchverify.tensors.inventory import Matrix, is_unnamed
+from pytest_scratchverify.tensors.inventory import Matrix, is_no_evidence, is_unnamed
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
-UNPLACED = 0.01  # of a component's parameters may be of unknown name or dtype, or second in a place
 IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable in any basis
 
 HEADLINES = {
     "unplaced": "{share} % of the parameters could be compared with nothing: tensors of unknown"
     " name or dtype, larger than their names promise, or two for one place ({first}, ...). Nothing"
     " is cleared by the rest.",
+    "formula": "{share} % of the parameters follow one public formula ({formula}) in both models,"
+    " and what training left of them was not compared: nothing is cleared by the rest.",
     "incomplete": "Nothing is cleared by what there is of {repo}: {why}",
     "out of shape": "Most matrices have other shapes than the reference's and met nothing: what"
     " cannot be laid side by side is not thereby different.",
 }
 
 
-def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text | None:
+def uncompared_reason(
+    pair: ComponentPair, *, rotation_invariant: bool, formulas: Mapping[str, str]
+) -> Text | None:
     """Say why silence about a component would be worth nothing; None where it is worth something.
 
     Parameters
     ----------
     rotation_invariant
         Whether the run could have recognised the component's neurons in any basis and width.
+    formulas : mapping from str to str
+        Slots whose numbers follow a public formula in both, and were trained beside it.
     """
     inventory = pair.checkpoints.ours.inventory
     alone = _without_partner(pair)
@@ -42,6 +50,11 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
         names = [name for group in named for name in group]
         names += [*(matrix.info.name for matrix in alone), *inventory.unmapped]
         return Text(HEADLINES["unplaced"], share=round(100 * share), first=next(iter(names), "-"))
+    placed = [matrix for slot, matrix in pair.ours.items() if str(slot) in formulas]
+    share = sum(m.rows * m.cols for m in placed) / max(1, inventory.counted(pair.component))
+    if share > UNPLACED:
+        given = ", ".join(sorted(set(formulas.values())))
+        return Text(HEADLINES["formula"], share=round(100 * share), formula=given)
     lacking = _incomplete_side(pair)
     if lacking is not None:
         return lacking
@@ -51,11 +64,16 @@ def uncompared_reason(pair: ComponentPair, *, rotation_invariant: bool) -> Text 
 
 
 def _without_partner(pair: ComponentPair) -> list[Matrix]:
-    """Return our matrices whose names no table knows, and that met none of the reference's."""
+    """Return our matrices of unknown names that met none of the reference's.
+
+    And those that meet none because a formula may have filled them: strangers' are equal.
+    """
     return [
         matrix
         for slot, matrix in pair.ours.items()
-        if is_unnamed(slot.kind) and matrix.rows > 1 and slot not in pair.matrices
+        if (is_unnamed(slot.kind) or is_no_evidence(slot.kind))
+        and matrix.rows > 1
+        and slot not in pair.matrices
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,7 +20,6 @@ from pytest_scratchverify.stats.weights.anchored_matching import (
     match_by_invariants,
     refine,
 )
-from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import cosine, unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
@@ -37,13 +36,17 @@ REPEATED = 0.2  # cosine in place from which two layers of one network share the
 NEAREST = 0.6  # cosine of most gates with the nearest of another layer, from which it is the same
 TRUSTED = 0.5  # of the best layer's score: worse matchings make no anchors
 MOST_HELD = 12  # layers of B, up to which a held-out layer of A is asked about every one
-WIDEST = 4096  # channels that an assignment is asked about
+ASKED = 512  # neurons of a layer of A that are matched with all of a layer of B
 SIGNIFICANT = 1e-6  # of a layer among all, from which it counts as recognised
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One layer of A, recognised by neurons that the anchors were not fitted to."""
+    """One layer of A, recognised by neurons that the anchors were not fitted to.
+
+    `weaker` is the larger p of two disjoint folds of its neurons, each of which was recognised by
+    the other; 1 where it was recognised by other layers alone.
+    """
 
     ours: Key
     theirs: Key
@@ -51,6 +54,7 @@ class HeldOut:
     fixed_points: int  # of the agreed neurons, how many have the same number
     n: int
     pvalue: float
+    weaker: float = 1.0
 
     @property
     def share(self) -> float:
@@ -99,21 +103,27 @@ class AnchoredMatch:
         return tuple(layer for layer in self.layers if layer.share >= share)
 
     def replications(self, pvalue: float) -> int:
-        """Count the layers of B that were recognised each by itself, or the folds if more."""
+        """Count the layers of B that were recognised each by itself, or the folds if more.
+
+        One layer alone is recognised twice where either fold of its neurons says it by itself.
+        """
         tests = 2 * len(self.layers)
         alone = {layer.theirs for layer in self.layers if tests * layer.pvalue <= pvalue}
-        return max(len(alone), sum(half <= pvalue for half in self.halves))
+        twice = 2 * any(tests * layer.weaker <= pvalue for layer in self.layers)
+        return max(len(alone), twice, sum(half <= pvalue for half in self.halves))
 
     def among(self, tried: int) -> AnchoredMatch:
         """Pay for the best of several readings of the same weights (Bonferroni)."""
-        layers = tuple(
-            replace(layer, pvalue=min(1.0, tried * layer.pvalue)) for layer in self.layers
-        )
+        layers = tuple(_paid(layer, tried) for layer in self.layers)
         halves = (min(1.0, tried * self.halves[0]), min(1.0, tried * self.halves[1]))
         return replace(self, pvalue=min(1.0, tried * self.pvalue), layers=layers, halves=halves)
 
 
-def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> AnchoredMatch | None:
+def anchored_match(
+    ours: Mapping[Key, Views],
+    theirs: Mapping[Key, Views],
+    known: MutableMapping[Key, Array] | None = None,
+) -> AnchoredMatch | None:
     """Look for the layers of B in A, whatever was done to basis, order, scale and width.
 
     Parameters
@@ -122,6 +132,8 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
         The views of one layer are matrices (n, d) with its neurons as rows: gate, up and, where
         at hand, the transpose of down, each with the gains of the norm before it folded in.
         All layers of a network have one d; n and d may differ between the networks.
+    known : mutable mapping, optional
+        Layers of B as `described` says, for a caller that asks about them again; added to.
 
     Returns
     -------
@@ -140,24 +152,30 @@ def anchored_match(ours: Mapping[Key, Views], theirs: Mapping[Key, Views]) -> An
     a layer agrees. p is Bonferroni over layers and over the layers of B that were tried, of a
     Poisson tail with mean 2.5, or of what the pair itself shows under its null where that is more
     (a neuron's gate and up rows resemble each other, see `expected_agreements`): approximate, and
-    controls decide beside it. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
+    controls decide beside it. Of a layer of more than 512 neurons a sample is matched, with all
+    neurons of B. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
     and without a basis.
     """
     ours, theirs = _distinct(ours), _distinct(theirs)
     if not ours or not theirs:
         return None
+    whole = ours
     rng = fold_generator(
         [*(ours[key] for key in sorted(ours)), *(theirs[key] for key in sorted(theirs))]
     )
     pairs = _candidates(ours, theirs)
     asked = {key for keys in pairs.values() for key in keys}
-    other = described({key: theirs[key] for key in sorted(asked)})
-    starts = {key: _starts(invariants(ours[key]), other, pairs[key]) for key in ours}
+    other = {} if known is None else known
+    other.update(described({key: theirs[key] for key in sorted(asked - other.keys())}))
+    numbers = {key: _asked(ours[key], rng) for key in sorted(ours)}
+    starts = {key: _starts(invariants(ours[key], numbers[key]), other, pairs[key]) for key in ours}
+    ours = {key: [view[numbers[key]] for view in ours[key]] for key in ours}
     matched = {key: _matched(key, ours, theirs, starts[key]) for key in ours}
-    within = {key: _by_itself(key, ours, theirs, starts[key], rng) for key in sorted(ours)}
+    layers = {key: _Asked(key, ours[key], numbers[key]) for key in sorted(ours)}
+    within = {key: _by_itself(layers[key], theirs, starts[key], rng) for key in layers}
     if len(theirs) > MOST_HELD:  # p pays for all of them, asked or not
         pairs = {key: [other for other, _ in starts[key]] for key in ours}
-    between, halves = _between_layers(ours, theirs, pairs, matched, rng)
+    between, halves = _between_layers(layers, whole, theirs, pairs, matched=matched, rng=rng)
     found = [_better(within[key], between.get(key)) for key in sorted(ours)]
     alone = len(found) * min(layer.pvalue for layer in within.values())
     return AnchoredMatch(
@@ -175,7 +193,12 @@ def _better(one: HeldOut, two: HeldOut | None) -> HeldOut:
     """Return what recognised a layer better, of the two ways to hold neurons out, and pay."""
     tried = [one] if two is None else [one, two]
     best = min(tried, key=lambda layer: (layer.pvalue, -layer.share))
-    return replace(best, pvalue=min(1.0, 2 * best.pvalue))
+    return _paid(replace(best, weaker=one.weaker if best.theirs == one.theirs else 1.0), 2)
+
+
+def _paid(layer: HeldOut, tests: int) -> HeldOut:
+    pvalue, weaker = min(1.0, tests * layer.pvalue), min(1.0, tests * layer.weaker)
+    return replace(layer, pvalue=pvalue, weaker=weaker)
 
 
 def _effect(found: Sequence[HeldOut]) -> float:
@@ -191,15 +214,34 @@ def recognise_one(
 
     `known` are the layers of B as `described` says.
     """
-    key: Key = (0, "")
-    starts = _starts(invariants(views), known, sorted(theirs))
-    found = _by_itself(key, {key: views}, theirs, starts, fold_generator([views]))
-    return replace(found, pvalue=min(1.0, 2 * among * found.pvalue))
+    rng = fold_generator([views])
+    numbers = _asked(views, rng)
+    starts = _starts(invariants(views, numbers), known, sorted(theirs))
+    asked = _Asked((0, ""), [view[numbers] for view in views], numbers)
+    found = _by_itself(asked, theirs, starts, rng)
+    return _paid(found, 2 * among)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A layer of A: the views of the neurons that are asked about, and their numbers."""
+
+    key: Key
+    views: Views
+    numbers: Order
+
+
+def _asked(views: Views, rng: np.random.Generator) -> Order:
+    """Draw the neurons that are matched: all of a small layer, `ASKED` of a large one.
+
+    A copy is known by each of its neurons, and the costs grow with the square of their number.
+    """
+    size = len(views[0])
+    return np.arange(size) if size <= ASKED else np.sort(rng.permutation(size)[:ASKED])
 
 
 def _by_itself(
-    key: Key,
-    ours: Mapping[Key, Views],
+    asked: _Asked,
     theirs: Mapping[Key, Views],
     starts: Sequence[Start],
     rng: np.random.Generator,
@@ -207,16 +249,20 @@ def _by_itself(
     """Recognise a layer of A by folds of its own neurons; all of B are paid for."""
     tried: list[HeldOut] = []
     for other, order in starts:
-        found = recognise_layer(ours[key], theirs[other], order, rng, DISPERSION)
-        tail = min(1.0, len(theirs) * found.pvalue)
-        tried.append(HeldOut(key, other, found.agreed, found.fixed_points, found.n, tail))
+        found = recognise_layer(
+            asked.views, theirs[other], order, rng, DISPERSION, numbers=asked.numbers
+        )
+        held = (found.agreed, found.fixed_points, found.n, found.pvalue, found.weaker)
+        tried.append(_paid(HeldOut(asked.key, other, *held), len(theirs)))
     return min(tried, key=lambda layer: (layer.pvalue, -layer.agreed))
 
 
-def _between_layers(
+def _between_layers(  # noqa: PLR0913 - both networks, and what is known of them
+    asked: Mapping[Key, _Asked],
     ours: Mapping[Key, Views],
     theirs: Mapping[Key, Views],
     pairs: Mapping[Key, Sequence[Key]],
+    *,
     matched: Mapping[Key, Matched],
     rng: np.random.Generator,
 ) -> tuple[dict[Key, HeldOut], tuple[float, float]]:
@@ -229,7 +275,7 @@ def _between_layers(
     pvalues: list[float] = []
     for fitted, held in (halves, halves[::-1]):
         anchors = anchors_of(_trusted([matched[key] for key in fitted]))
-        layers = [_recognised(key, ours, theirs, pairs[key], anchors) for key in held]
+        layers = [_recognised(asked[key], theirs, pairs[key], anchors) for key in held]
         found |= {layer.ours: layer for layer in layers}
         pvalues.append(min(1.0, len(layers) * min(layer.pvalue for layer in layers)))
     return found, (pvalues[0], pvalues[1])
@@ -315,48 +361,21 @@ def _trusted(matched: Sequence[Matched]) -> list[Matched]:
 
 
 def _recognised(
-    key: Key,
-    ours: Mapping[Key, Views],
+    asked: _Asked,
     theirs: Mapping[Key, Views],
     keys: Sequence[Key],
     anchors: Anchors,
 ) -> HeldOut:
     def count(other: Key) -> tuple[int, NDArray[np.intp]]:
-        order = agreement(ours[key], theirs[other], anchors)
+        order = agreement(asked.views, theirs[other], anchors)
         return int(np.count_nonzero(order >= 0)), order
 
     (agreed, order), other = max(((count(k), k) for k in keys), key=lambda item: item[0][0])
-    fixed = int(np.count_nonzero(order == np.arange(len(order))))
-    sizes = len(ours[key][0]), len(theirs[other][0])
+    fixed = int(np.count_nonzero(order == asked.numbers))
+    sizes = len(asked.numbers), len(theirs[other][0])
     tried = max(len(keys), len(theirs) if len(theirs) > MOST_HELD else 0)
     mean = DISPERSION * min(sizes) / max(sizes)
     if tried * poisson_tail(agreed, mean) < SUSPICIOUS:
-        mean = expected_agreements(ours[key], theirs[other], anchors, mean)
+        mean = expected_agreements(asked.views, theirs[other], anchors, mean)
     tail = poisson_tail(agreed, mean)
-    return HeldOut(key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """How the channels of two residual streams correspond, by anchors.
-
-    `alike` is the mean cosine of matched channels over the anchors, `fixed_share` the
-    share of channels that are matched to their own number.
-    """
-
-    alike: float
-    fixed_share: float
-
-
-def matched_channels(anchors: Anchors) -> Channels | None:
-    """Match channels one to one: near 1 if they were permuted at most, low if rotated.
-
-    None where the widths differ or are more than an assignment can take.
-    """
-    width = anchors.ours.shape[1]
-    if width != anchors.theirs.shape[1] or width > WIDEST:
-        return None
-    cosines = np.abs(unit_rows(anchors.ours.T.copy()) @ unit_rows(anchors.theirs.T.copy()).T)
-    order = best_permutation(cosines)
-    own = np.arange(width)
-    return Channels(float(cosines[own, order].mean()), float(np.mean(order == own)))
+    return HeldOut(asked.key, other, agreed, fixed, min(sizes), min(1.0, tried * tail))

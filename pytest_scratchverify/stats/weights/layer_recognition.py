@@ -35,13 +35,15 @@ SAMPLED = 512  # numbers of a matrix that decide how folds are drawn
 class Recognised:
     """How many neurons of a layer both matchings gave the same partner, over both folds.
 
-    `pvalue` is Bonferroni over the two folds.
+    `pvalue` is Bonferroni over the two folds, `weaker` the larger of theirs: what either says by
+    itself, of rows that the other's anchors were not fitted to.
     """
 
     agreed: int
     fixed_points: int
     n: int
     pvalue: float
+    weaker: float = 1.0
 
 
 def fold_generator(layers: Iterable[Views]) -> np.random.Generator:
@@ -54,8 +56,14 @@ def fold_generator(layers: Iterable[Views]) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest.digest()[:8], "big"))
 
 
-def recognise_layer(
-    ours: Views, theirs: Views, order: Order, rng: np.random.Generator, mean: float
+def recognise_layer(  # noqa: PLR0913 - either layer, and how they are compared
+    ours: Views,
+    theirs: Views,
+    order: Order,
+    rng: np.random.Generator,
+    mean: float,
+    *,
+    numbers: Order | None = None,
 ) -> Recognised:
     """Recognise one layer of B in one of A, in any basis, order and scale.
 
@@ -69,6 +77,8 @@ def recognise_layer(
         Deals the neurons of A into two folds.
     mean : float
         Of the Poisson tail, for as many neurons on either side.
+    numbers : (n,) array of int, optional
+        The numbers of the neurons of A, where some of its layer were chosen.
 
     Returns
     -------
@@ -83,12 +93,13 @@ def recognise_layer(
     of `anchored_search.anchored_match`, and as approximate.
     """
     size = len(ours[0])
+    own = np.arange(size) if numbers is None else numbers
     if min(size, len(theirs[0])) < FEWEST:
         return Recognised(0, 0, min(size, len(theirs[0])), 1.0)
     drawn = rng.permutation(size)
     parts = np.sort(drawn[: size // 2]), np.sort(drawn[size // 2 :])
     agreed = fixed = 0
-    smallest = 1.0
+    tails: list[float] = []
     for fitted, held in (parts, parts[::-1]):
         found = refine([view[fitted] for view in ours], theirs, order[fitted])
         rest = np.setdiff1d(np.arange(len(theirs[0])), found.order)
@@ -99,11 +110,13 @@ def recognise_layer(
         partner = agreement(*views, anchors)
         known = partner >= 0
         agreed += int(np.count_nonzero(known))
-        fixed += int(np.count_nonzero(rest[partner[known]] == held[known]))
+        fixed += int(np.count_nonzero(rest[partner[known]] == own[held][known]))
         chance = mean * min(len(held), len(rest)) / max(len(held), len(rest))
         tail = poisson_tail(int(np.count_nonzero(known)), chance)
         if tail < SUSPICIOUS:
             chance = expected_agreements(*views, anchors, chance)
             tail = poisson_tail(int(np.count_nonzero(known)), chance)
-        smallest = min(smallest, tail)
-    return Recognised(agreed, fixed, min(size, len(theirs[0])), min(1.0, 2 * smallest))
+        tails.append(tail)
+    smallest = min(1.0, 2 * min(tails, default=1.0))
+    weaker = max(tails) if len(tails) == len(parts) else 1.0
+    return Recognised(agreed, fixed, min(size, len(theirs[0])), smallest, weaker)

@@ -21,7 +21,7 @@ from pytest_scratchverify.stats.weights.cross_view_matching import match_agreeme
 from pytest_scratchverify.stats.weights.exchangeable_rows import exchangeable, repeats
 from pytest_scratchverify.stats.weights.gram_permutation import gram_permutation
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
-from pytest_scratchverify.stats.weights.public_formula import formula_of
+from pytest_scratchverify.stats.weights.public_formula import formula_of, is_formula_alone
 from pytest_scratchverify.tensors.inventory import Slot, is_residual_gain
 from tools.zoo import hard_nulls
 from tools.zoo.hard_nulls import KINDS
@@ -158,14 +158,63 @@ def test_a_convention_of_the_order_is_no_likeness_of_angles():
     assert (copied.statistic, copied.effect > 0.8) == (1, True)
 
 
+ROW, COLUMN = np.arange(96)[:, None], np.arange(64)[None]
+FORMULAS = {
+    "identity": np.eye(96, 64) * 8,
+    "cosine transform": np.cos(np.pi * ROW * (COLUMN + 0.5) / 64),
+    "cosine transform, transposed": np.cos(np.pi * COLUMN * (ROW + 0.5) / 96),
+    "sine transform": np.sin(np.pi * (ROW + 1) * (COLUMN + 0.5) / 64),
+    "sine transform, transposed": np.sin(np.pi * (COLUMN + 1) * (ROW + 0.5) / 96),
+    "Hartley": np.cos(2 * np.pi * ROW * COLUMN / 96) + np.sin(2 * np.pi * ROW * COLUMN / 96),
+    "Hadamard": 1.0 - 2 * (np.bitwise_count(ROW & COLUMN) % 2),
+    "sinusoids": np.where(COLUMN % 2 == 0, np.sin(ROW / 1e4 ** (COLUMN // 2 / 32)), np.cos(ROW / 1e4 ** (COLUMN // 2 / 32))),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.1, 1.0])
-def test_public_formulas_are_recognised_and_drawn_weights_are_not(noise):
-    i, j = np.arange(96)[:, None], np.arange(64)[None]
-    tables = (np.eye(96, 64) * 8, np.cos(np.pi * i * (j + 0.5) / 64), 1.0 - 2 * (np.bitwise_count(i & j) % 2))  # fmt: skip
-    for number, table in enumerate(tables):
-        assert formula_of((table + noise * normal(number, 96, 64)).astype(np.float32))
-    assert formula_of(np.eye(96, 64, dtype=np.float32)[32:], 32) == "identity"
+@pytest.mark.parametrize("name", FORMULAS)
+def test_public_formulas_are_recognised_whole_and_in_pieces(name, noise):
+    table = (FORMULAS[name] + noise * normal(3, 96, 64)).astype(np.float32)
+    assert formula_of(table) == name
+    assert formula_of(table[:48], 0, 96) == name
+    assert formula_of(table[32:64], 32, 96) == name
+
+
+def test_drawn_weights_follow_no_formula():
     assert [formula_of(normal(seed, 96, 64)) for seed in range(40)] == [None] * 40
+    assert [formula_of(normal(seed, 32, 64), 32, 96) for seed in range(40)] == [None] * 40
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_alone_is_told_from_what_training_left_of_it(name):
+    table = FORMULAS[name].astype(np.float32)
+    for exact in (table, -3 * table, table.astype("float16").astype("f4"), _quantised(table)):
+        assert is_formula_alone(exact)
+        assert is_formula_alone(exact[32:64], 32, 96)
+    orthonormal = table * np.where(ROW == 0, np.sqrt(0.5), 1).astype("f4")
+    assert is_formula_alone(orthonormal)
+    for noise in (0.03, 0.3):
+        assert not is_formula_alone((table + noise * normal(4, 96, 64)).astype(np.float32))
+    assert not is_formula_alone(normal(5, 96, 64))
+
+
+def _quantised(table):
+    step = np.abs(table).max() / 127
+    return np.round(table / step) * step
+
+
+def test_equal_numbers_of_a_formula_alone_are_no_copy_and_trained_ones_are():
+    table = FORMULAS["cosine transform, transposed"].astype(np.float32)
+    slot = Slot("projector", "proj_in")
+    for numbers, copied in ((table, False), (table + 0.3 * normal(6, 96, 64), True)):
+        measured = measure(Component.PROJECTOR, [{(slot, 0): (numbers, numbers.copy())}])
+        assert measured.formulas == {str(slot): "cosine transform, transposed"}
+        assert bool(measured.followed) is copied
+        said = judge(Compared(measured=measured), None, THRESHOLDS)
+        assert said.relation == ("verbatim" if copied else None)
+    apart = tuple(table + 0.3 * normal(n, 96, 64) for n in (7, 8))
+    measured = measure(Component.PROJECTOR, [{(slot, 0): apart}])
+    assert judge(Compared(measured=measured), None, THRESHOLDS).relation is None
 
 
 def gains(effect, pvalue, vectors=8):

@@ -14,7 +14,6 @@ from pytest_scratchverify.stats.weights.anchored_matching import invariants, mat
 from pytest_scratchverify.stats.weights.anchored_search import (
     DISPERSION,
     anchored_match,
-    matched_channels,
 )
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
 from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_permutation
@@ -22,6 +21,7 @@ from pytest_scratchverify.stats.weights.layer_recognition import (
     fold_generator,
     recognise_layer,
 )
+from pytest_scratchverify.stats.weights.matched_channels import matched_channels
 from pytest_scratchverify.stats.weights.merge_shares import Products, merge_shares
 from pytest_scratchverify.stats.weights.unbiased_cka import unbiased_cka
 from tools.zoo.disguises import disguise_blocks

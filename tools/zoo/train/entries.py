@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .shapes import COMPOSITE, MOE, SMALL, WIDE, Shape
+from .shapes import COMPOSITE, DOUBLED, MOE, SMALL, WIDE, Shape
 from .training import RATE, Training
 
 STEPS = 600
@@ -33,7 +33,8 @@ def pretrained(
 
 
 def derived(name: str, parent: str, change: str, shape: Shape = SMALL, **kw: Any) -> Entry:
-    steps = {"lora": 200, "finetune": 200, "cpt_short": 200, "cpt_long": STEPS}.get(change, STEPS)
+    short = ("lora", "finetune", "cpt_short")
+    steps = 200 if change in short else STEPS // 2 if change in ("doubled", "carried") else STEPS
     rate = {"lora": 1e-3, "finetune": 3e-4}.get(change, RATE)
     how = Training(steps, rate, half="b", order=77)
     trained = change in (
@@ -43,6 +44,8 @@ def derived(name: str, parent: str, change: str, shape: Shape = SMALL, **kw: Any
         "cpt_long",
         "embeddings",
         "layers",
+        "doubled",
+        "carried",
         "vision",
     )
     kw.setdefault("truth", "derived")
@@ -95,6 +98,11 @@ ZOO = (
         truth="derived",
         training=Training(200, half="prose", order=78),
     ),
+    # The two public recipes of 2026 for a start from an own earlier model (tools/zoo/recipes.py),
+    # and strangers made in the same two ways.
+    *(derived(f"{n}-doubled", n, "doubled", DOUBLED, truth="doubled") for n in ("moe0", "moe1")),
+    *(derived(f"{n}-carried", n, "carried", MOE, truth="carried") for n in ("moe0", "moe1")),
+    *(derived(f"{n}-carried", n, "carried", truth="carried") for n in ("s0", "s1")),
 )
 
 # After how many updates the weights of some trainings are kept, below trajectories/NAME.

@@ -6,15 +6,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
 from torch import Tensor, nn  # noqa: TID251
 from torch.nn import functional as F  # noqa: N812, TID251
+
+from tools.zoo import disguises, recipes
 
 from .data import Data, pictures, tokenizer
 from .model import Model
 
 Weights = dict[str, Tensor]
 RATE = 3e-3
+REPEATED = (0, 1, 2, 1, 2, 3)  # layers of the parent that "doubled" starts from
+CARRIED = (0, 1, 2)  # layers whose values and outputs "carried" starts from
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,21 @@ def partly(chosen: Callable[[str], bool], *, frozen: bool) -> Callable[..., floa
     return start
 
 
+def doubled(model: Model, parent: Weights, data: Data, how: Training) -> float:
+    """Start from the parent's layers, some repeated, and its experts, each twice, copies turned."""
+    given = _as_model(parent, num_experts=model.shape.experts // 2)
+    rng = np.random.default_rng(how.order)
+    start = recipes.repeat_and_double(given, REPEATED, rng, side="output")
+    model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in start.tensors.items()})
+    return train(model, data, how)
+
+
+def _as_model(weights: Weights, **config: int) -> disguises.Model:
+    layers = {int(name.split(".")[2]) for name in weights if name.startswith("model.layers.")}
+    tensors = {name: value.numpy() for name, value in weights.items()}
+    return disguises.Model(tensors, {"num_hidden_layers": len(layers), **config})
+
+
 DESCENTS: dict[str, Callable[[Model, Weights, Data, Training], float]] = {
     "finetune": load_and_train,
     "cpt_short": load_and_train,
@@ -127,5 +147,7 @@ DESCENTS: dict[str, Callable[[Model, Weights, Data, Training], float]] = {
     "lora": lora,
     "embeddings": partly(lambda name: "embed_tokens" in name, frozen=False),
     "layers": partly(lambda name: ".layers.1." in name or ".layers.2." in name, frozen=False),
+    "doubled": doubled,
+    "carried": partly(recipes.tables_norms_and("v", "o", layers=CARRIED), frozen=False),
     "vision": partly(lambda name: name.startswith("visual.") and "merger" not in name, frozen=True),
 }

@@ -1,0 +1,198 @@
+"""What the code of a model type fixes and its config does not say.
+
+A trait is a feature of a layer, never a number of parameters. A type without a line here is
+counted only if every key that its config states is known (`vocabulary`), by the rules that most
+types follow, and its count is never called certain: its code may hold what no key tells.
+Source: the modelling code of `transformers` 5.24; `tools/facts/counted.py` holds the lines against
+the parameters of instantiated models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from pytest_scratchverify.checkpoint.counting.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Features of a model type; the defaults are Llama's."""
+
+    gated: bool | None = True  # False: two matrices an MLP; None: by the activation
+    norms: int = 2  # vectors of the residual width a layer
+    sparse_norms: int = 0  # more of them in a layer of experts
+    more_norms: int = 0  # such vectors elsewhere, the final norm aside
+    final_norm: bool = True
+    norm_bias: bool = False  # LayerNorm with a bias
+    qk_norm: str = ""  # "head": of a head's size; "width": of the projection's; "heads", "rope"
+    biased: str = "qkvo"  # projections to which `attention_bias` gives a bias
+    always_biased: str = ""  # projections that have one whatever the config says
+    mlp_biased: bool | None = None  # None: by `mlp_bias`
+    gate: str = ""  # of attention's output: "full" a value, "head" a scalar a head, "paired"
+    square_output: bool = False  # of attention, whatever the heads' size
+    head_scalars: int = 0  # learned numbers a head
+    sliding_groups: int = 1  # times as many key-value heads in sliding layers
+    sinks: str = ""  # "all" layers, or "sliding" ones, learn a logit a head
+    shared: int = 0  # shared experts where the config states no number
+    shared_gate: bool = False
+    router_bias: bool = False
+    router_scale: bool = False
+    expert_bias: bool = False
+    dense_too: bool = False  # a layer of experts has the dense MLP beside them
+    correction: bool = False  # a bias of the router that no gradient trains
+    linear: str = ""  # what `linear_attention` is in this type
+    full_gates: bool = False  # gates of a delta rule as single matrices
+    mixers: Mapping[str, str] = field(default_factory=dict)  # kinds that are this type's own
+    kind: str = "full_attention"  # of every layer where the config lists none
+    mixer_only: bool = False  # a layer that mixes has no MLP
+    streams: str = ""  # hyper-connections: "mixing" or "plain"
+    stream_head: bool = False
+    positions: int | None = None  # learned ones, and how many more than the context
+    head_bias: bool = False
+    tied: bool | None = None  # where the config does not say
+    never_tied: bool = False  # whatever the config says
+    known: bool = True
+    counted: bool = True  # False: it has parameters that no key tells and no rule here counts
+
+
+UNKNOWN: Final = Traits(gated=None, known=False)
+UNCOUNTED: Final = Traits(counted=False)
+LLAMA: Final = Traits()
+_QWEN2 = Traits(biased="", always_biased="qkv")
+_QWEN3 = Traits(qk_norm="head")
+_QWEN_NEXT = Traits(qk_norm="head", gate="full", shared_gate=True, linear="gated_delta")
+_DEEPSEEK = Traits(biased="qko", correction=True)
+_GEMMA = Traits(norms=4, tied=True)
+_GEMMA3 = Traits(norms=4, qk_norm="head", tied=True)
+_GPT = Traits(gated=False, norm_bias=True, always_biased="qkvo", mlp_biased=True, tied=True)
+_COHERE = Traits(norms=1, tied=True)
+_INKLING = {"hybrid": "relative", "hybrid_sliding": "relative"}
+_V4 = {
+    "heavily_compressed_attention": "compressed",
+    "compressed_sparse_attention": "compressed",
+    "sliding_attention": "compressed",
+}
+
+_GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
+    # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
+    (
+        (
+            "jetmoe voxtral_realtime zaya hrm_text longcat_flash inkling2 inkling2_loop"
+            " doge zamba recurrent_gemma blt ernie4_5_vl_moe mllama"
+        ),
+        UNCOUNTED,
+    ),
+    (
+        (
+            "llama mistral mistral3 ministral ministral3 mixtral granite granitemoe"
+            " granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone ernie4_5 cwm aria"
+            " iquestcoder yi aquila baichuan minicpm xverse deepseek"
+        ),
+        LLAMA,
+    ),
+    ("ernie4_5_moe solar_open", Traits(correction=True)),
+    ("solar_open2", Traits(correction=True, gate="full", linear="kimi_delta")),
+    ("qwen2 qwen2_vl qwen2_5_vl qwen2_5_omni qwen2_audio", _QWEN2),
+    ("qwen2_moe", replace(_QWEN2, shared_gate=True)),
+    ("qwen3 qwen3_moe qwen3_vl qwen3_vl_moe qwen3_omni_moe mellum exaone4", _QWEN3),
+    ("dots1 exaone_moe hy_v3 sarvam_moe minimax_m3_vl", replace(_QWEN3, correction=True)),
+    ("apertus apertus1p5", Traits(gated=False, qk_norm="head")),
+    ("qwen3_next qwen3_5_moe", _QWEN_NEXT),
+    ("qwen3_5", replace(_QWEN_NEXT, shared_gate=False)),
+    ("lara_mini", Traits(qk_norm="head", linear="gated_delta")),
+    ("olmo_hybrid", Traits(qk_norm="width", linear="gated_delta")),
+    ("deepseek_v2 minicpm3 youtu mistral4", replace(_DEEPSEEK, correction=False)),
+    ("deepseek_v3 deepseek_v32 glm_moe_dsa glm4_moe_lite kimi_k2 sarvam_mla", _DEEPSEEK),
+    ("axk1", replace(_DEEPSEEK, sparse_norms=1)),
+    ("axk2", replace(_DEEPSEEK, gate="paired")),
+    ("hy_v4", replace(_DEEPSEEK, gate="full", sinks="all", streams="plain", stream_head=True)),
+    ("dots3_note", replace(_DEEPSEEK, gate="head", qk_norm="rope")),
+    ("glm5_next", replace(_DEEPSEEK, linear="kimi_delta", streams="mixing")),
+    ("kimi_linear", replace(_DEEPSEEK, linear="kimi_delta", never_tied=True)),
+    (
+        "bailing_hybrid",
+        replace(_DEEPSEEK, gate="head", linear="kimi_delta", full_gates=True, never_tied=True),
+    ),
+    (
+        "deepseek_v4",
+        Traits(correction=True, mixers=_V4, streams="mixing", stream_head=True),
+    ),
+    ("mistral_large4", Traits(mixers={"indexed_attention": "scaled_indexed"})),
+    (
+        "inkling inkling_mm_model",
+        Traits(mixers=_INKLING, more_norms=1, router_scale=True, correction=True),
+    ),
+    ("gemma gemma_text vaultgemma", Traits(tied=True)),
+    ("gemma2", _GEMMA),
+    ("gemma3 gemma3n gemma4 gemma4_unified", _GEMMA3),
+    ("glm", Traits(biased="qkv")),
+    ("glm4", Traits(norms=4, biased="qkv")),
+    ("glm4v", Traits(norms=4, biased="", always_biased="qkv")),
+    ("glm_ocr", Traits(norms=4, biased="")),
+    ("glm4_moe", Traits(biased="qkv", correction=True)),
+    ("glm4v_moe", Traits(biased="qkv", correction=True)),
+    ("gpt_oss", Traits(sinks="all", router_bias=True, expert_bias=True)),
+    ("granite_swa granitemoe_swa", Traits(sinks="all")),
+    ("flint", Traits(qk_norm="head", sinks="all")),
+    ("mimo_v2_flash", Traits(sinks="sliding", sliding_groups=2, correction=True)),
+    ("laguna", Traits(qk_norm="head", gate="head", correction=True)),
+    ("step3p5", Traits(qk_norm="head", gate="head", correction=True)),
+    ("afmoe", Traits(norms=4, qk_norm="head", gate="full", correction=True)),
+    ("beam", Traits(norms=4, qk_norm="head", gate="full", head_scalars=1, correction=True)),
+    ("muse_glimmer", Traits(norms=4, gate="full")),
+    ("muse_spark", Traits(norms=5, gate="full", correction=True)),
+    ("kolibri1", Traits(norms=4, qk_norm="head", correction=True)),
+    ("minimax_m2", Traits(qk_norm="width", correction=True)),
+    ("minimax", Traits(linear="lightning")),
+    ("llama4", Traits(shared=1, qk_norm="unweighted")),
+    ("olmo", Traits(norms=0, final_norm=False)),
+    ("olmo2 olmo3 olmoe flex_olmo", Traits(qk_norm="width")),
+    ("phimoe", Traits(norm_bias=True)),
+    ("stablelm", Traits(norm_bias=True, biased="")),
+    ("seed_oss", Traits(biased="qkv")),
+    ("hyperclovax hyperclovax_vision_v2", LLAMA),
+    ("hunyuan_v1_dense", _QWEN3),
+    ("hunyuan_v1_moe", replace(_QWEN3, shared=1)),
+    ("helium", Traits(square_output=True)),
+    ("arcee", Traits(gated=False)),
+    ("nanochat", Traits(gated=False, norms=0, final_norm=False)),
+    ("nemotron", Traits(gated=False, norm_bias=True)),
+    ("jais2", Traits(gated=False, norm_bias=True)),
+    ("starcoder2", Traits(gated=False, norm_bias=True, tied=True)),
+    ("cohere cohere2 cohere2_moe", _COHERE),
+    ("lfm2", Traits(qk_norm="head", tied=True)),
+    ("lfm3", Traits(norms=4, qk_norm="head", gate="head", tied=True)),
+    ("bamba", Traits(linear="mamba2", kind="linear_attention")),
+    ("falcon_h1", Traits(mixers={"full_attention": "beside", "hybrid": "beside"})),
+    ("jamba", Traits(linear="mamba", qk_norm="step")),
+    ("nemotron_h", Traits(gated=False, norms=1, linear="mamba2", mixer_only=True, correction=True,
+                          never_tied=True)),
+    ("mamba2", Traits(norms=1, kind="mamba2", mixer_only=True)),
+    ("mamba falcon_mamba", Traits(norms=1, kind="linear_attention", linear="mamba",
+                                  mixer_only=True, tied=True)),
+    ("zamba2", Traits(norms=1, linear="mamba2", mixers={"hybrid": "joined_mamba2"},
+                      mixer_only=True, tied=True)),
+    ("xlstm", Traits(kind="xlstm", mixers={"xlstm": "xlstm"}, mixer_only=True)),
+    ("dory", Traits(norms=1, final_norm=False, gate="full", mixer_only=True, head_bias=True)),
+    ("rwkv", Traits(norm_bias=True, more_norms=1, kind="rwkv", mixers={"rwkv": "rwkv"},
+                    mixer_only=True)),
+    ("gpt2 gpt_bigcode", replace(_GPT, positions=0)),
+    ("opt", replace(_GPT, positions=2)),
+    ("gpt_neox", replace(_GPT, tied=None)),
+    ("phi", replace(_GPT, norms=1, head_bias=True, tied=None)),
+)  # fmt: skip
+FAMILIES: Final[Mapping[str, Traits]] = {
+    name: traits for names, traits in _GROUPS for name in names.split()
+}
+
+
+def traits_of(keys: Keys) -> Traits:
+    """Return the traits of a config's model type, or those of a type that nobody here knows."""
+    known = FAMILIES.get(keys.family)
+    if known is not None:
+        return known
+    # GPT's kin have LayerNorm and biases everywhere, Llama's biases of q, k and v at most.
+    like_gpt = keys.text("norm") == "LayerNorm"
+    return replace(UNKNOWN, norm_bias=like_gpt, biased="qkvo" if like_gpt else "qkv")

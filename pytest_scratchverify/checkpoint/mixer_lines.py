@@ -1,0 +1,73 @@
+"""Tensor names of mixers: what stands beside attention as it was, told by the module it stands in.
+
+State-space layers (Mamba, Nemotron-H, Granite-4-H), linear attention (gated delta nets, KDA,
+lightning), RWKV's time mixing, short convolutions, indexers of sparse attention, compressors,
+gated norms and hyper-connections have names that change with every family; the module that holds
+them does not. Whatever stands in one, in a layer of a known stack, is a mixer's, and shapes say
+which side of it is the residual stream (`sided`). Where both sides have its width, the name
+decides: what is called an output writes.
+
+Rows of mixers are heads, channels that a convolution moves along, gates of heads: they have a
+place, and some of them go together with rows of another tensor (the kernel of a convolution with
+what it convolves, decay rates with heads, the second half of a pair with the first one's latent).
+None of that is permuted here, so nothing of it is promised either.
+
+Sources: the modeling files of transformers of the families named above; flash-linear-attention.
+"""
+
+from __future__ import annotations
+
+import re
+
+MIXER = "mixer:"  # a mixer's kind by its name, before shapes are known
+# A module of a layer that mixes tokens, or that scales what a layer reads.
+MODULE = re.compile(
+    r"\w*(?:attn|attention|attends?|mamba|mixer|mixing|mix|ssm|rnn|gru|lstm|recurrent|recurrence"
+    r"|temporal|delta|kda|gdn|gla|rwkv|retention|conv|indexer|compressor|lightning|hyena|lru"
+    r"|norm|layernorm|laurel|altup)\w*"
+    r"|att|s[456]d?|mhc|hc_\w+|hyper_connections?\w*|(?:attn|mlp|ffn)_hc"
+)
+WRITERS = re.compile(
+    r"\w*out(?:put)?(?:_proj\w*|_linear)?|o|o_proj|w_?o|w_?o_b|o_b_proj|linear_out"
+)
+LATENT = re.compile(r"(?:w?(?:q|k|v|kv)|f|g|a|w)_(?:b|up)(?:_proj)?|w?o_a(?:_proj)?|x_proj|dt_proj"
+                    r"|dt_up|q_up_proj|kv_up_proj")  # fmt: skip
+# What a formula fills at the start: decay rates, skips, positions.
+CONSTANT = re.compile(r"A_logs?|D|dt_bias|ape|time_\w+|decay\w*|slopes?")
+CONVOLUTION = re.compile(r"\w*conv\w*")
+TAPS = 8  # of a channel's own kernel, at the most
+READS, WRITES, INNER, KERNEL, STATE = "reads:", "writes:", "inner:", "kernel:", "state:"
+
+
+def mixer_kind(rest: str) -> str | None:
+    """Return the kind of what stands in a mixer, by its name behind a layer's number, or None."""
+    words = [word for word in rest.split(".") if not word.isdigit()]
+    held = words[:-1] if len(words) > 1 else words
+    if not any(MODULE.fullmatch(word) for word in held):
+        return None
+    return MIXER + rest.replace("/", "_").replace("|", "_")
+
+
+def sided(kind: str, shape: tuple[int, ...], width: int | None) -> str:
+    """Return a mixer's kind with the side of the residual stream, of width `width`.
+
+    Parameters
+    ----------
+    shape
+        As stored; kernels of convolutions have three dimensions or more.
+    """
+    name = kind.removeprefix(MIXER)
+    last = re.sub(r"(?:\.\d+)+$", "", name).rpartition(".")[2]
+    while len(shape) > 2 and shape[-1] == 1:  # a convolution of one tap is a matrix
+        shape = shape[:-1]
+    depthwise = len(shape) > 2 and shape[1] == 1
+    taps = len(shape) == 2 and shape[1] <= TAPS and CONVOLUTION.fullmatch(last)
+    if len(shape) > 1 and CONSTANT.fullmatch(last):
+        return STATE + name
+    if depthwise or taps:
+        return KERNEL + name
+    if len(shape) != 2 or LATENT.fullmatch(last) or width is None or width not in shape:
+        return INNER + name
+    if shape[0] == shape[1]:
+        return (WRITES if WRITERS.fullmatch(last) else READS) + name
+    return (READS if shape[1] == width else WRITES) + name

@@ -1,0 +1,138 @@
+"""Stacks of layers beside one another: which tower a stack is, and how its layers are numbered.
+
+A name gives a layer's number in its own stack. Where a component has several stacks (an encoder
+and a decoder, a head that predicts further tokens, a talker beside what hears), their layers are
+numbered one after the other, so that no two tensors have one place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
+from pytest_scratchverify.checkpoint import role_lines
+from pytest_scratchverify.checkpoint.tensor_role import TensorRole
+from pytest_scratchverify.core.component import Component
+
+TEXT, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
+SIDES = ("encoder", "decoder")
+# Words of a prefix by which stacks of one component are told apart, in the order of their numbers;
+# None is a stack without such a word.
+STACKS_OF_TEXT = ("encoder", None, "decoder", "mtp")
+STACKS_OF_SOUND = (None, "talker", "code_predictor", "token2wav", "bigvgan")
+_SAME = {"mtp_block": "mtp", "mtp_layers": "mtp", "nextn": "mtp", "code2wav": "token2wav",
+         "code2wav_bigvgan_model": "bigvgan"}  # fmt: skip
+_USUAL = frozenset(
+    {"model", "language_model", "transformer", "text_model", "llm", "gpt_neox", "bert", "roberta",
+     "thinker", "backbone", "rwkv", "module", "net", "base_model"}
+)  # fmt: skip
+_PLACE = re.compile(r"\w*(?:layers?|blocks?|h|tower|encoder|visual|model)")
+# Two blocks to a layer, as in LongCat-Flash: the second number is the block's.
+DOUBLED = re.compile(
+    r"(self_attn|attn|attention|mlps?|ffns?)\.([01])(\.[A-Za-z].*)"
+    r"|(input_layernorm|post_attention_layernorm)\.([01])"
+)
+# Modules before a first layer that say what a stack is that no word names.
+_HEARS = re.compile(r"(?:model\.)?encoder\.conv1\.weight")
+_SEES = re.compile(r"(?:model\.)?(?:patch_conv|patch_embed\w*(?:\.proj\w*)?|embeddings\.patch_\w+"
+                   r"(?:\.projection)?|conv_proj)\.weight")  # fmt: skip
+
+
+def side_of(prefix: str) -> str:
+    """Return the word by which a prefix names one of several stacks, empty if it has none.
+
+    It is one of the words above, or else whatever stands before the layers that is no usual name
+    of a model.
+    """
+    words = [_SAME.get(word, word) for word in prefix.split(".") if word]
+    known = [w for w in words if w in STACKS_OF_TEXT or w in STACKS_OF_SOUND]
+    if known:
+        return max(known, key=_rank)
+    return ".".join(w for w in words if w not in _USUAL and not _PLACE.fullmatch(w))
+
+
+def _rank(word: str) -> int:
+    """Order words by how much they say: a talker's decoder is a talker."""
+    return STACKS_OF_SOUND.index(word) + 9 if word in STACKS_OF_SOUND else SIDES.count(word)
+
+
+def doubled(rest: str) -> tuple[str, str]:
+    """Return a name behind a layer's number without the number of its block, and that block."""
+    found = DOUBLED.fullmatch(rest)
+    if found is None:
+        return rest, ""
+    if found[4]:
+        return found[4], f"block{found[5]}"
+    module = {"mlps": "mlp", "ffns": "ffn"}.get(found[1], found[1])
+    return f"{module}{found[3]}", f"block{found[2]}"
+
+
+def settled_together(
+    roles: dict[str, TensorRole], unmapped: Collection[str] = ()
+) -> dict[str, TensorRole]:
+    """Change what names mean only together: Qwen-1's gates, what a stack is, layers' numbers."""
+    for sign, kinds in (
+        (".attn.c_attn.", role_lines.QWEN1),
+        (".mlp.fc0.", role_lines.FROM_NOUGHT),
+    ):
+        if any(sign in name for name in roles):
+            for name, role in roles.items():
+                kind = next((k for end, k in kinds.items() if end in name), role.kind)
+                roles[name] = replace(role, kind=kind)
+    names = [*roles, *unmapped]
+    if any(map(_HEARS.fullmatch, names)):
+        _moved(roles, "encoder", Component.AUDIO_ENCODER)
+    tables = any(role.kind == "embed" for role in roles.values())
+    if not tables and any(map(_SEES.fullmatch, names)):
+        _moved(roles, None, Component.VISION_ENCODER)
+    _with_blocks(roles)
+    _numbered(roles, (TEXT, EXPERTS), STACKS_OF_TEXT)
+    _numbered(roles, (Component.AUDIO_ENCODER,), STACKS_OF_SOUND)
+    return roles
+
+
+def _moved(roles: dict[str, TensorRole], side: str | None, component: Component) -> None:
+    """Give a stack of the text's to the tower that it is."""
+    for name, role in roles.items():
+        if role.component is TEXT and side in (None, role.side):
+            roles[name] = replace(role, component=component, side="")
+
+
+def _with_blocks(roles: dict[str, TensorRole]) -> None:
+    """Make a layer of every block, where layers have two."""
+    if not any(role.side == "block1" for role in roles.values()):
+        return
+    for name, role in roles.items():
+        if role.component in (TEXT, EXPERTS) and role.layer is not None:
+            number = 2 * role.layer + (role.side == "block1")
+            roles[name] = replace(role, layer=number, side="")
+
+
+def _numbered(
+    roles: dict[str, TensorRole], components: tuple[Component, ...], stacks: tuple[str | None, ...]
+) -> None:
+    """Number the layers of several stacks one after the other."""
+    layered = [r for r in roles.values() if r.layer is not None and r.component in components]
+    last: dict[str, int] = {}
+    for role in layered:
+        last[role.side] = max(last.get(role.side, 0), role.layer or 0)
+    if len(last) < 2:
+        return
+    first, start = {}, 0
+    usual = ["" if side is None else side for side in stacks]
+    for side in [*usual, *sorted(last.keys() - {*usual})]:
+        if side in last:
+            first[side], start = start, start + last[side] + 1
+    two_sided = last.keys() >= set(SIDES)
+    for name, role in roles.items():
+        if role.layer is not None and role.component in components:
+            roles[name] = replace(role, layer=role.layer + first[role.side])
+        elif (
+            two_sided
+            and role.component in (TEXT, EXPERTS, Component.EMBEDDINGS)
+            and role.layer is None
+            and role.side == "encoder"
+            and role.kind != "embed"
+        ):
+            roles[name] = replace(role, kind=f"encoder_{role.kind}")

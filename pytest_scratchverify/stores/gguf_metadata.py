@@ -1,0 +1,79 @@
+"""What GGUF weights say of their model where no other file does: configuration, vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from pytest_scratchverify.checkpoint.formats.gguf_config import config_of
+from pytest_scratchverify.checkpoint.header import TensorIndex
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.evidence import ArtifactRecord
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.bounds import absent
+from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.stores.store import Artifact
+from pytest_scratchverify.stores.weight_files import Format
+from pytest_scratchverify.stores.weight_sets import WeightSets
+
+ReadRanges = Callable[[str, Sequence[ByteRange]], list[bytes]]
+ReadIndex = Callable[[], Artifact[TensorIndex]]
+TABLE = "model.embed_tokens.weight"
+
+
+def config_or_metadata(
+    config: Callable[[], Artifact[dict[str, Json]]], files: Iterable[str], index: ReadIndex
+) -> Artifact[dict[str, Json]]:
+    """Read config.json, or where it is absent beside weights in GGUF what their metadata says.
+
+    Raises
+    ------
+    Unavailable
+        That of `config`, where nothing stands in for it.
+    """
+    try:
+        return config()
+    except Unavailable as failure:
+        if failure.reason is not Reason.ABSENT or not any(f.endswith(".gguf") for f in files):
+            raise
+        found = index()
+        table = found.value.tensors.get(TABLE)
+        rows = table.shape[0] if table is not None and table.shape else None
+        names = {*found.value.tensors, *found.value.undecoded}
+        stated = config_of(found.value.metadata, names, rows)
+        if not stated:
+            raise
+        note = Text(
+            "There is no config.json: the metadata of {file} says it.", file=found.record.file
+        )
+        return Artifact(stated, replace(found.record, note=note))
+
+
+def best_of_several(record: ArtifactRecord, found: WeightSets) -> ArtifactRecord:
+    """Note which of several quantisations was read, and how another one is chosen."""
+    if len(found.sets) < 2 or found.sets[0].kind is not Format.GGUF:
+        return record
+    note = Text(
+        "{file} was read: of {n} quantisations it has the most bits a weight. Write {repo}:LABEL,"
+        " as with Q4_K_M, for another.",
+        file=found.sets[0].names[0],
+        n=len(found.sets),
+        repo=record.repo,
+    )
+    return replace(record, note=note)
+
+
+def head_of(repo: str, index: Artifact[TensorIndex], read: ReadRanges) -> Artifact[bytes]:
+    """Read the head of the first GGUF file again, which holds the vocabulary.
+
+    Raises
+    ------
+    Unavailable
+        Absent, where the weights that are loaded first are of another format.
+    """
+    if not index.value.metadata:
+        raise absent(repo, "tokenizer.json")
+    file = index.value.heads[0][0]
+    spans = [ByteRange(start, stop) for name, start, stop in index.value.heads if name == file]
+    return Artifact(b"".join(read(file, spans)), replace(index.record, file=file))

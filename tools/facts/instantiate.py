@@ -1,0 +1,158 @@
+"""Draw configurations of every model type that writes text, and count what the library builds.
+
+    python -m tools.facts.instantiate FILE.jsonl.gz [--variants 4] [--types qwen3,axk2]
+
+A tool of development: it needs `torch` and `transformers`, which run time does not. Models are
+built on the meta device, so nothing is allocated. A row holds a configuration as the library
+saves it, the parameters of the text decoder (what `get_decoder` and the output head hold, shared
+ones once) and the numbers beside them that no gradient trains. Variants have sizes doubled or
+halved, switches turned and kinds of layers drawn anew; what the library refuses is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import importlib
+import json
+import random
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SEED = 20261126
+MAPPINGS = (
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES",
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+)
+KINDS = ("layer_types", "layers_block_type", "mlp_layer_types", "indexer_types")
+OTHERS = re.compile(r"vision|image|audio|speech|visual")
+# Keys without a parameter, and those whose change makes another model than the library would save.
+LEFT = re.compile(
+    r"token|dropout|eps|rope|init|_id$|max_position|version|architectures|model_type|dtype|cache"
+    r"|loss|coef|id2label|label2id|return_dict|output_|multiplier|scal|theta|encoder_decoder"
+    r"|time_step|window|^_|chunk|problem_type|cap|group$|pad|qk_head_dim|limit|floor|norm_topk"
+    r"|hidden_act$|activation|tensor|vocab_size_per|hybrid|per_layer|kv_shared|cross_attention"
+)
+
+
+def classes(library: Any) -> dict[str, list[str]]:
+    """Return the model classes of each type, the ones with other towers first."""
+    auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    found: dict[str, list[str]] = {}
+    for mapping in MAPPINGS:
+        for name, model in getattr(auto, mapping, {}).items():
+            names = [model] if isinstance(model, str) else list(model)
+            found.setdefault(name, []).extend(n for n in names if hasattr(library, n))
+    return found
+
+
+def drawn(config: Mapping[str, Any], draw: random.Random) -> dict[str, Any]:
+    """Return overrides of a text config: three sizes or switches, and kinds of layers anew."""
+    keys = [k for k, v in config.items() if type(v) in (int, bool) and not LEFT.search(k)]
+    chosen: dict[str, Any] = {}
+    for key in draw.sample(sorted(keys), min(3, len(keys))):
+        value = config[key]
+        if isinstance(value, bool):
+            chosen[key] = not value
+        elif value > 1:
+            chosen[key] = value * 2 if draw.random() < 0.5 else value // 2
+    layers = chosen["num_hidden_layers"] = draw.choice((4, 6, 8, 12))
+    for key in KINDS:
+        kinds = config.get(key)
+        if isinstance(kinds, list) and kinds and draw.random() < 0.7:
+            chosen[key] = [draw.choice(sorted(set(kinds))) for _ in range(layers - 1)] + kinds[-1:]
+    return chosen
+
+
+def counted(library: Any, torch: Any, config: Any, names: Sequence[str]) -> tuple[int, int]:
+    """Return parameters and untrained numbers of a configuration's text decoder."""
+    error: Exception | None = None
+    for name in names:
+        try:
+            with torch.device("meta"):
+                model = getattr(library, name)._from_config(config)  # noqa: SLF001
+        except Exception as refused:  # noqa: BLE001 (the library refuses in many ways)
+            error = refused
+            continue
+        decoder = model.get_decoder()
+        if any(OTHERS.search(name) for name, _ in decoder.named_parameters()):
+            raise ValueError("the decoder holds other towers")
+        return _sizes([decoder, model.get_output_embeddings()])
+    raise ValueError(error)
+
+
+def _sizes(modules: Sequence[Any]) -> tuple[int, int]:
+    trained: dict[int, int] = {}
+    beside: dict[int, int] = {}
+    for module in modules:
+        if module is None:
+            continue
+        trained |= {id(p): p.numel() for p in module.parameters()}
+        kept = module.state_dict()
+        buffers = {n: b for n, b in module.named_buffers() if n in kept}
+        beside |= {id(b): b.numel() for b in buffers.values()}
+    return sum(trained.values()), sum(beside.values())
+
+
+def rows(types: Sequence[str], variants: int) -> Iterator[dict[str, Any]]:
+    """Yield a row a configuration that the library builds."""
+    library = importlib.import_module("transformers")
+    torch = importlib.import_module("torch")
+    library.logging.set_verbosity_error()
+    configs = importlib.import_module("transformers.models.auto.configuration_auto")
+    for name, models in sorted(classes(library).items()):
+        if types and name not in types:
+            continue
+        draw = random.Random(f"{SEED} {name}")  # noqa: S311
+        for number in range(variants + 1):
+            try:
+                config = configs.CONFIG_MAPPING[name]()
+                text = config.get_text_config(decoder=True)
+                if number:
+                    chosen = drawn(text.to_dict(), draw)
+                    inner = chosen if text is config else {"text_config": chosen}
+                    config = configs.CONFIG_MAPPING[name](**inner)
+                parameters, untrained = counted(library, torch, config, models)
+            except Exception as refused:  # noqa: BLE001
+                print(f"{name} {number}: {str(refused)[:90]!r}")
+                continue
+            saved = json.loads(json.dumps(config.to_diff_dict(), default=str))
+            yield {
+                "type": name,
+                "variant": number,
+                "config": text_only(saved),
+                "parameters": parameters,
+                "untrained": untrained,
+            }
+
+
+def text_only(config: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what other towers state, and what every configuration states of itself."""
+    left = re.compile(r"(vision|audio|image|video|speech|token2wav|id2label|label2id)")
+    kept = {k: v for k, v in config.items() if not left.match(k) and v is not None}
+    return {k: text_only(v) if k.endswith("_config") and isinstance(v, dict) else v
+            for k, v in kept.items()}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--variants", type=int, default=4)
+    parser.add_argument("--types", default="")
+    chosen = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore")
+    version = importlib.import_module("transformers").__version__
+    head = {"schema": "scratchverify/counted-types/1", "source": f"transformers {version}"}
+    found = [head, *rows([t for t in chosen.types.split(",") if t], chosen.variants)]
+    text = "\n".join(json.dumps(row, sort_keys=True, separators=(",", ":")) for row in found)
+    chosen.path.write_bytes(gzip.compress(text.encode() + b"\n", 9, mtime=0))
+    print(f"{len(found) - 1} configurations, {chosen.path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
