@@ -18,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 
 Value = bool | int | float | str
 LARGEST_SIZE = 2**40  # no width, depth or number of anything in a model comes near
+UNSTATED = "unstated_fields"  # the catalogue's own key, in configs that were published in part
 ABSENT: Final = "absent"  # the concept does not apply, which is not the same as unknown
 
 
@@ -320,7 +321,11 @@ def _read_norm(raw: Mapping[str, Json]) -> dict[str, Value]:
 
 
 def _derive(fields: dict[str, Value], raw: Mapping[str, Json]) -> None:
-    """Fill what other fields determine: attention kind, head size, layer pattern."""
+    """Fill what other fields determine: attention kind, head size, layer pattern.
+
+    A summary of a config that leaves fields open names them in `UNSTATED`, and they stay open.
+    """
+    stated = set(fields)
     heads, hidden = fields.get("num_attention_heads"), fields.get("hidden_size")
     mla = isinstance(fields.get("kv_lora_rank"), int) and fields["kv_lora_rank"]
     if mla:
@@ -337,6 +342,10 @@ def _derive(fields: dict[str, Value], raw: Mapping[str, Json]) -> None:
         fields["layer_pattern"] = pattern
     if fields.get("hidden_act") in ("silu", "swiglu", "swish"):
         fields.setdefault("gated_mlp", True)
+    unstated = raw.get(UNSTATED)
+    for name in unstated if isinstance(unstated, list) else ():
+        if isinstance(name, str) and name not in stated:
+            fields.pop(name, None)
 
 
 def _attention_kind(fields: Mapping[str, Value], raw: Mapping[str, Json]) -> str | None:
