@@ -269,6 +269,10 @@ def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:
     _derive(fields, raw)
     if tower is Tower.TEXT:
         _mark_absent(fields)
+    unstated = raw.get(UNSTATED)
+    for name in unstated if isinstance(unstated, list) else ():  # it stays open: nothing is guessed
+        if isinstance(name, str) and name not in raw:
+            fields.pop(name, None)
     return fields
 
 
@@ -321,11 +325,7 @@ def _read_norm(raw: Mapping[str, Json]) -> dict[str, Value]:
 
 
 def _derive(fields: dict[str, Value], raw: Mapping[str, Json]) -> None:
-    """Fill what other fields determine: attention kind, head size, layer pattern.
-
-    A summary of a config that leaves fields open names them in `UNSTATED`, and they stay open.
-    """
-    stated = set(fields)
+    """Fill what other fields determine: attention kind, head size, layer pattern."""
     heads, hidden = fields.get("num_attention_heads"), fields.get("hidden_size")
     mla = isinstance(fields.get("kv_lora_rank"), int) and fields["kv_lora_rank"]
     if mla:
@@ -342,10 +342,6 @@ def _derive(fields: dict[str, Value], raw: Mapping[str, Json]) -> None:
         fields["layer_pattern"] = pattern
     if fields.get("hidden_act") in ("silu", "swiglu", "swish"):
         fields.setdefault("gated_mlp", True)
-    unstated = raw.get(UNSTATED)
-    for name in unstated if isinstance(unstated, list) else ():
-        if isinstance(name, str) and name not in stated:
-            fields.pop(name, None)
 
 
 def _attention_kind(fields: Mapping[str, Value], raw: Mapping[str, Json]) -> str | None:
