@@ -270,8 +270,9 @@ def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:
     if tower is Tower.TEXT:
         _mark_absent(fields)
     unstated = raw.get(UNSTATED)
-    for name in unstated if isinstance(unstated, list) else ():  # it stays open: nothing is guessed
-        if isinstance(name, str) and name not in raw:
+    names = map(str, unstated) if isinstance(unstated, list) else ()
+    for name in names:  # they stay open: nothing is guessed
+        if name not in raw:
             fields.pop(name, None)
     return fields
 
