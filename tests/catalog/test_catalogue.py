@@ -75,7 +75,8 @@ def rows(model, **options):
 
 
 def test_a_x_k1_is_nearest_to_deepseek_v3_and_equals_kimi_k2s_core():
-    first, second = rows("skt/A.X-K1", k=2)
+    successor, first, second = rows("skt/A.X-K1", k=3)
+    assert successor.entry.repo == "skt/A.X-K2"  # the same developer's, in the same design
     assert first.entry.repo == "deepseek-ai/DeepSeek-V3"
     assert first.core_equal == 4
     assert "num_attention_heads" in first.differences

@@ -136,6 +136,7 @@ def test_among_a_hundred_the_parent_is_first_and_nobody_else_is_accused(model, t
     assert [row["reference"] for row in nearest[:2]] == ["models/s0", "models/s0-twin"]
     assert nearest[0]["verdict"] == "DERIVED"
     assert not any(row["verdict"] in ACCUSED for row in nearest[2:])
-    assert all(row["verdict"] == "NO_EVIDENCE_OF_REUSE" for row in nearest[2:])
+    open_ones = [row for row in nearest if row["verdict"] == "INSUFFICIENT_EVIDENCE"]
+    assert all(row["why"] for row in open_ones)  # a control that failed by chance is said
     decoder = run["models"][0]["components"]["text_decoder"]
     assert (decoder["verdict"], decoder["reference"]) == ("DERIVED", "models/s0")
