@@ -99,6 +99,11 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
     return ModelSpec(name=name, role=role)
 
 
+def is_repository(name: str) -> bool:
+    """Whether a name has the form of a repository id."""
+    return _REPOSITORY.fullmatch(name) is not None
+
+
 def _typo_of(name: str, matrix: Matrix) -> str | None:
     """Return a listed name from which `name` differs by a slip of letters, not by version."""
     for known in matrix.models:

@@ -74,6 +74,7 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify explain signs.agreement": "tests/plugin/test_third_party.py runs it",
     "pytest suites/ --model A --against B": "a template: tests/suites/test_checkpoints.py fills it in",
     "scratchverify catalog add": HUB,
+    "scratchverify catalog update": HUB,
     "pytest suites/ --pyargs mylab_scratch.suites": "tests/plugin/test_third_party.py runs it",
     "pytest suites/ --model=./suspect --against": "what tests/docs/test_examples.py runs prints it",
     "scratchverify diff": "a template: tests/report/test_outlets.py runs it on two runs",
