@@ -24,11 +24,9 @@ else
 endif
 	touch $(STAMP)
 
-$(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py \
-		tools/facts/fetch_real_gguf.py
+$(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py
 	$(BIN)/python -m tools.facts.fetch_artifacts
 	$(BIN)/python -m tools.facts.fetch_real_weights
-	$(BIN)/python -m tools.facts.fetch_real_gguf
 	touch $(ARTIFACTS)
 
 browser:
@@ -48,6 +46,7 @@ test: $(ARTIFACTS) lint types
 
 test-slow: export ARTIFACTS_REQUIRED := 1
 test-slow: $(ARTIFACTS)
+	$(BIN)/python -m tools.facts.fetch_real_gguf
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow
 
 # Damaged files for every reader: INPUTS of each (100,000 take hours), from SEED. What crashed is

@@ -18,7 +18,8 @@ import numpy as np
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.formulas import blocks_of_formulas
-from pytest_scratchverify.methods.weights.judge import Judgement, judge
+from pytest_scratchverify.methods.weights.judge import judge
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds

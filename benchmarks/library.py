@@ -6,7 +6,7 @@ The library holds the model's parent and five other trained models of the zoo (`
 four strangers of other seeds, vocabularies and shapes, and a twin that began from the parent's
 draw of weights), and drawn strangers (`tools/zoo/strangers.py`) up to the number asked for. It is
 built by `scratchverify fingerprint --library`, and asked by `scratchverify run --against-library`.
-Prints Markdown, as docs/library-of-references.md shows it.
+Prints Markdown, as docs/whose-is-it.md shows it.
 """
 
 from __future__ import annotations
@@ -107,6 +107,9 @@ def main() -> int:
         said = f"{effect:.4f} | {p:.3g}" if effect is not None and p is not None else "- | -"
         print(f"| {place} | {near['reference']} | {near['verdict']} | {said} |")
     innocent = [name for name in accused if name not in kin]
+    for near in nearest:
+        if near["verdict"] == "INSUFFICIENT_EVIDENCE":
+            print(f"open: {near['reference']}: {(near['why'] or {}).get('text')}")
     print(f"\n{silent} of {len(nearest)} cleared, {len(innocent)} strangers accused or suspected;")
     print(f"first: {nearest[0]['reference']}.")
     for component, verdict in sorted(model["components"].items()):

@@ -18,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 
 Value = bool | int | float | str
 LARGEST_SIZE = 2**40  # no width, depth or number of anything in a model comes near
+UNSTATED = "unstated_fields"  # the catalogue's own key, in configs that were published in part
 ABSENT: Final = "absent"  # the concept does not apply, which is not the same as unknown
 
 
@@ -268,6 +269,11 @@ def _read_fields(raw: Mapping[str, Json], tower: Tower) -> dict[str, Value]:
     _derive(fields, raw)
     if tower is Tower.TEXT:
         _mark_absent(fields)
+    unstated = raw.get(UNSTATED)
+    names = map(str, unstated) if isinstance(unstated, list) else ()
+    for name in names:  # they stay open: nothing is guessed
+        if name not in raw:
+            fields.pop(name, None)
     return fields
 
 

@@ -18,6 +18,7 @@ from pytest_scratchverify.checkpoint.counting.keys import (
     UncountableDesignError,
     UnknownLayerError,
 )
+from pytest_scratchverify.checkpoint.counting.stated import refuse_unstated_keys
 from pytest_scratchverify.checkpoint.counting.tables import (
     beside_layers,
     embedding_table,
@@ -93,6 +94,7 @@ def count_parameters(design: Design) -> ParameterCount:
     if not traits.counted:
         raise UnknownLayerError(f"model_type: {keys.family}")
     refuse_other_models(keys)
+    refuse_unstated_keys(keys)
     hidden = keys.need("hidden_size")
     embeddings = embedding_table(keys, traits)
     assumed = [] if traits.known or not assumes_gate(keys) else ["gated_mlp"]

@@ -95,7 +95,8 @@ def settled_together(
 def _moved(roles: dict[str, TensorRole], side: str | None, component: Component) -> None:
     """Give a stack of the text's to the tower that it is."""
     for name, role in roles.items():
-        if role.component is TEXT and side in (None, role.side):
+        own = role.component is TEXT or (side and role.kind == "position")
+        if own and side in (None, role.side):
             roles[name] = replace(role, component=component, side="")
 
 

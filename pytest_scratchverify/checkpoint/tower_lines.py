@@ -120,6 +120,8 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (AUDIO, "talker_head", _A + r"(?:codec_head|lm_head)"),
     (PROJECTOR, "proj_talker", _A + r"thinker_to_talker_proj"),
     (AUDIO, "bos_eos", _A + r"audio_bos_eos_token"),
+    (AUDIO, "conv1", r"(?:model\.)?encoder\.conv1"),  # Whisper, which has no word for it
+    (AUDIO, "conv2", r"(?:model\.)?encoder\.conv2"),
     (AUDIO, "conv1", _A + r"(?:.*\.)?conv1"),
     (AUDIO, "conv2", _A + r"(?:.*\.)?conv2"),
     (AUDIO, "norm_talker", r"(?:.*\.)?talker\.model\.norm"),

@@ -2,6 +2,7 @@
 
 scratchverify catalog add org/name [--revision REV]
 scratchverify catalog add-tokenizer org/name --name short
+scratchverify catalog update [org/name ...]   all of catalogue and matrix, and what changed
 scratchverify catalog nearest org/name
 scratchverify catalog list
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,10 +22,14 @@ from pytest_scratchverify.cli.printing import Arguments, complain, refusal, say
 from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.plugin.session import suites_path
+from pytest_scratchverify.stores.disk.atomic import write_atomically
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.opening import open_store
 
 HUB_FILE = DATA / "hub.json"
+SHIPPED_SKETCHES = DATA.parent / "tokenizers"
+JOBS = 4
 
 
 def add(repo: str, revision: str | None, target: Path) -> str:
@@ -74,7 +81,8 @@ def write(target: Path, entries: dict[str, Json]) -> None:
         f"{json.dumps(key)}: {json.dumps(entries[key], ensure_ascii=False, sort_keys=True)}"
         for key in sorted(entries)
     ]
-    target.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_atomically(target, text.encode("utf-8"), shared=True)
 
 
 def show_nearest(repo: str, count: int) -> list[str]:
@@ -106,6 +114,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     vocabulary.add_argument("--revision")
     vocabulary.add_argument("--name", required=True, help="short name of the sketch")
     vocabulary.add_argument("--folder", type=Path, help="default: the shipped vocabularies")
+    updating = commands.add_parser("update", help="refresh and extend all of it from the hub")
+    updating.add_argument(
+        "repo", nargs="*", help="default: the catalogue's and the matrix's models"
+    )
+    updating.add_argument("--matrix", type=Path, help="default: the shipped matrix")
+    updating.add_argument("--file", type=Path, default=HUB_FILE, help="default: the shipped file")
+    updating.add_argument("--tokenizers", nargs="?", type=Path, const=SHIPPED_SKETCHES,
+                          help="sketch tokenizers too, by default the shipped ones")  # fmt: skip
+    updating.add_argument("--report", type=Path, help="write what changed, as Markdown")
+    updating.add_argument("--jobs", type=int, default=JOBS, choices=range(1, 17), metavar="N")
     near = commands.add_parser("nearest", help="name the nearest designs of a catalogued model")
     near.add_argument("repo")
     near.add_argument("-k", type=int, default=5)
@@ -115,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(lambda: f"{add(given.repo, given.revision, given.file)} in {given.file}")
     if given.command == "add-tokenizer":
         return _said(lambda: add_tokenizer(given.repo, given.revision, given.name, given.folder))
+    if given.command == "update":
+        return _update(given)
     lines = (
         show_nearest(given.repo, given.k)
         if given.command == "nearest"
@@ -123,6 +143,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in lines:
         say(line)
     return 0
+
+
+def _update(given: Namespace) -> int:
+    from pytest_scratchverify.cli.catalog_update import (  # noqa: PLC0415 - brings the hub's client
+        CatalogueUpdate,
+        Change,
+        repositories,
+    )
+
+    try:
+        repos = repositories(given.matrix or suites_path() / "matrix.toml", given.repo)
+    except ScratchError as mistake:
+        complain(str(mistake))
+        return 2
+    update = CatalogueUpdate(given.file, given.tokenizers)
+    for number, one in enumerate(update.run(repos, given.jobs), start=1):
+        say(f"[{number}/{len(repos)}] {one.line}")
+    if given.report is not None:
+        write_atomically(given.report, update.report().encode("utf-8"), shared=True)
+    counts = Counter(one.change for one in update.done)
+    say(", ".join(f"{counts[change]} {change}" for change in Change if counts[change]))
+    return 1 if counts[Change.FAILED] else 0
 
 
 def _said(command: Callable[[], str]) -> int:

@@ -99,6 +99,11 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
     return ModelSpec(name=name, role=role)
 
 
+def is_repository(name: str) -> bool:
+    """Whether a name has the form of a repository id."""
+    return _REPOSITORY.fullmatch(name) is not None
+
+
 def _typo_of(name: str, matrix: Matrix) -> str | None:
     """Return a listed name from which `name` differs by a slip of letters, not by version."""
     for known in matrix.models:
@@ -211,8 +216,17 @@ def _is_listed(model: ModelSpec, reference: ModelSpec) -> bool:
 
 
 def _same_place(one: str, two: str) -> bool:
+    """Whether two paths lead to one folder, or to one that holds the model of the other."""
+    first, second = Path(one).expanduser(), Path(two).expanduser()
     try:
-        return Path(one).expanduser().samefile(Path(two).expanduser())
+        if first.samefile(second):
+            return True
+        ends = sorted((first.resolve(), second.resolve()), key=lambda path: len(path.parts))
+        if not (ends[1].is_dir() and ends[1].is_relative_to(ends[0])):
+            return False
+        from pytest_scratchverify.stores.opening import folder_of  # noqa: PLC0415 - the stores
+
+        return folder_of(ends[0]).samefile(folder_of(ends[1]))
     except OSError:
         return one == two
 

@@ -58,6 +58,12 @@ class Factors:
     inputs_first: bool = False
 
     @property
+    def tensors(self) -> tuple[TensorInfo, ...]:
+        """What the change is made of, the two factors first."""
+        found = (self.first, self.second)
+        return found if self.magnitude is None else (*found, self.magnitude)
+
+    @property
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes [rank, inputs] and [outputs, rank], where there are two sides."""
         first, second = self.first.shape, self.second.shape

@@ -20,6 +20,7 @@ from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, malformed, pars
 from pytest_scratchverify.stores.card import LONGEST_NAME, MAX_NAMED, bounded_yaml
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 
+HUB = "huggingface.co/"
 MERGES = ("mergekit_config.yml", "mergekit_config.yaml")
 
 
@@ -74,6 +75,34 @@ def _others(store: ArtifactStore) -> Iterator[tuple[str, str]]:
             continue  # what cannot be read names nothing: it costs a declaration
         for name in islice(names(table), MAX_NAMED):
             yield file, printable(name)[:LONGEST_NAME]
+    for file, name in _gguf_names(store):
+        yield file, printable(name)[:LONGEST_NAME]
+
+
+def _gguf_names(store: ArtifactStore) -> Iterator[tuple[str, str]]:
+    """Yield the bases that the metadata of GGUF weights names, where it stands for config.json."""
+    try:
+        if not store.config().record.file.endswith(".gguf"):
+            return
+        index = store.tensor_index()
+    except Unavailable:
+        return
+    keys = index.value.metadata
+    count = keys.get("general.base_model.count")
+    for number in range(min(count, MAX_NAMED) if type(count) is int else 0):
+        told = {
+            word: keys.get(f"general.base_model.{number}.{word}")
+            for word in ("repo_url", "organization", "name")
+        }
+        words = {word: value for word, value in told.items() if isinstance(value, str) and value}
+        if "repo_url" in words:
+            yield (
+                index.record.file,
+                words["repo_url"].rstrip("/").partition(HUB)[2] or words["repo_url"],
+            )
+        elif "name" in words:
+            named = "/".join(words[word] for word in ("organization", "name") if word in words)
+            yield index.record.file, named.replace(" ", "-")
 
 
 def _yaml_table(raw: bytes, repo: str, file: str) -> Mapping[str, Any]:
@@ -129,6 +158,6 @@ def is_named(target: str, declared: str) -> bool:
         return True
     try:
         one, other = Path(target).expanduser(), Path(declared).expanduser()
-        return one.is_dir() and one.samefile(other)
+        return one.exists() and one.samefile(other)
     except (OSError, ValueError, RuntimeError):
         return False

@@ -85,6 +85,11 @@ class FolderStore(BaseStore):
             return self
         return FolderStore(self._path, budget=self._budget, hash_limit=self._hash_limit)
 
+    @property
+    def place(self) -> Path:
+        """The folder whose weights are read."""
+        return self._path if self._inner is None else self._path / self._inner.folder
+
     def judged(self) -> FolderStore:
         """Return the store of the folder that is the model: this one, or one below it."""
         try:

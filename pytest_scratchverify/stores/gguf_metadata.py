@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from pytest_scratchverify.checkpoint.design import read_designs
 from pytest_scratchverify.checkpoint.formats.gguf_config import config_of
 from pytest_scratchverify.checkpoint.header import TensorIndex
 from pytest_scratchverify.core.errors import Reason, Unavailable
@@ -25,29 +26,42 @@ TABLE = "model.embed_tokens.weight"
 def config_or_metadata(
     config: Callable[[], Artifact[dict[str, Json]]], files: Iterable[str], index: ReadIndex
 ) -> Artifact[dict[str, Json]]:
-    """Read config.json, or where it is absent beside weights in GGUF what their metadata says.
+    """Read config.json, or beside weights in GGUF what their metadata says.
+
+    Repositories of GGUF have a config.json of one line, so that downloads are counted: what it
+    says stands, and the metadata says the rest.
 
     Raises
     ------
     Unavailable
         That of `config`, where nothing stands in for it.
     """
+    written: Artifact[dict[str, Json]] | None = None
     try:
-        return config()
+        written = config()
+        if read_designs(written.value):
+            return written
     except Unavailable as failure:
-        if failure.reason is not Reason.ABSENT or not any(f.endswith(".gguf") for f in files):
+        if failure.reason is not Reason.ABSENT:
             raise
-        found = index()
-        table = found.value.tensors.get(TABLE)
-        rows = table.shape[0] if table is not None and table.shape else None
-        names = {*found.value.tensors, *found.value.undecoded}
-        stated = config_of(found.value.metadata, names, rows)
-        if not stated:
-            raise
-        note = Text(
-            "There is no config.json: the metadata of {file} says it.", file=found.record.file
-        )
-        return Artifact(stated, replace(found.record, note=note))
+        refusal = failure
+    stated = _stated(index()) if any(f.endswith(".gguf") for f in files) else None
+    if stated is None:
+        if written is None:
+            raise refusal
+        return written
+    return Artifact({**stated.value, **(written.value if written else {})}, stated.record)
+
+
+def _stated(found: Artifact[TensorIndex]) -> Artifact[dict[str, Json]] | None:
+    table = found.value.tensors.get(TABLE)
+    rows = table.shape[0] if table is not None and table.shape else None
+    names = {*found.value.tensors, *found.value.undecoded}
+    stated = config_of(found.value.metadata, names, rows)
+    note = Text(
+        "No config.json states the design: the metadata of {file} does.", file=found.record.file
+    )
+    return Artifact(stated, replace(found.record, note=note)) if stated else None
 
 
 def best_of_several(record: ArtifactRecord, found: WeightSets) -> ArtifactRecord:

@@ -84,7 +84,7 @@ def one_quantisation(store: ArtifactStore, label: str) -> OneSetStore:
     """
     if not isinstance(store, BaseStore):
         raise absent(store.repo, f"*{label}*.gguf")
-    said = re.compile(rf"(?<![A-Z0-9]){re.escape(label)}(?![A-Z0-9_])", re.IGNORECASE)
+    said = re.compile(rf"(?<!UD-)(?<![A-Z0-9]){re.escape(label)}(?![A-Z0-9_])", re.IGNORECASE)
     listing = {entry.path: entry for entry in store.files().value}
     known = [other for other in other_sets(listing) if other.kind is Format.GGUF]
     found = [other for other in known if said.search(other.names[0])]

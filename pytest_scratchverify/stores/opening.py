@@ -135,6 +135,13 @@ def snapshot_of(folder: Path) -> Path:
     return chosen[0] if len(chosen) == 1 else folder
 
 
+def folder_of(path: Path) -> Path:
+    """Return the folder that is read where this one is given: a snapshot, or one below it."""
+    from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
+
+    return FolderStore(snapshot_of(path)).judged().place
+
+
 def _folder(target: str) -> Path | None:
     path = Path(target).expanduser()
     if path.is_dir():

@@ -29,7 +29,7 @@ _NO_WEIGHT_ARCHIVE = re.compile(
 )
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 MOST_PARTS = 10_000
-_NO_MODEL = re.compile(r"mmproj|imatrix|vocab|lora", re.IGNORECASE)
+_NO_MODEL = re.compile(r"(?:^|[-_.])(?:mmproj|imatrix|vocab|lora)(?=[-_.])", re.IGNORECASE)
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".h5", ".msgpack", ".onnx")
 
 _TOKENIZER_NAMES = frozenset(

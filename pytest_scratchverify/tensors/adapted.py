@@ -57,6 +57,8 @@ from pytest_scratchverify.tensors.adapter_fit import Changed, fit
 from pytest_scratchverify.tensors.packed import open_packed
 
 Array = NDArray[np.float32]
+_Piece = tuple[Changed, int, int]  # rows of a changed matrix
+_Bytes = dict[tuple[str, ByteRange], bytes]
 APPLIED = "base + adapter"  # the file that rows of changed matrices are said to be in
 LARGEST_FACTOR = 2**26  # elements; a rank of 1,024 beside 65,536 inputs
 KEPT_FACTORS = 2**24  # elements that are kept decoded
@@ -202,7 +204,11 @@ class AdaptedStore:
         """Read the base's bytes or the adapter's, and compute those of changed matrices."""
         if file != APPLIED:
             return self._store_of(file).read_ranges(file, ranges)
-        bodies = tuple(self._applied(span) for span in ranges)
+        pieces = [[*self._rows(span)] for span in ranges]
+        raw = self._fetched([piece for found in pieces for piece in found])
+        bodies = tuple(
+            self._applied(span, found, raw) for span, found in zip(ranges, pieces, strict=True)
+        )
         needed = sum(map(len, bodies))
         return Artifact(bodies, self._record(needed))
 
@@ -235,7 +241,7 @@ class AdaptedStore:
         if named is not None and read is not None and named != read:
             yield Text(HEADLINES["revision"], named=named, read=read)
 
-    def _rows(self, span: ByteRange) -> Iterator[tuple[Changed, int, int]]:
+    def _rows(self, span: ByteRange) -> Iterator[_Piece]:
         """Yield the rows of changed matrices that a range of `APPLIED` needs, piece by piece."""
         at = span.start
         while at < span.stop:
@@ -251,24 +257,45 @@ class AdaptedStore:
             yield matrix, first, last
             at = info.start + last * width
 
-    def _applied(self, span: ByteRange) -> bytes:
-        found = bytearray()
-        skipped: int | None = None
-        for matrix, start, stop in self._rows(span):
-            if skipped is None:
-                width = matrix.info.nbytes // matrix.info.shape[0]
-                skipped = span.start - matrix.info.start - start * width
-            found += self._computed(matrix, start, stop)
-        return bytes(found[skipped or 0 : (skipped or 0) + len(span)])
+    def _fetched(self, pieces: Sequence[_Piece]) -> _Bytes:
+        """Read what rows are computed from with one request a file: base rows, and factors."""
+        wanted: dict[str, dict[ByteRange, None]] = {}
+        for matrix, start, stop in pieces:
+            for part in matrix.stored.parts(start, stop):
+                wanted.setdefault(part.info.file, {})[ByteRange(part.start, part.stop)] = None
+            for info in matrix.factors.tensors:
+                if info.name not in self._decoded:
+                    wanted.setdefault(info.file, {})[ByteRange(info.start, info.stop)] = None
+        found: _Bytes = {}
+        for file, spans in wanted.items():
+            store = self._store_of(file)
+            bodies = store.read_ranges(file, [*spans]).value
+            found |= {(file, span): body for span, body in zip(spans, bodies, strict=True)}
+            if store.revision is not None:
+                known = self._seen.setdefault(file, {})
+                for span, body in zip(spans, bodies, strict=True):
+                    if span not in known and len(known) < WITNESSED:
+                        known[span] = hashlib.sha256(body).digest()
+        return found
 
-    def _computed(self, matrix: Changed, start: int, stop: int) -> bytes:
+    def _applied(self, span: ByteRange, pieces: Sequence[_Piece], raw: _Bytes) -> bytes:
+        found = bytearray()
+        for piece in pieces:
+            found += self._computed(*piece, raw)
+        if not pieces:
+            return b""
+        matrix, start, _ = pieces[0]
+        width = matrix.info.nbytes // matrix.info.shape[0]
+        skipped = span.start - matrix.info.start - start * width
+        return bytes(found[skipped : skipped + len(span)])
+
+    def _computed(self, matrix: Changed, start: int, stop: int, raw: _Bytes) -> bytes:
         """Compute rows of a changed matrix, in the bytes of its dtype."""
-        first = self._decode_factor(matrix.factors.first)
-        second = self._decode_factor(matrix.factors.second)
+        first, second = (self._factor(info, raw) for info in matrix.factors.tensors[:2])
         if matrix.factors.inputs_first:
             first, second = first.T, second.T
         parts = matrix.stored.parts(start, stop)
-        bodies = [self._read(self.base, p.info.file, ByteRange(p.start, p.stop)) for p in parts]
+        bodies = [raw[part.info.file, ByteRange(part.start, part.stop)] for part in parts]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             rows = matrix.stored.decode(start, stop, bodies)
             if matrix.turned:
@@ -276,27 +303,20 @@ class AdaptedStore:
             else:
                 rows = rows + matrix.scale * (second[start:stop] @ first)
             if matrix.factors.magnitude is not None:
-                lengths = self._decode_factor(matrix.factors.magnitude).reshape(-1, 1)
+                lengths = self._factor(matrix.factors.magnitude, raw).reshape(-1, 1)
                 rows = rows * (lengths[start:stop] / np.linalg.norm(rows, axis=1, keepdims=True))
             found: bytes = rows.astype(NUMPY_DTYPES[matrix.info.dtype]).tobytes()
         return found
 
-    def _decode_factor(self, info: TensorInfo) -> Array:
+    def _factor(self, info: TensorInfo, raw: _Bytes) -> Array:
+        """Decode a factor, and keep as many as `KEPT_FACTORS` allows for the next rows."""
         known = self._decoded.get(info.name)
         if known is None:
-            raw = self._read(self._factor_store, info.file, ByteRange(info.start, info.stop))
-            known = decode(raw, info.dtype, info.shape)
-            if sum(array.size for array in self._decoded.values()) + known.size > KEPT_FACTORS:
-                self._decoded.clear()
-            self._decoded[info.name] = known
+            body = raw[info.file, ByteRange(info.start, info.stop)]
+            known = decode(body, info.dtype, info.shape)
+            if sum(array.size for array in self._decoded.values()) + known.size <= KEPT_FACTORS:
+                self._decoded[info.name] = known
         return known
-
-    def _read(self, store: ArtifactStore, file: str, span: ByteRange) -> bytes:
-        [body] = store.read_ranges(file, [span]).value
-        known = self._seen.setdefault(file, {})
-        if store.revision is not None and span not in known and len(known) < WITNESSED:
-            known[span] = hashlib.sha256(body).digest()
-        return body
 
 
 def _settings(adapter: BaseStore) -> AdapterConfig:

@@ -1,23 +1,32 @@
 """Tensors under two names: equal at the rows that a comparison reads, they are one.
 
 Exports that keep both prefixes, tied tables that are stored twice, the two tables of tokens of T5:
-a loader takes one, and it does not matter which. Whether they are equal is read, not believed:
+a loader takes one, and it does not matter which. A name that no table knows is a second one where
+it ends as a known one does. Whether they are equal is read, not believed:
 at the rows that the plan reads first, as many of them as a small budget allows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
+from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.checkpoint.roles import role_of
+from pytest_scratchverify.checkpoint.stack_order import STACKS_OF_SOUND, STACKS_OF_TEXT
 from pytest_scratchverify.core.component import TOKEN_TABLES
+from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.tensors.inventory import Inventory, Matrix, Slot
 from pytest_scratchverify.tensors.plan import Block, block_of
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
+from pytest_scratchverify.tensors.structure import probable_component
 
 BUDGET = 4_000_000  # bytes of either copy, all of them together
+PREFIX = 4  # words in front of a name that may differ
+WHOLE = 16_000_000  # bytes of such copies: they are read whole, since no comparison takes either
 FEWEST = 2  # rows; with less of each, nothing is said of any
 TABLE, HEAD = (Slot(component.value, kind) for component, kind in TOKEN_TABLES.items())
 
@@ -27,6 +36,7 @@ def without_copies(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
 
     What differs stays named in `Inventory.twice`. Raises `Unavailable` where rows cannot be read.
     """
+    checkpoint = _without_namesakes(checkpoint, log)
     equal = _equal(checkpoint, log)
     return checkpoint.with_inventory(_merged(checkpoint.inventory, equal)) if equal else checkpoint
 
@@ -43,6 +53,7 @@ def copied_names(checkpoint: Checkpoint, log: ReadLog, *, tied: bool = False) ->
     Raises `Unavailable` where rows cannot be read.
     """
     gone = _whole_names(checkpoint.inventory, _equal(checkpoint, log))
+    gone |= {*_namesakes(checkpoint, log)}
     head = checkpoint.inventory.matrices.get(HEAD)
     table = checkpoint.inventory.matrices.get(TABLE)
     if tied and head and table and _alike_in_shape(head, table):
@@ -69,6 +80,92 @@ def _is_equal(
         return False
     left, right = checkpoint.read([block, other], log)
     return bool(np.array_equal(left, right, equal_nan=True))
+
+
+def _without_namesakes(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
+    """Take away what is stored again under a name that no table knows."""
+    gone = {*_namesakes(checkpoint, log)}
+    if not gone:
+        return checkpoint
+    inventory = checkpoint.inventory
+    with_slot = {m.info.name: m.slot for m in inventory.matrices.values() if m.info.name in gone}
+    parameters, unplaced = Counter(inventory.parameters), Counter(inventory.unplaced)
+    nameless = Counter(inventory.nameless)
+    for name in gone:
+        count = checkpoint.tensors[name].parameters
+        role = None if name in inventory.unmapped else role_of(name)
+        if name in with_slot:
+            parameters[with_slot[name].component] -= count
+        elif role is not None:
+            parameters[role.component.value] -= count
+        else:
+            part = probable_component(name).value
+            nameless[part] -= count
+            unplaced[part] -= count
+    kept = {s: m for s, m in inventory.matrices.items() if m.info.name not in gone}
+    return checkpoint.with_inventory(
+        replace(
+            inventory,
+            matrices=kept,
+            parameters=+parameters,
+            unplaced=+unplaced,
+            nameless=+nameless,
+            unmapped=tuple(name for name in inventory.unmapped if name not in gone),
+        )
+    )
+
+
+def _namesakes(checkpoint: Checkpoint, log: ReadLog) -> list[str]:
+    """Name the tensors of unknown names that are, number for number, one of a known name."""
+    tensors, inventory = checkpoint.tensors, checkpoint.inventory
+    elsewhere = {*inventory.placed, *inventory.oversized, *inventory.unsupported, *inventory.twice}
+    odd = {*inventory.unmapped} | _odd_stacks(tensors)
+    unknown = odd - elsewhere - checkpoint.packed
+    known = tensors.keys() - odd - checkpoint.packed
+    if not unknown:
+        return []
+    by_end = {end: name for name in sorted(known, reverse=True) for end in _ends(name)}
+    pairs: list[tuple[TensorInfo, TensorInfo]] = []
+    for name in sorted(unknown):
+        of = next((by_end[end] for end in _ends(name) if end in by_end), None)
+        if of is None:
+            continue
+        one, other = tensors[name], tensors[of]
+        if (one.dtype, one.shape) == (other.dtype, other.shape) and one.nbytes:
+            pairs.append((one, other))
+    if sum(one.nbytes for one, _ in pairs) > WHOLE:
+        return []
+    return [one.name for one, other in pairs if _same_bytes(checkpoint, one, other, log)]
+
+
+def _odd_stacks(tensors: Iterable[str]) -> set[str]:
+    """Name the tensors of stacks that no word tells apart, beside the first: shadows, averages."""
+    sides: dict[str, set[str]] = {}
+    for name in tensors:
+        role = role_of(name)
+        if role is not None and role.layer is not None:
+            sides.setdefault(role.side, set()).add(name)
+    odd = sorted(sides.keys() - {"", *STACKS_OF_TEXT, *STACKS_OF_SOUND})
+    beside = odd if sides.keys() - {*odd} else odd[1:]
+    return {name for side in beside for name in sides[side]}
+
+
+def _ends(name: str) -> list[str]:
+    """Return a name without its first words, the longest first: no number goes, and two stay."""
+    words = name.split(".")
+    first = next((n for n, word in enumerate(words) if word.isdecimal()), len(words))
+    return [".".join(words[n:]) for n in range(min(PREFIX, first, len(words) - 2) + 1)]
+
+
+def _same_bytes(checkpoint: Checkpoint, one: TensorInfo, other: TensorInfo, log: ReadLog) -> bool:
+    """Whether two tensors of one size hold the same bytes, all of them."""
+    bodies = []
+    for info in (one, other):
+        span = ByteRange(info.start, info.stop)
+        if not checkpoint.store.holds(info.file, [span]):
+            return False
+        bodies += checkpoint.read_raw(info.file, [span], log)
+    return bodies[0] == bodies[1]
 
 
 def _alike_in_shape(left: Matrix, right: Matrix) -> bool:

@@ -8,6 +8,7 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -173,10 +174,11 @@ def take_inventory(
                     if name in adopted:
                         placed[name] = matrix.slot
     without = [name for name in nameless if name not in roles]
+    false = {name: index.tensors[name] for name in large - roles.keys()}  # no constants
     nowhere = {*unsupported, *twice, *without, *large}
     return Inventory(
         matrices,
-        parameters,
+        dict(Counter(parameters) + Counter(_by_component(false, roles))),
         role_map.unmapped,
         tuple(unsupported),
         unplaced=_by_component({name: index.tensors[name] for name in nowhere}, roles),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -146,6 +147,16 @@ class Checkpoint:
     def beside(self, other: Checkpoint) -> dict[Hashable, Any]:
         """Return what was found of this checkpoint beside another, kept as long as both."""
         return self._beside.setdefault(other, {})
+
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]:
+        """All tensors by name, packed ones as they decode."""
+        return self._unpacked.index.tensors
+
+    @property
+    def packed(self) -> AbstractSet[str]:
+        """The names of those that have a codec."""
+        return self._unpacked.codecs.keys()
 
     @cached_property
     def components(self) -> tuple[Component, ...]:

@@ -7,6 +7,7 @@ and only a copy of everything agrees everywhere.
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from zlib import crc32
 
 import numpy as np
@@ -21,33 +22,43 @@ ALIKE = 0.8  # cosine of rows: two bits a weight leave .9, and strangers' rows h
 ROWS = 4  # of a matrix
 
 
-def are_same_weights(ours: ArtifactStore, other: ArtifactStore) -> bool:
-    """Compare rows of one matrix a layer and of all tables; False where anything is not alike.
+class Sameness(Enum):
+    """What rows of two saves say; of a save that is decoded in part no more than that part."""
 
-    What cannot be decoded, or is in one of the two only, is not alike. Raises `Unavailable` where
-    either cannot be read.
+    SAME = auto()
+    OTHER = auto()
+    UNDECODED = auto()
+
+
+def same_weights(ours: ArtifactStore, other: ArtifactStore) -> Sameness:
+    """Compare rows of one matrix a layer and of all tables, at places that the headers draw.
+
+    What is in one of the two only, and is not known to be undecoded, makes them other weights.
+    Raises `Unavailable` where either cannot be read.
     """
     one, two = open_checkpoint(ours), open_checkpoint(other)
     left, right = one.inventory, two.inventory
-    undecoded = {*left.unsupported, *right.unsupported}
-    if undecoded or left.matrices.keys() != right.matrices.keys() or not left.matrices:
-        return False
-    rng = np.random.default_rng(
-        crc32(f"{one.index_record.digest}{two.index_record.digest}".encode())
-    )
+    undecoded = bool(left.unsupported or right.unsupported)
+    shared = left.matrices.keys() & right.matrices.keys()
+    if not shared or (not undecoded and left.matrices.keys() != right.matrices.keys()):
+        return Sameness.OTHER
+    seed = f"{one.index_record.digest}{two.index_record.digest}"
+    rng = np.random.default_rng(crc32(seed.encode()))
     mine: list[Block] = []
     theirs: list[Block] = []
-    for slots in _by_layer([slot for slot in left.matrices if left.matrices[slot].rows > 1]):
+    for slots in _by_layer([slot for slot in shared if left.matrices[slot].rows > 1]):
         slot = slots[rng.integers(len(slots))]
         a, b = left.matrices[slot], right.matrices[slot]
         if (a.rows, a.cols) != (b.rows, b.cols):
-            return False
+            return Sameness.OTHER
         start = int(rng.integers(max(1, a.rows - ROWS)))
         stop = min(a.rows, start + ROWS)
         mine.append(Block(a, start, stop))
         theirs.append(Block(b, start, stop))
     pairs = zip(one.read(mine, ReadLog()), two.read(theirs, ReadLog()), strict=True)
-    return all(cosine(a, b) >= ALIKE for a, b in pairs)
+    if not all(cosine(a, b) >= ALIKE for a, b in pairs):
+        return Sameness.OTHER
+    return Sameness.UNDECODED if undecoded else Sameness.SAME
 
 
 def _by_layer(slots: list[Slot]) -> list[list[Slot]]:

@@ -19,6 +19,7 @@ from pytest_scratchverify.tensors.structure import probable_component
 
 SCALED = 4  # numbers to one scale, at the least
 LONGEST_CONSTANT = 1 << 20  # numbers of a constant that is no mask
+FEW_BYTES = 8192  # the positions of 1,024 tokens, which a very small model keeps too
 MOST_CONSTANTS = 0.01  # of a component's bytes: all its constants together that are no masks
 
 
@@ -105,7 +106,7 @@ def _crowded(
     beside: Counter[Component] = Counter()
     for info in constants:
         beside[probable_component(info.name)] += info.nbytes
-    return {part for part, size in beside.items() if size > MOST_CONSTANTS * held[part] > 0}
+    return {p for p, size in beside.items() if size > max(FEW_BYTES, MOST_CONSTANTS * held[p])}
 
 
 def is_mask(info: TensorInfo) -> bool:

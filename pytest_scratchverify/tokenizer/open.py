@@ -91,7 +91,7 @@ def _read(store: Store, name: str) -> tuple[Vocabulary, tuple[ArtifactRecord, ..
     try:
         files = list(store.tokenizer_files())
         chosen = fullest_file(files)
-        if chosen is None:
+        if chosen is None or _preference(chosen)[0] > len(FILES):  # settings, and no vocabulary
             raise _no_file(name)
     except Unavailable as error:
         embedded = _embedded(store, name) if error.reason is Reason.ABSENT else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
@@ -30,6 +31,7 @@ SHIPPED = Path(__file__).parents[1] / "catalog" / "tokenizers"
 SCHEMA = "scratchverify/tokenizer-sketches/1"
 # Tokens kept at least: a shared third of them still decides (5,000 tokens, 2,500 neighbours).
 KEEP = 16_384
+LOCK = threading.RLock()  # of a folder's index, for those who add sketches at once
 
 
 @dataclass(frozen=True)

@@ -226,9 +226,10 @@ def _accused(case: _Case) -> ComponentVerdict | None:
     sustained = [f for f in case.having(Outcome.DERIVED) if is_sustained(f, case)]
     if not sustained:
         return None
+    whole = [f for f in sustained if is_identity(f) and _is_most(f)]
+    if whole:
+        return _verdict(case, Verdict.REUSED_VERBATIM, min(whole, key=_strength(case)))
     strongest = min(sustained, key=_strength(case))
-    if is_identity(strongest) and _is_most(strongest):
-        return _verdict(case, Verdict.REUSED_VERBATIM, strongest)
     if strongest.relation in SHARED:
         return None
     merge = _merge(case)

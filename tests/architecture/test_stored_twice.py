@@ -14,8 +14,10 @@ from pytest_scratchverify.methods.architecture import (
     stored_parameters,
 )
 from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.tensors.side_by_side import side_by_side
 from tests.weights.saves import CONFIG, folder, stranger
 from tools.running import ROOT
+from tools.zoo.ready_models import READY
 
 CALIBRATION = ArchitectureThresholds.load(ROOT / "suites" / "calibration" / "architecture.json")
 TIED = {**CONFIG, "tie_word_embeddings": True}
@@ -46,7 +48,11 @@ def aliases(tensors):
     return {"transformer.wte.weight": table, "model.word_embeddings.weight": table}
 
 
-@pytest.mark.parametrize("twice", [both_prefixes, wrapped, alias, aliases])
+def unknown_prefix(tensors):
+    return {f"shadow.net.{k.removeprefix('model.')}": v for k, v in tensors.items()}
+
+
+@pytest.mark.parametrize("twice", [both_prefixes, wrapped, alias, aliases, unknown_prefix])
 def test_equal_copies_count_once(tmp_path, twice):
     tensors = stranger()
     finding = counted(tmp_path / "m", {**tensors, **twice(tensors)})
@@ -54,7 +60,7 @@ def test_equal_copies_count_once(tmp_path, twice):
     assert finding.details["stored"] == sum(v.size for v in tensors.values())
 
 
-@pytest.mark.parametrize("twice", [both_prefixes, alias])
+@pytest.mark.parametrize("twice", [both_prefixes, alias, unknown_prefix])
 def test_copies_that_differ_are_counted(tmp_path, twice):
     tensors = stranger()
     other = {k: v + np.float32(0.5) for k, v in twice(tensors).items()}
@@ -65,4 +71,23 @@ def test_a_tied_head_that_is_stored_and_equal_counts_once(tmp_path):
     tensors = {**stranger(), "lm_head.weight": stranger()["model.embed_tokens.weight"]}
     assert counted(tmp_path / "tied", tensors, TIED).outcome is Outcome.CONSISTENT
     assert counted(tmp_path / "untied", tensors).outcome is Outcome.CONSISTENT
-    assert counted(tmp_path / "other", stranger(), TIED).outcome is Outcome.INDETERMINATE
+    stored = counted(tmp_path / "other", stranger(), TIED).details["stored"]
+    assert stored == sum(v.size for v in stranger().values())  # a head of its own is no copy
+
+
+def test_copies_under_names_that_no_table_knows_leave_nothing_uncounted(tmp_path):
+    """And one number that differs, anywhere, leaves its tensor what it was: compared with none."""
+    tensors = stranger()
+    copies = unknown_prefix(tensors)
+    changed = "shadow.net.layers.2.mlp.down_proj.weight"
+    copies_of_most = {**copies, changed: copies[changed].copy()}
+    copies_of_most[changed][-1, -1] += 1
+    for number, (extra, differs) in enumerate(((copies, False), (copies_of_most, True))):
+        made = folder(tmp_path / str(number), {"model.safetensors": {**tensors, **extra}})
+        pair = side_by_side(FolderStore(made), FolderStore(READY / "s0"))
+        inventory = pair.ours.inventory
+        left = {m.info.name for m in inventory.matrices.values() if m.info.name in copies}
+        assert left == ({changed} if differs else set())
+        assert inventory.unmapped == ()
+        assert inventory.nameless == {}
+        assert inventory.unplaced == {}

@@ -116,6 +116,22 @@ def renamed(architecture, *names, rows=8, **keys):
     return restore_names(infos, {"general.architecture": architecture, **keys})
 
 
+@pytest.mark.parametrize(
+    ("architecture", "keys", "kept", "heads"),
+    [
+        ("internlm2", {}, True, 2), ("exaone-moe", {}, True, None), ("glm4", {}, True, None),
+        ("glm4", {"glm4.rope.dimension_sections": [8, 12, 12, 0]}, False, None),
+        ("of-tomorrow", {}, False, None),
+    ],
+)  # fmt: skip
+def test_rows_of_queries_are_put_back_left_or_left_out(architecture, keys, kept, heads):
+    known = {f"{architecture}.attention.head_count": 2, **keys}
+    found = renamed(architecture, "blk.0.attn_q.weight", "blk.0.attn_v.weight", **known)
+    assert len(found.tensors) == 1 + kept
+    assert found.excluded == (() if kept else ("blk.0.attn_q.weight",))
+    assert found.rotary.get("model.layers.0.self_attn.q_proj.weight") == heads
+
+
 def test_every_name_of_the_table_has_a_role():
     names = [f"blk.3.{kind}.weight" for kind in (
         "attn_v", "attn_output", "attn_q_a", "attn_kv_b", "attn_norm", "ffn_norm", "ffn_gate",

@@ -237,14 +237,18 @@ def test_hostile_states_are_no_states(change):
 WORDS = ("qweight", "qzeros", "scales", "g_idx", "weight_packed", "weight_scale", "weight_shape",
          "weight_zero_point", "weight_global_scale", "weight", "SCB", "weight.absmax",
          "weight.quant_map", "weight.nested_absmax", "weight.nested_quant_map",
-         "weight.quant_state.bitsandbytes__nf4", "bias")  # fmt: skip
+         "weight.quant_state.bitsandbytes__nf4", "bias", "weight_scale_2", "biases", "W_q", "scale",
+         "zero", "shape", "_weight_qdata", "_weight_scale", "_weight_zero_point", "q_weight",
+         "q_scale", "trellis", "suh")  # fmt: skip
 EDGES = st.sampled_from([0, 1, 2, 3, 8, 16, 24, 32, 96, 256, 2**20, 2**40])
 
 
 @settings(max_examples=300)
 @given(st.data())
 def test_no_index_raises_anything_whatever_its_shapes(data):
-    dtypes = st.sampled_from(["I32", "F16", "U8", "I8", "F32", "I64", "F8_E4M3", "GGML_Q4_K"])
+    dtypes = st.sampled_from(
+        ["I32", "F16", "U8", "I8", "F32", "I64", "U32", "F8_E4M3", "F8_E8M0", "GGML_Q4_K"]
+    )
     tensors, place = {}, 0
     for word in data.draw(st.sets(st.sampled_from(WORDS), min_size=1)):
         name = f"{STEM}.{word}"

@@ -244,3 +244,86 @@ def test_a_config_nested_for_ever_is_read_a_few_levels_deep():
     for _ in range(2000):
         nested = {"text_config": nested}
     assert read_designs(nested) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"model_type": "qwen3"}, "head_dim"),  # 128 by its class, whatever width and heads say
+        ({"model_type": "qwen3_moe", "head_dim": 16}, "n_routed_experts"),
+        ({"model_type": "qwen3_next", "head_dim": 16, "num_experts": 4,
+          "shared_expert_intermediate_size": 8}, "layer_types"),
+        ({"model_type": "deepseek_v4", "head_dim": 16, "n_routed_experts": 4,
+          "n_shared_experts": 1}, "layer_types"),
+        ({"model_type": "lfm2"}, "layer_types"),
+    ],
+)  # fmt: skip
+def test_what_a_class_would_fill_in_has_to_be_stated(change, named):
+    with pytest.raises(UncountableDesignError, match=named):
+        count_of({**LLAMA, **change})
+
+
+LFM2 = {"model_type": "lfm2", "hidden_size": 2048, "num_hidden_layers": 16, "vocab_size": 65536,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "block_ff_dim": 12288,
+        "block_auto_adjust_ff_dim": True, "block_ffn_dim_multiplier": 1.0,
+        "block_multiple_of": 256, "conv_L_cache": 3, "conv_bias": False, "norm_eps": 1e-5,
+        "full_attn_idxs": [2, 5, 8, 10, 12, 14]}  # fmt: skip
+GRANITE_H = {"model_type": "granitemoehybrid", "hidden_size": 1536, "num_hidden_layers": 40,
+             "layer_types": ["mamba" if n % 10 != 5 else "attention" for n in range(40)],
+             "num_attention_heads": 12, "num_key_value_heads": 4, "num_local_experts": 64,
+             "num_experts_per_tok": 6, "intermediate_size": 512, "vocab_size": 100352,
+             "shared_intermediate_size": 1024, "mamba_n_heads": 48, "mamba_d_head": 64,
+             "mamba_d_state": 128, "mamba_expand": 2, "mamba_n_groups": 1, "mamba_d_conv": 4,
+             "mamba_conv_bias": True, "mamba_proj_bias": False, "hidden_act": "silu",
+             "rms_norm_eps": 1e-5, "tie_word_embeddings": True}  # fmt: skip
+JAMBA = {"model_type": "jamba", "hidden_size": 4096, "num_hidden_layers": 32, "vocab_size": 65536,
+         "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+         "num_experts": 16, "num_experts_per_tok": 2, "expert_layer_period": 2,
+         "expert_layer_offset": 1, "attn_layer_period": 8, "attn_layer_offset": 4,
+         "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_dt_rank": 256,
+         "mamba_conv_bias": True, "mamba_proj_bias": False, "hidden_act": "silu",
+         "rms_norm_eps": 1e-6, "tie_word_embeddings": False}  # fmt: skip
+FALCON_H1 = {"model_type": "falcon_h1", "hidden_size": 1024, "num_hidden_layers": 36,
+             "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64,
+             "intermediate_size": 2048, "mamba_d_ssm": 1536, "mamba_n_heads": 24,
+             "mamba_d_head": 64, "mamba_n_groups": 1, "mamba_d_state": 128, "mamba_d_conv": 4,
+             "mamba_expand": 2, "mamba_rms_norm": False, "mamba_conv_bias": True,
+             "mamba_proj_bias": False, "vocab_size": 32784, "hidden_act": "silu",
+             "rms_norm_eps": 1e-5, "tie_word_embeddings": False}  # fmt: skip
+NEMOTRON_NANO = {"model_type": "nemotron_h", "hidden_size": 4480, "num_hidden_layers": 56,
+                 "hybrid_override_pattern":
+                     "M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-M-M-",
+                 "num_attention_heads": 40, "num_key_value_heads": 8, "head_dim": 128,
+                 "intermediate_size": 15680, "mamba_num_heads": 128, "mamba_head_dim": 80,
+                 "ssm_state_size": 128, "n_groups": 8, "conv_kernel": 4, "expand": 2,
+                 "use_conv_bias": True, "use_bias": False, "mamba_proj_bias": False,
+                 "mlp_bias": False, "attention_bias": False, "vocab_size": 131072,
+                 "mlp_hidden_act": "relu2", "layer_norm_epsilon": 1e-5}  # fmt: skip
+KIMI_LINEAR = {"model_type": "kimi_linear", "hidden_size": 2304, "num_hidden_layers": 27,
+               "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 72,
+               "kv_lora_rank": 512, "q_lora_rank": None, "qk_nope_head_dim": 128,
+               "qk_rope_head_dim": 64, "v_head_dim": 128, "intermediate_size": 9216,
+               "moe_intermediate_size": 1024, "num_experts": 256, "num_experts_per_token": 8,
+               "num_shared_experts": 1, "first_k_dense_replace": 1, "moe_layer_freq": 1,
+               "vocab_size": 163840, "hidden_act": "silu", "rms_norm_eps": 1e-5,
+               "tie_word_embeddings": False,
+               "linear_attn_config": {"full_attn_layers": [4, 8, 12, 16, 20, 24, 27],
+                                      "head_dim": 128, "num_heads": 32,
+                                      "short_conv_kernel_size": 4}}  # fmt: skip
+HYBRIDS = {
+    "LiquidAI/LFM2-1.2B": (LFM2, 1_170_340_608),
+    "ibm-granite/granite-4.0-h-tiny": (GRANITE_H, 6_939_037_248),
+    "ai21labs/Jamba-v0.1": (JAMBA, 51_570_323_328),
+    "tiiuae/Falcon-H1-0.5B-Base": (FALCON_H1, 521_411_104),
+    "nvidia/NVIDIA-Nemotron-Nano-9B-v2": (NEMOTRON_NANO, 8_888_227_328),
+    "moonshotai/Kimi-Linear-48B-A3B-Instruct": (KIMI_LINEAR, 49_122_681_728),
+}
+
+
+@pytest.mark.parametrize("repo", HYBRIDS)
+def test_hybrids_in_their_hub_form_have_the_numbers_of_their_files(repo):
+    """Keys as the files on the hub have them, totals as it shows them for the safetensors."""
+    config, stored = HYBRIDS[repo]
+    counted = count_of(config)
+    assert counted.total + counted.untrained == stored
+    assert counted.certain

@@ -59,13 +59,13 @@ WITHHELD_STILL = {
     "deepseek_vl_hybrid", "dia", "encoder-decoder", "ernie4_5_vl_moe", "florence2", "fsmt",
     "fuyu", "gemma4_unified_assistant", "got_ocr2", "granite_speech", "granite_speech_plus",
     "hy_v4_vl", "idefics", "inkling2_loop", "inkling2_loop_text", "instructblip",
-    "instructblipvideo", "janus", "kimi_k25", "kosmos-2.5", "kyutai_speech_to_text",
-    "longt5", "minimax_m3_vl", "molmo2", "moonshine", "nemo_speechlm", "omniasr", "ovis2",
-    "phi4_multimodal", "pi0", "pix2struct", "pop2piano", "pp_chart2table", "pp_formulanet",
-    "qwen3_asr", "qwen3_omni_moe_thinker", "roc_bert", "seamless_m4t", "seamless_m4t_v2",
-    "speech-encoder-decoder", "speech_to_text", "speecht5", "step3p7", "t5gemma", "udop",
-    "unlimited_ocr", "vibevoice", "video_llama_3", "xlm", "xlnet", "xmod", "zamba",
-    "zamba2", "zaya",
+    "instructblipvideo", "janus", "kosmos-2.5", "kyutai_speech_to_text", "longt5", "molmo2",
+    "moonshine", "nemo_speechlm", "omniasr", "ovis2", "phi4_multimodal", "pi0",
+    "pix2struct", "pop2piano", "pp_chart2table", "pp_formulanet", "qwen3_asr",
+    "qwen3_omni_moe_thinker", "roc_bert", "seamless_m4t", "seamless_m4t_v2",
+    "speech-encoder-decoder", "speech_to_text", "speecht5", "t5gemma", "udop",
+    "unlimited_ocr", "vibevoice", "video_llama_3", "xlm", "xlnet", "xmod",
+    "zamba", "zamba2", "zaya",
 }  # fmt: skip
 
 

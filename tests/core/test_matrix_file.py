@@ -31,6 +31,10 @@ def test_the_shipped_matrix_holds_the_debate_and_its_controls():
         "skt/A.X-K1",
         "NC-AI-consortium-VAETKI/VAETKI",
         "LGAI-EXAONE/K-EXAONE-236B-A23B",
+        "upstage/Solar-Open2-250B",
+        "skt/A.X-K2",
+        "LGAI-EXAONE/K-EXAONE-2.0-750B-A37B",
+        "Motif-Technologies/Motif-3",
     ]
     controls = {spec.name: spec.truth for spec in matrix if spec.role is Role.CONTROL}
     assert controls["PrimeIntellect/INTELLECT-3"] == "derived"

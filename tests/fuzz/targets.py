@@ -22,7 +22,7 @@ from pathlib import Path
 from pytest_scratchverify.catalog.entries import Catalogue, shipped_catalogue
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS
 from pytest_scratchverify.cli.saved_runs import UNREADABLE, diff, explain, render
-from pytest_scratchverify.core.errors import Unavailable
+from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods import architecture, disclosure, training_log
 from pytest_scratchverify.methods.architecture.config import Config, trained_components
@@ -35,6 +35,7 @@ from pytest_scratchverify.stores.disk.range_cache import RangeCache
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.http.resolution import Resolution
+from pytest_scratchverify.stores.library import open_entry, read_library
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.plan import Block
@@ -92,6 +93,7 @@ def _config(folder: Path) -> None:
         dumps(architecture.nearest_design(MODEL, config, tower, catalogue(), limits()))
     with contextlib.suppress(Unavailable):
         dumps(architecture.parameter_count(MODEL, config, (1e9, None), None, limits()))
+    dumps(architecture.config_names(MODEL, config, _store(folder)))
     dumps(architecture.core_fields(Pair(MODEL, MODEL), config, config, catalogue()))
     dumps(size_consistency("org/model", Sizes(9, 9, 9), found.value))
     trained_components(config.designs)
@@ -154,6 +156,13 @@ def _answers(folder: Path) -> None:
     [path] = [path for path in folder.iterdir() if path.name.startswith("answers")]
     found = read_answers(path, "org/model")
     dumps([found.digest, found.bytes, found.source, found.model])
+
+
+def _library(folder: Path) -> None:
+    with contextlib.suppress(ScratchError):  # the line of a usage error
+        for entry in read_library(folder).values():
+            with contextlib.suppress(Unavailable):
+                open_entry(entry, run_dir=RunDirectory(folder / ".run"))
 
 
 def _fingerprint(folder: Path) -> None:
@@ -283,6 +292,7 @@ TARGETS: dict[str, Target] = {
     "answers-gz": Target("answers.jsonl.gz", _answers, dress=gzip.compress),
     "fingerprint": Target("x.fingerprint", _fingerprint),
     "fingerprint-contents": Target("x.fingerprint", _fingerprint, dress=_archive),
+    "library-index": Target("library.json", _library),
     "run": Target("run.json", _run),
     "resolution": Target("resolution.json", _resolution),
     "ranges": Target("entry", _ranges),

@@ -121,3 +121,22 @@ def test_a_folder_that_is_no_library_is_a_usage_error(tmp_path):
     assert "no fingerprint" in ran.output
     with pytest.raises(ScratchError, match="no such folder"):
         library_entries([str(tmp_path / "nowhere")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["s0-finetune", "s0-cpt-long"])
+def test_among_a_hundred_the_parent_is_first_and_nobody_else_is_accused(model, tmp_path):
+    """The benchmark of the page: five trained models and a twin of the parent, 94 drawn ones."""
+    from benchmarks.library import ACCUSED, ask, build
+
+    build(tmp_path, 100)
+    _, run = ask(tmp_path, model, workers=2)
+    nearest = run["models"][0]["nearest"]
+    assert len(nearest) == 100
+    assert [row["reference"] for row in nearest[:2]] == ["models/s0", "models/s0-twin"]
+    assert nearest[0]["verdict"] == "DERIVED"
+    assert not any(row["verdict"] in ACCUSED for row in nearest[2:])
+    open_ones = [row for row in nearest if row["verdict"] == "INSUFFICIENT_EVIDENCE"]
+    assert all(row["why"] for row in open_ones)  # a control that failed by chance is said
+    decoder = run["models"][0]["components"]["text_decoder"]
+    assert (decoder["verdict"], decoder["reference"]) == ("DERIVED", "models/s0")

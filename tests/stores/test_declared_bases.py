@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import gguf
+import numpy as np
 import pytest
 
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.disclosure import declared_base, names_base_model
 from pytest_scratchverify.stores.declared_bases import declared_bases
-from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.stores.folder import FileStore, FolderStore
 from pytest_scratchverify.stores.store import FileEntry
 from pytest_scratchverify.stores.weight_files import other_sets
 
@@ -94,3 +96,20 @@ def test_aliases_of_a_recipe_do_not_multiply(tmp_path) -> None:
     slices = "\n".join(["- {sources: *s}"] * 2000)
     (tmp_path / "mergekit_config.yml").write_text(f"x: &s [{sources}]\nslices:\n{slices}\n")
     assert declared_bases(FolderStore(tmp_path)).names == ("a/b",)
+
+
+def test_the_metadata_of_gguf_declares_its_bases(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_base_model_count(2)
+    writer.add_base_model_repo_url(0, "https://huggingface.co/org/base")
+    writer.add_base_model_organization(1, "Some Lab")
+    writer.add_base_model_name(1, "Base 7B")
+    writer.add_tensor("token_embd.weight", np.ones((4, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    store = FileStore(tmp_path / "m.gguf")
+    assert declared_bases(store).others == (("m.gguf", "org/base"), ("m.gguf", "Some-Lab/Base-7B"))
+    pair = Pair(ModelSpec(name="m"), ModelSpec(name="org/base"))
+    assert names_base_model(pair, store)

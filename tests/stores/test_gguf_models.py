@@ -16,13 +16,18 @@ from pytest_scratchverify.checkpoint.parameter_count import count_parameters
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Outcome
-from pytest_scratchverify.core.spec import ModelSpec, Pair, split_quantisation
+from pytest_scratchverify.core.matrix_file import read_matrix
+from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair, split_quantisation
 from pytest_scratchverify.methods.weights.file_digests import shard_digests
+from pytest_scratchverify.methods.weights.fingerprint import save_fingerprint
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.plugin.selection import resolve_name
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.fingerprint import FingerprintStore
 from pytest_scratchverify.stores.folder import FileStore, FolderStore
 from pytest_scratchverify.stores.opening import open_store
+from pytest_scratchverify.stores.weight_files import other_sets
 from pytest_scratchverify.tensors.reading import open_checkpoint
 from pytest_scratchverify.tokenizer.open import open_tokenizer
 from pytest_scratchverify.tokenizer.read import read_tokenizer
@@ -53,7 +58,7 @@ def files(tmp_path_factory):
 def test_the_design_is_that_of_config_json(files):
     store = FileStore(files["s0", "Q8_0"])
     stated = store.config()
-    assert "no config.json" in str(stated.record.note)
+    assert "No config.json" in str(stated.record.note)
     ours = read_designs(stated.value)[Tower.TEXT].fields
     theirs = read_designs(json.loads((READY / "s0" / "config.json").read_text()))[Tower.TEXT].fields
     assert {k: ours.get(k) for k in theirs if k != "hidden_act"} == {
@@ -106,8 +111,11 @@ def test_layers_that_predict_further_tokens_are_no_layers():
 
 def test_a_config_beside_the_weights_is_believed_first(files, tmp_path):
     shutil.copy(files["s0", "Q8_0"], tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "mine"}')
-    assert FolderStore(tmp_path).config().value == {"model_type": "mine"}
+    (tmp_path / "config.json").write_text('{"model_type": "mine", "hidden_size": 8}')
+    assert FolderStore(tmp_path).config().value == {"model_type": "mine", "hidden_size": 8}
+    (tmp_path / "config.json").write_text('{"model_type": "mine"}')  # as hubs count downloads by
+    config = FolderStore(tmp_path).config().value
+    assert (config["model_type"], config["hidden_size"]) == ("mine", 64)
 
 
 def test_equal_files_are_equal_under_another_name(files, tmp_path):
@@ -195,6 +203,26 @@ def test_a_quantisation_is_chosen_by_its_label(files, tmp_path):
     assert caught.value.reason is Reason.ABSENT
 
 
+def test_a_quantisation_that_nobody_decodes_whole_leaves_the_repository_open(files, tmp_path):
+    folder = repository(tmp_path / "m", files, "s1", "s1")
+    four = folder / "model-Q4_0.gguf"
+    with_kind(four, folder / "model-IQ2_XXS.gguf", "blk.2.ffn_up.weight", 16)
+    four.unlink()
+    finding = ask(FolderStore(folder), FolderStore(READY / "s0"))
+    assert finding.outcome is Outcome.INDETERMINATE
+    assert "model-IQ2_XXS.gguf are not decoded" in str(finding.remedy)
+    chosen = open_store(f"{folder}:Q8_0", run_dir=RunDirectory(tmp_path / "run"))
+    assert ask(chosen, FolderStore(READY / "s0")).outcome is Outcome.CONSISTENT
+
+
+@pytest.mark.parametrize("name", ["flora-7b.gguf", "Explorata.Q4_0.gguf", "newvocab.gguf"])
+def test_names_that_hold_a_word_are_models(name, tmp_path):
+    (tmp_path / name).write_bytes(b"GGUF")
+    (tmp_path / "mmproj-F16.gguf").write_bytes(b"GGUF")
+    listing = {entry.path: entry for entry in FolderStore(tmp_path).files().value}
+    assert [found.names for found in other_sets(listing)] == [(name,)]
+
+
 def test_labels_are_told_from_names():
     assert split_quantisation("org/name-GGUF:UD-Q4_K_XL") == ("org/name-GGUF", "UD-Q4_K_XL")
     assert split_quantisation("org/name:main") == ("org/name:main", None)
@@ -250,3 +278,21 @@ def test_a_user_sees_a_file_judged_whole(files, tmp_path):
     assert found["tokenizer"] == "REUSED_VERBATIM"
     count = ran.finding("architecture.parameter_count")
     assert (count["outcome"], np.isfinite(count["statistic"]["value"])) == ("consistent", True)
+
+
+def test_a_fingerprint_keeps_design_and_vocabulary(files, tmp_path):
+    path = tmp_path / "s0.fingerprint"
+    save_fingerprint(FileStore(files["s0", "Q8_0"]), path)
+    store = FingerprintStore(path, run=RunDirectory(tmp_path / "run"))
+    assert store.config().value == FileStore(files["s0", "Q8_0"]).config().value
+    assert open_tokenizer(store)[0].sizes == open_tokenizer(FileStore(files["s0", "Q8_0"]))[0].sizes
+
+
+def test_a_line_of_the_matrix_may_name_a_label(files, tmp_path):
+    folder = repository(tmp_path / "m", files, "s1", "s0")
+    matrix = tmp_path / "matrix.toml"
+    line = f'"{folder}:Q4_0" = {{ against = ["{READY / "s0"}"] }}'
+    matrix.write_text(f"[models]\n{line}\n")
+    found = resolve_name(f"{folder}:Q4_0", read_matrix(matrix))
+    assert (found.name, found.against) == (f"{folder}:Q4_0", (str(READY / "s0"),))
+    assert resolve_name(f"hf:{folder}:Q8_0", Matrix(models={})).folder

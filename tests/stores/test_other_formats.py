@@ -6,8 +6,10 @@ import gguf
 import numpy as np
 import pytest
 
+from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
+from pytest_scratchverify.tokenizer.open import open_tokenizer
 from tests.stores.reading import read_range
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.torch_archives import archive
@@ -59,3 +61,13 @@ def test_safetensors_are_read_where_there_are_any(hub, opened, tmp_path, weights
     store = opened("org/both")
     assert all("safetensors" in i.file for i in store.tensor_index().value.tensors.values())
     assert hub.sent("pytorch_model.bin") == 0
+
+
+def test_a_hub_of_nothing_but_gguf_gives_design_and_vocabulary(models, opened):
+    store = opened("org/gguf")
+    config = store.config()
+    assert (config.value["model_type"], config.record.file) == ("qwen3", models["org/gguf"])
+    vocabulary, records = open_tokenizer(store)
+    assert (vocabulary.sizes.rows, records[0].file) == (30_000, models["org/gguf"])
+    with pytest.raises(Unavailable, match=r"tokenizer\.json"):
+        open_tokenizer(opened("org/bin"))

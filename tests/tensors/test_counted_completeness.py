@@ -40,7 +40,7 @@ def test_recurrent_layers_are_counted_too(tmp_path):
     sizes = {f"linear_{part}": 4 for part in ("num_key_heads", "num_value_heads")}
     sizes |= {f"linear_{part}_head_dim": 64 for part in ("key", "value")}
     change = {"model_type": "qwen3_5", "layer_types": ["linear_attention"] * LAYERS, **sizes}
-    found = why(tmp_path, stranger(), linear_conv_kernel_dim=4, **change)
+    found = why(tmp_path, stranger(), linear_conv_kernel_dim=4, head_dim=16, **change)
     assert "config.json accounts for" in str(found)
 
 

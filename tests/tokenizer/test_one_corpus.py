@@ -70,6 +70,22 @@ def test_one_text_learnt_twice_is_the_same_text_or_a_copy(sizes, learned, calibr
     assert "does not exclude two trainings on one text" in str(finding.null.description)
 
 
+def test_dates_are_asked_for_where_they_change_what_is_said(learned, corpus, calibration):
+    whole, part = learned, learned[:SMALL]
+    one, two = (sampled(corpus, 1e9, seed) for seed in (1, 2))
+    for mine, theirs in ((whole, part), (part, whole)):
+        undated = found(mine, theirs, calibration)
+        assert "release dates" in str(undated.remedy)
+        for older in (True, False):
+            dated = found(mine, theirs, calibration, reference_is_older=older)
+            assert dated.remedy is None
+            assert dated.outcome is not undated.outcome
+    apart = found(one, two, calibration)
+    dated = found(one, two, calibration, reference_is_older=True)
+    assert (apart.outcome, apart.relation) == (dated.outcome, dated.relation)
+    assert apart.remedy is None
+
+
 def test_with_known_dates_an_extension_is_one(learned, calibration):
     def of(older):
         return found(learned, learned[:SMALL], calibration, reference_is_older=older)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Control, Coverage, Finding, Level, Outcome
+from pytest_scratchverify.core.evidence import Control, Coverage, Finding, Level, Outcome, Statistic
 from pytest_scratchverify.methods.registry import SHIPPED_METHODS, calibrated_areas
 from pytest_scratchverify.verdict.fold import Plan, fold
 from pytest_scratchverify.verdict.policy import judge, shipped_policies
@@ -32,6 +32,28 @@ def verdict_of(*found: Finding, plan: tuple[Finding, ...] | None = None, complet
         ),
         found,
     )[DECODER]
+
+
+def equal(share: float, **changes):
+    """Equal numbers in a share of the component."""
+    effect = Statistic(name="identical_share", value=share)
+    given = {"level": Level.E4, "relation": "verbatim", "effect": effect, "controls": ()}
+    return finding(Outcome.DERIVED, **{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(1.0, Verdict.REUSED_VERBATIM), (0.5, Verdict.REUSED_VERBATIM), (0.49, Verdict.DERIVED),
+     (0.14, Verdict.DERIVED)],
+)  # fmt: skip
+def test_verbatim_is_what_most_of_a_component_is(share, verdict):
+    assert verdict_of(equal(share)).verdict is verdict
+
+
+def test_a_smaller_share_beside_it_takes_nothing_from_a_whole_copy():
+    whole, part = equal(0.9, pvalue=1e-60), equal(0.1, method="weights.other", pvalue=None)
+    assert verdict_of(whole, part).verdict is Verdict.REUSED_VERBATIM
+    assert verdict_of(part, whole).verdict is Verdict.REUSED_VERBATIM
 
 
 def test_nothing_measured_is_insufficient_evidence():

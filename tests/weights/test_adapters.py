@@ -419,3 +419,44 @@ def test_adapters_of_mlx_that_are_not_read_say_why(tmp_path, together, settings,
     with pytest.raises(Unavailable, match=words) as caught:
         store.tensor_index()
     assert "7.17k parameters in 8 modules (rank 8)" in str(caught.value)
+
+
+def test_rows_cost_one_request_a_file(tmp_path, together, monkeypatch) -> None:
+    """Base rows and factors of all blocks of a batch come together, and factors once."""
+    store = together(adapter(tmp_path / "a", stored(factors())))
+    model = open_checkpoint(store)
+    asked = []
+    for one in (store.base, store.adapter):
+        read_ranges = one.read_ranges
+        monkeypatch.setattr(
+            one, "read_ranges", lambda file, ranges, real=read_ranges: (
+                asked.append((file, len(ranges))), real(file, ranges))[1]
+        )  # fmt: skip
+    found = model.inventory.matrices
+    blocks = [Block(found[Slot(DECODER.value, kind, n)], 0, 16) for kind in "qv" for n in range(4)]
+    model.read(blocks, ReadLog())
+    assert sorted(asked) == [(FILE, 16), (WHOLE, 8)]
+    asked.clear()
+    model.read([Block(block.matrix, 16, 32) for block in blocks], ReadLog())
+    assert asked == [(WHOLE, 8)]
+
+
+def test_what_rows_were_computed_from_is_confirmed(tmp_path, together, opened, monkeypatch) -> None:
+    """As of a hub, where bytes have a way to come: of the base's file and of the adapter's."""
+    store = together(adapter(tmp_path / "a", stored(everywhere(0.03))))
+    for one in (store.adapter, store.base, store._factor_store):
+        monkeypatch.setattr(one, "_revision", "abc")
+    asked = []
+    for one in (store.base, store.adapter):
+        real = one.confirm
+        monkeypatch.setattr(
+            one, "confirm", lambda file, seen, further=(), real=real: (
+                asked.append((file, len(seen))), real(file, seen, further))[1]
+        )  # fmt: skip
+    pair = Pair(ModelSpec(name="a"), ModelSpec(name="b"))
+    hypothesis = ComponentHypothesis(pair=pair, component=DECODER)
+    finding = weights_origin(hypothesis, store, opened(READY / "s0"), CALIBRATION)
+    assert finding.outcome is Outcome.DERIVED
+    counted = dict(asked)
+    assert counted[FILE] == 56
+    assert counted[WHOLE] >= 28

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tools.running import run_suites
+from tools.running import run_suites, scratchverify
 from tools.zoo.giant import giant, shapes
 from tools.zoo.giant_disguises import disguised, merged
 from tools.zoo.hub_server import LoopbackHub
@@ -21,6 +21,7 @@ def hub():
         ours, other = READY / "s0" / "tokenizer.json", READY / "t0" / "tokenizer.json"
         running.add_repo("giant/base", giant(seed=1, tokenizer=ours))
         running.add_repo("giant/other", giant(seed=2, tokenizer=other))
+        running.add_repo("giant/stranger", giant(seed=4, tokenizer=ours))
         running.add_repo("giant/tuned", giant(seed=3, tokenizer=ours, descends_from=1))
         yield running
 
@@ -100,3 +101,29 @@ def test_a_merged_terabyte_is_taken_apart(forged, tmp_path):
     assert (found["relation"], found["kinds"]) == ("merge", ["merge"])
     shares = dict(zip(found["details"]["parents"], found["details"]["shares"], strict=True))
     assert shares["giant/tuned"] == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "outcome"), [("stranger", "consistent"), ("tuned", "derived")])
+def test_a_small_fingerprint_of_a_terabyte_still_tells_child_from_stranger(
+    name, outcome, hub, tmp_path
+):
+    """Ten megabytes of a library decide every component, and cover enough to clear one."""
+    env = hub.environment(tmp_path)
+    library = tmp_path / "library"
+    made = scratchverify("fingerprint", "giant/base", "--library", library, home=tmp_path, env=env)
+    assert made.returncode == 0, made.stderr
+    [path] = library.glob("*.fingerprint")
+    assert path.stat().st_size <= 11 * 2**20
+    arguments = ("--against-library", str(library), "-k", "component_is_not_inherited")
+    ran = run_suites("--model", f"giant/{name}", *arguments, home=tmp_path, env=env)
+    found = {
+        f["component"]: f
+        for f in ran.found["findings"]
+        if f["method"] == "weights.origin" and f["outcome"] != "not-applicable"
+    }
+    assert set(found) == {"embeddings", "text_decoder", "lm_head", "router_experts"}
+    assert {f["outcome"] for f in found.values()} == {outcome}
+    assert all(f["coverage"]["parameters"] >= 1e-3 for f in found.values())
+    if outcome == "derived":
+        assert all(f["pvalue"] < 1e-6 for f in found.values())

@@ -11,6 +11,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.merge import weights_merge
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
@@ -172,3 +173,18 @@ def test_a_trained_formula_that_is_equal_is_a_copy_and_the_formula_alone_is_none
     for key in ((0.0, 1), (0.0, 2), (0.01, 2)):
         assert said[key].outcome is Outcome.INDETERMINATE
         assert "public formula (cosine transform, transposed)" in str(said[key].headline)
+
+
+def test_a_public_formula_in_all_models_makes_no_merge(tmp_path):
+    names = ("s1", "s0", "s0-twin", "t0")
+    folders = []
+    for name in names:
+        tensors = {
+            key: formula(*value.shape) if "o_proj" in key else value
+            for key, value in read_model(name).tensors.items()
+        }
+        folders.append(FolderStore(written(tmp_path / name, tensors, name)))
+    others = dict(zip(names[1:], folders[1:], strict=True))
+    found = weights_merge(ModelSpec(name="s1"), folders[0], others, CALIBRATION)
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert found.relation is None

@@ -54,3 +54,21 @@ def test_two_names_of_one_commit_are_one_model(monkeypatch, revision, same):
             weights_origin(asked, ours, theirs, CALIBRATION)
     else:
         assert weights_origin(asked, ours, theirs, CALIBRATION).derived
+
+
+def test_a_folder_and_the_one_below_that_is_its_model_are_one(tmp_path):
+    """An output folder and its last checkpoint, the root of a hub cache and its snapshot."""
+    outputs, cache = tmp_path / "out", tmp_path / "models--org--name"
+    for folder in ("checkpoint-1", "checkpoint-2"):
+        shutil.copytree(READY / "s0", outputs / folder)
+    shutil.copytree(READY / "s0", cache / "snapshots" / "abc")
+
+    def same(one, other):
+        specs = (ModelSpec(name=str(path), folder=True) for path in (one, other))
+        return is_itself(*specs)
+
+    assert same(outputs, outputs / "checkpoint-2")
+    assert same(outputs / "checkpoint-2", outputs)
+    assert not same(outputs, outputs / "checkpoint-1")
+    assert same(cache, cache / "snapshots" / "abc")
+    assert not same(tmp_path, outputs)

@@ -10,7 +10,7 @@ from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.headlines import HEADLINES, Case, case_of
-from pytest_scratchverify.methods.weights.judge import ACCUSING, Judgement, Relation
+from pytest_scratchverify.methods.weights.judgement import ACCUSING, Judgement, Relation
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.report.headline import KIND_WORDS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import ml_dtypes
-import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -15,11 +14,11 @@ from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
-from pytest_scratchverify.tensors.reading import open_checkpoint
+from pytest_scratchverify.tensors.inventory import shared_slots
 from tests.weights.shipped import CALIBRATION
-from tools.facts.unmapped import read_patterns
+from tools.facts.unmapped import inventory_of, read_patterns
 from tools.zoo.disguises import Model
-from tools.zoo.drawn_families import drawn, trained_on
+from tools.zoo.drawn_families import drawn, shapes, trained_on
 
 NAMES = read_patterns()
 T, E, V, A, P = (
@@ -49,7 +48,7 @@ FAMILIES = {
     "deepseek_v4": (T, E),  # compressors, hyper-connections
     "gemma3n_text": (T,),  # embeddings of every layer
 }
-QUICK = {("qwen3_next", T), ("rwkv", T)}
+QUICK = {("qwen3_next", T)}
 
 
 @pytest.fixture
@@ -84,14 +83,19 @@ def asked(only=QUICK):
     ]  # fmt: skip
 
 
+def inventory(family):
+    return inventory_of(shapes(NAMES[family]["tensors"]).items())
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_all_of_a_family_is_placed_and_in_its_components(family, write):
-    inventory = open_checkpoint(write(original(family), "model")).inventory
+def test_all_of_a_family_is_placed_and_in_its_components(family):
+    found = inventory(family)
+    assert sum(found.parameters.values()) < 4_000_000
     for component in FAMILIES[family]:
-        assert inventory.of(component), component
-        assert inventory.unplaced_share(component) < 0.01
+        assert found.of(component), component
+        assert found.unplaced_share(component) < 0.01
     towers = {V, A, P} - {*FAMILIES[family]}
-    assert not any(inventory.of(component) for component in towers)
+    assert not any(found.of(component) for component in towers)
 
 
 @pytest.mark.parametrize(("family", "component"), asked())
@@ -123,11 +127,9 @@ def test_a_mixer_of_another_family_is_held_against_all_of_its_shape(write):
     assert any("mixer.in_proj_z" in name for name in found.details["placed_by_numbers_or_shape"])
 
 
-def test_constants_of_state_spaces_are_no_evidence(write):
+def test_constants_of_state_spaces_are_no_evidence():
     """Decay rates start from one formula in everybody's model."""
-    model, other = original("jamba"), drawn(NAMES["jamba"]["tensors"], seed=2)
-    rates = [k for k in model.tensors if k.endswith("A_log")]
+    matrices = inventory("jamba").of(T)
+    rates = [slot for slot in matrices if slot.kind.endswith("A_log")]
     assert rates
-    assert all(np.array_equal(model.tensors[k], other.tensors[k]) for k in rates)
-    found = ask(write(other, "stranger"), write(model, "parent"), T)
-    assert found.outcome is not Outcome.DERIVED, found.headline
+    assert not {*rates} & {*shared_slots(matrices, matrices)}

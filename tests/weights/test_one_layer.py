@@ -9,6 +9,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome, Relation
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.verdict.fold import Plan, fold
@@ -56,20 +57,20 @@ def one(layer):
 
 
 @pytest.mark.parametrize(
-    ("source", "steps"),
+    ("source", "steps", "kind"),
     [
-        ("s0-finetune", [one(2)]),
-        ("s0-cpt-long", [one(0)]),
-        ("s0-cpt-long", [one(1), d.every_disguise]),
-        ("s0-finetune", [one(3), only(MLP)]),
-        ("s0-finetune", [one(3), only(("self_attn",))]),
+        ("s0-finetune", [one(2)], Kind.PARTIAL),
+        ("s0-cpt-long", [one(0)], Kind.PARTIAL),
+        ("s0-cpt-long", [one(1), d.every_disguise], Kind.PARTIAL),
+        ("s0-finetune", [one(3), only(MLP)], Kind.SOME_ROLES),
+        ("s0-finetune", [one(3), only(("self_attn",))], Kind.SOME_ROLES),
     ],
     ids=["tuned", "trained on", "trained on, in any basis", "its block", "its attention"],
 )
-def test_one_copied_layer_is_held_by_the_fold(source, steps, tmp_path):
+def test_one_copied_layer_is_held_by_the_fold(source, steps, kind, tmp_path):
     found = ask(tmp_path / "suspect", source, steps)
     assert (found.outcome, found.relation) == (Outcome.DERIVED, Relation.DERIVED), found.headline
-    assert "partial reuse" in found.kinds
+    assert kind in found.kinds
     assert found.replications >= 2
     assert verdict_of(found) is Verdict.DERIVED
 

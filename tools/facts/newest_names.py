@@ -28,13 +28,14 @@ MISSING = (
     "tools.facts.newest_names needs transformers and torch: pip install -r requirements/names.txt"
 )
 WITHHELD = 0.01  # of a component; `methods.weights.uncompared.UNPLACED`
-# Automatic classes in the order in which they are tried, and the library's lists of their types.
+# Automatic classes in the order in which they are tried (a causal one may be half of a model), and
+# the library's lists of their types.
 CLASSES: Mapping[str, str] = {
+    "AutoModelForSpeechSeq2Seq": "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
+    "AutoModelForSeq2SeqLM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
     "AutoModelForCausalLM": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
     "AutoModelForImageTextToText": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
     "AutoModelForMultimodalLM": "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES",
-    "AutoModelForSpeechSeq2Seq": "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
-    "AutoModelForSeq2SeqLM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
 }
 
 

@@ -1,4 +1,4 @@
-"""Write docs/models and docs/ko/models: what is published of the five Korean models, and what of it holds.
+"""Write docs/models and docs/ko/models: what is published of nine Korean models, and what of it holds.
 
     python -m tools.site.build_model_pages          # or: make model-pages
     python -m tools.site.build_model_pages --check  # 1 if a page is stale
@@ -48,7 +48,13 @@ PAGES = {
     "skt/A.X-K1": "ax-k1",
     "NC-AI-consortium-VAETKI/VAETKI": "vaetki",
     "LGAI-EXAONE/K-EXAONE-236B-A23B": "k-exaone-236b-a23b",
+    # the second phase of the Korean programme, August 2026
+    "upstage/Solar-Open2-250B": "solar-open2-250b",
+    "skt/A.X-K2": "ax-k2",
+    "LGAI-EXAONE/K-EXAONE-2.0-750B-A37B": "k-exaone-2-750b-a37b",
+    "Motif-Technologies/Motif-3": "motif-3",
 }
+SECOND_PHASE = tuple(PAGES)[5:]
 FOLDERS = {"en": ROOT / "docs" / "models", "ko": ROOT / "docs" / "ko" / "models"}
 FILES = GeneratedFiles(ROOT / "docs", "make model-pages")
 CLAIM = "architecture.claim."
@@ -103,6 +109,8 @@ def lines(page: Page) -> Iterator[str]:
         "No weight of this model was read for this page, so nothing here says whose weights it has."
     )
     yield ""
+    if page.entry.repo in SECOND_PHASE:
+        yield from started(page)
     yield from published(page)
     yield from claimed(page)
     yield from declared(page)
@@ -111,6 +119,22 @@ def lines(page: Page) -> Iterator[str]:
     yield f"## {say('How to reproduce')}"
     yield ""
     yield f"    pytest suites/ --model {page.entry.repo} --report-lang {page.language}"
+
+
+def started(page: Page) -> Iterator[str]:
+    """Yield how the model was made, as its makers say, and what was not measured of that."""
+    facts: Any = page.entry.facts["training"]
+    yield f"## {page.say('How it was made, as published')}"
+    yield ""
+    yield f"{page.say(facts['claim'])}."
+    yield ""
+    licence = page.say("Licence: {licence}.")
+    yield licence.format(licence=plain(facts["licence"]))
+    yield ""
+    yield page.say(
+        "This was read second-hand and was not measured here: no hub was in reach. Where the start is an earlier model of the same developer, [policies](../policies.md) say whether that is accepted; a run with the hub in reach compares the weights with that model and with strangers."
+    )
+    yield ""
 
 
 def published(page: Page) -> Iterator[str]:
@@ -132,7 +156,8 @@ def published(page: Page) -> Iterator[str]:
     if page.entry.verification:
         yield f"{say('Verification')}: {plain(page.entry.verification)}."
         yield ""
-    yield from vocabulary(page)
+    if page.vocabulary:
+        yield from vocabulary(page)
 
 
 def figure_rows(page: Page) -> Iterator[tuple[str, ...]]:
@@ -307,7 +332,7 @@ def size(entry: Entry) -> dict[str, Any]:
 
 
 def run_without_hub() -> Run:
-    """Run the suites on the five models with nothing but what is shipped."""
+    """Run the suites on these models with nothing but what is shipped."""
     with tempfile.TemporaryDirectory() as home:
         ran = run_suites(*(word for name in PAGES for word in ("--model", name)), home=Path(home))
     if ran.json_bytes is None:
@@ -328,7 +353,7 @@ def pages(run: Run) -> dict[Path, str]:
                 entry=shipped_catalogue()[verdict.model],
                 claims=shipped_claims().get(verdict.model, ()),
                 figures=size(shipped_catalogue()[verdict.model]) | compute[verdict.model],
-                vocabulary=vocabularies["models"][verdict.model],
+                vocabulary=vocabularies["models"].get(verdict.model, []),
                 verdict=verdict,
                 findings=sorted(
                     run.findings_of(verdict.model), key=lambda f: (f.method, f.reference or "")

@@ -13,6 +13,30 @@ KOREAN: Mapping[str, str] = {
         "누구의 것인지 말하지 않습니다."
     ),
     "How to reproduce": "재현 방법",
+    "How it was made, as published": "발표된 제작 방법",
+    "Licence: {licence}.": "라이선스: {licence}.",
+    "This was read second-hand and was not measured here: no hub was in reach. Where the start is an earlier model of the same developer, [policies](../policies.md) say whether that is accepted; a run with the hub in reach compares the weights with that model and with strangers.": (
+        "이 내용은 2차 출처에서 읽은 것이며 여기서 측정하지 않았습니다. 허브에 닿을 수 없었기 때문입니다. "
+        "같은 개발사의 이전 모델에서 출발한 경우 그것을 인정하는지는 [정책](../policies.md)이 정하며, "
+        "허브에 닿는 곳에서 실행하면 그 모델 및 무관한 모델들과 가중치를 비교합니다."
+    ),
+    "started from K-EXAONE-236B-A23B: 48 to 78 layers by repeated blocks of the middle, 128 to 256 experts by doubled experts and router rows, the second copy turned by a norm-preserving random rotation; tokenizer unchanged": (
+        "K-EXAONE-236B-A23B에서 출발. 가운데 블록을 반복해 48층을 78층으로, 전문가와 라우터 행을 두 배로 "
+        "복제해 전문가 128개를 256개로 늘리고, 두 번째 사본은 크기를 보존하는 임의 회전을 적용. "
+        "토크나이저는 그대로"
+    ),
+    "from scratch; grouped differential latent attention, PolyNorm, hyper-connections": (
+        "처음부터 학습. 그룹 차등 잠재 어텐션, PolyNorm, 하이퍼 커넥션"
+    ),
+    "from scratch; tokenizer of A.X-K1 unchanged; the published checkpoint is a merge of about six checkpoints of one run, 1.6B tokens apart": (
+        "처음부터 학습. A.X-K1의 토크나이저를 그대로 사용. 공개된 체크포인트는 한 학습에서 16억 토큰 "
+        "간격으로 저장한 체크포인트 약 여섯 개를 병합한 것"
+    ),
+    "initialised by selective transfer from Solar-Open-100B: 5.69B of 250.3B parameters (2.3 %: embedding, output, norms, some attention projections, shared expert); 36 linear-attention (KDA) and 12 softmax layers, routed experts drawn anew": (
+        "Solar-Open-100B의 가중치를 골라 옮겨 초기화. 매개변수 2,503억 개 중 56.9억 개(2.3 %: 임베딩, 출력, "
+        "노름, 일부 어텐션 투영, 공유 전문가). 선형 어텐션(KDA) 36층과 소프트맥스 12층, 라우팅 전문가는 "
+        "새로 뽑음"
+    ),
     "Published figures": "발표된 수치",
     "Figure": "항목",
     "Value": "값",

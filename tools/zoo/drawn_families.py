@@ -47,7 +47,7 @@ def shapes(patterns: Sequence[Sequence[Any]], width: int = 64) -> dict[str, tupl
     width
         Of the small model's residual stream, about.
     """
-    table = max((s for n, s, _ in patterns if "emb" in n and len(s) == 2), default=[1, width])
+    table = max((s for _, s, _ in patterns if len(s) == 2), key=lambda s: s[0])  # of tokens
     experts = max((s[0] for n, s, _ in patterns if re.search(r"experts\.\w+$|_linear\.weight$", n)
                    and len(s) == 3), default=_counted(patterns))  # fmt: skip
     scale = Scale(max(1, min(table) // width), experts)

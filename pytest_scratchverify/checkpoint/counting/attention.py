@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 from pytest_scratchverify.checkpoint.counting.keys import Keys, UncountableDesignError
 from pytest_scratchverify.checkpoint.counting.traits import Traits
+from pytest_scratchverify.checkpoint.design import FIELDS
 
 GATES = ("attn_output_gate", "use_gqa_gate", "use_attention_gate", "use_head_wise_attn_gate")
+RATES = {"compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
 SLIDING = frozenset({"sliding_attention", "hybrid_sliding", "chunked_attention"})
 
 
@@ -34,13 +36,10 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     heads = _of_sliding(keys, kind, "num_attention_heads", "swa_num_attention_heads")
     if not heads:
         raise UncountableDesignError("num_attention_heads")
-    groups = _of_sliding(keys, kind, "num_key_value_heads", "swa_num_key_value_heads") or heads
-    shared = keys.value("multi_query")  # GPT-BigCode and Falcon: one head of keys, or all
-    if isinstance(shared, bool) and not keys.flag("new_decoder_architecture"):
-        groups = 1 if shared else heads
-    if kind in SLIDING and keys.size("swa_num_key_value_heads") is None:
-        groups *= traits.sliding_groups
+    groups = _groups(keys, traits, kind, heads)
     size = _of_sliding(keys, kind, "head_dim", "swa_head_dim") or hidden // heads
+    if not any(name in keys.raw for name in FIELDS["head_dim"].names):
+        size = keys.size("attention_head_dim") or size  # Nemotron-H
     value_size = _of_sliding(keys, kind, "v_head_dim", "swa_v_head_dim") or size
     q, k, v, out = heads * size, groups * size, groups * value_size, heads * value_size
     out = hidden if traits.square_output else out
@@ -60,6 +59,17 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     if traits.sinks == "all" or (traits.sinks == "sliding" and kind in SLIDING):
         count += heads
     return count
+
+
+def _groups(keys: Keys, traits: Traits, kind: str, heads: int) -> int:
+    """Return how many heads of keys and values a layer has."""
+    groups = _of_sliding(keys, kind, "num_key_value_heads", "swa_num_key_value_heads") or heads
+    shared = keys.value("multi_query")  # GPT-BigCode and Falcon: one head of keys, or all
+    if isinstance(shared, bool) and not keys.flag("new_decoder_architecture"):
+        groups = 1 if shared else heads
+    if kind in SLIDING and keys.size("swa_num_key_value_heads") is None:
+        groups *= traits.sliding_groups
+    return groups
 
 
 def _gate(keys: Keys, traits: Traits) -> str:
@@ -137,7 +147,8 @@ def compressed_attention(keys: Keys, _traits: Traits, kind: str) -> int:
     if kind in SLIDING:
         return count
     twice = 2 if kind == "compressed_sparse_attention" else 1
-    rate = keys.within(keys.table("compress_rates")).need(kind)
+    rates = {**RATES, **keys.table("compress_rates")}
+    rate = keys.within(rates).need(kind)
     count += twice * size * (2 * hidden + rate) + size
     if twice == 1:
         return count

@@ -78,7 +78,9 @@ def dense_mlp(keys: Keys, traits: Traits) -> FeedForward:
 
 
 def _dense_width(keys: Keys) -> int:
-    stated = keys.size("prefix_dense_intermediate_size", "intermediate_size_mlp")
+    stated = keys.size("prefix_dense_intermediate_size", "intermediate_size_mlp", "block_ff_dim")
+    if keys.size("n_routed_experts") == 0:  # Granite 4: without experts the shared MLP stays
+        stated = keys.size("shared_intermediate_size") or stated
     width = stated or keys.size("intermediate_size") or 4 * keys.need("n_embd")
     if keys.flag("block_auto_adjust_ff_dim"):  # LFM2: two thirds, rounded up
         factor = keys.value("block_ffn_dim_multiplier")

@@ -32,6 +32,11 @@ PER_LAYER: Final = (
     "indexer_types",
 )
 FIRST_DENSE: Final = ("first_k_dense_replace", "num_dense_layers", "n_dense_layers")
+RATIOS: Final[Mapping[int, str]] = {  # of DeepSeek-V4 as its files have it
+    0: "sliding_attention",
+    4: "compressed_sparse_attention",
+    128: "heavily_compressed_attention",
+}
 PATTERN: Final[Mapping[str, str]] = {
     "M": "mamba2", "*": "full_attention", "-": "mlp", "E": "moe", "|": "",
 }  # fmt: skip
@@ -73,16 +78,28 @@ def _kinds(keys: Keys, traits: Traits) -> list[str]:
     for name in ("layer_types", "layers_block_type"):
         if (stated := keys.value(name)) is not None:
             return _stated(name, stated, keys)
+    if (ratios := _places(keys.value("compress_ratios"))) is not None:
+        ratios = ratios[: keys.need("num_hidden_layers")]  # the rest predict tokens further ahead
+        if unknown_ratios := set(ratios) - set(RATIOS):
+            raise UnknownLayerError(f"compress_ratios: {min(unknown_ratios)}")
+        return [RATIOS[ratio] for ratio in ratios]
     if pattern := keys.text("hybrid_override_pattern"):
         if unknown := set(pattern) - set(PATTERN):
             raise UnknownLayerError(f"hybrid_override_pattern: {min(unknown)}")
         return [PATTERN[sign] for sign in pattern if PATTERN[sign]]
     number = keys.size("num_hidden_layers") or 0
     chosen = _chosen(keys, min(number, MOST_LAYERS + 1))
+    if chosen is None and traits.kind == "full_attention" and _is_mixed(traits):
+        raise UncountableDesignError("layer_types")
     if chosen is None:
         return [traits.kind] * min(number, MOST_LAYERS + 1)
     places, inside, outside = chosen
     return [inside if place in places else outside for place in range(number)]
+
+
+def _is_mixed(traits: Traits) -> bool:
+    """Whether layers of a type are of several kinds, so that a config has to list them."""
+    return bool(traits.linear) or bool(traits.mixers and traits.kind not in traits.mixers)
 
 
 def _stated(name: str, stated: Json, keys: Keys) -> list[str]:

@@ -1,8 +1,8 @@
-"""Dequantisation of ggml's blocks, which GGUF files hold: Q4_0 to Q8_0, K-quants, IQ4, MXFP4.
+"""Dequantisation of ggml's blocks: Q4_0 to Q8_0, K-quants, IQ4, MXFP4, NVFP4, TQ2_0.
 
 Written from the structures in ggml-common.h, and equal bit for bit to the `gguf` package, the
 reference, on random blocks of every kind (tests/checkpoint/test_packed_formats.py). Kinds below
-four bits with code books (IQ1 to IQ3) and the ternary ones are not decoded.
+four bits with code books (IQ1 to IQ3) and TQ1_0 are not decoded.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ IQ4 = np.array(
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32
 )
 FP4 = np.arange(16, dtype=np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float32)
+# Scales of NVFP4 have no sign, and what would be no number is zero.
+UNSIGNED_E4M3 = (
+    (np.arange(256) & 127).astype(np.uint8).view(ml_dtypes.float8_e4m3fn).astype(np.float32)
+)
+UNSIGNED_E4M3[[127, 255]] = 0, 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,15 @@ def _mxfp4(blocks: Bytes) -> Array:
     return values
 
 
+def _nvfp4(blocks: Bytes) -> Array:
+    return _grouped(UNSIGNED_E4M3[blocks[:, :4]], FP4[_fields(blocks[:, 4:], (0, 4), 15, 8)])
+
+
+def _tq2_0(blocks: Bytes) -> Array:
+    values = _fields(blocks[:, :64], (0, 2, 4, 6), 3, 32).astype(np.float32)
+    return _half(blocks, 64) * (values - 1)
+
+
 BLOCKS: Mapping[str, GgmlBlock] = MappingProxyType(
     {
         "Q4_0": GgmlBlock(32, 18, _q4_0),
@@ -183,6 +197,8 @@ BLOCKS: Mapping[str, GgmlBlock] = MappingProxyType(
         "IQ4_NL": GgmlBlock(32, 18, _iq4_nl),
         "IQ4_XS": GgmlBlock(256, 136, _iq4_xs),
         "MXFP4": GgmlBlock(32, 17, _mxfp4),
+        "NVFP4": GgmlBlock(64, 36, _nvfp4),
+        "TQ2_0": GgmlBlock(256, 66, _tq2_0),
     }
 )
 

@@ -34,10 +34,10 @@ MAX_ALIGNMENT = 2**20
 PLAIN = {0: "F32", 1: "F16", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16"}
 PACKED = {2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K",
           12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 20: "IQ4_NL", 23: "IQ4_XS",
-          39: "MXFP4"}  # fmt: skip
+          35: "TQ2_0", 39: "MXFP4", 40: "NVFP4"}  # fmt: skip
 # Code books and ternary kinds: named, and not decoded.
 UNDECODED = {16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S",
-             29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 40: "NVFP4"}  # fmt: skip
+             29: "IQ1_M", 34: "TQ1_0", 41: "Q1_0"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

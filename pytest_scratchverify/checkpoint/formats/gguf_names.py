@@ -5,7 +5,7 @@ rows. Names are undone by the table below. Of orders only one is undone, that of
 keys in the Llama family; where an architecture is in neither list, queries and keys are left
 out and reported, so that they are not compared with the wrong rows.
 
-Sources: gguf/constants.py (TENSOR_NAMES), convert_hf_to_gguf.py (`permute`).
+Sources: gguf/constants.py (TENSOR_NAMES), llama.cpp's conversion/ (`permute`, `undo_permute`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,20 @@ from pytest_scratchverify.checkpoint.header import TensorInfo
 
 # Architectures whose converter calls LlamaModel.permute on q and k.
 PERMUTED = frozenset(
-    {"llama", "granite", "granitemoe", "minicpm", "olmo", "smollm3", "arctic", "deci"}
-)
+    {"llama", "granite", "granitemoe", "granitehybrid", "minicpm", "olmo", "smollm3", "arctic",
+     "deci", "arcee", "bailingmoe", "deepseek", "internlm2", "llada", "mistral3", "nanbeige"}
+)  # fmt: skip
 # Architectures that keep the order of rows.
 UNPERMUTED = frozenset(
     {"qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "gemma", "gemma2", "gemma3", "phi2",
      "phi3", "phimoe", "stablelm", "starcoder2", "olmo2", "olmoe", "exaone", "exaone4",
-     "deepseek2", "glm4moe", "gpt-oss", "bert", "cohere2"}
+     "deepseek2", "glm4moe", "gpt-oss", "bert", "cohere2", "apertus", "command-r", "dots1",
+     "ernie4_5", "ernie4_5-moe", "exaone-moe", "falcon-h1", "gemma-embedding", "gemma3n", "gemma4",
+     "glm4", "hunyuan-dense", "hunyuan-moe", "lfm2", "lfm2moe", "llada-moe", "llama4",
+     "minimax-m2", "nemotron", "qwen35", "qwen35moe", "qwen3next", "qwen3vl", "qwen3vlmoe",
+     "seed_oss"}
 )  # fmt: skip
+SECTIONS = "rope.dimension_sections"  # of images: with it GLM-4's converter changes the order too
 # Architectures whose ffn_up holds gate and up, one after the other.
 FUSED_UP = frozenset({"phi3", "chatglm", "glm4"})
 
@@ -91,7 +97,7 @@ def restore_names(tensors: Iterable[TensorInfo], keys: Mapping[str, Any]) -> Ren
     excluded: list[str] = []
     for info in tensors:
         part = _LAYER.fullmatch(info.name)
-        if part and part[2] in ORDERED and architecture not in UNPERMUTED:
+        if part and part[2] in ORDERED and not _keeps_order(architecture, keys):
             known = architecture in PERMUTED and part[2] in ROTARY
             heads = _heads(part[2], int(part[1]), info, keys) if known else None
             if heads is None:
@@ -100,6 +106,11 @@ def restore_names(tensors: Iterable[TensorInfo], keys: Mapping[str, Any]) -> Ren
             rotary[_name(info, part, names, architecture)] = heads
         found.append(replace(info, name=_name(info, part, names, architecture)))
     return Renamed(tuple(found), rotary, tuple(excluded))
+
+
+def _keeps_order(architecture: str, keys: Mapping[str, Any]) -> bool:
+    sectioned = architecture == "glm4" and f"glm4.{SECTIONS}" in keys
+    return architecture in UNPERMUTED and not sectioned
 
 
 def _heads(kind: str, layer: int, info: TensorInfo, keys: Mapping[str, Any]) -> int | None:

@@ -136,7 +136,7 @@ def unpack(
     undecoded = dict(index.undecoded)
     for name, info in index.tensors.items():
         found = _recognised(info, checkpoint)
-        if found is None:
+        if found is None or name not in tensors:  # it stands beside another matrix
             continue
         del tensors[name]
         for other in found.beside:

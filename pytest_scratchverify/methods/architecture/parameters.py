@@ -44,6 +44,7 @@ class ParameterCheck(Enum):
     """How the parameters counted from a config compare with those stated."""
 
     UNCOUNTABLE = auto()
+    UNSTATED = auto()
     UNKNOWN_LAYERS = auto()
     UNCERTAIN = auto()
     CONTRADICTED = auto()
@@ -54,6 +55,7 @@ class ParameterCheck(Enum):
 
 OUTCOMES: Mapping[ParameterCheck, Outcome] = {
     ParameterCheck.UNCOUNTABLE: Outcome.INDETERMINATE,
+    ParameterCheck.UNSTATED: Outcome.NOT_APPLICABLE,
     ParameterCheck.UNKNOWN_LAYERS: Outcome.NOT_APPLICABLE,
     ParameterCheck.UNCERTAIN: Outcome.NOT_APPLICABLE,
     ParameterCheck.CONTRADICTED: Outcome.INDETERMINATE,
@@ -64,6 +66,8 @@ OUTCOMES: Mapping[ParameterCheck, Outcome] = {
 
 HEADLINES: Mapping[ParameterCheck, str] = {
     ParameterCheck.UNCOUNTABLE: "the config does not state {field}; parameters cannot be counted",
+    ParameterCheck.UNSTATED: "not countable: the config does not state {field}, and its absence"
+    " has more than one meaning",
     ParameterCheck.UNKNOWN_LAYERS: "not countable: no rule here knows what {key} of the config"
     " stands for, and a count without it would be wrong",
     ParameterCheck.UNCERTAIN: "{computed} parameters by what the config states, where {stated} are"
@@ -102,17 +106,17 @@ def parameter_count(
     design = config.designs.get(Tower.TEXT, Design(Tower.TEXT, {}))
     try:
         count = count_parameters(design)
-    except UnknownLayerError as error:
+    except UncountableDesignError as error:
+        if Tower.TEXT not in config.designs:
+            why = Text(HEADLINES[ParameterCheck.UNCOUNTABLE], field=str(error))
+            return tested.undecided(why, components=trained_components(config.designs))
         return tested.finding(
-            OUTCOMES[ParameterCheck.UNKNOWN_LAYERS],
-            Text(HEADLINES[ParameterCheck.UNKNOWN_LAYERS], key=str(error)),
+            Outcome.NOT_APPLICABLE,
+            _refusal(error),
             level=Level.E0,
             components=trained_components(config.designs),
             details={"declared_total": declared[0], "declared_active": declared[1]},
         )
-    except UncountableDesignError as error:
-        why = Text(HEADLINES[ParameterCheck.UNCOUNTABLE], field=str(error))
-        return tested.undecided(why, components=trained_components(config.designs))
     # A file of a composite model holds its other towers too, which are not counted here.
     whole = stored is not None and set(config.designs) == {Tower.TEXT}
     in_files = stored.value.total_parameters if stored is not None and whole else None
@@ -144,6 +148,13 @@ def parameter_count(
             "stored": in_files,
         },
     )
+
+
+def _refusal(error: UncountableDesignError) -> Text:
+    """Say what a count would need, or what no rule counts."""
+    if isinstance(error, UnknownLayerError):
+        return Text(HEADLINES[ParameterCheck.UNKNOWN_LAYERS], key=str(error))
+    return Text(HEADLINES[ParameterCheck.UNSTATED], field=str(error))
 
 
 def _count_checks(

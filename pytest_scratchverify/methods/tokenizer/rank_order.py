@@ -85,14 +85,18 @@ def rank_order(
         power=_power(verdict),
         controls=checks,
         replications=replications(pair.order, thresholds),
-        remedy=_remedy(pair, verdict) if sound else None,
+        remedy=_remedy(pair, verdict, found, dated=reference_is_older is not None)
+        if sound
+        else None,
         figures=_figures(suspect, reference, pair, checks),
         details=order_details(pair, verdict, thresholds),
     )
 
 
-def _remedy(pair: Comparison, verdict: Judgement) -> Text | None:
-    if words.pair_relation(pair, verdict) is not words.PairRelation.ONE_TEXT:
+def _remedy(pair: Comparison, verdict: Judgement, found: Outcome, *, dated: bool) -> Text | None:
+    """Ask for dates where they would change what is said: of nothing else, and not once given."""
+    held_back = verdict.relation.inherits and found is Outcome.INDETERMINATE
+    if dated or not (verdict.unpublished or held_back):
         return None
     return Text(
         "If {reference} was published first, state both release dates in the matrix (released).",

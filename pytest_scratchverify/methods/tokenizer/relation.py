@@ -31,7 +31,8 @@ class Judgement:
 
     `pvalue` is that of *learnt apart* (binomial test of neighbours); `detectable` the
     inherited share that would have been found nine times in ten; `via` a known ancestor
-    that explains all common order.
+    that explains all common order; `unpublished` says that dates alone keep this from being an
+    inheritance.
     """
 
     relation: Relation
@@ -40,6 +41,7 @@ class Judgement:
     inherited: float | None
     detectable: float | None
     via: str | None = None
+    unpublished: bool = False
 
 
 def judge(
@@ -73,7 +75,7 @@ def without_publication(found: Judgement) -> Judgement:
     """
     if not found.relation.inherits:
         return found
-    return replace(found, relation=Relation.SHARED_ANCESTRY)
+    return replace(found, relation=Relation.SHARED_ANCESTRY, unpublished=True)
 
 
 def replications(order: Order, thresholds: TokenizerThresholds) -> int:

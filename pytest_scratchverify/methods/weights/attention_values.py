@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
-from pytest_scratchverify.methods.weights.gain_convention import conventions_of
 from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import Anchors, agreement
 from pytest_scratchverify.stats.weights.anchored_search import DISPERSION
@@ -25,12 +24,19 @@ MOST_VALUES = 2048  # an assignment of more takes too long
 MOST_LAYERS = 12
 
 
-def match_attention_values(pair: CheckpointPair, anchors: Anchors) -> tuple[int, int, float] | None:
-    """Match attention values and what reads them, layer by layer; return (agreed, n, p)."""
+def match_attention_values(
+    pair: CheckpointPair, anchors: Anchors, offsets: tuple[float, float]
+) -> tuple[int, int, float] | None:
+    """Match attention values and what reads them, layer by layer; return (agreed, n, p).
+
+    `offsets` are what the gains of either model are stored less: one convention for a model.
+    """
     agreed = total = 0
     expected = 0.0
     layers = zip(
-        _value_views(pair.ours, pair.logs[0]), _value_views(pair.theirs, pair.logs[1]), strict=False
+        _value_views(pair.ours, pair.logs[0], offsets[0]),
+        _value_views(pair.theirs, pair.logs[1], offsets[1]),
+        strict=False,
     )
     for ours, theirs in layers:
         if len(ours[0]) != len(theirs[0]) or len(ours[0]) < FEWEST_VALUES:
@@ -46,7 +52,7 @@ def match_attention_values(pair: CheckpointPair, anchors: Anchors) -> tuple[int,
     return (agreed, total, poisson_tail(agreed, expected)) if total else None
 
 
-def _value_views(checkpoint: Checkpoint, log: ReadLog) -> Iterator[list[Array]]:
+def _value_views(checkpoint: Checkpoint, log: ReadLog, offset: float) -> Iterator[list[Array]]:
     """Yield values and the sum of what the heads of their group write, of the first layers."""
     size = _head_size(checkpoint)
     place = Component.TEXT_DECODER.value
@@ -64,9 +70,7 @@ def _value_views(checkpoint: Checkpoint, log: ReadLog) -> Iterator[list[Array]]:
             continue
         gains = np.float32(1)
         if norm is not None:
-            gains = values[2][0] + np.float32(
-                conventions_of(checkpoint, [values[2][0]], sure=True)[0]
-            )
+            gains = values[2][0] + np.float32(offset)
         keys = value.rows // size
         heads = values[1].T.reshape(keys, -1, size, output.rows).sum(axis=1)
         yield [values[0] * gains, heads.reshape(value.rows, output.rows)]

@@ -8,7 +8,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.methods.weights.applicability import LISTED, inventory_details
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
-from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.roles_in_place import RoleInPlace
 from pytest_scratchverify.stats.weights.layer_map import runs
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity

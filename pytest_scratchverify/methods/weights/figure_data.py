@@ -13,7 +13,7 @@ from pytest_scratchverify.methods.weights.step import Step
 if TYPE_CHECKING:  # a report reads these classes without numpy
     from pytest_scratchverify.core.evidence import Control, Statistic
     from pytest_scratchverify.methods.weights.compare import Compared
-    from pytest_scratchverify.methods.weights.judge import Judgement
+    from pytest_scratchverify.methods.weights.judgement import Judgement
     from pytest_scratchverify.methods.weights.measure import Measured
     from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
 

@@ -32,7 +32,7 @@ from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figu
 from pytest_scratchverify.methods.weights.growth import Growth
 from pytest_scratchverify.methods.weights.headlines import headline_of
 from pytest_scratchverify.methods.weights.hypothesis import METHOD, ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
 from pytest_scratchverify.methods.weights.roles_in_place import inherited_share
@@ -248,8 +248,9 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
     measured = compared.measured
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)
-    if judgement.relation is Relation.DERIVED:
-        return max(1, measured.replications, _roles_alike(compared, judgement))
+    if judgement.relation in (Relation.DERIVED, Relation.SHARED_ANCESTRY):  # by whoever is later
+        roles = _roles_alike(compared, judgement)
+        return max(1, measured.replications, min(2, roles))
     return max(1, measured.replications)
 
 

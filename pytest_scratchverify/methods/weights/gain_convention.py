@@ -17,7 +17,8 @@ from pytest_scratchverify.tensors.reading import Checkpoint
 
 Gains = NDArray[np.float32]
 
-# Prefixes of `model_type` (transformers 4.57 and 5): RMSNorm with 1 + weight, LayerNorm1P.
+# Prefixes of `model_type` (transformers 4.57 and 5, vLLM, llama.cpp's conversion): RMSNorm with
+# 1 + weight, LayerNorm1P.
 LESS_ONE = (
     "gemma",
     "recurrent_gemma",
@@ -29,8 +30,14 @@ LESS_ONE = (
     "qwen3_next",
     "qwen3_5",
     "nemotron",
+    "step3p5",
+    "plamo2",
+    "plamo3",
+    "minimax_m3",
 )
 PLAIN = ("gemma3n", "gemma4", "nemotron_h", "nemotron-nas")  # of such names, and stored as they are
+# Keys of a config by which a design says so itself, or that it does not: MiniMax, Megatron, NeMo.
+FLAGS = ("use_gemma_norm", "apply_layernorm_1p", "layernorm_zero_centered_gamma")
 NEGATIVE = 0.02  # share of gains below zero from which they were stored less one: gains are not
 HALF = 0.5  # nearer to zero than to one
 SAME = 0.99  # cosine of gains with gains plus one, from which it does not matter
@@ -75,8 +82,11 @@ def _declares_less_one(checkpoint: Checkpoint) -> bool:
         config = checkpoint.store.config().value
     except Unavailable:
         return False
-    text = config.get("text_config")
-    kinds = [part.get("model_type") for part in (config, text) if isinstance(part, dict)]
+    parts = [part for part in (config, config.get("text_config")) if isinstance(part, dict)]
+    flags = [part[key] for part in parts for key in FLAGS if isinstance(part.get(key), bool)]
+    if flags:
+        return any(flags)
+    kinds = [part.get("model_type") for part in parts]
     return any(
         isinstance(kind, str) and kind.startswith(LESS_ONE) and not kind.startswith(PLAIN)
         for kind in kinds

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from pytest_scratchverify.core.evidence import Outcome, Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.compare import Compared
-from pytest_scratchverify.methods.weights.judge import Judgement
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.step import Step
 
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from pytest_scratchverify.core.component import TOKEN_TABLES
 from pytest_scratchverify.core.evidence import MOST, Relation
 from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, shared_roles
@@ -31,40 +32,7 @@ from pytest_scratchverify.methods.weights.transformations import (
 )
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
 
-ACCUSING = frozenset(
-    {
-        Relation.VERBATIM,
-        Relation.DERIVED,
-        Relation.SHARED_ANCESTRY,  # related, and the reference is the later one
-        Relation.SHARED_INITIALISATION,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the measurement says of one component of one pair.
-
-    `relation` is None where there is no relation; `kinds` name it further where they can be
-    told; `layers` are those that were inherited, and `roles`, where only some were. `explained`
-    says that something innocent explains as much (a teacher in common), `third_party` that both
-    may have it from elsewhere.
-    """
-
-    relation: Relation | None
-    step: Step
-    pvalue: float
-    effect: float
-    kinds: tuple[Kind, ...] = ()
-    layers: tuple[int, ...] = ()
-    roles: tuple[str, ...] = ()
-    explained: bool = False
-    third_party: bool = False
-
-    @property
-    def accuses(self) -> bool:
-        """Whether the relation is one that refutes independence, and nothing else explains it."""
-        return self.relation in ACCUSING and not self.explained
+MOVED = 2.0**-7  # standard deviation of gains: the distance of two BF16 numbers from one on
 
 
 @dataclass(frozen=True)
@@ -94,6 +62,13 @@ class _Case:
         if gains is None:
             return False
         return gains.effect >= thresholds.gains_learned and gains.pvalue <= thresholds.gains_pvalue
+
+    @cached_property
+    def hardly_trained(self) -> bool:
+        """Whether the gains of *both* models have moved by less than BF16 can tell."""
+        gains = self.compared.gains
+        spreads = [max(float(a.std()), float(b.std())) for a, b in gains]
+        return bool(spreads) and 0 < sum(spreads) / len(spreads) < MOVED
 
     @cached_property
     def aligned(self) -> Judgement | None:
@@ -248,10 +223,13 @@ def _is_descent(case: _Case, strongest: float) -> bool:
     """Whether what is shared was learnt: by the gains, or else by its size alone.
 
     All gains start at one, so gains that are alike were learnt in common. Gains that are not
-    show nothing: an accepted null is no evidence. Rows of a table that training did not move
-    are what the seed drew, and do not count towards size.
+    show nothing: an accepted null is no evidence. Where neither model was trained far enough to
+    move its gains, twins of one seed are as alike as parent and child. Rows of a table that
+    training did not move are what the seed drew, and do not count towards size.
     """
     measured, thresholds = case.measured, case.thresholds
+    if case.hardly_trained:
+        return False
     if case.learnt:
         return True
     size = strongest if measured.moved is None else min(strongest, measured.moved)

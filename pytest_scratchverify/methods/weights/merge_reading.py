@@ -13,6 +13,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.methods.weights.compare import Effort, total_budget
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.merge_shares import Products
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, shared_slots
 from pytest_scratchverify.tensors.plan import Block, block_of, component_budget, plan_component
@@ -114,7 +115,7 @@ class MergeReading:
         for start in range(0, len(blocks), BATCH):
             part = blocks[start : start + BATCH]
             for number, values in enumerate(zip(*self.read(part, chosen), strict=True)):
-                if not any(map(is_degenerate, values)):
+                if not any(map(is_degenerate, values)) and not _one_formula(part[number], values):
                     yield part[number].matrix.slot, list(values)
 
     def read(self, blocks: Sequence[Block], chosen: Sequence[int]) -> list[list[Array]]:
@@ -146,6 +147,13 @@ class MergeReading:
 def _placed(blocks: Sequence[Block], checkpoint: Checkpoint) -> list[Block]:
     partner = checkpoint.inventory.matrices
     return [replace(block, matrix=partner[block.matrix.slot]) for block in blocks]
+
+
+def _one_formula(block: Block, values: Sequence[Array]) -> bool:
+    """Whether the model and a reference follow one public formula there, which explains nothing."""
+    place = (block.start, block.matrix.rows)
+    name = formula_of(values[0], *place)
+    return name is not None and any(formula_of(other, *place) == name for other in values[1:])
 
 
 def _held(block: Block, checkpoints: Sequence[Checkpoint]) -> bool:

@@ -45,7 +45,8 @@ from pytest_scratchverify.methods.weights.derivation_order import (
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
 from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
-from pytest_scratchverify.methods.weights.judge import Judgement, judge
+from pytest_scratchverify.methods.weights.judge import judge
+from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,12 @@ from pytest_scratchverify.methods.weights.rotation_invariant import RotationInva
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
-from pytest_scratchverify.stats.weights.power_by_dilution import PowerCurve, diluted, power_curve
+from pytest_scratchverify.stats.weights.power_by_dilution import (
+    PowerCurve,
+    diluted,
+    power_curve,
+    repeated,
+)
 from pytest_scratchverify.tensors.inventory import Slot
 
 Array = NDArray[np.float32]
@@ -141,12 +147,9 @@ def _rotation_invariant(
 def _promised(shares: Sequence[float], detects: Callable[[float], bool]) -> Promise | None:
     """Return the smallest share at which all draws but one in twenty are found."""
     for share in shares:
-        hits = misses = 0
-        while hits + misses < DRAWS and misses <= DRAWS // 20:
-            found = detects(share)
-            hits, misses = hits + found, misses + (not found)
-        if misses <= DRAWS // 20:
-            return Promise(share, hits, hits + misses)
+        hits, made, kept = repeated(partial(detects, share), DRAWS)
+        if kept:
+            return Promise(share, hits, made)
     return None
 
 

@@ -21,7 +21,7 @@ from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.stores.weight_files import Format
 from pytest_scratchverify.tensors.adapted import AdaptedStore, adapted_beside
 from pytest_scratchverify.tensors.reading import open_checkpoint
-from pytest_scratchverify.tensors.same_weights import are_same_weights
+from pytest_scratchverify.tensors.same_weights import Sameness, same_weights
 
 ACCUSED = (Outcome.DERIVED, Outcome.DECLARED)
 HEADLINES = {
@@ -30,6 +30,9 @@ HEADLINES = {
     " {said}",
     "unread": "{repo} holds several saves, and nothing is cleared by {first} alone; {files} could"
     " not be read: {why}",
+    "undecoded": "{repo} holds several quantisations, and tensors of {files} are not decoded here:"
+    " nothing is cleared by {first} alone. Behind {repo} and a colon the label of one file may be"
+    " given, as Q4_K_M, and that file is judged by itself.",
     "nameless": "it holds tensors of unknown names",
 }
 JudgeOne = Callable[[ArtifactStore, ArtifactStore], Finding]
@@ -64,11 +67,11 @@ class _Reading:
         return not isinstance(self.save, OneSetStore) or self.save.one.is_default
 
     @property
-    def is_same_weights(self) -> bool:
+    def sameness(self) -> Sameness:
         """Whether it is what was judged already in fewer bits: that answers for it."""
         other = self.save
         is_gguf = isinstance(other, OneSetStore) and other.one.kind is Format.GGUF
-        return is_gguf and are_same_weights(self.whole, other)
+        return same_weights(self.whole, other) if is_gguf else Sameness.OTHER
 
     @property
     def named(self) -> dict[str, Any]:
@@ -136,8 +139,11 @@ def _asked(
     named, default = reading.named, reading.is_default
     open_rank = _Rank.OPEN_BESIDE if default else _Rank.OPEN_UNASKED
     try:
-        if reading.is_same_weights:
-            return None
+        same = reading.sameness
+        if same is not Sameness.OTHER:
+            if same is Sameness.SAME or not default or first is None:
+                return None
+            return open_rank, _open(first, Text(HEADLINES["undecoded"], **named))
         found = judge_one(*reading.pair)
     except Unavailable as failure:
         if not default or first is None:

@@ -10,7 +10,7 @@ too, and its gains as they are stored and one more, where that makes a differenc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -31,6 +31,7 @@ from pytest_scratchverify.stats.weights.anchored_search import (
     AnchoredMatch,
     Key,
     anchored_match,
+    distinct_layers,
 )
 from pytest_scratchverify.stats.weights.assignment import fixed_points_pvalue
 from pytest_scratchverify.stats.weights.centring import centred_cosine, is_degenerate
@@ -38,7 +39,7 @@ from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
 from pytest_scratchverify.stats.weights.matched_channels import Channels, matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank
-from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
+from pytest_scratchverify.tensors.reading import Checkpoint, CheckpointPair, ReadLog
 
 Array = NDArray[np.float32]
 
@@ -140,33 +141,76 @@ def match_rotation_invariant(
     )
     ours = {key: block for key, block in ours.items() if key not in placed[0]}
     theirs = {key: block for key, block in theirs.items() if key not in placed[1]}
-    offset = conventions_of(checkpoints.theirs, [b.gains for b in theirs.values()], sure=True)[0]
-    other = _views(theirs, offset=offset, exchanged=False)
     places = tuple(tuple((key, len(side[key].values)) for key in side) for side in (ours, theirs))
     # Once for two checkpoints: the decoder's layers answer for its embeddings and its head too.
     found = checkpoints.once(
         ("anchored match", anchoring.component, places),
-        lambda: _best_reading(checkpoints.ours, ours, other),
+        lambda: _recognised(checkpoints, ours, theirs),
     )
     if found is None:
         return None
-    match, views, tried = found
-    shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
+    best, other = found
     return RotationInvariantMatch(
-        match=match,
-        channels=matched_channels(match.anchors),
+        match=best.match,
+        channels=other.channels,
         upcycled=len({block.component for block in (*left.values(), *right.values())}) > 1,
-        widths=shapes[0] != shapes[1],
-        zeros=(_zeros(views), _zeros(other)),
-        values=match_attention_values(checkpoints, match.anchors)
+        widths=other.widths,
+        zeros=other.zeros,
+        values=match_attention_values(checkpoints, best.match.anchors, (best.offset, other.offset))
         if _is_matched_by_its_experts(pair, left)
         else None,
-        views=views,
-        in_place=_in_place(ours, theirs),
+        views=best.views,
+        in_place=other.in_place,
         blocks=len(anchoring.blocks[0]),
-        tried=tried,
+        tried=best.tried,
         renumbered=_meets_itself(anchoring.blocks[0], left)
         and _meets_itself(anchoring.blocks[1], right),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The best of `tried` readings of our blocks, whose gains are stored less `offset`."""
+
+    match: AnchoredMatch
+    views: Mapping[Key, Views]
+    tried: int
+    offset: float
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Its p-value, then how many neurons are in it: the smallest is the best."""
+        return self.match.pvalue, _neurons(self.views)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What else is known of the blocks of two models side by side, and of theirs alone."""
+
+    channels: Channels | None
+    widths: bool
+    zeros: tuple[float, float]
+    in_place: float
+    offset: float
+
+
+def _recognised(
+    checkpoints: CheckpointPair, ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]
+) -> tuple[_Reading, _Beside] | None:
+    gains = [block.gains for block in theirs.values()]
+    offset = conventions_of(checkpoints.theirs, gains, sure=True)[0]
+    other = _views(theirs, offset=offset, exchanged=False)
+    best = _best_reading(checkpoints.ours, ours, distinct_layers(other))
+    if best is None:
+        return None
+    views = best.views
+    shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
+    return best, _Beside(
+        channels=matched_channels(best.match.anchors),
+        widths=shapes[0] != shapes[1],
+        zeros=(_zeros(views), _zeros(other)),
+        in_place=_in_place(ours, theirs),
+        offset=offset,
     )
 
 
@@ -184,30 +228,32 @@ def _in_place(ours: Mapping[Key, _Read], theirs: Mapping[Key, _Read]) -> float:
 
 def _best_reading(
     checkpoint: Checkpoint, ours: Mapping[Key, _Read], theirs: Mapping[Key, Views]
-) -> tuple[AnchoredMatch, Mapping[Key, Views], int] | None:
+) -> _Reading | None:
     """Compare every reading of our blocks until one is recognised; all of them are paid for."""
     offsets = conventions_of(checkpoint, [block.gains for block in ours.values()], sure=False)
     gated = any(block.gated for block in ours.values())
     readings = list(product((False, True) if gated else (False,), offsets))
-    best: tuple[AnchoredMatch, Mapping[Key, Views]] | None = None
+    best: _Reading | None = None
     fewest: Mapping[Key, Views] | None = None
     known: dict[Key, Array] = {}
     for exchanged, offset in readings:
-        views = _views(ours, offset=offset, exchanged=exchanged)
+        views = distinct_layers(_views(ours, offset=offset, exchanged=exchanged))
         match = anchored_match(views, theirs, known)
         if match is None:
             continue
-        if best is None or (match.pvalue, _neurons(views)) < (best[0].pvalue, _neurons(best[1])):
-            best = match, views
+        found = _Reading(match, views, len(readings), offset)
+        if best is None or found.rank < best.rank:
+            best = found
         if fewest is None or _neurons(views) < _neurons(fewest):
             fewest = views
         if len(readings) * match.pvalue <= SIGNIFICANT**2:
             break
     if best is None or fewest is None:
         return None
-    match = best[0].among(len(readings))
+    match = best.match.among(len(readings))
     # Where nothing was recognised, power is measured on what is surely no neuron stored twice.
-    return match, best[1] if match.pvalue <= SIGNIFICANT else fewest, len(readings)
+    kept = best.views if match.pvalue <= SIGNIFICANT else fewest
+    return replace(best, match=match, views=kept)
 
 
 def _neurons(views: Mapping[Key, Views]) -> int:

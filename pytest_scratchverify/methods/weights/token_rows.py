@@ -55,8 +55,8 @@ def read_token_rows(
         return {}
     dearest = max(mine.row_bytes, other.row_bytes)
     usable = (rows.ours < mine.rows) & (rows.theirs < other.rows)
-    usable &= _spread(rows, max(1, DEFAULT_GAP // dearest), mine.rows)
-    usable &= _held(ours, mine, rows.ours) & _held(theirs, other, rows.theirs)
+    usable &= _held(ours, mine, rows.ours, usable) & _held(theirs, other, rows.theirs, usable)
+    usable &= _spread(rows, max(1, DEFAULT_GAP // dearest), mine.rows, usable)
     count = int(usable.sum())
     if budget is not None:
         count = min(count, budget // dearest)
@@ -71,22 +71,30 @@ def read_token_rows(
     return {(slot, 0): (left[finite], right[finite])}
 
 
-def _spread(rows: TokenRows, gap: int, size: int) -> NDArray[np.bool_]:
+def _spread(rows: TokenRows, gap: int, size: int, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep tokens that lie apart in both large tables: what lies between would be read too."""
     apart = np.ones(len(rows.ours), bool)
     if size < 64 * gap:
         return apart
     chosen: list[tuple[int, int]] = []
     for number, (a, b) in enumerate(zip(rows.ours, rows.theirs, strict=True)):
-        apart[number] = all(abs(a - x) > gap and abs(b - y) > gap for x, y in chosen)
+        apart[number] = usable[number] and all(
+            abs(a - x) > gap and abs(b - y) > gap for x, y in chosen
+        )
         if apart[number]:
             chosen.append((int(a), int(b)))
     return apart
 
 
-def _held(checkpoint: Checkpoint, matrix: Matrix, ids: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _held(
+    checkpoint: Checkpoint, matrix: Matrix, ids: NDArray[np.intp], usable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Say which rows can be read at all: a fingerprint holds some only."""
-    return np.array([checkpoint.holds(Block(matrix, int(row), int(row) + 1)) for row in ids], bool)
+    blocks = (Block(matrix, int(row), int(row) + 1) for row in ids)
+    held = (
+        bool(asked) and checkpoint.holds(block) for block, asked in zip(blocks, usable, strict=True)
+    )
+    return np.fromiter(held, bool, len(ids))
 
 
 def _rows(checkpoint: Checkpoint, matrix: Matrix, ids: NDArray[np.intp], log: ReadLog) -> Array:

@@ -156,7 +156,7 @@ def anchored_match(
     neurons of B. After MATCH of Zhu et al. (arXiv 2502.12292), without activations
     and without a basis.
     """
-    ours, theirs = _distinct(ours), _distinct(theirs)
+    ours, theirs = distinct_layers(ours), distinct_layers(theirs)
     if not ours or not theirs:
         return None
     whole = ours
@@ -281,7 +281,7 @@ def _between_layers(  # noqa: PLR0913 - both networks, and what is known of them
     return found, (pvalues[0], pvalues[1])
 
 
-def _distinct(blocks: Mapping[Key, Views]) -> dict[Key, Views]:
+def distinct_layers(blocks: Mapping[Key, Views]) -> dict[Key, Views]:
     """Leave out neurons that are zero or another one's repeat: they match whom they like."""
     found: dict[Key, Views] = {}
     for key, views in blocks.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,18 @@ def diluted(values: Array, share: float, rng: np.random.Generator) -> Array:
     return mixed
 
 
+def repeated(detects: Callable[[], bool], draws: int) -> tuple[int, int, bool]:
+    """Ask a test again and again; return hits, draws made, and whether it kept its word.
+
+    It does where it misses no more than one draw in twenty; one miss more ends the asking.
+    """
+    hits = misses = 0
+    while hits + misses < draws and misses <= max(1, draws // 20):
+        found = detects()
+        hits, misses = hits + found, misses + (not found)
+    return hits, hits + misses, misses <= draws // 20
+
+
 def power_curve(
     slices: Sequence[Array],
     detects: Callable[[Sequence[Array]], bool],
@@ -80,19 +93,16 @@ def power_curve(
     figure is a lower bound on what training at full rate would leave findable; the lineage
     zoo says what real descendants look like.
     """
+
+    def is_found(share: float) -> bool:
+        return detects([diluted(values, share, rng) for values in slices])
+
     tried: list[float] = []
     found: list[float] = []
     for share in shares:
-        hits = misses = 0
-        for _ in range(draws):
-            if detects([diluted(values, share, rng) for values in slices]):
-                hits += 1
-            else:
-                misses += 1
-            if misses > max(1, draws // 20):
-                break
+        hits, made, kept = repeated(partial(is_found, share), draws)
         tried.append(share)
-        found.append(hits / (hits + misses))
-        if misses <= draws // 20:
+        found.append(hits / made)
+        if kept:
             break
     return PowerCurve(tuple(tried), tuple(found), draws)

@@ -21,6 +21,7 @@ LARGEST = 2**15  # rows or columns that a formula is written out for
 MOST = 2**17  # numbers that are looked at
 ROUNDED = 2.0**-7  # of a number, that storing a formula in BF16 or more moves it at most
 QUANTISED, LEVELS = 1 / 14, 256  # of the largest, with so few different numbers
+TREND, SHUFFLES = 0.75, 16  # of the cosine, that no other order of the columns may reach
 ALL_BUT = 1e-3  # of the numbers may lie elsewhere
 
 
@@ -46,11 +47,14 @@ def formula_of(matrix: Array, first_row: int = 0, whole_rows: int = 0) -> str | 
     -----
     The cosine with a fixed matrix has mean 0 and standard deviation 1 / sqrt(n d) for
     independent numbers; six of those and .1 are asked for, so that what training left of the
-    formula is seen up to a noise of ten times its size.
+    formula is seen up to a noise of ten times its size. What the formula's columns in another order
+    show as well is a trend along the rows.
     """
-    name, similarity, _ = _nearest(matrix, first_row, whole_rows)
+    name, similarity, template = _nearest(matrix, first_row, whole_rows)
     bar = max(SHOWN, SIGNIFICANT / math.sqrt(min(matrix.size, MOST)))
-    return name if similarity >= bar else None
+    if similarity < bar or _is_a_trend(matrix[: len(template)], template, similarity):
+        return None
+    return name
 
 
 def is_formula_alone(matrix: Array, first_row: int = 0, whole_rows: int = 0) -> bool:
@@ -64,6 +68,19 @@ def is_formula_alone(matrix: Array, first_row: int = 0, whole_rows: int = 0) -> 
     return similarity >= SHOWN and (
         _is_scaled(values, template) or _is_scaled(values.T, template.T)
     )
+
+
+def _is_a_trend(matrix: Array, template: Array, similarity: float) -> bool:
+    """Whether a formula with its columns in any other order is nearly as alike.
+
+    Tokens stand in the order of their frequency, so heads and tables have trends along their
+    rows, and slow sinusoids have nothing else.
+    """
+    rng = np.random.default_rng(template.shape[1])
+    values = (matrix - matrix.mean()).ravel()
+    bar = TREND * similarity * float(np.linalg.norm(values))
+    drawn = (template[:, rng.permutation(template.shape[1])].ravel() for _ in range(SHUFFLES))
+    return any(abs(float(shuffled @ values)) >= bar for shuffled in drawn)
 
 
 def _nearest(matrix: Array, first_row: int, whole_rows: int) -> tuple[str, float, Array]:

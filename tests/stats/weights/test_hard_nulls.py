@@ -234,6 +234,26 @@ def test_gains_that_share_nothing_prove_nothing(found, share):
     assert learnt.relation == "derived"
 
 
+@pytest.mark.parametrize(
+    ("moved", "relation"), [(0.005, "shared_initialisation"), (0.02, "derived")]
+)
+def test_twins_that_hardly_trained_are_not_told_from_a_child(moved, relation):
+    """Gains of a few steps: alike by what the first batches say to any model of that seed."""
+    seed = normal(0, 1024, 64)
+    sides = tuple(seed + 0.1 * normal(n, 1024, 64) for n in (1, 2))
+    trained = tuple(1 + moved * (normal(3, 64) + 0.3 * normal(n, 64)) for n in (4, 5))
+    measured = measure(TABLE, [{(Slot("embeddings", "embed"), 0): sides}])
+    compared = Compared(measured=measured, context_gains=(trained,) * 4)
+    for found in (gains(0.9, 0.001), None):
+        assert judge(compared, found, THRESHOLDS).relation == relation
+    # Nobody hides by making his own gains smaller: the reference's are asked too.
+    shrunk = tuple(
+        (1 + (own - 1) * scale) for own, scale in zip(trained, (0.1, 0.02 / moved), strict=True)
+    )
+    compared = Compared(measured=measured, context_gains=(shrunk,) * 4)
+    assert judge(compared, gains(0.9, 0.001), THRESHOLDS).relation == "derived"
+
+
 def test_rows_that_no_text_met_do_not_make_twins_descendants():
     seed = normal(0, 1000, 64)
     sides = [seed.copy(), 0.9 * seed]

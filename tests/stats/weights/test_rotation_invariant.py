@@ -10,11 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_scratchverify.methods.weights.controls import _whole_blocks
-from pytest_scratchverify.stats.weights.anchored_matching import invariants, match_by_invariants
+from pytest_scratchverify.stats.weights import anchored_search
+from pytest_scratchverify.stats.weights.anchored_matching import (
+    Anchors,
+    invariants,
+    match_by_invariants,
+    similarities,
+)
 from pytest_scratchverify.stats.weights.anchored_search import (
     DISPERSION,
     anchored_match,
 )
+from pytest_scratchverify.stats.weights.centring import unit_rows
 from pytest_scratchverify.stats.weights.distinct_neurons import distinct_neurons
 from pytest_scratchverify.stats.weights.gram_permutation import binomial_tail, gram_permutation
 from pytest_scratchverify.stats.weights.layer_recognition import (
@@ -75,6 +82,44 @@ def test_strangers_agree_by_chance_whatever_is_done_to_them():
     # The mean that the null is given, of a layer that is held out as two folds.
     assert np.mean(counts) < 2 * DISPERSION
     assert min(pvalues) > 1e-3
+
+
+def test_a_sample_of_a_layer_is_recognised_and_strangers_are_not(monkeypatch):
+    """Of large layers a sample is matched: here of 176 neurons 64, so that all is trained weights."""
+    monkeypatch.setattr(anchored_search, "ASKED", 64)
+    rng = np.random.default_rng(3)
+    found = anchored_match(disguise_blocks(blocks("child"), rng), blocks("parent"))
+    assert (found.effect > 0.9, found.fixed_share < 0.1, found.n) == (True, True, 2 * 64)
+    assert found.pvalue < 1e-30
+    numbered = anchored_match(
+        disguise_blocks(blocks("child"), rng, renumber=False), blocks("parent")
+    )
+    assert numbered.fixed_share > 0.9  # the numbers are the layer's, and not the sample's
+    counts, pvalues = [], []
+    for _ in range(25):
+        match = anchored_match(disguise_blocks(blocks("stranger"), rng), blocks("parent"))
+        counts += [layer.agreed for layer in match.layers]
+        pvalues.append(match.pvalue)
+    assert np.mean(counts) < 2 * DISPERSION * 64 / 176 + 0.5
+    assert min(pvalues) > 1e-3
+
+
+def test_cosines_by_products_and_quantiles_by_sorting_are_what_they_were():
+    rng = np.random.default_rng(4)
+    ours, theirs = random_blocks(rng, 1, 60, 24)[0, ""], random_blocks(rng, 1, 50, 20)[0, ""]
+    many = rng.normal(size=(500, 24)).astype(np.float32), rng.normal(size=(500, 20))
+    anchors = Anchors(unit_rows(many[0]), unit_rows(many[1].astype(np.float32)))
+    direct = [
+        unit_rows(a @ anchors.ours.T) @ unit_rows(b @ anchors.theirs.T).T
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+    for found, wanted in zip(similarities(ours, theirs, anchors), direct, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    rows = rng.permutation(60)[:20]
+    some, whole = invariants(ours, rows), invariants(ours)[rows]
+    for column in range(whole.shape[1]):  # standardised over other neurons: the same up to a line
+        if whole[:, column].std() > 1e-6:
+            assert np.corrcoef(some[:, column], whole[:, column])[0, 1] > 0.9999
 
 
 @pytest.mark.slow
