@@ -178,12 +178,12 @@ def test_why_tables_cannot_be_compared_is_said(tmp_path):
 
     run = RunDirectory(tmp_path / "run")
     small = checkpoints.independent(tmp_path / "small")
-    one, two = (
+    one, *others = (
         open_checkpoint(open_store(str(path), None, run_dir=run, budget=ByteBudget()))
-        for path in (READY / "s0", small)
+        for path in (READY / "s0", READY / "t0", small)
     )
     alike, unlike = (
-        ComponentPair(CheckpointPair(one, other), Component.EMBEDDINGS) for other in (one, two)
+        ComponentPair(CheckpointPair(one, other), Component.EMBEDDINGS) for other in others
     )
     said = str(incomparable(alike, "r"))
     assert "too few tokens in common" in said  # as wide, so the shapes are not the reason

@@ -186,7 +186,8 @@ def without_common_draw(
 def incomparable(pair: ComponentPair, reference: str) -> Text:
     """Say why nothing could be laid side by side."""
     given = {"component": pair.component.value, "reference": reference}
-    if pair.is_token_table and pair.token_slot in pair.matrices and pair.token_rows.same_numbers:
+    rows = pair.token_rows if pair.is_token_table else None
+    if rows and rows.same_numbers and pair.token_slot in pair.matrices:
         return Text(
             HEADLINES[Obstacle.CONSTANT], **given
         )  # rows lay side by side, and said nothing

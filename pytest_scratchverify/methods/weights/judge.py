@@ -187,11 +187,12 @@ def _some_roles(case: _Case) -> Judgement | None:
 
 
 def _only_disguised(case: _Case, found: SharedRoles) -> bool:
-    """Whether roles that are not in place are there after all: all heads, or blocks, renumbered."""
+    """Whether roles that are not in place are there after all: heads or blocks, changed whole."""
     if found.fresh & BLOCKS and any(j and j.accuses for j in (case.rotated, _matched(case))):
         return True
     descent = case.aligned is not None and case.aligned.relation is Relation.DERIVED
-    return descent and found.fresh >= HEADS
+    heads = HEADS.isdisjoint(role.kind for role in found.inherited) and found.fresh <= HEADS
+    return descent and heads
 
 
 def _aligned(case: _Case) -> Judgement | None:
