@@ -60,7 +60,7 @@ def test_without_model_the_whole_matrix_is_planned(tmp_path):
 
 
 def test_globs_go_over_the_matrix(tmp_path):
-    _, ids = collected("--model", "Qwen/*7B*", home=tmp_path)
+    _, ids = collected("--model", "Qwen/Qwen2.5-*7B*", home=tmp_path)
     assert {line.split("[")[1].split(":")[0].rstrip("]") for line in ids} == {
         "Qwen/Qwen2.5-7B",
         "Qwen/Qwen2.5-7B-Instruct",
