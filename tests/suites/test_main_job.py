@@ -117,7 +117,7 @@ def test_korean_is_spoken(tmp_path):
 def test_the_whole_matrix_runs(tmp_path):
     ran = run_suites(home=tmp_path)
     assert ran.code == 1, ran.output  # strict says FAIL of declared reuse, and so does the code
-    assert len(ran.run["models"]) == 9
+    assert len(ran.run["models"]) == 13
     hyperclova = "naver-hyperclovax/HyperCLOVAX-SEED-Think-32B"
     assert ran.verdicts(hyperclova)["vision_encoder"] == "DECLARED_REUSE"
     assert ran.verdicts(hyperclova)["audio_encoder"] == "CONFLICTING"
