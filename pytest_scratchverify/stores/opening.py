@@ -19,7 +19,6 @@ from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
 from pytest_scratchverify.stores.http.access import HubAccess
 from pytest_scratchverify.stores.http.logs import keep_secrets_out
 from pytest_scratchverify.stores.http.resolution import Resolution
-from pytest_scratchverify.stores.one_set import one_quantisation
 from pytest_scratchverify.stores.store import ArtifactStore
 
 FINGERPRINT = ".fingerprint"
@@ -64,6 +63,8 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
     """
     model, quantisation = split_quantisation(target)
     if quantisation is not None and not Path(target).expanduser().exists():
+        from pytest_scratchverify.stores.one_set import one_quantisation  # noqa: PLC0415
+
         whole = open_store(
             model,
             revision,
