@@ -30,6 +30,7 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
     MANY_AT_QUICK,
     MANY_NEURONS,
     RotationInvariantMatch,
+    cost_of_whole_layers,
     match_rotation_invariant,
     table_in_basis,
 )
@@ -55,6 +56,7 @@ ALIGNED = (
     Component.LM_HEAD,
     Component.ROUTER_EXPERTS,
 )
+KEPT = 0.4  # of a component's bytes at most, for experts that may have other numbers
 RESERVE = 0.02  # of the bytes, for the norms that every component's report shows
 
 
@@ -197,13 +199,25 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
             touched = sum(m.rows * m.cols for m in pair.ours.values())
             return _Source([found], touched if found else 0, bool(found))
         aligned = same is True
-    part = None if budget is None else int(budget * (1 - LAYERS_SHARE))
+    part = None if budget is None else _slices_budget(pair, budget)
     whole = part // 2 if part is not None and effort.depth == "robust" else 0
     plan = plan_component(pair.matrices, part, whole_budget=whole)
     # What a fingerprint does not hold was not looked at, and covers nothing.
     blocks = tuple(pair.checkpoints.readable(plan.blocks))
     touched = sum(block.matrix.rows * block.matrix.cols for block in blocks)
     return _Source(pair.checkpoints.batches(blocks), touched, aligned, blocks)
+
+
+def _slices_budget(pair: ComponentPair, budget: int) -> int:
+    """Return the bytes for slices: some are kept for all experts of a layer, if that is enough.
+
+    Where everything can be read these experts are at hand, and nothing has to be kept.
+    """
+    part = int(budget * (1 - LAYERS_SHARE))
+    if sum(m.rows * m.row_bytes for m in pair.matrices.values()) <= part:
+        return part
+    kept = cost_of_whole_layers(pair) if pair.component is Component.ROUTER_EXPERTS else 0
+    return part - int(budget * LAYERS_SHARE) - kept if 0 < kept <= KEPT * budget else part
 
 
 def _measure(pair: ComponentPair, batches: Iterable[Batch]) -> tuple[Measured, Batch, RoleSums]:

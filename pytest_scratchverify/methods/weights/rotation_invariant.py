@@ -321,6 +321,15 @@ def _whole_layers(blocks: Keyed) -> dict[Key, GatedBlock]:
     return found if rows**3 * len(found) ** 2 <= EVERY_PAIR else {}
 
 
+def cost_of_whole_layers(pair: ComponentPair) -> int:
+    """Return the bytes of the layers whose experts can all be matched; 0 where none can.
+
+    Of experts that may have other numbers a sample is of no use: an expert must meet itself.
+    """
+    sides = (_whole_layers(side).values() for side in pair.blocks)
+    return max(sum(block.cost(frozenset()) for block in side) for side in sides)
+
+
 def _meets_itself(blocks: Keyed, chosen: Keyed) -> bool:
     """Whether all experts of every layer that was read were read."""
     layers = {key[0] for key in chosen}
