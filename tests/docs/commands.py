@@ -67,6 +67,7 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest suites/ --model=org/name-GGUF": "a template: tests/stores/test_gguf_models.py fills it in",
     "python -m tools.facts.fetch_real_gguf": "fetches 330 MB; `make test-slow` runs it",
     "pytest -m slow tests/weights/test_real_gguf.py": "a part of `make test-slow`",
+    "pytest -m slow tests/weights/test_power_sentences.py": "a part of `make test-slow`",
     "pytest suites/ --model=./folder": "a template: tests/plugin/test_hostile_folders.py runs it",
     "./verify --model=./folder": "a template: the same as above, and EXECUTED runs ./verify",
     "pytest suites/ --model org/name --training-log": "tests/training_log/test_suite.py runs it",
