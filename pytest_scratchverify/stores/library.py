@@ -30,6 +30,7 @@ MAX_INDEX = 16 * 2**20
 MAX_ITEMS = 200_000
 MAX_ENTRIES = 10_000
 MAX_NAME = 300
+MAX_FILE = 255  # bytes of a file's name, as file systems take them
 CHUNK = 2**20
 
 
@@ -177,6 +178,8 @@ def _entry(folder: Path, name: str, row: Any) -> LibraryEntry:
     file = row.get("file")
     if not isinstance(file, str) or Path(file).name != file or not file.endswith(SUFFIX):
         raise ValueError(f"the file of {name} is no name of a fingerprint")
+    if len(file.encode()) > MAX_FILE:  # asking a file system for more is an error of its own
+        raise ValueError(f"the file of {name} has too long a name")
     texts = [row.get(key) for key in ("revision", "sha256", "failure")]
     size = row.get("size")
     if not all(isinstance(t, str | None) for t in texts) or not isinstance(size, int | None):
