@@ -96,7 +96,8 @@ def _fit(t: Floats, y: Floats) -> tuple[float, str]:
     y = y / scale
     top = int(np.argmax(y >= 0.995))
     span = max(float(t[-1] - t[top]), 1.0)
-    x, z = (t[top:] - t[top]) / span, y[top:]
+    # Steps that go back, or lie closer than one, are no place in a schedule.
+    x, z = np.clip((t[top:] - t[top]) / span, 0, 1), y[top:]
     low, least = float(z[-1]), max(float(z[-1]), 1e-3)
     curves: list[tuple[str, Floats]] = [
         ("constant", np.ones_like(x)),
@@ -105,7 +106,9 @@ def _fit(t: Floats, y: Floats) -> tuple[float, str]:
         ("exponential", least**x),
         ("steps", _steps(z)),
     ]
-    since = (t[top:] - t[0]) / max(float(t[-1] - t[0]), 1.0)  # some count the cosine from step 0
+    since = np.clip(
+        (t[top:] - t[0]) / max(float(t[-1] - t[0]), 1.0), 0, 1
+    )  # some count the cosine from step 0
     for end in (1.0, 1.1, 1.25, 1.5, 2.0, 3.0):
         curves += [("cosine", _cosine(at / end, low)) for at in (x, since)]
     curves += [("polynomial", low + (1 - low) * (1 - x) ** power) for power in (0.5, 2.0, 3.0)]
