@@ -42,7 +42,10 @@ _SHARED = (
     r"(?P<shared>shared?_experts?|shared_mlp)\.(?:mlp\.)?"
 )
 # A feed-forward block, by the word that it is called everywhere, perhaps in a module of its own.
-_FF = r"(?:[a-z_]+\.)?(?:mlp|ffn|ff|feed_forward|mlp_block|DenseReluDense|layer\.[12]\.mlp)\."
+_FF = (
+    r"(?:(?!shared?_(?:experts?|mlp)\.)[a-z_]+\.)?"
+    r"(?:mlp|ffn|ff|feed_forward|mlp_block|DenseReluDense|layer\.[12]\.mlp)\."
+)
 
 # Before the lines of `roles`: names that there would mean something else.
 FIRST: tuple[tuple[str, str], ...] = (

@@ -200,6 +200,7 @@ Outside = list[tuple[Component, str, re.Pattern[str]]]
 
 
 _NUMBERED = r"(?P<layer>\d{1,6})\.(?P<rest>.+)"  # of longer numbers no int is made
+LONGEST = 512  # characters of a name that patterns are tried on
 LONGEST_NUMBER = 9  # digits; a pattern of a third party may match any number of them
 MARKS = ("^T", "~", "#", "^2")  # behind a kind; see `role_lines`
 # Names of third parties, of the run that goes on in this process. Like the tables above they say
@@ -240,7 +241,12 @@ def unwrapped(name: str) -> str:
 
 
 def role_of(name: str) -> TensorRole | None:
-    """Return the role of the tensor called `name`, or None where no line of the table fits."""
+    """Return the role of the tensor called `name`, or None where no line of the table fits.
+
+    None fits a name of more than 512 characters, on which patterns would spend minutes.
+    """
+    if len(name) > LONGEST:
+        return None
     stem, part = _split(unwrapped(name))
     stacks, inside, outside = _tables()
     for component, pattern in stacks:

@@ -15,6 +15,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pytest_scratchverify.catalog.entries import DATA, shipped_catalogue
 from pytest_scratchverify.catalog.nearest import nearest
@@ -43,7 +44,7 @@ def add(repo: str, revision: str | None, target: Path) -> str:
         config = store.config()
         if config.record.source is not Source.HUB:
             raise refusal(f"{repo}: not read from the hub but from {config.record.source.value}")
-        entries = json.loads(target.read_text("utf-8")) if target.exists() else {}
+        entries = read_entries(target)
         commit = store.revision or "unknown"
         entries[store.repo] = entry(config.value, store.repo, commit)
     write(target, entries)
@@ -66,6 +67,22 @@ def add_tokenizer(repo: str, revision: str | None, name: str, folder: Path | Non
         source = f"hub {store.repo} {file.value.name} @{store.revision}"
         sketch = add_sketch(file.value, name, folder=folder, repos=(store.repo,), source=source)
     return f"{repo}: {sketch.sizes.ranks} ranks, sketched as {sketch.name}"
+
+
+def read_entries(target: Path) -> dict[str, Any]:
+    """Read a file of catalogue entries; none where there is none.
+
+    Ends the command with a line where it cannot be read, or is no table of entries.
+    """
+    if not target.exists():
+        return {}
+    try:
+        found = json.loads(target.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise refusal(f"{target}: {error}") from error
+    if not isinstance(found, dict):
+        raise refusal(f"{target}: no table of catalogue entries")
+    return found
 
 
 def entry(config: dict[str, Json], repo: str, commit: str) -> dict[str, Json]:
@@ -161,7 +178,10 @@ def _update(given: Namespace) -> int:
     for number, one in enumerate(update.run(repos, given.jobs), start=1):
         say(f"[{number}/{len(repos)}] {one.line}")
     if given.report is not None:
-        write_atomically(given.report, update.report().encode("utf-8"), shared=True)
+        try:
+            write_atomically(given.report, update.report().encode("utf-8"), shared=True)
+        except OSError as error:
+            raise refusal(f"{given.report}: {error}") from error
     counts = Counter(one.change for one in update.done)
     say(", ".join(f"{counts[change]} {change}" for change in Change if counts[change]))
     return 1 if counts[Change.FAILED] else 0

@@ -6,7 +6,6 @@ written as soon as it is read: whoever is stopped in between goes on where it en
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -65,9 +64,9 @@ class CatalogueUpdate:
     done: list[Updated] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.entries: dict[str, Any] = {}
-        if self.target.exists():
-            self.entries = json.loads(self.target.read_text("utf-8"))
+        from pytest_scratchverify.cli.catalog import read_entries  # noqa: PLC0415 - as below
+
+        self.entries = read_entries(self.target)
 
     def run(self, repos: Sequence[str], jobs: int) -> Iterator[Updated]:
         """Read all repositories, and yield what became of each as soon as it is written."""

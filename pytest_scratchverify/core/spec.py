@@ -17,7 +17,7 @@ _QUANTISATION = re.compile(
     r"(.+):((?:UD-)?(?:I?Q\d|TQ\d|BF16|F16|F32|MXFP4|NVFP4)[A-Z0-9_]*)", re.IGNORECASE
 )
 
-_REPOSITORY = re.compile(r"([^/\\s.~]+[^/\\s]*)/[^/\\s]+")  # org/name, and no path
+_REPOSITORY = re.compile(r"([^/\\\s.~][^/\\\s]*)/[^/\\\s]+")
 
 
 class Role(StrEnum):
@@ -78,7 +78,7 @@ class ModelSpec(ModelLine):
     def declaration(self, component: Component, reference: str) -> Declaration | None:
         """Return the declaration that covers `component` taken from `reference`, if any."""
         for declared in (self.declares.get(component), self.predecessor):
-            if declared is not None and declared.origin == reference:
+            if declared is not None and same_name(declared.origin) == same_name(reference):
                 return declared
         return None
 
@@ -95,6 +95,11 @@ class ModelSpec(ModelLine):
         """
         pairs = ((self.developer, other.developer), (self.owner, other.owner))
         return any(a and b and a.casefold() == b.casefold() for a, b in pairs)
+
+
+def same_name(name: str) -> str:
+    """Return a name as names of models are compared; a path may end in a slash."""
+    return name.rstrip("/").casefold()
 
 
 def split_quantisation(name: str) -> tuple[str, str | None]:

@@ -10,7 +10,8 @@ import pytest
 
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.json_values import count_at_most
-from pytest_scratchverify.verdict.predecessor import Judged, same_name
+from pytest_scratchverify.core.spec import same_name
+from pytest_scratchverify.verdict.predecessor import Judged
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.serialization import run_from_json
 

@@ -22,6 +22,7 @@ from pytest_scratchverify.core.spec import (
     ModelSpec,
     Pair,
     Role,
+    same_name,
     split_quantisation,
 )
 
@@ -156,8 +157,9 @@ def pairs(
     for model in models:
         named = against or (() if library else model.against)
         names = [*(named or (() if library else matrix.default_against))]
-        if not against and model.predecessor and model.predecessor.origin not in names:
-            names.append(model.predecessor.origin)
+        origin = model.predecessor.origin if model.predecessor and not against else None
+        if origin is not None and same_name(origin) not in map(same_name, names):
+            names.append(origin)
         chosen: dict[str, Pair] = {}
         for name in names:
             reference = _reference(name, matrix)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.spec import same_name
 from pytest_scratchverify.core.untrusted import open_regular, printable
 from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG, read_adapter_config
 from pytest_scratchverify.stores.bounds import MAX_CONFIG_BYTES, malformed, parse_object
@@ -144,17 +145,12 @@ def _model(value: object) -> Iterator[str]:
         yield value.partition("+")[0]
 
 
-def compared_name(name: str) -> str:
-    """Return a name as names are compared; a path may end in a slash."""
-    return name.rstrip("/").lower()
-
-
 def is_named(target: str, declared: str) -> bool:
     """Whether a base that a publisher declares is the model that a user gave as `target`.
 
     Names are compared, and paths where both lead to one folder; what is declared opens nothing.
     """
-    if compared_name(target) == compared_name(declared):
+    if same_name(target) == same_name(declared):
         return True
     try:
         one, other = Path(target).expanduser(), Path(declared).expanduser()

@@ -45,7 +45,12 @@ def config_or_metadata(
         if failure.reason is not Reason.ABSENT:
             raise
         refusal = failure
-    stated = _stated(index()) if any(f.endswith(".gguf") for f in files) else None
+    try:
+        stated = _stated(index()) if any(f.endswith(".gguf") for f in files) else None
+    except Unavailable:
+        if written is None:
+            raise
+        stated = None
     if stated is None:
         if written is None:
             raise refusal

@@ -31,7 +31,6 @@ MAX_ITEMS = 200_000
 MAX_ENTRIES = 10_000
 MAX_NAME = 300
 MAX_FILE = 255  # bytes of a file's name, as file systems take them
-CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +177,10 @@ def _entry(folder: Path, name: str, row: Any) -> LibraryEntry:
     file = row.get("file")
     if not isinstance(file, str) or Path(file).name != file or not file.endswith(SUFFIX):
         raise ValueError(f"the file of {name} is no name of a fingerprint")
-    if len(file.encode()) > MAX_FILE:  # asking a file system for more is an error of its own
-        raise ValueError(f"the file of {name} has too long a name")
+    if (
+        not file.isprintable() or len(file.encode()) > MAX_FILE
+    ):  # asking a file system for more is an error of its own
+        raise ValueError(f"the file of {name} has a name that no file system takes")
     texts = [row.get(key) for key in ("revision", "sha256", "failure")]
     size = row.get("size")
     if not all(isinstance(t, str | None) for t in texts) or not isinstance(size, int | None):
@@ -211,8 +212,5 @@ def _row(entry: LibraryEntry) -> dict[str, Json]:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with open_regular(path) as stream:
-        while body := stream.read(CHUNK):
-            digest.update(body)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -119,7 +120,10 @@ def _namesakes(checkpoint: Checkpoint, log: ReadLog) -> list[str]:
     """Name the tensors of unknown names that are, number for number, one of a known name."""
     tensors, inventory = checkpoint.tensors, checkpoint.inventory
     elsewhere = {*inventory.placed, *inventory.oversized, *inventory.unsupported, *inventory.twice}
-    odd = {*inventory.unmapped} | _odd_stacks(tensors)
+    derived = checkpoint.store.derived  # once a store, and not with every reference again
+    if _OddStacks not in derived:
+        derived[_OddStacks] = _OddStacks(_odd_stacks(tensors))
+    odd = {*inventory.unmapped, *cast("_OddStacks", derived[_OddStacks])}
     unknown = odd - elsewhere - checkpoint.packed
     known = tensors.keys() - odd - checkpoint.packed
     if not unknown:
@@ -136,6 +140,10 @@ def _namesakes(checkpoint: Checkpoint, log: ReadLog) -> list[str]:
     if sum(one.nbytes for one, _ in pairs) > WHOLE:
         return []
     return [one.name for one, other in pairs if _same_bytes(checkpoint, one, other, log)]
+
+
+class _OddStacks(frozenset[str]):
+    """The names that `_odd_stacks` gives, as a store keeps them."""
 
 
 def _odd_stacks(tensors: Iterable[str]) -> set[str]:

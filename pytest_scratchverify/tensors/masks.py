@@ -9,6 +9,7 @@ with nothing. Rows are drawn from a published seed, as the plan of slices is.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.dtypes import NUMPY_DTYPES
-from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorInfo
+from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.tensors.plan import SEED
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -33,7 +34,7 @@ _WHOLE = {"BOOL": "u1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 def mask_rows(info: TensorInfo, masks: int) -> list[ByteRange]:
     """Return the rows of a mask that are looked at, where a checkpoint has so many masks."""
     size = info.shape[-1]
-    width = size * DTYPE_BITS[info.dtype] // 8
+    width = info.nbytes // max(1, math.prod(info.shape[:-1]))
     if not width or masks * width > MOST_READ:
         return []
     count = min(size, ROWS, max(1, BUDGET // (masks * width)))
@@ -68,9 +69,11 @@ def without_false_masks(checkpoint: Checkpoint, log: ReadLog) -> Checkpoint:
 
 def _is_mask(checkpoint: Checkpoint, info: TensorInfo, log: ReadLog) -> bool:
     """Whether the rows that are read are those of a mask; what cannot be read is none."""
-    spans = mask_rows(info, len(checkpoint.inventory.masks))
     dtype = NUMPY_DTYPES.get(info.dtype) or _WHOLE.get(info.dtype)
-    if dtype is None or not spans or not checkpoint.store.holds(info.file, spans):
+    if dtype is None:  # packed, as no mask is
+        return False
+    spans = mask_rows(info, len(checkpoint.inventory.masks))
+    if not spans or not checkpoint.store.holds(info.file, spans):
         return False
     bodies = checkpoint.read_raw(info.file, spans, log)
     return all(is_mask_row(np.frombuffer(body, dtype)) for body in bodies)

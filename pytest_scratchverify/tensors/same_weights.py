@@ -1,14 +1,14 @@
 """Whether two saves of one repository are the same weights in different precision.
 
 Repositories of GGUF hold one model in twenty quantisations. A few rows of every layer tell whether
-all of them are: places that the weights' own headers decide, so that nobody knows them beforehand
-and only a copy of everything agrees everywhere.
+all of them are: places that the digests of the files decide where they are listed, else those of
+the headers, so that whoever plants rows there moves the places.
 """
 
 from __future__ import annotations
 
+import hashlib
 from enum import Enum, auto
-from zlib import crc32
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pytest_scratchverify.stats.weights.centring import cosine
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.plan import Block
-from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog, open_checkpoint
 
 ALIKE = 0.8  # cosine of rows: two bits a weight leave .9, and strangers' rows have 0
 ROWS = 4  # of a matrix
@@ -31,19 +31,30 @@ class Sameness(Enum):
 
 
 def same_weights(ours: ArtifactStore, other: ArtifactStore) -> Sameness:
-    """Compare rows of one matrix a layer and of all tables, at places that the headers draw.
+    """Compare rows of one matrix a layer and of all tables, at drawn places.
 
     What is in one of the two only, and is not known to be undecoded, makes them other weights.
     Raises `Unavailable` where either cannot be read.
     """
     one, two = open_checkpoint(ours), open_checkpoint(other)
+    known = one.beside(two)
+    if Sameness not in known:  # whatever it is then compared with
+        known[Sameness] = _compared(one, two)
+    answer: Sameness = known[Sameness]
+    return answer
+
+
+def _compared(one: Checkpoint, two: Checkpoint) -> Sameness:
     left, right = one.inventory, two.inventory
     undecoded = bool(left.unsupported or right.unsupported)
     shared = left.matrices.keys() & right.matrices.keys()
     if not shared or (not undecoded and left.matrices.keys() != right.matrices.keys()):
         return Sameness.OTHER
-    seed = f"{one.index_record.digest}{two.index_record.digest}"
-    rng = np.random.default_rng(crc32(seed.encode()))
+    seed = hashlib.sha256()
+    for checkpoint in (one, two):
+        listed = [entry.sha256 or "" for entry in checkpoint.store.files().value]
+        seed.update(f"{checkpoint.index_record.digest}{sorted(listed)}".encode())
+    rng = np.random.default_rng(int.from_bytes(seed.digest()[:8], "big"))
     mine: list[Block] = []
     theirs: list[Block] = []
     for slots in _by_layer([slot for slot in shared if left.matrices[slot].rows > 1]):

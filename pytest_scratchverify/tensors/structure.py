@@ -19,6 +19,7 @@ from math import prod
 
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.checkpoint.roles import (
+    LONGEST,
     RoleMap,
     TensorRole,
     role_in_layer,
@@ -50,7 +51,7 @@ Family = tuple[str, tuple[int, ...]]
 def probable_component(name: str) -> Component:
     """Return the component to which a tensor of an unknown name probably belongs."""
     for component, words in PROBABLE:
-        if words.search(name):
+        if words.search(name[:LONGEST]):
             return component
     return TEXT
 

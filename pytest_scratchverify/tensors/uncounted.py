@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from pytest_scratchverify.checkpoint.formats.recognise import SCALED
 from pytest_scratchverify.checkpoint.header import TensorInfo
 from pytest_scratchverify.checkpoint.roles import TensorRole
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.tensors.structure import probable_component
 
-SCALED = 4  # numbers to one scale, at the least
 LONGEST_CONSTANT = 1 << 20  # numbers of a constant that is no mask
 FEW_BYTES = 8192  # the positions of 1,024 tokens, which a very small model keeps too
 MOST_CONSTANTS = 0.01  # of a component's bytes: all its constants together that are no masks

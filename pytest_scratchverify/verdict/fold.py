@@ -23,6 +23,7 @@ from pytest_scratchverify.core.evidence import (
     Outcome,
     Relation,
 )
+from pytest_scratchverify.core.spec import same_name
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.clearance import Evidence, clearance, clears, controls_passed
 from pytest_scratchverify.verdict.holm import holm_by_id
@@ -161,15 +162,21 @@ def _with_inheritance(case: _Case, plan: Plan) -> ComponentVerdict:
     The verdict itself is the same whoever made the parent: a policy may make a difference.
     """
     found = _judge(case, complete=plan.complete)
-    if not found.verdict.is_reuse or found.reference is None or found.reference not in plan.own:
+    names = {same_name(name) for name in plan.own}
+
+    def is_own(reference: str | None) -> bool:
+        return reference is not None and same_name(reference) in names
+
+    if not found.verdict.is_reuse or found.reference is None or not is_own(found.reference):
         return found
     others = _Case(
         case.component,
-        [f for f in case.findings if f.reference not in plan.own],
-        [i for i in case.absent if i.reference not in plan.own],
+        [f for f in case.findings if not is_own(f.reference)],
+        [i for i in case.absent if not is_own(i.reference)],
         case.adjusted,
     )
-    against = [f for f in case.findings if f.reference == found.reference]
+    name = same_name(found.reference)
+    against = [f for f in case.findings if f.reference and same_name(f.reference) == name]
     measured = [f.coverage for f in against if f.coverage and f.coverage.inherited is not None]
     best = max(measured, key=lambda coverage: coverage.inherited or 0, default=None)
     share = (best.inherited or 0) / best.size if best is not None and best.size else None
@@ -312,7 +319,8 @@ def _conflicting(case: _Case) -> ComponentVerdict | None:
 
 
 def _declared(case: _Case) -> ComponentVerdict | None:
-    declared = case.having(Outcome.DECLARED)
+    """Call it declared; what names the origin speaks before what names several or none."""
+    declared = sorted(case.having(Outcome.DECLARED), key=lambda found: found.reference is None)
     return _verdict(case, Verdict.DECLARED_REUSE, declared[0]) if declared else None
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.spec import same_name
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.verdict.predecessor import same_name
 from pytest_scratchverify.verdict.verdict import ComponentVerdict
 
 LICENCE = "disclosure.licence"

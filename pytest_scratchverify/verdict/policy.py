@@ -16,9 +16,10 @@ from typing import Any, Literal, Protocol
 from pytest_scratchverify.core.component import TEXT_ONLY, TRAINED, Component
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding
+from pytest_scratchverify.core.spec import same_name
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.clearance import some_of
-from pytest_scratchverify.verdict.predecessor import NOT_JUDGED, same_name
+from pytest_scratchverify.verdict.predecessor import NOT_JUDGED
 from pytest_scratchverify.verdict.verdict import (
     ComponentVerdict,
     Inheritance,

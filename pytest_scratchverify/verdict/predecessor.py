@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_scratchverify.core.component import SIBLINGS, Component
+from pytest_scratchverify.core.spec import same_name
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.verdict.clearance import some_of
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, Generation, Standing
 
 MOST_GENERATIONS = 16
-SHOWN = 5  # references that a sentence names
 NOT_JUDGED = Text("not judged")
 LINEAGE_HEADLINES: Mapping[bool, str] = {
     True: "inherits from {model} of the same developer ({what}); apart from it: {others}; {itself}",
@@ -31,11 +32,6 @@ class Judged:
     components: Mapping[Component, ComponentVerdict]
     revision: str | None = None
     source: str = ""
-
-
-def same_name(name: str) -> str:
-    """Return a name as names of models are compared; a path may end in a slash."""
-    return name.rstrip("/").casefold()
 
 
 def with_earlier(
@@ -79,7 +75,10 @@ def _generations(
         if found.takes_from is None:
             return
         model = found.takes_from
-    yield Generation(model=model, why=Text("the chain of earlier models leads back to itself"))
+    if same_name(model) in seen:
+        yield Generation(model=model, why=Text("the chain of earlier models leads back to itself"))
+    else:
+        yield Generation(model=model, why=Text("the chain of earlier models is longer"))
 
 
 def _generation(
@@ -196,10 +195,7 @@ def _said(generation: Generation) -> Text:
 
 def _standing(standing: Standing) -> Text:
     if standing.cleared:
-        names: list[str] | Text = [*standing.cleared]
-        if len(standing.cleared) > SHOWN:
-            more = len(standing.cleared) - SHOWN
-            names = Text("{names} and {n} more", names=[*standing.cleared[:SHOWN]], n=more)
+        names = some_of([*standing.cleared])
         return Text("{verdict} against {references}", verdict=standing.verdict, references=names)
     if standing.reference:
         return Text(

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Finding, Intent, Outcome
 from pytest_scratchverify.core.json_values import Json
-from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.spec import ModelSpec, same_name
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.fold import Plan, fold, unique_findings
 from pytest_scratchverify.verdict.nearest import nearest_references
 from pytest_scratchverify.verdict.notices import notices_not_kept
 from pytest_scratchverify.verdict.policy import NOT_ASKED, JudgedModel, Policy
-from pytest_scratchverify.verdict.predecessor import Judged, lineage, same_name, with_earlier
+from pytest_scratchverify.verdict.predecessor import Judged, lineage, with_earlier
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result
 
 SCHEMA = "scratchverify/run/3"
@@ -131,7 +131,7 @@ class Collected:
     `partial_because` concerns every model; a hypothesis that did not report concerns its own.
 
     `calibrated` are the areas whose p-values are corrected together; see `fold.Plan`. `earlier` are
-    models that stored runs judged, by `predecessor.same_name`.
+    models that stored runs judged, by `same_name`.
     """
 
     intents: tuple[Intent, ...]

@@ -222,6 +222,7 @@ HOSTILE = [
     {"moe_layers_enum": "9" * 100_000, "num_experts": 8},
     {"layer_types": {"counts": {str(n): 4000 for n in range(10_000)}}},
     {"layer_types": [None] * 4096},
+    {"per_layer_config": {"\u00b2": {}}},
     {"hybrid_override_pattern": "M*-E" * 50_000},
     {"attn_layer_period": 0},
     {"full_attention_interval": 0},

@@ -52,6 +52,13 @@ NAMES = [
     ("gpt-neox", "gpt_neox.layers.7.attention.query_key_value.weight", T, "qkv", None),
     ("gpt2", "transformer.h.7.mlp.c_fc.weight", T, "fc1", None),
     ("bert", "bert.encoder.layer.7.intermediate.dense.weight", T, "fc1", None),
+    (
+        "shared in a module",
+        "model.layers.7.shared_experts.mlp.up_proj.weight",
+        Component.ROUTER_EXPERTS,
+        "up",
+        "shared",
+    ),
     ("embeddings", "model.embed_tokens.weight", Component.EMBEDDINGS, "embed", None),
     ("head", "lm_head.weight", Component.LM_HEAD, "head", None),
     ("audio", "audio_tower.layers.7.fc1.weight", Component.AUDIO_ENCODER, "fc1", None),
@@ -169,3 +176,7 @@ def test_no_shape_of_any_known_name_raises_anything(data):
 
 def test_constants_are_ignored_not_compared():
     assert read_roles([f"{L}self_attn.rotary_emb.inv_freq"]).ignored
+
+
+def test_a_name_that_patterns_would_spend_minutes_on_has_no_role():
+    assert role_of("vision" * 20_000 + "!.weight") is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Direction, Outcome
 from pytest_scratchverify.core.spec import Declaration, ModelSpec
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.disclosure import licence
 from pytest_scratchverify.methods.disclosure.notices import MAX_BYTES, holder_of, read_notices
 from pytest_scratchverify.stores.folder import FolderStore
@@ -128,3 +130,42 @@ def test_hostile_files_are_bounded_and_visible(tmp_path):
     assert len(found.details["copyright"]) <= 40
     assert "\x1b" not in str(found.headline)
     assert len(str(found.headline)) < 20_000
+
+
+def test_a_file_that_could_not_be_read_lacks_nothing(tmp_path, monkeypatch):
+    reference = repository(tmp_path / "r", LICENSE=MIT.format(who="2025 Elsewhere Labs") + DUTY)
+    store = repository(tmp_path / "ours", LICENSE=MIT.format(who="2025 Elsewhere Labs"))
+    card = store.card()
+
+    def limited(name):
+        raise Unavailable(Reason.RATE_LIMITED, Text("too many requests"), Text("wait"))
+
+    monkeypatch.setattr(store, "file", limited)
+    declared = Declaration(origin="a/b", by="lab", source="card")
+    spec = ModelSpec(name="lab/model", declares={Component.TEXT_DECODER: declared})
+    found = licence(spec, card, store, {"a/b": reference})
+    assert found.outcome is Outcome.CONSISTENT
+    assert found.details["notices"]["a/b"]["not_kept"] == []
+
+
+def test_a_reference_that_cannot_be_opened_takes_no_finding_of_the_others(tmp_path):
+    class Damaged(dict):
+        def __getitem__(self, name):
+            if name == "a/damaged":
+                raise Unavailable(Reason.MISMATCH, Text("damaged"), Text("make it again"))
+            return super().__getitem__(name)
+
+    store = repository(tmp_path / "ours", LICENSE=MIT.format(who="2026 Lab"))
+    found = licence(
+        ModelSpec(name="lab/model"),
+        store.card(),
+        store,
+        Damaged({"a/damaged": store, "b/sound": store}),
+    )
+    assert [*found.details["notices"]] == ["b/sound"]
+
+
+def test_blank_lines_are_read_once(tmp_path):
+    """A quadratic pattern spends hours on so many."""
+    store = repository(tmp_path / "a", LICENSE="\n" * MAX_BYTES)
+    assert read_notices(store).holders == {}

@@ -204,3 +204,26 @@ def test_notices_of_those_that_something_was_found_to_come_from():
 def test_every_shipped_policy_says_whether_it_accepts_one():
     accepts = {name for name, policy in shipped_policies().items() if policy.accepts_predecessor}
     assert accepts == {"msit-2026-own-predecessor", "own-tokenizer"}
+
+
+@pytest.mark.parametrize("spelled", ["LAB/Old", "lab/old/", None])
+def test_a_predecessor_is_one_however_a_card_spells_it_or_fails_to(spelled):
+    """A finding that names no origin is no reason to forget the one that does."""
+    stated = finding(
+        Outcome.DECLARED, model=MODEL, reference=spelled, method="disclosure.base_model"
+    )
+    found = judged(taken("lab/old"), stated, clean(), models=((MODEL, ("lab/old",)),))
+    assert found.components[DECODER].inherits is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("skt/A.X-K2", "skt/A.X-K1", True),
+        ("upstage/solar-2", "Upstage/solar-1", True),
+        ("mistralai/x", "mistral/x", False),
+        ("/models/x", "/models/y", False),
+    ],
+)
+def test_the_owner_of_a_repository_is_its_developer_by_name(one, other, same):
+    assert ModelSpec(name=one).is_of_the_developer_of(ModelSpec(name=other)) is same

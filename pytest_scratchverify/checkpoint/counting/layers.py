@@ -263,5 +263,5 @@ def _per_layer(keys: Keys) -> list[tuple[int, Mapping[str, Json]]]:
     return [
         (int(place), value)
         for place, value in table.items()
-        if place.isdigit() and len(place) <= len(str(MOST_LAYERS)) and isinstance(value, dict)
+        if place.isdecimal() and len(place) <= len(str(MOST_LAYERS)) and isinstance(value, dict)
     ]

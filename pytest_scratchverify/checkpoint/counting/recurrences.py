@@ -94,6 +94,8 @@ def short_convolution(keys: Keys, _traits: Traits, _kind: str) -> int:
 def lightning(keys: Keys, _traits: Traits, _kind: str) -> int:
     """Lightning attention of MiniMax-01 (arXiv 2501.08313): q, k, v, gate, o and a norm."""
     hidden, heads = keys.need("hidden_size"), keys.need("num_attention_heads")
+    if not heads:
+        raise UncountableDesignError("num_attention_heads")
     width = heads * (keys.size("head_dim") or hidden // heads)
     return 5 * hidden * width + width
 

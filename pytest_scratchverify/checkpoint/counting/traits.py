@@ -40,7 +40,6 @@ class Traits:
     router_bias: bool = False
     router_scale: bool = False
     expert_bias: bool = False
-    dense_too: bool = False  # a layer of experts has the dense MLP beside them
     correction: bool = False  # a bias of the router that no gradient trains
     linear: str = ""  # what `linear_attention` is in this type
     full_gates: bool = False  # gates of a delta rule as single matrices
@@ -124,7 +123,7 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
         "inkling inkling_mm_model",
         Traits(mixers=_INKLING, more_norms=1, router_scale=True, correction=True),
     ),
-    ("gemma gemma_text vaultgemma", Traits(tied=True)),
+    ("gemma vaultgemma", Traits(tied=True)),
     ("gemma2", _GEMMA),
     ("gemma3 gemma3n gemma4 gemma4_unified", _GEMMA3),
     ("glm", Traits(biased="qkv")),

@@ -9,11 +9,14 @@ Names: gguf/constants.py (Keys), convert_hf_to_gguf.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from pytest_scratchverify.core.json_values import Json
+
+LARGEST = 2**63  # and above: no size of anything
 
 # Architectures whose name is not that of transformers with underscores.
 MODEL_TYPES: Mapping[str, str] = MappingProxyType(
@@ -108,7 +111,7 @@ def config_of(
             found[name] = number
     layers = _size(key("block_count"))
     if layers is not None:  # llama.cpp counts the layers that predict further tokens too
-        found["num_hidden_layers"] = layers - (_size(key("nextn_predict_layers")) or 0)
+        found["num_hidden_layers"] = max(0, layers - (_size(key("nextn_predict_layers")) or 0))
     scoring = SCORING.get(_size(key("expert_gating_func")) or 0)
     if scoring:
         found["scoring_func"] = scoring
@@ -130,11 +133,12 @@ def _size(value: Any) -> int | None:
     if isinstance(value, list):
         different = {item for item in value if type(item) is int}
         value = different.pop() if len(different) == 1 else None
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < LARGEST else None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return real and math.isfinite(value)
 
 
 def _rounded(value: Any) -> float:

@@ -30,7 +30,7 @@ from pytest_scratchverify.checkpoint.formats.packed_format import (
     Recognised,
     stem_and_word,
 )
-from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 
 META = ("scale", "zero", "shape", "nbits", "group_size", "axis", "packing", "unpack_view_dtype",
         "view_as_float", "quant_scale", "quant_zero", "compute_dtype", "stores_quant_config",
@@ -134,8 +134,14 @@ def _codec(
     return HqqCodec(info, scale, zero, found["shape"], shape, segments, by_row)
 
 
+def _claims(info: TensorInfo, index: TensorIndex) -> bool:
+    """Whether it is a packed W_q: a matrix of queries may be called so, and has no scales."""
+    stem, word = stem_and_word(info.name)
+    return word == "W_q" and any(f"{stem}.{beside}" in index.tensors for beside in META)
+
+
 HQQ = PackedFormat(
-    claims=lambda info, _: stem_and_word(info.name)[1] == "W_q",
+    claims=_claims,
     recognise=_recognise,
     shapes=MappingProxyType({".shape": ".W_q"}),
     longest_shape=MAX_SHAPE_BYTES,

@@ -10,6 +10,7 @@ first, one for each shape and kind of name, not one for each of hundreds of laye
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -51,6 +52,7 @@ UNKNOWN_BYTES = PackedFormat(
     recognise=lambda info, _: Recognised(None, info.name),
 )
 
+SCALED = 4  # numbers to one scale, at the least
 ASSUMED_BITS = 4  # of an element whose packing nobody here knows
 
 # One entry a format. The first that claims a tensor has it.
@@ -139,13 +141,17 @@ def unpack(
         if found is None or name not in tensors:  # it stands beside another matrix
             continue
         del tensors[name]
-        for other in found.beside:
-            tensors.pop(other, None)
+        beside = [tensors.pop(other) for other in found.beside if other in tensors]
         if found.codec is None:
             unsupported.append(f"{name} ({found.title})" if found.title else name)
-            undecoded[found.weight] = info.nbytes * 8 // ASSUMED_BITS
+            packed = info.nbytes + sum(other.nbytes for other in beside)
+            undecoded[found.weight] = packed * 8 // ASSUMED_BITS
             continue
         codec = codecs[found.weight] = found.codec
+        numbers = math.prod(codec.shape)
+        for other in beside:  # what is larger than scales are may hold anything, and is counted
+            if SCALED * other.parameters > max(SCALED, numbers):
+                undecoded[other.name] = other.parameters
         shown = replace(codec.info, name=found.weight, dtype=codec.kind, shape=codec.shape)
         tensors[found.weight] = shown
     if not codecs and not unsupported and not undecoded:

@@ -165,11 +165,10 @@ def _check_value(
 
 
 def _check_active(claim: Claim, design: Design, thresholds: ArchitectureThresholds) -> CheckedClaim:
-    count = count_parameters(design)
+    readings = count_parameters(design).active_as_cards_count  # as `claimed_value`: there are some
     claimed = float(claim.value)
-    active = count.total if count.active is None else count.active
-    values = {"computed": round(active / 1e9, 2), "claimed": claimed / 1e9}
-    closest = min(count.active_as_cards_count, key=lambda value: abs(value - claimed))
+    values = {"computed": round(readings[0] / 1e9, 2), "claimed": claimed / 1e9}
+    closest = min(readings, key=lambda value: abs(value - claimed))
     if abs(closest - claimed) / claimed <= thresholds.parameter_tolerance:
         return CheckedClaim(ClaimCheck.ACTIVE_AS_PUBLISHED, values)
     return CheckedClaim(ClaimCheck.ACTIVE_NOT_AS_PUBLISHED, values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from itertools import chain, islice
 from typing import Final
 
 from pytest_scratchverify.core.errors import Unavailable
@@ -56,7 +57,8 @@ def config_names(model: ModelSpec, config: Config, store: ArtifactStore) -> Find
     """
     statement = Text("names in a config are no evidence of descent")
     tested = about_design("names", model.name, config, statement)
-    names = [*_names(config.value), *_copyrights(config.value, store)][:MOST_NAMES]
+    found = chain(_names(config.value), _copyrights(config.value, store))
+    names = [*islice(found, MOST_NAMES)]
     named = Named.SOMETHING if names else Named.NOTHING
     values = {"names": names} if names else {}
     return tested.finding(

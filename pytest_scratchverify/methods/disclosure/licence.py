@@ -13,11 +13,11 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome
 from pytest_scratchverify.core.json_values import Json
-from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.spec import ModelSpec, same_name
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.disclosure.notices import Notices, read_notices, words_of
 from pytest_scratchverify.methods.findings import Hypothesis
-from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
+from pytest_scratchverify.stores.declared_bases import declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 
 LICENCE_HEADLINES: Mapping[Outcome, str] = {
@@ -118,38 +118,43 @@ def _all_beside(
     references: Mapping[str, ArtifactStore],
 ) -> list[_Beside]:
     try:
-        bases = {compared_name(name) for name in declared_bases(store).names}
+        bases = {same_name(name) for name in declared_bases(store).names}
     except Unavailable:
         bases = set()
-    bases |= {compared_name(declared.origin) for declared in model.declares.values()}
+    bases |= {same_name(declared.origin) for declared in model.declares.values()}
     if model.predecessor is not None:
-        bases.add(compared_name(model.predecessor.origin))
+        bases.add(same_name(model.predecessor.origin))
+    shown = words_of(card.value.text)
     found = []
-    for name, other in sorted(references.items()):
-        theirs = _notices(other)
-        if theirs is not None:
-            named = compared_name(name) in bases
-            found.append(_beside(name, model, card.value, mine, theirs, named=named))
+    for name in sorted(references):
+        try:
+            theirs = read_notices(references[name])  # opened one by one: a damaged one is left out
+        except Unavailable:
+            continue
+        found.append(_beside(name, model, shown, mine, theirs, named=same_name(name) in bases))
     return found
 
 
 def _beside(  # noqa: PLR0913 - both sides
-    name: str, model: ModelSpec, card: ModelCard, mine: Notices, theirs: Notices, *, named: bool
+    name: str, model: ModelSpec, shown: str, mine: Notices, theirs: Notices, *, named: bool
 ) -> _Beside:
     # A line counts as kept wherever it stands: a README that credits the source keeps it too.
-    shown = words_of(card.text)
-    kept = [line for key, line in theirs.holders.items() if words_of(key) in mine.words + shown]
+    text = mine.words + shown
+    kept = [line for key, line in theirs.holders.items() if words_of(key) in text]
     lost = [line for line in theirs.holders.values() if line not in kept]
     met: list[str] = []
     unmet: list[str] = []
+    own = shown + _own_words(mine, theirs)
     for phrase in theirs.shown:
-        seen = words_of(phrase) in shown + _own_words(mine, theirs)
+        seen = words_of(phrase) in own
         (met if seen else unmet).append(phrase)
     if theirs.name is not None:
         title = model.name.rstrip("/").rsplit("/", 1)[-1]
         duty = f"name: {theirs.name}..."
         begins = title.casefold().startswith(theirs.name.casefold())
         (met if begins else unmet).append(duty)
+    if not mine.is_whole:  # what was not read is not lacking
+        lost, unmet = [], []
     return _Beside(name, named, tuple(kept), tuple(lost), tuple(met), tuple(unmet))
 
 

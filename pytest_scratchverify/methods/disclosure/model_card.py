@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Level, Outcome, Relation
-from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.core.spec import ModelSpec, same_name
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.stores.adapter import ADAPTER_CONFIG
-from pytest_scratchverify.stores.declared_bases import compared_name, declared_bases
+from pytest_scratchverify.stores.declared_bases import declared_bases
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore, ModelCard
 
 NO_BASE_MODEL = Text("the developer declares no base model for the text decoder")
@@ -28,9 +28,7 @@ OTHER_HEADLINES = {
 
 def base_model(model: ModelSpec, card: Artifact[ModelCard]) -> Finding:
     """Base model of the text decoder, as the model card names it."""
-    bases = [
-        name for name in card.value.base_model if compared_name(name) != compared_name(model.name)
-    ]
+    bases = [name for name in card.value.base_model if same_name(name) != same_name(model.name)]
     relation = card.value.base_model_relation
     tested = Hypothesis(
         method="disclosure.base_model",
@@ -63,8 +61,8 @@ def declared_base(model: ModelSpec, store: ArtifactStore) -> Finding:
     """
     found = declared_bases(store)
     card = found.card.value.base_model if found.card else ()
-    known = {compared_name(name) for name in (model.name, *card)}
-    others = [(file, name) for file, name in found.others if compared_name(name) not in known]
+    known = {same_name(name) for name in (model.name, *card)}
+    others = [(file, name) for file, name in found.others if same_name(name) not in known]
     if found.card is not None and not others:
         return base_model(model, found.card)
     files = sorted({file for file, _ in others})

@@ -24,7 +24,8 @@ _MARKS = re.compile(r"copyright|\(c\)|\u00a9|all rights reserved", re.IGNORECASE
 _WORD = re.compile(r"\w+(?:\.\w+)*")
 _QUOTE = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _COPYRIGHT = re.compile(
-    r"^[\s#*/;>_|-]*((?:\(c\)|\u00a9|copyright\b)[^\n]{0,400})", re.IGNORECASE | re.MULTILINE
+    r"^(?:[^\S\n]|[#*/;>_|-])*((?:\(c\)|\u00a9|copyright\b)[^\n]{0,400})",
+    re.IGNORECASE | re.MULTILINE,
 )
 _YEARS = re.compile(r"(?:19|20)\d\d(?:\s*[-\u2013,]\s*(?:(?:19|20)?\d\d|present))*", re.IGNORECASE)
 # A form to be filled in, or a sentence about copyright, is nobody's line.
@@ -59,6 +60,8 @@ class Notices:
         With what its name has to begin, where the licence says so.
     words
         All of it, as phrases are looked for (`words_of`).
+    is_whole
+        Whether every one of the files could be read: else nobody knows what is lacking.
     """
 
     files: tuple[str, ...]
@@ -67,6 +70,7 @@ class Notices:
     name: str | None
     words: str
     records: tuple[ArtifactRecord, ...]
+    is_whole: bool = True
 
 
 def read_notices(store: ArtifactStore) -> Notices:
@@ -75,7 +79,7 @@ def read_notices(store: ArtifactStore) -> Notices:
     Raises `Unavailable` where the files cannot be listed; one that cannot be read says nothing.
     """
     names = [entry.path for entry in store.files().value if FILES.fullmatch(entry.path)]
-    texts, read, records = [], [], []
+    texts, records = [], []
     for name in names[:MOST_FILES]:
         try:
             found = store.file(name)
@@ -84,7 +88,6 @@ def read_notices(store: ArtifactStore) -> Notices:
         except (Unavailable, OSError):
             continue
         texts.append(printable(raw.decode("utf-8", "replace")))
-        read.append(name)
         records.append(found.record)
     text = "\n".join(texts)
     named = _NAME.search(_one_line(text))
@@ -95,6 +98,7 @@ def read_notices(store: ArtifactStore) -> Notices:
         name=_squeezed(named[1]) if named else None,
         words=words_of(text),
         records=tuple(records),
+        is_whole=len(texts) == len(names),
     )
 
 

@@ -114,7 +114,7 @@ def _lacking(pair: ComponentPair, *, ours: bool) -> Text | None:
 def _unnamed(pair: ComponentPair, *, ours: bool) -> Text | None:
     """Say what a side may hold under names that no table knows: absence is then not known."""
     inventory = (pair.checkpoints.ours if ours else pair.checkpoints.theirs).inventory
-    if pair.component not in LAYERED:
+    if not pair.is_decoder:
         return None
     sizes = {
         matrix.info.name: matrix.rows * matrix.cols

@@ -55,6 +55,10 @@ def decoder_relation(pair: ComponentPair, budget: int | None) -> DecoderRelation
     budget : int or None
         Bytes that may be read of either; None for as many as are asked for.
     """
+    return pair.checkpoints.once(("decoder relation", budget), lambda: _compared(pair, budget))
+
+
+def _compared(pair: ComponentPair, budget: int | None) -> DecoderRelation | None:
     blocks = [*_few_rows(pair, budget)]
     if not blocks:
         return None

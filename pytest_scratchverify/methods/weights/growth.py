@@ -183,17 +183,25 @@ class _Reader:
     limit: int | None
     spent: list[int] = field(default_factory=lambda: [0, 0])
 
+    def fits(self, side: int, matrices: Sequence[Matrix], most: int | None) -> bool:
+        """Whether the first rows of matrices are still affordable."""
+        cost = sum(block.nbytes for block in _first_rows(matrices, most))
+        return self.limit is None or self.spent[side] + cost <= self.limit
+
     def rows(self, side: int, matrices: Sequence[Matrix], most: int | None) -> list[Array] | None:
         """Return the first `most` rows of matrices, None for too many bytes or what is not held."""
-        blocks = [Block(m, 0, m.rows if most is None else min(most, m.rows)) for m in matrices]
-        cost = sum(block.nbytes for block in blocks)
-        if self.limit is not None and self.spent[side] + cost > self.limit:
+        if not self.fits(side, matrices, most):
             return None
+        blocks = _first_rows(matrices, most)
         if not all(map(self.sides[side].holds, blocks)):
             return None
-        self.spent[side] += cost
+        self.spent[side] += sum(block.nbytes for block in blocks)
         found = self.sides[side].read(blocks, self.logs[side])
         return None if any(map(is_degenerate, found)) else found
+
+
+def _first_rows(matrices: Sequence[Matrix], most: int | None) -> list[Block]:
+    return [Block(m, 0, m.rows if most is None else min(most, m.rows)) for m in matrices]
 
 
 def _layers(
@@ -301,23 +309,30 @@ def _read_parts(
     *,
     whole: bool,
 ) -> dict[str, tuple[list[Array], list[Array]]]:
-    found = {}
+    """Read all parts or none: what does not fit must not spend the bytes of what does."""
+    chosen: tuple[list[Matrix], list[Matrix]] = ([], [])
     for part in PARTS:
-        sides = []
+        shapes = set()
         for number in (0, 1):
             slots = [Slot(EXPERTS, part, at[number], expert) for expert in names[number]]
             if not all(slot in matrices[number] for slot in slots):
                 return {}
-            chosen = [matrices[number][slot] for slot in slots]
-            sides.append((chosen, {(m.rows, m.cols) for m in chosen}))
-        if len(sides[0][1] | sides[1][1]) != 1:
+            of = [matrices[number][slot] for slot in slots]
+            shapes |= {(m.rows, m.cols) for m in of}
+            chosen[number].extend(of)
+        if len(shapes) != 1:
             return {}
-        most = None if whole else ROWS
-        values = [reader.rows(number, sides[number][0], most) for number in (0, 1)]
-        if values[0] is None or values[1] is None:
-            return {}
-        found[part] = (values[0], values[1])
-    return found
+    most = None if whole else ROWS
+    if not all(reader.fits(number, chosen[number], most) for number in (0, 1)):
+        return {}
+    ours, theirs = (reader.rows(number, chosen[number], most) for number in (0, 1))
+    if ours is None or theirs is None:
+        return {}
+    one, two = (len(of) for of in names)
+    return {
+        part: (ours[n * one : (n + 1) * one], theirs[n * two : (n + 1) * two])
+        for n, part in enumerate(PARTS)
+    }
 
 
 def _recognise(

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
@@ -164,8 +163,7 @@ def _one_reading(
 def _growth(pair: ComponentPair, judgement: Judgement, *, limited: bool) -> Growth | None:
     """Ask how a larger model was made of a smaller one, where it is accused and larger."""
     larger = {Kind.LAYERS, Kind.MORE_EXPERTS} & {*pair.shape_changes}
-    layered = pair.component in (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
-    if not (judgement.accuses and larger and layered):
+    if not (judgement.accuses and larger and pair.is_decoder):
         return None
     checkpoints = pair.checkpoints
     return checkpoints.once("growth", lambda: grown(checkpoints, limited=limited))

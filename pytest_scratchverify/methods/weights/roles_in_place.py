@@ -160,7 +160,7 @@ def shared_roles(
         if role not in inherited
         and role.pvalue > undecided
         and any(layer in role.layers for layer in layers)
-        and abs(_mean_over(role, layers)) < shared
+        and abs(role.mean_of(layers)) < shared
     ]
     if not inherited or not fresh:
         return None
@@ -172,11 +172,6 @@ def shared_roles(
         tuple(layers),
         frozenset(role.kind for role in fresh),
     )
-
-
-def _mean_over(role: RoleInPlace, layers: Iterable[int]) -> float:
-    """Return the mean over some layers: one small matrix scatters by more than the bars allow."""
-    return float(np.mean([role.layers[layer] for layer in layers if layer in role.layers]))
 
 
 def inherited_share(

@@ -52,7 +52,7 @@ def formula_of(matrix: Array, first_row: int = 0, whole_rows: int = 0) -> str | 
     """
     name, similarity, template = _nearest(matrix, first_row, whole_rows)
     bar = max(SHOWN, SIGNIFICANT / math.sqrt(min(matrix.size, MOST)))
-    if similarity < bar or _is_a_trend(matrix[: len(template)], template, similarity):
+    if not similarity >= bar or _is_a_trend(matrix[: len(template)], template, similarity):
         return None
     return name
 
