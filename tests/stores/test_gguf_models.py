@@ -296,3 +296,9 @@ def test_a_line_of_the_matrix_may_name_a_label(files, tmp_path):
     found = resolve_name(f"{folder}:Q4_0", read_matrix(matrix))
     assert (found.name, found.against) == (f"{folder}:Q4_0", (str(READY / "s0"),))
     assert resolve_name(f"hf:{folder}:Q8_0", Matrix(models={})).folder
+
+
+def test_a_broken_file_beside_a_config_leaves_the_config(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "custom", "a": 1}', "utf-8")
+    (tmp_path / "x.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    assert FolderStore(tmp_path).config().value == {"model_type": "custom", "a": 1}
