@@ -12,6 +12,7 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.methods.weights import growth
 from pytest_scratchverify.methods.weights.growth import grown
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
@@ -117,6 +118,27 @@ def test_experts_that_were_added_fresh_are_not_called_copies(made, opened):
     assert found.repeated
     assert (found.doubled, found.turned) == (False, False)
     assert found.share_of_experts == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("budget", "known"), [(26_000, True), (12_000, False)])
+def test_layers_are_recognised_by_as_many_rows_as_are_affordable(
+    budget, known, made, opened, monkeypatch
+):
+    """Of wide models 64 rows of every layer are too many; of fewer than a dozen none is said."""
+    monkeypatch.setattr(growth, "MOST_BYTES", budget)
+    found = grown(
+        side_by_side(opened(made(doubled("output"))), opened(READY / "moe0")), limited=True
+    )
+    assert (found is not None and dict(found.layers) == dict(enumerate(REPEATED))) is known
+
+
+def test_what_does_not_fit_whole_leaves_the_bytes_for_a_part(made, opened, monkeypatch):
+    pair = side_by_side(opened(made(doubled("output"))), opened(READY / "moe0"))
+    whole = grown(pair, limited=False)
+    monkeypatch.setattr(growth, "ROWS", 16)
+    monkeypatch.setattr(growth, "MOST_BYTES", 400_000)  # of 590,000 for the experts of one layer
+    part = grown(pair, limited=True)
+    assert whole.experts.keys() >= part.experts.keys() > set()
 
 
 def test_a_stranger_made_by_the_same_recipe_is_not_recognised(made, opened):

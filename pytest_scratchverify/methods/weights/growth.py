@@ -38,6 +38,7 @@ DECODER, EXPERTS = Component.TEXT_DECODER.value, Component.ROUTER_EXPERTS.value
 BY_ROWS = ("gate", "fc1", "v", "kv_a", "q_a", "q")  # whose rows have numbers that mean nothing
 PARTS = ("gate", "up", "down")
 ROWS = 64
+FEWEST_ROWS = 12  # whose numbers all agree by chance in 2e-9 of cases
 ALIKE = 0.3  # cosine of rows or of a view; those of strangers stay far below
 SIGNIFICANT = 1e-4  # of layers, each beside all others, and of experts together
 MOSTLY = 0.5  # share of the experts from which what was done to them is said of all
@@ -58,15 +59,15 @@ class Growth:
     experts
         For every expert that was looked into, by layer and number: the reference's, and how its
         matrices were recognised: kinds to views of `turned_copies`, none for one that is not known.
-    depths
-        How many layers either model has.
+    depth
+        How many layers ours has.
     counts
         How many experts a layer of either has.
     """
 
     layers: Mapping[int, int] = field(default_factory=dict)
     experts: Mapping[tuple[int, str], tuple[str, Mapping[str, str]]] = field(default_factory=dict)
-    depths: tuple[int, int] = (0, 0)
+    depth: int = 0
     counts: tuple[int, int] = (0, 0)
 
     @property
@@ -95,7 +96,7 @@ class Growth:
     @property
     def share_of_layers(self) -> float:
         """The share of our layers that were recognised."""
-        return len(self.layers) / self.depths[0] if self.depths[0] else 0.0
+        return len(self.layers) / self.depth if self.depth else 0.0
 
     @property
     def share_of_experts(self) -> float:
@@ -143,20 +144,19 @@ def grown(checkpoints: CheckpointPair, *, limited: bool) -> Growth | None:
     By the names of the tensors: a comparison may have given them other places. What cannot be
     read costs words, and no finding.
     """
-    sides = open_checkpoint(checkpoints.ours.store), open_checkpoint(checkpoints.theirs.store)
-    sides = sides[0].with_heads(sides[1].attention), sides[1].with_heads(sides[0].attention)
-    reader = _Reader(sides, checkpoints.logs, MOST_BYTES if limited else None)
-    matrices = sides[0].inventory.matrices, sides[1].inventory.matrices
     try:
+        sides = open_checkpoint(checkpoints.ours.store), open_checkpoint(checkpoints.theirs.store)
+        sides = sides[0].with_heads(sides[1].attention), sides[1].with_heads(sides[0].attention)
+        reader = _Reader(sides, checkpoints.logs, MOST_BYTES if limited else None)
+        matrices = sides[0].inventory.matrices, sides[1].inventory.matrices
         layers = _layers(reader, matrices)
         experts = _experts(reader, matrices, layers) if layers else {}
     except Unavailable:
         return None
     if not layers:
         return None
-    depths, counts = _depth(matrices[0]), _depth(matrices[1])
-    number = tuple(_count(side) for side in matrices)
-    return Growth(layers, experts, (depths, counts), (number[0], number[1]))
+    counts = _count(matrices[0]), _count(matrices[1])
+    return Growth(layers, experts, _depth(matrices[0]), counts)
 
 
 def _depth(matrices: Mapping[Slot, Matrix]) -> int:
@@ -182,6 +182,13 @@ class _Reader:
     logs: tuple[ReadLog, ReadLog]
     limit: int | None
     spent: list[int] = field(default_factory=lambda: [0, 0])
+
+    def affordable(self, side: int, matrices: Sequence[Matrix]) -> int:
+        """Return how many rows of each matrix are still affordable, `ROWS` at most."""
+        if self.limit is None:
+            return ROWS
+        row = sum(matrix.row_bytes for matrix in matrices)
+        return min(ROWS, (self.limit - self.spent[side]) // max(1, row))
 
     def fits(self, side: int, matrices: Sequence[Matrix], most: int | None) -> bool:
         """Whether the first rows of matrices are still affordable."""
@@ -213,8 +220,10 @@ def _layers(
         shapes = {(m.rows, m.cols) for side in sides for m in side.values()}
         if len(shapes) != 1 or min(map(len, sides)) < 2:
             continue
-        ours = reader.rows(0, [*sides[0].values()], ROWS)
-        theirs = reader.rows(1, [*sides[1].values()], ROWS)
+        most = min(reader.affordable(number, [*side.values()]) for number, side in enumerate(sides))
+        if most < min(FEWEST_ROWS, next(iter(shapes))[0]):
+            continue
+        ours, theirs = (reader.rows(n, [*side.values()], most) for n, side in enumerate(sides))
         if ours is None or theirs is None:
             continue
         bar = SIGNIFICANT / (len(ours) * len(theirs))
