@@ -60,7 +60,6 @@ Array = NDArray[np.float32]
 _Piece = tuple[Changed, int, int]  # rows of a changed matrix
 _Bytes = dict[tuple[str, ByteRange], bytes]
 APPLIED = "base + adapter"  # the file that rows of changed matrices are said to be in
-LARGEST_FACTOR = 2**26  # elements; a rank of 1,024 beside 65,536 inputs
 KEPT_FACTORS = 2**24  # elements that are kept decoded
 PIECE = 2**22  # elements that are computed at once
 LISTED = 20

@@ -163,8 +163,7 @@ def residual_widths(
 ) -> dict[Component, int]:
     """Return the width of the residual stream of every tower: what its norms have.
 
-    Of the text, where no norm has a name, its table's; of another tower, what most of its matrices
-    have on a side.
+    Of the text, where no norm has a name, its table's.
     """
     norms: dict[Component, Counter[int]] = {}
     tables: Counter[int] = Counter()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
 from pytest_scratchverify.checkpoint.dtypes import Scale, decode, plausible
-from pytest_scratchverify.checkpoint.header import TensorInfo
+from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord
 from pytest_scratchverify.core.text import Text
@@ -147,6 +147,11 @@ class Checkpoint:
     def beside(self, other: Checkpoint) -> dict[Hashable, Any]:
         """Return what was found of this checkpoint beside another, kept as long as both."""
         return self._beside.setdefault(other, {})
+
+    @property
+    def index(self) -> TensorIndex:
+        """What the files hold, packed tensors as they decode."""
+        return self._unpacked.index
 
     @property
     def tensors(self) -> Mapping[str, TensorInfo]:

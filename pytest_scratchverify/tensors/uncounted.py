@@ -4,7 +4,7 @@ A bias is as long as a side of some matrix; what stands under the name of a bias
 or a constant and is larger may hold anything, the weights of another model too. So is a tensor
 of unknown name, whatever its rank. Each counts as a parameter that was compared with nothing.
 Constants are few: where they are more than a trifle together, all of them count. A mask is
-believed where its numbers are those of one (`false_masks`).
+believed where its numbers are those of one (`masks.without_false_masks`).
 """
 
 from __future__ import annotations

@@ -147,3 +147,10 @@ def test_a_key_that_is_not_stated_is_named_and_blocks_nothing():
     assert found.outcome is Outcome.NOT_APPLICABLE
     assert not found.outcome.blocks
     assert "not countable: the config does not state vocab_size" in str(found.headline)
+
+
+def test_active_parameters_that_no_config_tells_are_not_said_to_be_all():
+    unsaid = {key: value for key, value in GLM.items() if key != "num_experts_per_tok"}
+    said = str(finding(1e9 * 106.85, unsaid).headline)
+    assert "106.85B parameters, an unstated number active" in said
+    assert "106.85B active" not in said

@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_scratchverify.methods.weights.thresholds import UNPLACED as WITHHELD
 from tools.facts.unmapped import table, unmapped_of
 
 MISSING = (
     "tools.facts.newest_names needs transformers and torch: pip install -r requirements/names.txt"
 )
-WITHHELD = 0.01  # of a component; `methods.weights.uncompared.UNPLACED`
 # Automatic classes in the order in which they are tried (a causal one may be half of a model), and
 # the library's lists of their types.
 CLASSES: Mapping[str, str] = {

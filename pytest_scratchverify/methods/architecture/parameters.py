@@ -35,7 +35,6 @@ from pytest_scratchverify.methods.architecture.readings import (
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
 from pytest_scratchverify.tensors.copies import copied_names
-from pytest_scratchverify.tensors.packed import open_packed
 from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
 from pytest_scratchverify.tensors.uncounted import is_empty
 
@@ -212,8 +211,11 @@ def _values(
         first = wrong[0]
         stated, computed = amount(first.stated), amount(first.computed)
         return {"computed": computed, "stated": stated, "name": first.name}
-    active = count.total if count.active is None else count.active
-    counted = {"total": amount(count.total), "active": amount(active)}
+    unstated = count.active is None  # of a mixture whose config does not say how many work
+    counted = {
+        "total": amount(count.total),
+        "active": Text("an unstated number") if unstated else amount(count.active or 0),
+    }
     if result is ParameterCheck.AS_STATED:
         return {**counted, "names": [check.name for check in checks]}
     return counted
@@ -241,17 +243,18 @@ def stored_parameters(store: ArtifactStore) -> Artifact[TensorIndex] | None:
     is stored under two names, and equal, counts once, as in the weights method.
     """
     try:
-        stored = store.tensor_index()
-        index = open_packed(store, stored.value).unpacked.index
+        record = store.tensor_index().record
+        checkpoint = open_checkpoint(store)
     except Unavailable:
         return None
+    index = checkpoint.index
     try:
-        copies = copied_names(open_checkpoint(store), ReadLog(), tied=_is_tied(store))
+        copies = copied_names(checkpoint, ReadLog(), tied=_is_tied(store))
     except Unavailable:  # of rows: everything counts
         copies = frozenset()
     kept = {name: info for name, info in index.tensors.items() if name not in copies}
     beside = index.beside + sum(index.tensors[name].nbytes for name in copies)
-    return Artifact(replace(index, tensors=kept, beside=beside), stored.record)
+    return Artifact(replace(index, tensors=kept, beside=beside), record)
 
 
 def _is_tied(store: ArtifactStore) -> bool:
