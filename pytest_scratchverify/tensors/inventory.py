@@ -203,7 +203,7 @@ def take_inventory(
 def _crowds(
     index: TensorIndex, roles: Mapping[str, TensorRole], context: LayoutContext
 ) -> set[str]:
-    """Name the stacks of more experts than any model has: a shape alone must not fill the memory."""
+    """Name the stacks of more experts than any model has: no shape alone may fill the memory."""
     room, found = MOST_EXPERTS, set()
     for name, role in roles.items():
         count = experts_in(role, index.tensors[name], context)
