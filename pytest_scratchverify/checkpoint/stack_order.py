@@ -11,8 +11,10 @@ import re
 from collections.abc import Collection
 from dataclasses import replace
 
-from pytest_scratchverify.checkpoint import role_lines
+from pytest_scratchverify.checkpoint import role_lines, tower_lines
+from pytest_scratchverify.checkpoint.mixer_lines import MIXER
 from pytest_scratchverify.checkpoint.tensor_role import TensorRole
+from pytest_scratchverify.checkpoint.tower_lines import words_of
 from pytest_scratchverify.core.component import Component
 
 TEXT, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
@@ -28,13 +30,28 @@ _USUAL = frozenset(
      "thinker", "backbone", "rwkv", "module", "net", "base_model"}
 )  # fmt: skip
 _PLACE = re.compile(r"\w*(?:layers?|blocks?|h|tower|encoder|visual|model)")
+_BETWEEN = re.compile(r"\w*attn_layers")  # layers between others, that read what a tower gives
 # Two blocks to a layer, as in LongCat-Flash: the second number is the block's.
 DOUBLED = re.compile(
     r"(self_attn|attn|attention|mlps?|ffns?)\.([01])(\.[A-Za-z].*)"
     r"|(input_layernorm|post_attention_layernorm)\.([01])"
 )
 # Modules before a first layer that say what a stack is that no word names.
-_HEARS = re.compile(r"(?:model\.)?encoder\.conv1\.weight")
+_HEARS = re.compile(
+    r"(?:model\.)?encoder\.(?:conv1|conv\.conv_layers\.0|subsampling\..+|pre_encode\..+"
+    r"|feature_extractor\.conv_layers\.0\.conv"
+    r"|layers\.0\.(?:conv|conv_module|convolution_module)\.\w*(?:depth|dw)\w*(?:\.conv)?)\.weight"
+)
+# An encoder of an encoder-decoder that reads patches of a picture, and no text.
+_READS_PATCHES = re.compile(
+    r"(?:model\.)?encoder\.(?:embeddings\.patch_\w+(?:\.projection)?|patch_embed\w*(?:\.proj\w*)?)\.weight"
+)
+_POSITIONS = re.compile(r"(?:.*\.)?pos(?:ition)?_embed\w*(?:\.weight)?")
+WEIGHTS = frozenset({"weight", "weight_v", "original1"})
+# What stands before the layers of a tower that is an encoder without a word, or behind them.
+_AROUND = re.compile(
+    r"(?:.*\.)?(?:subsampling|pre_encode|feature_extractor|prenet|neck|embeddings)\..*"
+)
 _SEES = re.compile(r"(?:model\.)?(?:patch_conv|patch_embed\w*(?:\.proj\w*)?|embeddings\.patch_\w+"
                    r"(?:\.projection)?|conv_proj)\.weight")  # fmt: skip
 
@@ -49,7 +66,9 @@ def side_of(prefix: str) -> str:
     known = [w for w in words if w in STACKS_OF_TEXT or w in STACKS_OF_SOUND]
     if known:
         return max(known, key=_rank)
-    return ".".join(w for w in words if w not in _USUAL and not _PLACE.fullmatch(w))
+    return ".".join(
+        w for w in words if w not in _USUAL and (_BETWEEN.fullmatch(w) or not _PLACE.fullmatch(w))
+    )
 
 
 def _rank(word: str) -> int:
@@ -83,13 +102,61 @@ def settled_together(
     names = [*roles, *unmapped]
     if any(map(_HEARS.fullmatch, names)):
         _moved(roles, "encoder", Component.AUDIO_ENCODER)
+        roles |= _of_side(unmapped, "encoder", Component.AUDIO_ENCODER)
+    elif any(map(_READS_PATCHES.fullmatch, names)):
+        _moved(roles, "encoder", Component.VISION_ENCODER)
+        roles |= _of_side(unmapped, "encoder", Component.VISION_ENCODER)
     tables = any(role.kind == "embed" for role in roles.values())
     if not tables and any(map(_SEES.fullmatch, names)):
         _moved(roles, None, Component.VISION_ENCODER)
     _with_blocks(roles)
     _numbered(roles, (TEXT, EXPERTS), STACKS_OF_TEXT)
+    for tower in (Component.VISION_ENCODER, Component.AUDIO_ENCODER, Component.PROJECTOR):
+        _told_apart(roles, tower)
     _numbered(roles, (Component.AUDIO_ENCODER,), STACKS_OF_SOUND)
+    _numbered(roles, (Component.VISION_ENCODER,), (None,))
     return roles
+
+
+def _told_apart(roles: dict[str, TensorRole], tower: Component) -> None:
+    """Give stacks of one tower's component the words of towers before them, if these differ.
+
+    Two towers beside one another, or one in another, would have one place otherwise. What is
+    stored under one word twice keeps one place, and is named.
+    """
+    own = {name: role for name, role in roles.items() if role.component is tower}
+    words = {n: (r.side, words_of(n)) for n, r in own.items() if r.layer is not None}
+    ranks: dict[str, list[tuple[str, ...]]] = {}
+    for side, found in sorted({*words.values()}, key=lambda w: (len(w[1]), len("".join(w[1])), w)):
+        ranks.setdefault(side, []).append(found)
+    for name, (side, found) in words.items():
+        if found != ranks[side][0]:
+            roles[name] = replace(own[name], side=".".join((side, *found)))
+    first: dict[tuple[str, str], tuple[str, ...]] = {}
+    outside = (name for name, role in own.items() if role.layer is None)
+    for name in sorted(outside, key=lambda n: (len(words_of(n)), len(n), n)):
+        role, found = own[name], words_of(name)
+        if first.setdefault((role.kind, role.part), found) != found:
+            stem = name.removesuffix(f".{role.part}")
+            at = role.kind.startswith("position")  # which a formula may fill, and which stays one
+            roles[name] = replace(role, kind=f"position:{'.'.join(found)}" if at else MIXER + stem)
+
+
+def _of_side(names: Collection[str], side: str, tower: Component) -> dict[str, TensorRole]:
+    """Give what no line knows of a stack that is a tower to it, where its name is a trained one's.
+
+    What has another name stays unknown.
+    """
+    found = {}
+    for name in names:
+        stem, _, part = name.rpartition(".")
+        if _POSITIONS.fullmatch(name) and side in name.split(".")[:2]:
+            found[name] = TensorRole(tower, "position")
+            continue
+        trained = tower_lines.INSIDE.fullmatch(stem) or _AROUND.fullmatch(stem)
+        if part in WEIGHTS and side in stem.split(".")[:2] and trained:
+            found[name] = TensorRole(tower, MIXER + stem.replace("/", "_"))
+    return found
 
 
 def _moved(roles: dict[str, TensorRole], side: str | None, component: Component) -> None:
@@ -126,6 +193,8 @@ def _numbered(
         if side in last:
             first[side], start = start, start + last[side] + 1
     two_sided = last.keys() >= set(SIDES)
+    # Two tables of tokens are two, unless there is one that both sides share.
+    own_table = {r.side for r in roles.values() if r.kind == "embed"} == set(SIDES)
     for name, role in roles.items():
         if role.layer is not None and role.component in components:
             roles[name] = replace(role, layer=role.layer + first[role.side])
@@ -134,6 +203,7 @@ def _numbered(
             and role.component in (TEXT, EXPERTS, Component.EMBEDDINGS)
             and role.layer is None
             and role.side == "encoder"
-            and role.kind != "embed"
+            and (role.kind != "embed" or own_table)
         ):
-            roles[name] = replace(role, kind=f"encoder_{role.kind}")
+            kind = "embed_encoder" if role.kind == "embed" else f"encoder_{role.kind}"
+            roles[name] = replace(role, kind=kind)

@@ -26,8 +26,9 @@ from pytest_scratchverify.checkpoint.roles import (
     role_outside,
     unwrapped,
 )
+from pytest_scratchverify.checkpoint.tower_lines import component_of
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.matrices import OTHER, READS, VIA, WRITES
+from pytest_scratchverify.tensors.matrices import MIXER_INNER, OTHER, READS, VIA, WRITES
 
 TEXT = Component.TEXT_DECODER
 LAYERED = (TEXT, Component.ROUTER_EXPERTS)
@@ -36,20 +37,24 @@ PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (Component.PROJECTOR, re.compile(r"project(?:or|ion_layer)|merger|connector|aligner|resampler"
                                      r"|(?:vision|visual|language|image|audio)_(?:adapter|projection)|qformer"
                                      r"|mm_|(?:^|\.)mlp1\.")),
-    (Component.VISION_ENCODER, re.compile(r"vis(?:ion|ual)|image|(?:^|[._])vit|siglip|clip|patch"
-                                          r"|ln_pre|radio_model")),
+    (Component.VISION_ENCODER, re.compile(r"vis(?:ion|ual)|image|(?:^|[._])vit|siglip|clip"
+                                          r"|patch(?!er\b)|ln_pre|radio_model")),
     (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_|talker"
                                          r"|codec|vocoder|code_predictor")),
 )  # fmt: skip
 _NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FEWEST = 2  # layers that make a stack
+MOST_TAPS = 16  # along an axis of a convolution of many channels
 TAPS = 8  # of the kernel of a convolution, usually
 Family = tuple[str, tuple[int, ...]]
 
 
 def probable_component(name: str) -> Component:
     """Return the component to which a tensor of an unknown name probably belongs."""
+    tower = component_of(name[:LONGEST].removesuffix(".weight").removesuffix(".bias"))
+    if tower is not None:
+        return tower
     for component, words in PROBABLE:
         if words.search(name[:LONGEST]):
             return component
@@ -148,6 +153,9 @@ def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> T
     if number is not None:
         layer, called = int(number[1]), plain[: number.start()] + plain[number.end() :]
     component = probable_component(plain)
+    if component not in LAYERED and is_convolution(info.shape):
+        kind = MIXER_INNER + plain.removesuffix(".weight").replace("/", "_").replace("|", "_")
+        return TensorRole(component, kind)
     mark, stacked = _mark(info.shape, _width(component, info.shape, widths)), False
     if len(info.shape) == 3 and component is TEXT and layer is not None and mark != OTHER:
         component, stacked = Component.ROUTER_EXPERTS, True
@@ -156,6 +164,15 @@ def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> T
     kind = mark + called.removesuffix(".weight").replace("/", "_").replace("|", "_")
     part = "bias" if called.endswith(".bias") else "weight"
     return TensorRole(component, kind, layer, "stack" if stacked else None, part)
+
+
+def is_convolution(shape: tuple[int, ...]) -> bool:
+    """Whether a tensor has the shape of a convolution of many channels: [outputs, inputs, taps].
+
+    No table of positions, mask or filter that a formula fills has: these have one channel.
+    """
+    taps = shape[2:]
+    return len(shape) in (3, 4) and min(shape[:2]) > MOST_TAPS and max(taps) <= MOST_TAPS
 
 
 def _width(

@@ -324,7 +324,7 @@ class Measure:
 
 def _may_be_computed(kind: str) -> bool:
     """Whether a formula may have filled a matrix: positions, and what no table knows."""
-    return kind == "position" or is_unnamed(kind)
+    return "position" in kind or is_unnamed(kind)
 
 
 def measure(component: Component, batches: Iterable[Batch], *, matching: bool = True) -> Measured:
