@@ -51,6 +51,8 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     count += _biases(keys, traits, {"q": q, "k": k, "v": v, "o": hidden})
     if traits.qk_norm == "width":
         count += q + k
+    elif traits.qk_norm == "biased":
+        count += 2 * (q + k)
     elif traits.qk_norm == "head" or (keys.flag("use_qk_norm") and not traits.qk_norm):
         count += size + (size if k else 0)
     if gate := _gate(keys, traits):
@@ -59,6 +61,21 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     if traits.sinks == "all" or (traits.sinks == "sliding" and kind in SLIDING):
         count += heads
     return count
+
+
+def cross_attention(keys: Keys) -> int:
+    """Attention to an encoder's output, all four projections with biases."""
+    hidden = keys.need("hidden_size")
+    source = keys.size("encoder_hidden_size", "cross_attention_hidden_size") or hidden
+    return 2 * hidden * hidden + 2 * source * hidden + 4 * hidden
+
+
+def jointly_indexed_attention(keys: Keys, traits: Traits, kind: str) -> int:
+    """Qwen4: softmax attention, and an indexer whose queries and keys are one projection."""
+    heads, groups = keys.need("indexer_n_heads"), keys.need("indexer_kv_heads")
+    size, hidden = keys.need("indexer_head_dim"), keys.need("hidden_size")
+    count = softmax_attention(keys, traits, kind)
+    return count + hidden * (heads + groups) * size + 2 * size
 
 
 def _groups(keys: Keys, traits: Traits, kind: str, heads: int) -> int:

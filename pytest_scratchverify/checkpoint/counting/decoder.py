@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pytest_scratchverify.checkpoint.counting.attention import cross_attention
 from pytest_scratchverify.checkpoint.counting.feed_forward import (
     NOTHING,
     FeedForward,
@@ -60,8 +61,13 @@ def _count(layer: Layer, traits: Traits) -> Layers:
     norms = traits.norms if traits.known else keys.size("norms_per_layer") or traits.norms
     norms += traits.sparse_norms if layer.mlp == "sparse" else 0
     norms += 2 if keys.flag("use_post_norm") else 0
+    norms += 1 if _crosses(keys, traits) else 0
     mixer += around_layer(keys, traits, sparse=layer.mlp == "sparse")
     return Layers(mixer, mlp, norms * width, mixer + mlp.total + norms * width)
+
+
+def _crosses(keys: Keys, traits: Traits) -> bool:
+    return traits.cross and keys.flag("is_decoder", default=True)
 
 
 def around_layer(keys: Keys, traits: Traits, *, sparse: bool) -> int:
@@ -70,6 +76,15 @@ def around_layer(keys: Keys, traits: Traits, *, sparse: bool) -> int:
     if streams := keys.size("hc_mult"):  # hyper-connections, twice a layer
         outputs = streams * (streams + 2) if traits.streams == "mixing" else 2 * streams
         count += 2 * (outputs * (streams * hidden + 1) + (3 if traits.streams == "mixing" else 2))
+    if streams := keys.size("hc_count"):  # Qwen4: mixed in and out through low ranks
+        rank = keys.need("hc_lowrank")
+        count += 2 * streams * hidden * (1 + 2 * rank + streams)
+    if traits.low_rank:
+        count += 2 * traits.low_rank * hidden
+    if _crosses(keys, traits):
+        count += cross_attention(keys)
+    if "a" in traits.inner_norms:
+        count += 2 * hidden
     if rank := keys.size("gated_norm_rank"):  # A.X-K2: norms with a gate of low rank
         count += 2 * rank * hidden * (2 if sparse else 1)
     if width := keys.size("hidden_size_per_layer_input"):  # Gemma 3n: a table a layer, and a norm

@@ -15,6 +15,10 @@ from pytest_scratchverify.core.json_values import Json
 MOST_LAYERS = 4096  # of one model; a config that promises more is not counted
 
 
+NESTED = ("attn_config", "ffn_config")  # tables of a decoder's own keys
+OF_THE_WHOLE = frozenset({"hidden_size", "model_type", "is_encoder_decoder"})
+
+
 class UncountableDesignError(Exception):
     """The config does not state enough to count parameters; the message names what is missing."""
 
@@ -35,7 +39,11 @@ class Keys:
     @classmethod
     def of(cls, design: Design) -> Keys:
         """Return the keys of a design and of the config that it was read from."""
-        return cls(design.fields, design.config)
+        raw = design.config
+        inner = [v for k in NESTED if isinstance(v := raw.get(k), dict)]
+        for table in inner:  # DBRX and MPT
+            raw = {**{k: v for k, v in table.items() if k not in OF_THE_WHOLE}, **raw}
+        return cls(design.fields, raw)
 
     @property
     def family(self) -> str:

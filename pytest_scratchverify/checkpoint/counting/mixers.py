@@ -22,6 +22,7 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "latent": attention.latent_attention,
     "scaled_indexed": attention.scaled_indexed_attention,
     "compressed": attention.compressed_attention,
+    "joint_index": attention.jointly_indexed_attention,
     "relative": attention.relative_attention,
     "gated_delta": recurrences.gated_delta,
     "kimi_delta": recurrences.kimi_delta,
@@ -32,6 +33,9 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "conv": recurrences.short_convolution,
     "rwkv": recurrences.rwkv,
     "xlstm": recurrences.xlstm,
+    "joined_mamba": recurrences.joined_mamba,
     "joined_mamba2": recurrences.joined_mamba2,
+    "grouped_mamba": recurrences.grouped_mamba,
+    "gated_linear": recurrences.gated_linear,
     "none": lambda _keys, _traits, _kind: 0,
 }

@@ -26,7 +26,7 @@ class Traits:
     more_norms: int = 0  # such vectors elsewhere, the final norm aside
     final_norm: bool = True
     norm_bias: bool = False  # LayerNorm with a bias
-    qk_norm: str = ""  # "head": of a head's size; "width": of the projection's; "heads", "rope"
+    qk_norm: str = ""  # "head": of a head's size; "width", "biased": of the projection's; "rope"
     biased: str = "qkvo"  # projections to which `attention_bias` gives a bias
     always_biased: str = ""  # projections that have one whatever the config says
     mlp_biased: bool | None = None  # None: by `mlp_bias`
@@ -52,6 +52,20 @@ class Traits:
     head_bias: bool = False
     tied: bool | None = None  # where the config does not say
     never_tied: bool = False  # whatever the config says
+    wide: bool = False  # an MLP that no key sizes is four times as wide, or as a key says
+    split: int = 1  # of the stated width of an MLP, how many projections share it
+    dense: int = 0  # square matrices with a bias beside the layers
+    rows: tuple[str, ...] = ()  # keys of tables as wide as the residual stream
+    segments: int = 0  # rows of such a table that no key states
+    prompts: bool = False  # tables of prompts and segments, positions by pairs of segments
+    inner_norms: str = ""  # "a": of attention's output before its projection, "m": of an MLP's
+    cross: bool = False  # every layer attends to an encoder too
+    low_rank: int = 0  # of an adaptive norm a layer
+    stacks: int = 0  # of layers, each as deep as a key says
+    dense_beside: bool = False  # experts stand beside a dense MLP
+    key_is_value: bool = False  # in layers that see the whole text
+    self_conditioned: bool = False  # a gated MLP and a norm take the last prediction in
+    towers: bool = False  # experts of text and of images, of two widths
     known: bool = True
     counted: bool = True  # False: it has parameters that no key tells and no rule here counts
 
@@ -65,7 +79,6 @@ _QWEN_NEXT = Traits(qk_norm="head", gate="full", shared_gate=True, linear="gated
 _DEEPSEEK = Traits(biased="qko", correction=True)
 _GEMMA = Traits(norms=4, tied=True)
 _GEMMA3 = Traits(norms=4, qk_norm="head", tied=True)
-_GPT = Traits(gated=False, norm_bias=True, always_biased="qkvo", mlp_biased=True, tied=True)
 _COHERE = Traits(norms=1, tied=True)
 _INKLING = {"hybrid": "relative", "hybrid_sliding": "relative"}
 _V4 = {
@@ -74,18 +87,17 @@ _V4 = {
     "sliding_attention": "compressed",
 }
 
-_GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
+GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
     (
         (
-            "jetmoe voxtral_realtime zaya hrm_text longcat_flash inkling2 inkling2_loop"
-            " doge zamba recurrent_gemma blt ernie4_5_vl_moe mllama"
+            "jetmoe zaya longcat_flash inkling2 inkling2_loop doge blt mllama"
         ),
         UNCOUNTED,
     ),
     (
         (
-            "llama mistral mistral3 ministral ministral3 mixtral granite granitemoe"
+            "llama mistral mistral3 deepseek_ocr2 ministral ministral3 mixtral granite granitemoe"
             " granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone ernie4_5 cwm aria"
             " iquestcoder yi aquila baichuan minicpm xverse deepseek"
         ),
@@ -154,6 +166,21 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("hyperclovax hyperclovax_vision_v2", LLAMA),
     ("hunyuan_v1_dense", _QWEN3),
     ("hunyuan_v1_moe", replace(_QWEN3, shared=1)),
+    ("voxtral_realtime", Traits(low_rank=32)),
+    ("hrm", Traits(norms=0, final_norm=False, more_norms=1, gate="full", stacks=2)),
+    ("cosmos3_edge", Traits(gated=False)),
+    ("chameleon", Traits(qk_norm="biased")),
+    ("dbrx", LLAMA),
+    ("diffusion_gemma", replace(_GEMMA3, dense_beside=True, self_conditioned=True,
+                                key_is_value=True)),
+    ("ernie4_5_vl_moe", Traits(correction=True, towers=True, tied=True)),
+    ("qwen4_exp", Traits(norms=0, final_norm=False, qk_norm="head", gate="full", shared_gate=True,
+                         linear="gated_delta", mixers={"indexed_attention": "joint_index"},
+                         streams="low_rank", stream_head=True)),
+    ("recurrent_gemma", Traits(biased="qkv", always_biased="o", mlp_biased=True, split=2,
+                               linear="gated_linear", tied=True)),
+    ("zamba", Traits(norms=1, linear="grouped_mamba", mixers={"hybrid": "joined_mamba"},
+                     mixer_only=True, tied=True)),
     ("helium", Traits(square_output=True)),
     ("arcee", Traits(gated=False)),
     ("nanochat", Traits(gated=False, norms=0, final_norm=False)),
@@ -177,21 +204,4 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("dory", Traits(norms=1, final_norm=False, gate="full", mixer_only=True, head_bias=True)),
     ("rwkv", Traits(norm_bias=True, more_norms=1, kind="rwkv", mixers={"rwkv": "rwkv"},
                     mixer_only=True)),
-    ("gpt2 gpt_bigcode", replace(_GPT, positions=0)),
-    ("opt", replace(_GPT, positions=2)),
-    ("gpt_neox", replace(_GPT, tied=None)),
-    ("phi", replace(_GPT, norms=1, head_bias=True, tied=None)),
 )  # fmt: skip
-FAMILIES: Final[Mapping[str, Traits]] = {
-    name: traits for names, traits in _GROUPS for name in names.split()
-}
-
-
-def traits_of(keys: Keys) -> Traits:
-    """Return the traits of a config's model type, or those of a type that nobody here knows."""
-    known = FAMILIES.get(keys.family)
-    if known is not None:
-        return known
-    # GPT's kin have LayerNorm and biases everywhere, Llama's biases of q, k and v at most.
-    like_gpt = keys.text("norm") == "LayerNorm"
-    return replace(UNKNOWN, norm_bias=like_gpt, biased="qkvo" if like_gpt else "qkv")

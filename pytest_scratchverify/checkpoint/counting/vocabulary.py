@@ -49,6 +49,7 @@ HARMLESS: Final = re.compile(
     r"layer_norm_eps.*|.*_layernorm_eps.*|num_logits_to_keep|max_window_layers|"
     r"index_topk.*)$"
 )
+_POSITIONS: Final = re.compile(r"rope|rotary|alibi")
 # How layers are told apart may be said several times; the first that says it is read.
 PLACES: Final = frozenset({
     "first_k_dense_replace", "num_dense_layers", "n_dense_layers", "moe_layer_freq", "moe_layers",
@@ -86,8 +87,18 @@ def refuse_keys_of_known_types(keys: Keys) -> None:
     for name in OF_ONE_FAMILY:
         if keys.size(name):
             raise UnknownLayerError(name)
+    if keys.size("top_k_experts") and keys.value("enable_moe_block") is None:
+        raise UncountableDesignError("enable_moe_block")  # Gemma's experts stand beside an MLP
+    learned = keys.size("type_vocab_size") is not None  # BERT's kin
+    if keys.text("norm") == "LayerNorm" and not learned and not _says_positions(keys):
+        raise UncountableDesignError("rope_parameters")  # or positions are looked up in a table
     if keys.size("linear_num_value_heads") and keys.value("attn_output_gate") is None:
         raise UncountableDesignError("attn_output_gate")  # half of such models have one
+
+
+def _says_positions(keys: Keys) -> bool:
+    """Whether a config says that positions turn queries and keys, or add to their products."""
+    return any(_POSITIONS.search(key) and keys.raw[key] is not None for key in keys.raw)
 
 
 def refuse_unknown_keys(keys: Keys) -> None:
