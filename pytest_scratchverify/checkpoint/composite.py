@@ -10,6 +10,11 @@ from pytest_scratchverify.core.json_values import Json
 TIE_IN_DISPUTE: Final = "tie_word_embeddings_in_dispute"  # a composite and its text part disagree
 TEXT_KEYS: Final = ("text_config", "llm_config", "language_config", "thinker_config")
 DEEPEST: Final = 4  # of text parts in text parts; a file may nest for ever
+# Tables that end in `_config` and describe no part with parameters of its own.
+TABLES: Final = frozenset({
+    "attn_config", "compression_config", "diffusion_config", "ffn_config", "generation_config",
+    "linear_attn_config", "per_layer_config", "quantization_config", "rope_config",
+})  # fmt: skip
 WIDTHS: Final = frozenset({"hidden_size", "n_embd", "d_model"})
 # Sizes that a composite states for its other parts, where its text part states its own width.
 OF_OTHER_PARTS: Final = frozenset({
@@ -40,6 +45,14 @@ def text_part(config: Mapping[str, Json], depth: int = 0) -> dict[str, Json]:
     if isinstance(config.get("talker_config"), dict):
         outer["talker_config"] = config["talker_config"]  # a second decoder beside the text's
     return {**text_part(below, depth + 1), **outer}
+
+
+def has_other_parts(config: Mapping[str, Json]) -> bool:
+    """Whether a config describes parts beside its text part, of whatever kind."""
+    return any(
+        isinstance(value, dict) and key.endswith("_config") and key not in (*TABLES, *TEXT_KEYS)
+        for key, value in config.items()
+    )
 
 
 def beside_text(config: Mapping[str, Json], text: Mapping[str, Json]) -> dict[str, Json]:

@@ -53,31 +53,21 @@ class Field:
 
 
 _SIZES = (
-    Field("hidden_size", FieldKind.SIZE, ("n_embd", "d_model", "embed_dim", "emb_dim")),
-    Field(
-        "num_hidden_layers",
-        FieldKind.SIZE,
-        ("n_layer", "n_layers", "num_layers", "layers", "depth"),
-    ),
-    Field(
-        "num_attention_heads", FieldKind.SIZE, ("n_head", "n_heads", "num_heads", "attention_heads")
-    ),
+    Field("hidden_size", FieldKind.SIZE, ("n_embd", "d_model", "embed_dim")),
+    Field("num_hidden_layers", FieldKind.SIZE, ("n_layer", "n_layers", "num_layers", "depth")),
+    Field("num_attention_heads", FieldKind.SIZE, ("n_head", "n_heads", "num_heads")),
     Field(
         "num_key_value_heads",
         FieldKind.SIZE,
-        ("num_kv_heads", "n_head_kv", "multi_query_group_num", "kv_n_heads"),
+        ("num_kv_heads", "n_head_kv", "multi_query_group_num"),
     ),
-    Field("head_dim", FieldKind.SIZE, ("head_size", "kv_channels", "dim_head")),
+    Field("head_dim", FieldKind.SIZE, ("head_size", "kv_channels")),
     Field("q_lora_rank", FieldKind.SIZE),
     Field("kv_lora_rank", FieldKind.SIZE),
     Field("qk_nope_head_dim", FieldKind.SIZE),
     Field("qk_rope_head_dim", FieldKind.SIZE),
     Field("v_head_dim", FieldKind.SIZE),
-    Field(
-        "intermediate_size",
-        FieldKind.SIZE,
-        ("n_inner", "ffn_dim", "ffn_hidden_size", "d_ff", "dim_ff"),
-    ),
+    Field("intermediate_size", FieldKind.SIZE, ("n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")),
     Field("moe_intermediate_size", FieldKind.SIZE, ("expert_intermediate_size",)),
     Field(
         "n_routed_experts", FieldKind.SIZE, ("num_experts", "num_local_experts", "moe_num_experts")
@@ -87,11 +77,7 @@ _SIZES = (
         FieldKind.SIZE,
         ("num_shared_experts", "n_shared_expert", "moe_num_shared_experts"),
     ),
-    Field(
-        "num_experts_per_tok",
-        FieldKind.SIZE,
-        ("num_experts_per_token", "moe_topk", "moe_top_k", "moe_k"),
-    ),
+    Field("num_experts_per_tok", FieldKind.SIZE, ("num_experts_per_token", "moe_topk", "moe_k")),
     Field("n_group", FieldKind.SIZE),
     Field("topk_group", FieldKind.SIZE),
     Field(

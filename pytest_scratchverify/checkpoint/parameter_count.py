@@ -87,6 +87,7 @@ def count_parameters(design: Design) -> ParameterCount:
     """
     keys = Keys.of(design)
     if (pair := pair_of(keys)) is not None:
+        refuse_unstated_keys(keys)
         both = count_pair(keys, pair)
         if not pair.known:
             refuse_unknown_keys(keys)

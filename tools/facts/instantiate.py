@@ -52,7 +52,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "qwen4_exp_text": _INDEXED,
     "reformer": {"is_decoder": True},
 }
-OTHERS = re.compile(r"vision|image|audio|speech|visual|vqmodel")
+OTHERS = re.compile(r"vision|image|audio|speech|visual|vqmodel|protein_encoder")
 # Keys without a parameter, and those whose change makes another model than the library would save.
 LEFT = re.compile(
     r"token|dropout|eps|rope|init|_id$|max_position|version|architectures|model_type|dtype|cache"

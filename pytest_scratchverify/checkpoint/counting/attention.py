@@ -19,7 +19,8 @@ SLIDING = frozenset({"sliding_attention", "hybrid_sliding", "chunked_attention"}
 
 def _biases(keys: Keys, traits: Traits, widths: Mapping[str, int]) -> int:
     """Return the bias vectors of projections, by their letters and output widths."""
-    stated = keys.flag("attention_bias", "use_bias", "use_qkv_bias")
+    own = ("bias",) if traits.by_parallel else ()  # Falcon
+    stated = keys.flag("attention_bias", "use_bias", "use_qkv_bias", *own)
     biased = set(traits.always_biased) | (set(traits.biased) if stated else set())
     return sum(width for letter, width in widths.items() if letter in biased)
 

@@ -32,6 +32,15 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("gpt_neox_japanese", replace(_GPT, always_biased="", mlp_biased=False, segments=1)),
     ("phi", replace(_GPT, norms=1, head_bias=True, tied=None)),
     ("codegen", _ROTARY),
+    ("falcon", replace(_GPT, always_biased="", mlp_biased=None, norms=2, by_parallel=True)),
+    ("gpt_neo", replace(_GPT, always_biased="o", positions=0)),
+    ("persimmon", replace(_GPT, qk_norm="head", wide=False, tied=None)),
+    ("biogpt", replace(_GPT, positions=2, wide=False)),
+    ("ctrl", replace(_GPT, head_bias=True, wide=False)),
+    ("openai-gpt", replace(_GPT, positions=0, final_norm=False)),
+    ("gptj", _ROTARY),
+    ("xlnet", replace(_GPT, final_norm=False, segments=1, head_bias=True, wide=False,
+                      kind="recurrent_xl", mixers={"recurrent_xl": "recurrent_xl"})),
     ("bloom", replace(_GPT, more_norms=1)),
     ("mpt", Traits(gated=False, mlp_biased=False, tied=True, wide=True)),
     ("cpmant", Traits(prompts=True, mlp_biased=False, never_tied=True)),
@@ -39,11 +48,17 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("kosmos_2_text_model", _KOSMOS),
     ("kosmos_2_5_text_model", replace(_KOSMOS, inner_norms="m", segments=2)),
     ("bert roberta xlm-roberta data2vec-text ernie", _BERT),
+    ("camembert roberta-prelayernorm", _BERT),
+    ("electra", replace(_BERT, narrow=True)),
+    ("rembert", replace(_BERT, narrow=True, never_tied=True)),
+    ("roformer", replace(_BERT, narrow=True, positions=None, head_positions=True)),
+    ("roc_bert", replace(_BERT, pictures=True)),
+    ("xmod", replace(_BERT, adapters=True)),
     ("bert-generation", replace(_BERT, more_norms=1, dense=0, rows=())),
     ("big_bird", replace(_BERT, dense=2, biased="qkv", always_biased="o")),
     ("megatron-bert", replace(_BERT, more_norms=1, final_norm=True)),
     ("blip_text_model", replace(_BERT, rows=(), cross=True)),
-)
+)  # fmt: skip
 # Keys that BERT's kin alone state together, and words of keys of those that are made otherwise.
 _LIKE_BERT: Final = ("type_vocab_size", "hidden_dropout_prob", "attention_probs_dropout_prob")
 _OTHERWISE: Final = ("rotary", "rope", "relative")

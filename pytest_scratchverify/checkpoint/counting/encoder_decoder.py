@@ -6,7 +6,7 @@ output head too where that is tied.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
 
 from pytest_scratchverify.checkpoint.composite import TIE_IN_DISPUTE
 from pytest_scratchverify.checkpoint.counting.feed_forward import NOTHING, FeedForward
@@ -16,40 +16,56 @@ from pytest_scratchverify.checkpoint.counting.keys import (
     UncountableDesignError,
     UnknownLayerError,
 )
-from pytest_scratchverify.checkpoint.counting.pairs import Pair, has_encoder
+from pytest_scratchverify.checkpoint.counting.pairs import DECODER, ENCODER, Pair, has_encoder
 from pytest_scratchverify.checkpoint.counting.parts import Parts
+from pytest_scratchverify.checkpoint.counting.sound import stack_of_sides, stem
 
-ENCODER: Final = "encoder"
-DECODER: Final = "decoder"
+Stack = Callable[[Keys, Pair, str], Parts]
 
 
 def count_pair(keys: Keys, pair: Pair) -> Parts:
     """Return the parts of an encoder with a decoder, or of the decoder alone."""
     if keys.flag("use_prompt"):  # MVP's
         raise UnknownLayerError("use_prompt")
-    hidden, vocabulary = keys.need("hidden_size"), keys.need("vocab_size")
+    hidden = keys.need("hidden_size")
+    vocabulary = keys.need("tgt_vocab_size" if pair.own_tables else "vocab_size")
     sides = (ENCODER, DECODER) if has_encoder(keys, pair) else (DECODER,)
-    stack = _stack_like_t5 if pair.relative else _stack_like_bart
-    stacks = [stack(keys, pair, side) for side in sides]
+    _refuse_doubtful_tables(keys, pair, both=len(sides) > 1)
+    if len(sides) == 1:
+        vocabulary = keys.size("decoder_vocab_size") or vocabulary  # Marian
+    stack: Stack = _stack_like_t5 if pair.relative else _stack_like_bart
+    stacks = [(stack_of_sides if pair.sided else stack)(keys, pair, side) for side in sides]
     tied = keys.value("tie_word_embeddings")
-    untied = tied is False or keys.flag(TIE_IN_DISPUTE)
-    if untied and len(sides) > 1 and not pair.own_head:
-        raise UncountableDesignError("tie_word_embeddings")  # two tables or four, by the release
     known = isinstance(tied, bool)
     mlp = NOTHING
     for one in stacks:
         mlp = mlp + one.mlp
     logits = vocabulary if pair.logits_bias and len(sides) > 1 else 0
+    rows = vocabulary + sum(keys.need(name) for name in pair.rows)
+    rows += keys.need("src_vocab_size") if pair.own_tables else 0
     return Parts(
-        embeddings=vocabulary * hidden + sum(one.embeddings for one in stacks),
+        embeddings=rows * hidden + sum(one.embeddings for one in stacks),
         lm_head=vocabulary * hidden,
-        tied=tied is not False,
+        tied=tied is not False and not (pair.never_tied or pair.own_tables),
         mixers=sum(one.mixers for one in stacks),
         mlp=mlp + FeedForward(0, 0, logits),
         norms=sum(one.norms for one in stacks),
-        beside=sum(one.beside for one in stacks),
+        beside=sum(one.beside for one in stacks) + (stem(keys, pair) if len(sides) > 1 else 0),
         assumed=() if known else ("tie_word_embeddings",),
     )
+
+
+def _refuse_doubtful_tables(keys: Keys, pair: Pair, *, both: bool) -> None:
+    """Raise for a config by which there are two tables or four, by the release that wrote it."""
+    if not keys.flag("share_encoder_decoder_embeddings", default=True):  # Marian
+        raise UnknownLayerError("share_encoder_decoder_embeddings")
+    tied = keys.value("tie_word_embeddings")
+    if pair.own_tables:
+        doubtful = tied is True
+    else:
+        doubtful = both and (tied is False or keys.flag(TIE_IN_DISPUTE)) and not pair.own_head
+    if doubtful:
+        raise UncountableDesignError("tie_word_embeddings")
 
 
 def _layers(keys: Keys, *names: str) -> int:
@@ -67,16 +83,14 @@ def _routing(keys: Keys, pair: Pair, side: str, number: int, first: int) -> int:
     return len([n for n in range(number) if step == 1 or n % step == first % step])
 
 
-def _mlps(
-    keys: Keys, dense: int, expert: int, number: tuple[int, int], router_bias: bool
-) -> FeedForward:
+def _mlps(keys: Keys, dense: int, expert: int, number: tuple[int, int]) -> FeedForward:
     """Return the MLPs of one stack, of which `number` are dense and sparse layers."""
     plain, sparse = number
     found = FeedForward(plain * dense, plain * dense)
     if not sparse:
         return found
     hidden, experts = keys.need("hidden_size"), keys.need("n_routed_experts")
-    router = hidden * experts + (experts if router_bias else 0)
+    router = hidden * experts + (experts if keys.flag("router_bias") else 0)
     return found + FeedForward(sparse * (experts * expert + router), None)
 
 
@@ -88,10 +102,11 @@ def _stack_like_bart(keys: Keys, pair: Pair, side: str) -> Parts:
     crossing = side == DECODER
     square = hidden * hidden
     bias = hidden if keys.flag("use_bias", default=pair.biased) else 0
-    mixer = 4 * square + 4 * bias
+    biases = (3 if pair.no_key_bias else 4) * bias
+    mixer = 4 * square + biases
     if crossing:
         source = keys.size("cross_attention_hidden_size") or hidden
-        mixer += 2 * square + 2 * source * hidden + 4 * bias
+        mixer += 2 * square + 2 * source * hidden + biases
     if pair.global_attention and side == ENCODER:
         mixer += 3 * (square + hidden)
     rows = _positions(keys, pair, side)
@@ -109,7 +124,7 @@ def _stack_like_bart(keys: Keys, pair: Pair, side: str) -> Parts:
         lm_head=0,
         tied=True,
         mixers=number * mixer,
-        mlp=_mlps(keys, mlp, mlp, (number - sparse, sparse), keys.flag("router_bias")),
+        mlp=_mlps(keys, mlp, mlp, (number - sparse, sparse)),
         norms=2 * hidden * (number * norms + around + pair.final_norm),
         beside=beside if side == ENCODER else 0,
     )
@@ -119,7 +134,9 @@ def _positions(keys: Keys, pair: Pair, side: str) -> int:
     """Return how many positions a stack learns."""
     if pair.positions is None or not keys.flag("use_learned_position_embeddings", default=True):
         return 0
-    return keys.need(f"max_{side}_position_embeddings", "max_position_embeddings") + pair.positions
+    sound = {ENCODER: "max_source_positions", DECODER: "max_target_positions"}
+    names = (f"max_{side}_position_embeddings", "max_position_embeddings", sound[side])
+    return keys.need(*names) + pair.positions
 
 
 def _stack_like_t5(keys: Keys, pair: Pair, side: str) -> Parts:
@@ -142,7 +159,7 @@ def _stack_like_t5(keys: Keys, pair: Pair, side: str) -> Parts:
         lm_head=0,
         tied=True,
         mixers=number * attention * (2 if crossing else 1),
-        mlp=_mlps(keys, mlp, mlp, (number - sparse, sparse), keys.flag("router_bias")),
+        mlp=_mlps(keys, mlp, mlp, (number - sparse, sparse)),
         norms=hidden * (number * (3 if crossing else 2) + 1),
         beside=beside,
     )

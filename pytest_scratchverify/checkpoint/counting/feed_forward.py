@@ -85,12 +85,21 @@ def _mlp(keys: Keys, traits: Traits, hidden: int, width: int, *, bias: bool) -> 
     return matrices * hidden * width + (width * (matrices - 1) + hidden if bias else 0)
 
 
+def _named(traits: Traits) -> tuple[str, ...]:
+    return ("bias",) if traits.by_parallel else ()  # Falcon
+
+
 def dense_mlp(keys: Keys, traits: Traits) -> FeedForward:
     """Return a dense MLP."""
-    bias = keys.flag("mlp_bias", "use_bias") if traits.mlp_biased is None else traits.mlp_biased
+    bias = (
+        keys.flag("mlp_bias", "use_bias", *_named(traits))
+        if traits.mlp_biased is None
+        else traits.mlp_biased
+    )
     width = _dense_width(keys, traits) // traits.split
     count = _mlp(keys, traits, keys.need("hidden_size"), width, bias=bias)
-    count += 2 * width if "m" in traits.inner_norms else 0
+    if "m" in traits.inner_norms:
+        count += width * (2 if traits.norm_bias else 1)
     return FeedForward(count, count)
 
 
@@ -126,6 +135,11 @@ def routed_mlp(keys: Keys, traits: Traits) -> FeedForward:
     around = hidden * experts + (experts if traits.router_bias else 0)
     if latent:
         around += 2 * hidden * latent + (2 * latent if keys.size("moe_hidden_size") else 0)
+    if traits.expert_output:
+        around += hidden
+    if traits.deep_router:
+        rank = keys.need("router_hidden_size")
+        around = (hidden + 2) * rank + 2 * rank * (rank + 1) + (experts + 1) * rank
     if traits.router_scale:  # rows of the shared experts too, and one number
         around += hidden * (keys.size("n_shared_experts") or 0) + 1
     around += _shared_experts(keys, traits, hidden, width)

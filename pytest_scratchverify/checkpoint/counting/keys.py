@@ -16,7 +16,22 @@ MOST_LAYERS = 4096  # of one model; a config that promises more is not counted
 
 
 NESTED = ("attn_config", "ffn_config")  # tables of a decoder's own keys
+# Names of sizes that older types have, and that describe no design of the catalogue.
+ALSO: Mapping[str, tuple[str, ...]] = {
+    "hidden_size": ("emb_dim",),
+    "num_hidden_layers": ("layers",),
+    "num_attention_heads": ("attention_heads",),
+    "num_key_value_heads": ("kv_n_heads",),
+    "head_dim": ("dim_head", "d_head"),
+    "intermediate_size": ("dim_ff", "dff", "d_inner"),
+    "num_experts_per_tok": ("moe_top_k",),
+}
 OF_THE_WHOLE = frozenset({"hidden_size", "model_type", "is_encoder_decoder"})
+
+
+def names_of(name: str) -> tuple[str, ...]:
+    """Return all the names of a key."""
+    return (*FIELDS[name].names, *ALSO.get(name, ())) if name in FIELDS else (name,)
 
 
 class UncountableDesignError(Exception):
@@ -56,7 +71,7 @@ class Keys:
 
     def value(self, name: str) -> Json:
         """Return a key's value under any name that it is known by; None where it is not stated."""
-        names = FIELDS[name].names if name in FIELDS else (name,)
+        names = names_of(name)
         self.asked.update(names)
         for place in (self.layer, self.raw):
             for alias in names:

@@ -18,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 ATTENTION: Final = frozenset({
     "full_attention", "sliding_attention", "chunked_attention", "attention", "global", "local",
     "sliding", "full", "window_attention", "indexed_attention", "deepseek_sparse_attention",
+    "reference_sliding_attention",
 })  # fmt: skip
 LINEAR: Final = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "kda"})
 DENSE: Final = frozenset({"dense", "mlp", "0", "False"})
@@ -62,7 +63,10 @@ def read_layers(keys: Keys, traits: Traits) -> list[Layer]:
     if (keys.size("num_kv_shared_layers") or 0) > len(kinds):
         raise UncountableDesignError("num_kv_shared_layers")
     number = len(kinds)
-    sparse, own = _sparse(keys, number), _overrides(keys, traits, kinds)
+    if traits.switch and keys.flag(traits.switch):
+        raise UnknownLayerError(traits.switch)
+    sparse = [False] * number if traits.switch else _sparse(keys, number)
+    own = _overrides(keys, traits, kinds)
     return [_layer(keys.within(own[n]), traits, kinds[n], sparse=sparse[n]) for n in range(number)]
 
 
@@ -87,16 +91,22 @@ def _kinds(keys: Keys, traits: Traits) -> list[str]:
         if unknown := set(pattern) - set(PATTERN):
             raise UnknownLayerError(f"hybrid_override_pattern: {min(unknown)}")
         return [PATTERN[sign] for sign in pattern if PATTERN[sign]]
+    return _by_number(keys, traits)
+
+
+def _by_number(keys: Keys, traits: Traits) -> list[str]:
+    """Return the kinds of layers where only their number, and which ones attend, are stated."""
     number = keys.size("num_hidden_layers") or 0
     if traits.stacks:
         number = traits.stacks * keys.need("num_layers_per_stack")
+    number = min(number, MOST_LAYERS + 1)
     if cycle := keys.listed("block_types"):  # RecurrentGemma
-        return [str(cycle[place % len(cycle)]) for place in range(min(number, MOST_LAYERS + 1))]
-    chosen = _chosen(keys, min(number, MOST_LAYERS + 1))
+        return [str(cycle[place % len(cycle)]) for place in range(number)]
+    chosen = _chosen(keys, number)
     if chosen is None and traits.kind == "full_attention" and _is_mixed(traits):
         raise UncountableDesignError("layer_types")
     if chosen is None:
-        return [traits.kind] * min(number, MOST_LAYERS + 1)
+        return [traits.kind] * number
     places, inside, outside = chosen
     return [inside if place in places else outside for place in range(number)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pytest_scratchverify.checkpoint.counting import attention, recurrences
+from pytest_scratchverify.checkpoint.counting import attention, own_attention, recurrences
 from pytest_scratchverify.checkpoint.counting.keys import Keys
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
@@ -24,6 +24,11 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "compressed": attention.compressed_attention,
     "joint_index": attention.jointly_indexed_attention,
     "relative": attention.relative_attention,
+    "masked": own_attention.masked,
+    "routed": own_attention.routed,
+    "convolved": own_attention.convolved,
+    "relative_gated": own_attention.relative_gated,
+    "recurrent_xl": own_attention.recurrent_xl,
     "gated_delta": recurrences.gated_delta,
     "kimi_delta": recurrences.kimi_delta,
     "lightning": recurrences.lightning,

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys
+from pytest_scratchverify.checkpoint.counting.keys import Keys, UnknownLayerError
+
+ENCODER: Final = "encoder"
+DECODER: Final = "decoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,14 @@ class Pair:
     ahead: bool = False  # the decoder predicts several tokens, by distances of its own
     relative: str = ""  # biases by distance: "first" layer of a stack, or "all"; T5's kin
     gated: bool | None = None  # MLPs of T5's kin; None: as the config says
+    stem: str = ""  # of convolutions, before an encoder of sound
+    no_key_bias: bool = False
+    sided: bool = (
+        False  # sizes of encoder and decoder under names of their own, norms of one vector
+    )
+    never_tied: bool = False
+    rows: tuple[str, ...] = ()  # keys of tables as wide as the residual stream
+    own_tables: bool = False  # of tokens of two languages, and a head besides
     known: bool = True
 
 
@@ -43,7 +54,15 @@ _M2M = Pair(positions=None, embedding_norm=False, final_norm=True, logits_bias=F
 T5: Final = Pair(relative="first", logits_bias=False, both=True, own_head=True)
 
 _GROUPS: Final[tuple[tuple[str, Pair], ...]] = (
-    ("bart mvp", BART),
+    ("bart mvp plbart", BART),
+    ("whisper", replace(_M2M, positions=0, stem="whisper", own_head=True, no_key_bias=True)),
+    ("speech_to", replace(_M2M, stem="convs", own_head=True)),
+    ("moonshine", replace(_M2M, stem="moonshine", own_head=True, sided=True)),
+    ("marian", replace(_PEGASUS, final_norm=False)),
+    ("m2m_100", _M2M),
+    ("pop2piano", replace(T5, never_tied=True, rows=("composer_vocab_size",))),
+    ("fsmt", replace(BART, embedding_norm=False, logits_bias=False, own_tables=True)),
+    ("t5", T5),
     ("mbart", replace(BART, final_norm=True)),
     ("blenderbot pegasus", _PEGASUS),
     ("blenderbot-small", replace(BART, positions=0)),
@@ -76,5 +95,14 @@ def pair_of(keys: Keys) -> Pair | None:
 
 
 def has_encoder(keys: Keys, pair: Pair) -> bool:
-    """Whether the encoder is part of what a config describes."""
+    """Whether the encoder is part of what a config describes.
+
+    Raises `UnknownLayerError` for a model that is an encoder alone, whatever else its type has.
+    """
+    classes = [name for name in keys.listed("architectures") or [] if isinstance(name, str)]
+    for name in classes:
+        if name.endswith(("EncoderModel", "AudioClassification")):
+            raise UnknownLayerError(f"architectures: {name}")
+    if any(name.endswith("ForCausalLM") for name in classes):
+        return False
     return keys.flag("is_encoder_decoder", default=True) if pair.both is None else pair.both

@@ -141,7 +141,7 @@ def gated_linear(keys: Keys, _traits: Traits, _kind: str) -> int:
 
 
 def grouped_mamba(keys: Keys, _traits: Traits, _kind: str) -> int:
-    """Zamba's mixer (arXiv 2405.16712): a Mamba whose channels are heads with steps of their own."""
+    """Zamba's mixer (arXiv 2405.16712): a Mamba in heads, each with steps of its own."""
     hidden, state = keys.need("hidden_size"), keys.need("mamba_d_state")
     inner, heads = keys.need("mamba_expand") * hidden, keys.need("n_mamba_heads")
     rank = keys.size("mamba_dt_rank") or -(-hidden // 16)

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys
-
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -65,6 +63,15 @@ class Traits:
     dense_beside: bool = False  # experts stand beside a dense MLP
     key_is_value: bool = False  # in layers that see the whole text
     self_conditioned: bool = False  # a gated MLP and a norm take the last prediction in
+    narrow: bool = False  # tables, and what stands before the head, are as wide as a key says
+    head_positions: bool = False  # a table of positions as wide as a head
+    by_parallel: bool = False  # a norm less where attention and MLP stand side by side
+    switch: str = ""  # a key without which no layer routes
+    expert_output: bool = False  # a bias after the experts
+    deep_router: bool = False  # an MLP of three layers with a norm, and one way past the experts
+    adapters: bool = False  # of languages, in every layer
+    aligned: bool = False  # layers between that attend to something else
+    pictures: bool = False  # tables of the sound and the shape of a sign
     towers: bool = False  # experts of text and of images, of two widths
     known: bool = True
     counted: bool = True  # False: it has parameters that no key tells and no rule here counts
@@ -81,6 +88,10 @@ _GEMMA = Traits(norms=4, tied=True)
 _GEMMA3 = Traits(norms=4, qk_norm="head", tied=True)
 _COHERE = Traits(norms=1, tied=True)
 _INKLING = {"hybrid": "relative", "hybrid_sliding": "relative"}
+_INKLING2 = Traits(
+    correction=True,
+    mixers={"hybrid": "relative_gated", "hybrid_sliding": "relative_gated"},
+)
 _V4 = {
     "heavily_compressed_attention": "compressed",
     "compressed_sparse_attention": "compressed",
@@ -91,14 +102,15 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
     (
         (
-            "jetmoe zaya longcat_flash inkling2 inkling2_loop doge blt mllama"
+            "longcat_flash blt"
         ),
         UNCOUNTED,
     ),
     (
         (
-            "llama mistral mistral3 deepseek_ocr2 ministral ministral3 mixtral granite granitemoe"
-            " granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone ernie4_5 cwm aria"
+            "unlimited_ocr llama mistral mistral3 ministral ministral3 mixtral granite"
+            " granitemoe granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone"
+            " ernie4_5 cwm aria deepseek_ocr2"
             " iquestcoder yi aquila baichuan minicpm xverse deepseek"
         ),
         LLAMA,
@@ -118,7 +130,10 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("deepseek_v3 deepseek_v32 glm_moe_dsa glm4_moe_lite kimi_k2 sarvam_mla", _DEEPSEEK),
     ("axk1", replace(_DEEPSEEK, sparse_norms=1)),
     ("axk2", replace(_DEEPSEEK, gate="paired")),
-    ("hy_v4", replace(_DEEPSEEK, gate="full", sinks="all", streams="plain", stream_head=True)),
+    (
+        "hy_v4 hy_v4_vl",
+        replace(_DEEPSEEK, gate="full", sinks="all", streams="plain", stream_head=True),
+    ),
     ("dots3_note", replace(_DEEPSEEK, gate="head", qk_norm="rope")),
     ("glm5_next", replace(_DEEPSEEK, linear="kimi_delta", streams="mixing")),
     ("kimi_linear", replace(_DEEPSEEK, linear="kimi_delta", never_tied=True)),
@@ -169,6 +184,7 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("voxtral_realtime", Traits(low_rank=32)),
     ("hrm", Traits(norms=0, final_norm=False, more_norms=1, gate="full", stacks=2)),
     ("cosmos3_edge", Traits(gated=False)),
+    ("evolla", Traits(aligned=True)),
     ("chameleon", Traits(qk_norm="biased")),
     ("dbrx", LLAMA),
     ("diffusion_gemma", replace(_GEMMA3, dense_beside=True, self_conditioned=True,
@@ -189,6 +205,16 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("starcoder2", Traits(gated=False, norm_bias=True, tied=True)),
     ("cohere cohere2 cohere2_moe", _COHERE),
     ("lfm2", Traits(qk_norm="head", linear="conv", tied=True)),
+    ("lfm2_moe", Traits(qk_norm="head", linear="conv", tied=True, correction=True)),
+    ("molmo2", Traits(biased="qkv", qk_norm="head", rows=("additional_vocab_size",))),
+    ("bitnet", Traits(inner_norms="am")),
+    ("doge", Traits(norms=4, qk_norm="head", switch="is_moe", mixers={"full_attention": "masked"})),
+    ("jetmoe", Traits(kind="routed", mixers={"routed": "routed"}, expert_output=True, tied=True)),
+    ("zaya", Traits(norms=10, more_norms=2, mixers={"hybrid": "convolved"}, deep_router=True,
+                    tied=True)),
+    ("inkling2 inkling2_loop", replace(_INKLING2, norms=4, more_norms=1)),
+    ("mllama_text_model", Traits(segments=8)),
+    ("modernbert-decoder", Traits(more_norms=1, dense=1, head_bias=True, tied=True)),
     ("lfm3", Traits(norms=4, qk_norm="head", gate="head", linear="conv", tied=True)),
     ("bamba", Traits(linear="mamba2", kind="linear_attention")),
     ("falcon_h1", Traits(mixers={"full_attention": "beside", "hybrid": "beside"})),

@@ -70,7 +70,12 @@ WITHOUT_PARAMETERS: Final = frozenset({
 
 
 # What these size stands beside attention and MLP, and each type that has it is known.
-OF_ONE_FAMILY: Final = ("gated_norm_rank", "hc_mult", "altup_num_inputs", "laurel_rank")
+OF_ONE_FAMILY: Final = (
+    "gated_norm_rank", "hc_mult", "hc_count", "altup_num_inputs", "laurel_rank",
+    "loop_layer_index_end", "cross_attention_layers", "word_embed_proj_dim", "embedding_size",
+    "input_embedding_size", "output_embedding_size", "unpadded_vocab_size",
+    "expansion_ratio", "block_types",
+)  # fmt: skip
 
 
 def refuse_other_models(keys: Keys) -> None:
@@ -85,7 +90,7 @@ def refuse_other_models(keys: Keys) -> None:
 def refuse_keys_of_known_types(keys: Keys) -> None:
     """Raise for keys that a rule counts, in the type of which it is known and no other."""
     for name in OF_ONE_FAMILY:
-        if keys.size(name):
+        if keys.raw.get(name):
             raise UnknownLayerError(name)
     if keys.size("top_k_experts") and keys.value("enable_moe_block") is None:
         raise UncountableDesignError("enable_moe_block")  # Gemma's experts stand beside an MLP
