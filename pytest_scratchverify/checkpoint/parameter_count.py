@@ -99,7 +99,7 @@ def count_parameters(design: Design) -> ParameterCount:
     refuse_unstated_keys(keys)
     parts = decoder_parts(keys, traits)
     if not traits.known:
-        refuse_keys_of_known_types(keys)
+        refuse_keys_of_known_types(keys, traits)
         refuse_unknown_keys(keys)
     return _count(keys, parts, certain=traits.known)
 

@@ -171,6 +171,8 @@ def _is_gated(keys: Keys, pair: Pair) -> bool:
     stated, word = keys.value("is_gated_act"), keys.text("feed_forward_proj")
     if isinstance(stated, bool):
         return stated
+    if word is None and pair.silent is not None:
+        return pair.silent
     if word is None:
         raise UncountableDesignError("feed_forward_proj")
     return word.startswith("gated-")

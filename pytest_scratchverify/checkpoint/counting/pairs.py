@@ -37,6 +37,7 @@ class Pair:
     ahead: bool = False  # the decoder predicts several tokens, by distances of its own
     relative: str = ""  # biases by distance: "first" layer of a stack, or "all"; T5's kin
     gated: bool | None = None  # MLPs of T5's kin; None: as the config says
+    silent: bool | None = None  # whether MLPs have a gate where the config says nothing
     stem: str = ""  # of convolutions, before an encoder of sound
     no_key_bias: bool = False
     sided: bool = (
@@ -62,7 +63,7 @@ _GROUPS: Final[tuple[tuple[str, Pair], ...]] = (
     ("m2m_100", _M2M),
     ("pop2piano", replace(T5, never_tied=True, rows=("composer_vocab_size",))),
     ("fsmt", replace(BART, embedding_norm=False, logits_bias=False, own_tables=True)),
-    ("t5", T5),
+    ("t5 longt5", replace(T5, silent=False)),
     ("mbart", replace(BART, final_norm=True)),
     ("blenderbot pegasus", _PEGASUS),
     ("blenderbot-small", replace(BART, positions=0)),
@@ -73,8 +74,8 @@ _GROUPS: Final[tuple[tuple[str, Pair], ...]] = (
     ("prophetnet", replace(BART, positions=0, ahead=True, logits_bias=False)),
     ("trocr", replace(BART, both=False)),
     ("pp_formulanet", replace(BART, final_norm=True, both=False)),
-    ("mt5 longt5", T5),
-    ("umt5", replace(T5, relative="all")),
+    ("mt5", replace(T5, silent=True)),
+    ("umt5", replace(T5, relative="all", silent=True)),
     ("switch_transformers", replace(T5, gated=False, sparse=True, own_head=False)),
     ("pix2struct_text_model", replace(T5, both=False, gated=True, square=True)),
 )

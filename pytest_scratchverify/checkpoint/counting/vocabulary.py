@@ -15,6 +15,7 @@ from pytest_scratchverify.checkpoint.counting.keys import (
     UncountableDesignError,
     UnknownLayerError,
 )
+from pytest_scratchverify.checkpoint.counting.traits import Traits
 from pytest_scratchverify.checkpoint.design import FIELDS
 from pytest_scratchverify.core.json_values import Json
 
@@ -87,14 +88,14 @@ def refuse_other_models(keys: Keys) -> None:
         raise UnknownLayerError("talker_config")
 
 
-def refuse_keys_of_known_types(keys: Keys) -> None:
+def refuse_keys_of_known_types(keys: Keys, traits: Traits) -> None:
     """Raise for keys that a rule counts, in the type of which it is known and no other."""
     for name in OF_ONE_FAMILY:
         if keys.raw.get(name):
             raise UnknownLayerError(name)
     if keys.size("top_k_experts") and keys.value("enable_moe_block") is None:
         raise UncountableDesignError("enable_moe_block")  # Gemma's experts stand beside an MLP
-    learned = keys.size("type_vocab_size") is not None  # BERT's kin
+    learned = traits.positions is not None
     if keys.text("norm") == "LayerNorm" and not learned and not _says_positions(keys):
         raise UncountableDesignError("rope_parameters")  # or positions are looked up in a table
     if keys.size("linear_num_value_heads") and keys.value("attn_output_gate") is None:
