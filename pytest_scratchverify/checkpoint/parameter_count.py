@@ -21,7 +21,11 @@ from pytest_scratchverify.checkpoint.counting.keys import (
 from pytest_scratchverify.checkpoint.counting.pairs import pair_of
 from pytest_scratchverify.checkpoint.counting.parts import Parts
 from pytest_scratchverify.checkpoint.counting.stated import refuse_unstated_keys
-from pytest_scratchverify.checkpoint.counting.tables import decoder_parts, prediction_layers
+from pytest_scratchverify.checkpoint.counting.tables import (
+    decoder_parts,
+    prediction_layers,
+    with_encoder,
+)
 from pytest_scratchverify.checkpoint.counting.vocabulary import (
     refuse_keys_of_known_types,
     refuse_other_models,
@@ -98,6 +102,8 @@ def count_parameters(design: Design) -> ParameterCount:
     refuse_other_models(keys)
     refuse_unstated_keys(keys)
     parts = decoder_parts(keys, traits)
+    if keys.value("encoder") is not None:
+        parts = with_encoder(keys, traits, parts)
     if not traits.known:
         refuse_keys_of_known_types(keys, traits)
         refuse_unknown_keys(keys)

@@ -20,12 +20,11 @@ from tools.facts.counted import EXACT, count_rows, main, read_rows, relative_err
 FOLDER = Path(__file__).parent / "counted"
 DEFAULTS = [*read_rows(FOLDER / "class_defaults.jsonl.gz")]
 DRAWN = [*read_rows(FOLDER / "drawn.jsonl.gz")]
-# Two configurations in one, writers of sound, experts in memory that no file holds, and others.
+# Writers and readers of sound and pictures with configurations of their own, bytes, and hashes.
 REFUSED = {
-    "blt", "canary", "cohere_asr", "dia", "encoder-decoder", "kyutai_speech_to_text",
-    "longcat_flash", "moshi", "musicgen", "musicgen_melody", "reformer", "seamless_m4t",
-    "seamless_m4t_v2", "speech-encoder-decoder", "speecht5", "t5gemma", "t5gemma2", "udop",
-    "vision-encoder-decoder",
+    "blt", "canary", "cohere_asr", "dia", "kyutai_speech_to_text", "moshi", "musicgen",
+    "musicgen_melody", "reformer", "seamless_m4t", "seamless_m4t_v2", "speech-encoder-decoder",
+    "speecht5", "udop", "vision-encoder-decoder",
 }  # fmt: skip
 # The composite's defaults and not the class's: an own width of heads of a part that is a Mistral.
 OF_THE_COMPOSITE = {("mistral3", "head_dim")}
@@ -50,7 +49,7 @@ def test_every_type_is_counted_by_its_defaults_or_named_here():
     first = {row.model_type: row for row in reversed(DRAWN)}
     found = count_rows(iter(first.values()))
     assert {name for name, seen in found.items() if not seen.exact} == REFUSED
-    assert len(REFUSED) < 0.07 * len(first)
+    assert len(REFUSED) < 0.05 * len(first)
 
 
 def test_a_key_left_out_is_never_read_as_another_number():

@@ -190,7 +190,7 @@ def count_of(config):
         ({"model_type": "new", "hidden_act": "relu2"}, "hidden_act"),
         ({"is_encoder_decoder": True}, "is_encoder_decoder"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
-        ({"model_type": "longcat_flash"}, "longcat_flash"),
+        ({"model_type": "blt"}, "blt"),
     ],
 )
 def test_what_no_rule_counts_is_refused_by_name(change, named):

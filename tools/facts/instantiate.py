@@ -52,7 +52,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "qwen4_exp_text": _INDEXED,
     "reformer": {"is_decoder": True},
 }
-OTHERS = re.compile(r"vision|image|audio|speech|visual|vqmodel|protein_encoder")
+OTHERS = re.compile(r"vision|image|audio|speech|visual|vqmodel|protein_encoder|multi_modal")
 # Keys without a parameter, and those whose change makes another model than the library would save.
 LEFT = re.compile(
     r"token|dropout|eps|rope|init|_id$|max_position|version|architectures|model_type|dtype|cache"
@@ -112,8 +112,9 @@ def counted(library: Any, torch: Any, config: Any, names: Sequence[str]) -> tupl
         except Exception as refused:  # noqa: BLE001 (the library refuses in many ways)
             error = refused
             continue
-        if _text_of(config) is config:
-            return _sizes([model], of_text=name not in whole)
+        two = name in whole and hasattr(config, "encoder")  # T5Gemma, whose encoder may see too
+        if _text_of(config) is config or two:
+            return _sizes([model], of_text=name not in whole or two)
         if reader := getattr(model.base_model, "language_model", None):
             return _sizes([reader, model.get_output_embeddings()])
         decoder = model.get_decoder()

@@ -71,6 +71,15 @@ def cross_attention(keys: Keys) -> int:
     return 2 * hidden * hidden + 2 * source * hidden + 4 * hidden
 
 
+def grouped_cross_attention(keys: Keys) -> int:
+    """Attention to an encoder's output by grouped queries (T5Gemma, arXiv 2504.06225)."""
+    hidden, size = keys.need("hidden_size"), keys.need("head_dim")
+    heads, groups = keys.need("num_attention_heads"), keys.need("num_key_value_heads")
+    source = keys.size("cross_attention_hidden_size") or hidden
+    count = 2 * (hidden * heads * size + source * groups * size)
+    return count + (size * (heads + 2 * groups) + hidden if keys.flag("attention_bias") else 0)
+
+
 def jointly_indexed_attention(keys: Keys, traits: Traits, kind: str) -> int:
     """Qwen4: softmax attention, and an indexer whose queries and keys are one projection."""
     heads, groups = keys.need("indexer_n_heads"), keys.need("indexer_kv_heads")

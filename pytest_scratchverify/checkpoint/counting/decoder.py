@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pytest_scratchverify.checkpoint.counting.attention import cross_attention
+from pytest_scratchverify.checkpoint.counting.attention import (
+    cross_attention,
+    grouped_cross_attention,
+)
 from pytest_scratchverify.checkpoint.counting.feed_forward import (
     NOTHING,
     FeedForward,
@@ -64,6 +67,7 @@ def _count(layer: Layer, traits: Traits) -> Layers:
     if traits.by_parallel and keys.flag("parallel_attn", default=True):  # Falcon
         norms -= 0 if keys.flag("new_decoder_architecture") else 1
     norms += 1 if _crosses(keys, traits) else 0
+    norms += 2 if _crosses_by_groups(keys, traits) else 0
     mixer += around_layer(keys, traits, sparse=layer.mlp == "sparse")
     return Layers(mixer, mlp, norms * width, mixer + mlp.total + norms * width)
 
@@ -80,7 +84,12 @@ def _adapters(keys: Keys) -> int:
 
 
 def _crosses(keys: Keys, traits: Traits) -> bool:
-    return traits.cross and keys.flag("is_decoder", default=True)
+    by_key = traits.dense > 0 and keys.flag("add_cross_attention")  # BERT's kin
+    return by_key or (traits.cross and keys.flag("is_decoder", default=True))
+
+
+def _crosses_by_groups(keys: Keys, traits: Traits) -> bool:
+    return traits.cross_groups and keys.flag("is_decoder")
 
 
 def around_layer(keys: Keys, traits: Traits, *, sparse: bool) -> int:
@@ -89,6 +98,8 @@ def around_layer(keys: Keys, traits: Traits, *, sparse: bool) -> int:
     count += 2 * traits.low_rank * hidden
     if _crosses(keys, traits):
         count += cross_attention(keys)
+    if _crosses_by_groups(keys, traits):
+        count += grouped_cross_attention(keys)
     if "a" in traits.inner_norms:
         count += hidden * (2 if traits.norm_bias else 1)
     if traits.adapters:

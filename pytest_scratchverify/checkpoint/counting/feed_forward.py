@@ -144,8 +144,13 @@ def routed_mlp(keys: Keys, traits: Traits) -> FeedForward:
         around += hidden * (keys.size("n_shared_experts") or 0) + 1
     around += _shared_experts(keys, traits, hidden, width)
     untrained = experts if traits.correction or keys.text("scoring_func") == "sigmoid" else 0
+    if idle := keys.size("zero_expert_num"):  # LongCat: half of each lies in memory, not in files
+        around += idle * hidden
+        untrained += idle * (1 + 2 * hidden * width)
     active = None if used is None else used * expert + around
     found = FeedForward(experts * expert + around, active, untrained)
+    for _ in range(traits.dense_mlps):
+        found = found + dense_mlp(keys, traits)
     if (
         keys.flag("enable_moe_block") or traits.dense_beside
     ):  # Gemma 4: beside the dense MLP, with scales and norms

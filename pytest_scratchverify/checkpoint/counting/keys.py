@@ -24,6 +24,7 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "num_key_value_heads": ("kv_n_heads",),
     "head_dim": ("dim_head", "d_head"),
     "intermediate_size": ("dim_ff", "dff", "d_inner"),
+    "moe_intermediate_size": ("expert_ffn_hidden_size",),
     "num_experts_per_tok": ("moe_top_k",),
 }
 OF_THE_WHOLE = frozenset({"hidden_size", "model_type", "is_encoder_decoder"})

@@ -24,6 +24,7 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "compressed": attention.compressed_attention,
     "joint_index": attention.jointly_indexed_attention,
     "relative": attention.relative_attention,
+    "doubled": lambda keys, traits, kind: 2 * attention.latent_attention(keys, traits, kind),
     "masked": own_attention.masked,
     "routed": own_attention.routed,
     "convolved": own_attention.convolved,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_scratchverify.checkpoint.composite import TIE_IN_DISPUTE
+from dataclasses import replace
+from typing import Final
+
+from pytest_scratchverify.checkpoint.composite import TIE_IN_DISPUTE, text_part
 from pytest_scratchverify.checkpoint.counting.beside import (
     beside_layers,
     head_width,
@@ -10,9 +13,15 @@ from pytest_scratchverify.checkpoint.counting.beside import (
 )
 from pytest_scratchverify.checkpoint.counting.decoder import count_layers
 from pytest_scratchverify.checkpoint.counting.feed_forward import assumes_gate
-from pytest_scratchverify.checkpoint.counting.keys import MOST_LAYERS, Keys
+from pytest_scratchverify.checkpoint.counting.keys import MOST_LAYERS, Keys, UnknownLayerError
 from pytest_scratchverify.checkpoint.counting.parts import Parts
 from pytest_scratchverify.checkpoint.counting.traits import Traits
+
+ENCODERS: Final = {  # of text, by the decoders that they stand beside
+    "t5_gemma_module": ("t5_gemma_module",),
+    "t5gemma2_decoder": ("t5gemma2_text",),
+    "bert": ("bert",),
+}
 
 
 def decoder_parts(keys: Keys, traits: Traits) -> Parts:
@@ -33,6 +42,34 @@ def decoder_parts(keys: Keys, traits: Traits) -> Parts:
         beside=beside_layers(keys, traits) + (bias if tied else 0),
         largest=layers.largest,
         assumed=tuple(assumed),
+    )
+
+
+def with_encoder(keys: Keys, traits: Traits, decoder: Parts) -> Parts:
+    """Return a decoder with the encoder of text that its config holds beside it.
+
+    T5Gemma's encoder is its decoder without attention to another; BERT's kin keep a pooler.
+    Raises `UnknownLayerError` for an encoder of another kind.
+    """
+    text = text_part(keys.table("encoder"))
+    own = Keys({}, text)
+    kind = own.text("model_type")
+    if kind not in ENCODERS.get(keys.family, ()) or own.need("hidden_size") != keys.need(
+        "hidden_size"
+    ):
+        raise UnknownLayerError("encoder")
+    made = replace(traits, more_norms=1, head_bias=False) if traits.dense else traits
+    encoder = decoder_parts(own, made)
+    # T5Gemma 2 has one table for both, and a row of its own for the end of an image.
+    shared = keys.family == "t5gemma2_decoder"
+    return replace(
+        decoder,
+        embeddings=decoder.embeddings
+        + (keys.need("hidden_size") if shared else encoder.embeddings),
+        mixers=decoder.mixers + encoder.mixers,
+        mlp=decoder.mlp + encoder.mlp,
+        norms=decoder.norms + encoder.norms,
+        beside=decoder.beside + encoder.beside,
     )
 
 

@@ -58,8 +58,10 @@ class Traits:
     prompts: bool = False  # tables of prompts and segments, positions by pairs of segments
     inner_norms: str = ""  # "a": of attention's output before its projection, "m": of an MLP's
     cross: bool = False  # every layer attends to an encoder too
+    cross_groups: bool = False  # a decoder attends to an encoder by grouped queries, norms around
     low_rank: int = 0  # of an adaptive norm a layer
     stacks: int = 0  # of layers, each as deep as a key says
+    dense_mlps: int = 0  # beside the experts of a layer
     dense_beside: bool = False  # experts stand beside a dense MLP
     key_is_value: bool = False  # in layers that see the whole text
     self_conditioned: bool = False  # a gated MLP and a norm take the last prediction in
@@ -99,13 +101,13 @@ _V4 = {
 }
 
 GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
-    # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
+    ("blt", UNCOUNTED),
     (
-        (
-            "longcat_flash blt"
-        ),
-        UNCOUNTED,
+        "longcat_flash",
+        replace(_DEEPSEEK, norms=4, kind="doubled", mixers={"doubled": "doubled"}, dense_mlps=2),
     ),
+    ("t5_gemma_module", replace(_GEMMA, cross_groups=True)),
+    ("t5gemma2_decoder", _GEMMA3),
     (
         (
             "unlimited_ocr llama mistral mistral3 ministral ministral3 mixtral granite"

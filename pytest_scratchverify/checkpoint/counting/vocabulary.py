@@ -70,20 +70,22 @@ WITHOUT_PARAMETERS: Final = frozenset({
 })  # fmt: skip
 
 
+CROSSING: Final = frozenset({"bert"})  # types whose attention to an encoder is counted
 # What these size stands beside attention and MLP, and each type that has it is known.
 OF_ONE_FAMILY: Final = (
     "gated_norm_rank", "hc_mult", "hc_count", "altup_num_inputs", "laurel_rank",
     "loop_layer_index_end", "cross_attention_layers", "word_embed_proj_dim", "embedding_size",
-    "input_embedding_size", "output_embedding_size", "unpadded_vocab_size",
+    "input_embedding_size", "output_embedding_size", "unpadded_vocab_size", "zero_expert_num",
     "expansion_ratio", "block_types",
 )  # fmt: skip
 
 
 def refuse_other_models(keys: Keys) -> None:
     """Raise `UnknownLayerError` for a config of a model that is not one decoder of text."""
-    for name in ("is_encoder_decoder", "add_cross_attention"):
-        if keys.flag(name):
-            raise UnknownLayerError(name)
+    if keys.flag("is_encoder_decoder"):
+        raise UnknownLayerError("is_encoder_decoder")
+    if keys.flag("add_cross_attention") and keys.family not in CROSSING:
+        raise UnknownLayerError("add_cross_attention")
     if keys.table("talker_config"):
         raise UnknownLayerError("talker_config")
 
