@@ -13,7 +13,7 @@ setup: $(STAMP)
 
 # LOCKED=1, as CI sets it: every package by the digests in requirements/ci.txt and no other. The
 # default takes what a mirror has of the same versions, be it built by the mirror.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(wildcard startup/*)
 	$(PYTHON) -m venv $(VENV)
 ifdef LOCKED
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/ci.txt

@@ -11,6 +11,7 @@ in CI and in ``make test``, what is missing is an error.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -33,6 +34,10 @@ REQUIRED = any(
 # An example that takes long says that the machine is busy, and nothing about the code.
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
+
+# A fault that fills the memory fails its test, and takes neither the machine nor the other tests.
+MOST_MEMORY = 12 * 2**30
+resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def pytest_configure(config: pytest.Config) -> None:

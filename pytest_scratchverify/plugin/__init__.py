@@ -53,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
     used = is_used(config)
     if not used and not config.option.markers:
         return
+    if used:
+        from pytest_scratchverify.plugin.blas_threads import one_thread  # noqa: PLC0415
+
+        config.add_cleanup(one_thread())
     from pytest_scratchverify.core.errors import ScratchError  # noqa: PLC0415 - see the docstring above
     from pytest_scratchverify.core.visible import visible  # noqa: PLC0415
     from pytest_scratchverify.plugin.model_folders import refuse_loaded_code  # noqa: PLC0415

@@ -19,7 +19,13 @@ from pytest_scratchverify.checkpoint.formats.codec import Codec
 from pytest_scratchverify.checkpoint.header import TensorIndex, TensorInfo
 from pytest_scratchverify.checkpoint.roles import TensorRole, read_roles
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.layouts import matrices_of, read_context, settled
+from pytest_scratchverify.tensors.layouts import (
+    LayoutContext,
+    experts_in,
+    matrices_of,
+    read_context,
+    settled,
+)
 from pytest_scratchverify.tensors.matrices import (
     RESIDUAL_COLUMNS,
     WHOLE,
@@ -56,6 +62,7 @@ __all__ = [
     "writes_residual",
 ]
 
+MOST_EXPERTS = 2**19  # in stacks, all layers together; the largest mixtures of today have 2**17
 NORMS = ("norm_pre_ffn", "norm_post")  # before the gated block, whichever there is
 
 
@@ -156,6 +163,7 @@ def take_inventory(
     doubles: list[Matrix] = []
     placed: dict[str, Slot] = {}
     large = oversized(index.tensors, roles, role_map.ignored)
+    large |= _crowds(index, roles, context)
     for name, role in roles.items():
         info = index.tensors[name]
         if name in large:
@@ -199,6 +207,20 @@ def take_inventory(
         empty=tuple(name for name, info in index.tensors.items() if is_empty(name, info)),
         masks=tuple(i for name in role_map.ignored if is_mask(i := index.tensors[name])),
     )
+
+
+def _crowds(
+    index: TensorIndex, roles: Mapping[str, TensorRole], context: LayoutContext
+) -> set[str]:
+    """Name the stacks of more experts than any model has: no shape alone may fill the memory."""
+    room, found = MOST_EXPERTS, set()
+    for name, role in roles.items():
+        count = experts_in(role, index.tensors[name], context)
+        if count > room:
+            found.add(name)
+        else:
+            room -= count
+    return found
 
 
 def with_undecoded(inventory: Inventory, undecoded: Mapping[str, int]) -> Inventory:

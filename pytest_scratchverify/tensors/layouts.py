@@ -35,6 +35,7 @@ from pytest_scratchverify.tensors.matrices import Matrix, Slot, is_mixer
 READING = frozenset({"q", "k", "v", "qkv", "q_a", "kv_a", "gate", "up", "gate_up", "fc1", "router",
                      "cross_q", "cross_k", "cross_v"})  # fmt: skip
 WRITING = frozenset({"o", "down", "fc2", "cross_o"})
+MOST_ROWS = 2**20  # whose order is listed row by row; no projection of today has a tenth
 BLOCKS = frozenset({"gate", "up", "down", "gate_up", "fc1", "fc2"})
 TEXT = frozenset({Component.TEXT_DECODER, Component.ROUTER_EXPERTS})
 _WIDE_NORMS = frozenset({"norm_in", "norm_post", "norm_final", "norm_post_ffn", "norm_post_attn"})
@@ -251,6 +252,13 @@ def _flat_count(role: TensorRole, info: TensorInfo, context: LayoutContext) -> i
     return count if count > 1 and len(info.shape) == 2 and info.shape[0] % count == 0 else 0
 
 
+def experts_in(role: TensorRole, info: TensorInfo, context: LayoutContext) -> int:
+    """Return how many experts a tensor holds, one behind the other; 0 where it is no stack."""
+    if role.expert != "stack":
+        return 0
+    return info.shape[0] if len(info.shape) == 3 else _flat_count(role, info, context)
+
+
 def _stack(
     slot: Slot,
     role: TensorRole,
@@ -258,8 +266,8 @@ def _stack(
     codec: Codec | None,
     context: LayoutContext,
 ) -> Iterator[Matrix]:
-    count = info.shape[0] if len(info.shape) == 3 else _flat_count(role, info, context)
-    if not count:  # a stack of no experts
+    count = experts_in(role, info, context)
+    if not count:
         return
     rows, cols = prod(info.shape[:-1]) // count, info.shape[-1]
     plain = codec is None and info.dtype in NUMPY_DTYPES
@@ -283,7 +291,8 @@ def _cut(matrix: Matrix, role: TensorRole, context: LayoutContext) -> Iterator[M
         yield from _three(matrix, role, context)
     elif role.layout == "~" and context.attention is not None and context.rotary:
         heads = context.attention.heads if kind == "q" else context.attention.groups
-        if matrix.rows % (2 * heads) == 0 and matrix.first_row == 0:
+        fits = matrix.rows % (2 * heads) == 0 and matrix.rows <= MOST_ROWS
+        if fits and matrix.first_row == 0:
             matrix = _picked(matrix, kind, _rotary(matrix.rows, heads))
         yield matrix
     else:
@@ -310,7 +319,7 @@ def _halves(matrix: Matrix, role: TensorRole, context: LayoutContext) -> Iterato
 def _three(matrix: Matrix, role: TensorRole, context: LayoutContext) -> Iterator[Matrix]:
     """Cut queries, keys and values apart, where the config says how many heads there are."""
     shape = context.attention
-    if shape is None or matrix.rows != sum(shape.rows):
+    if shape is None or matrix.rows != sum(shape.rows) or matrix.rows > MOST_ROWS:
         yield matrix
         return
     grouped = role.layout == "#" if shape.grouped is None else shape.grouped

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.verdict.policy import JudgedModel, PolicyTable, shipped_policies
+from pytest_scratchverify.verdict.policy import (
+    NOT_ASKED,
+    JudgedModel,
+    PolicyTable,
+    shipped_policies,
+)
 from pytest_scratchverify.verdict.verdict import PolicyResult, Result, Verdict
 
 FOUND = frozenset({Verdict.REUSED_VERBATIM, Verdict.DERIVED})
@@ -36,13 +41,14 @@ def _only_audit(_judged: JudgedModel) -> Judged:
 
 
 def _by_table(name: str) -> Callable[[JudgedModel], Judged]:
-    """Judge by a table of policies.toml, with its first reason."""
+    """Judge by a table of policies.toml: with all its reasons for a failure, else the first."""
 
     def judge(judged: JudgedModel) -> Judged:
         table: PolicyTable = shipped_policies()[name]
         found = table.judge(judged)
-        reason = found.because[0] if found.because else Text("-")
-        return found.result, Text("by {policy}: {why}", policy=name, why=reason)
+        asked = [reason for reason in found.because if reason.template != NOT_ASKED]
+        reasons = asked if found.result is Result.FAIL else asked[:1]
+        return found.result, Text("by {policy}: {why}", policy=name, why=reasons or Text("-"))
 
     return judge
 

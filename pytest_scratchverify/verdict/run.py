@@ -6,7 +6,7 @@ pytest-xdist write the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_scratchverify.core.component import Component
@@ -72,7 +72,7 @@ class Run:
         """Whether a rejected hypothesis is among what a chosen policy fails the model for.
 
         Others are reported: leads, and components that no chosen policy asks about. A policy
-        whose reasons name no component is taken to mean all of them.
+        whose reasons name no component, in whatever sentences, is taken to mean all of them.
         """
         if not finding.derived:
             return False
@@ -81,7 +81,7 @@ class Run:
                 judged = model.policies.get(name)
                 if judged is not None and judged.result is Result.FAIL:
                     reasons = [text for text in judged.because if text.template != NOT_ASKED]
-                    named = {text.params.get("component") for text in reasons} - {None}
+                    named = {name for text in reasons for name in _components(dict(text.params))}
                     if not named or finding.component.value in named:
                         return True
         return False
@@ -105,6 +105,19 @@ class Run:
         """Return the policies that the user chose to be judged by."""
         chosen = self.options.get("policy")
         return [str(name) for name in chosen] if isinstance(chosen, list) else []
+
+
+def _components(value: Json) -> Iterator[str]:
+    """Yield the components that the parameters of a sentence name, or of sentences in it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _components(item)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in ("component", "components"):
+                yield from map(str, inner if isinstance(inner, list) else [inner])
+            elif isinstance(inner, (list, Mapping)):
+                yield from _components(inner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,8 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest -m slow tests/weights/test_real_gguf.py": "a part of `make test-slow`",
     "pytest -m slow tests/weights/test_power_sentences.py": "a part of `make test-slow`",
     "pytest suites/ --model=./folder": "a template: tests/plugin/test_hostile_folders.py runs it",
+    "pytest suites/ --model ./folder": "a template: tests/plugin/test_hostile_folders.py runs it",
+    "pytest --scratch-model ./folder suites/": "a template: tests/plugin/test_hostile_folders.py runs it",
     "./verify --model=./folder": "a template: the same as above, and EXECUTED runs ./verify",
     "pytest suites/ --model org/name --training-log": "tests/training_log/test_suite.py runs it",
     "pytest tests/weights/test_real_weights.py": "slow; make test-slow runs it",

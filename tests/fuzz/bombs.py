@@ -7,6 +7,7 @@ was refused and the most memory that the process ever held.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import struct
@@ -124,6 +125,43 @@ def sparse_weights(folder: Path) -> None:
         out.truncate(8 + len(head) + 2**40)
 
 
+def _sparse(folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Write a header for tensors of U8, and behind it as many bytes that occupy nothing."""
+    entries, place = {}, 0
+    for name, shape in shapes.items():
+        end = place + math.prod(shape)
+        entries[name] = {"dtype": "F8_E4M3", "shape": shape, "data_offsets": [place, end]}
+        place = end
+    head = json.dumps(entries).encode()
+    with (folder / "model.safetensors").open("wb") as out:
+        out.write(struct.pack("<Q", len(head)) + head)
+        out.truncate(8 + len(head) + place)
+
+
+def stack_of_experts(folder: Path) -> None:
+    _sparse(folder, {"model.layers.0.mlp.experts.down_proj": (2**40, 1, 1)})
+
+
+def stacks_at_their_limit(folder: Path) -> None:
+    names = [f"model.layers.{layer}.mlp.experts.gate_up_proj" for layer in range(64)]
+    _sparse(folder, dict.fromkeys(names, (2**13, 2, 2)))
+
+
+def rows_of_many_heads(folder: Path) -> None:
+    config = {"model_type": "llama", "num_attention_heads": 2**15, "head_dim": 2**15}
+    (folder / "config.json").write_text(json.dumps(config))
+    names = [
+        f"layers.{layer}.attention.{word}.weight" for layer in range(8) for word in ("wq", "wk")
+    ]
+    _sparse(folder, dict.fromkeys(names, (2**30, 8)))
+
+
+def config_of_many_layers(folder: Path) -> None:
+    config = {"model_type": "llama", "num_hidden_layers": 2**39, "hidden_size": 8, "vocab_size": 8,
+              "num_attention_heads": 2, "intermediate_size": 8}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 def header_of_lists(folder: Path) -> None:
     size = 99_000_000
     body = b'{"a":[' + b"[]," * ((size - 10) // 3)
@@ -201,6 +239,10 @@ BOMBS: dict[str, tuple[Make, str]] = {
         (fingerprint_of_lists, "fingerprint"),
         (fingerprint_of_a_large_part, "fingerprint"),
         (sparse_weights, "safetensors"),
+        (stack_of_experts, "safetensors"),
+        (stacks_at_their_limit, "safetensors"),
+        (rows_of_many_heads, "safetensors"),
+        (config_of_many_layers, "config"),
         (header_of_lists, "safetensors"),
         (header_at_its_limit, "safetensors"),
         (index_of_lists, "index"),

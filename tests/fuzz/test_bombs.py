@@ -19,15 +19,20 @@ AT_ONCE = {
     "config-of-lists",
     "fingerprint-of-a-large-part",
     "sparse-weights",
+    "stack-of-experts",
 }
 # Sound as far as anybody can tell, and read.
 READ = {
     "answers-of-lists",
     "card-at-its-limit",
     "card-of-a-long-number",
+    "config-of-many-layers",
     "header-at-its-limit",
     "log-of-lists",
+    "rows-of-many-heads",
     "sparse-weights",
+    "stack-of-experts",
+    "stacks-at-their-limit",
     "tokenizer-at-its-limit",
 }
 

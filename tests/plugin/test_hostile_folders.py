@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,12 +40,16 @@ def hostile(tmp_path):
     return folder, mark
 
 
-def started(*command, cwd=ROOT):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+def clean():
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+
+
+def started(*command, cwd=ROOT, **added):
+    here = {"HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=cwd,
-        env={**environment, "HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)},
+        env={**clean(), **here, **added},
         capture_output=True,
         text=True,
         timeout=HANGS,
@@ -71,6 +76,33 @@ FORMS = {
     "reference, joined": ("pytest", "suites/", f"--model={READY / 's0'}", "--against={}", *QUICKLY),
     "log": ("pytest", "suites/", f"--model={READY / 's0'}", "--training-log", "{}", *QUICKLY),
     "workers": ("pytest", "suites/", "--model", "{}", "-n", "2", *QUICKLY),
+    "prefixed, lone, first": ("pytest", "--scratch-model", "{}", "suites/", *QUICKLY),
+    "short, lone, first": ("pytest", "--model", "{}", "suites/", *QUICKLY),
+    "reference, lone, first": (
+        "pytest",
+        "--scratch-against",
+        "{}",
+        "--model",
+        str(READY / "s0"),
+        "suites/",
+        *QUICKLY,
+    ),
+    "log, lone, first": (
+        "pytest",
+        "--training-log",
+        "{}",
+        f"--model={READY / 's0'}",
+        "suites/",
+        *QUICKLY,
+    ),
+    "flag before the suites": (
+        "pytest",
+        "--scratch-model",
+        "{}",
+        "--scratch-offline",
+        "suites/",
+        *QUICKLY,
+    ),
     "command": ("pytest_scratchverify.cli", "run", "--model", "{}", *QUICKLY),
     "command, joined": ("pytest_scratchverify.cli", "run", "--model={}", *QUICKLY),
 }
@@ -104,12 +136,11 @@ def test_the_command_is_safe_inside_of_the_folder(hostile):
             "import pytest_scratchverify as s; s.verify('.', offline=True, depth='metadata')",
         ),
     ):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
         path = f"{ROOT}"
         ran = subprocess.run(
             [sys.executable, *command],
             cwd=folder,
-            env={**environment, "HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": path},
+            env={**clean(), "HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": path},
             capture_output=True,
             text=True,
             timeout=HANGS,
@@ -147,17 +178,54 @@ def test_what_would_execute_it_is_refused_with_the_right_form(hostile, form):
     assert not mark.exists()
 
 
-def test_settings_of_the_folder_that_pytest_took_itself_end_the_run(hostile, tmp_path):
-    """`pytest --model FOLDER suites/`: pytest reads FOLDER/pytest.ini before any plugin is loaded.
+def test_words_that_pytest_adds_itself_are_joined_too(hostile, tmp_path):
+    folder, mark = hostile
+    lines = tmp_path / "words.txt"
+    lines.write_text(f"--scratch-model\n{folder}\nsuites/\n")
+    for words, added in (
+        (("suites/",), f"--scratch-model '{folder}'"),
+        ((f"@{lines}",), ""),
+        ((str(ROOT / "suites"),), f"--scratch-model '{folder}' --scratch-depth metadata"),
+    ):
+        ran = started("pytest", *words, *QUICKLY, PYTEST_ADDOPTS=added)
+        assert ran.returncode in (0, 10), ran.stdout + ran.stderr
+        assert not mark.exists(), words
 
-    What that file loads cannot be kept from running by a plugin. The run is refused, and says how
-    to write what was meant; nothing is judged.
+
+def test_the_script_is_as_safe_as_the_module_also_from_elsewhere(hostile, tmp_path):
+    folder, mark = hostile
+    script = [str(Path(sys.executable).parent / "pytest"), "--model", str(folder)]
+    ran = subprocess.run(
+        [*script, str(ROOT / "suites"), *QUICKLY],
+        cwd=tmp_path,
+        env={**clean(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        check=False,
+    )
+    assert ran.returncode in (0, 10), ran.stdout + ran.stderr
+    assert not mark.exists()
+
+
+def test_settings_of_the_folder_that_pytest_took_itself_end_the_run(hostile, tmp_path):
+    """``pytest.main`` with separate words has no command line that could be joined.
+
+    What FOLDER/pytest.ini loads cannot be kept from running by a plugin. The run is refused, and
+    says how to write what was meant; nothing is judged.
     """
     folder, _ = hostile
     (folder / "pytest.ini").write_text("[pytest]\n")
     verdict = tmp_path / "v.json"
-    ran = started(
-        "pytest", "--scratch-model", str(folder), "suites/", f"--scratch-verdict-json={verdict}"
+    words = ["--scratch-model", str(folder), "suites/", f"--scratch-verdict-json={verdict}"]
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import pytest, sys; sys.exit(pytest.main({words!r}))"],
+        cwd=ROOT,
+        env={**clean(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        check=False,
     )
     assert ran.returncode == 4
     assert f"--scratch-model={folder}" in ran.stderr
@@ -168,11 +236,10 @@ def test_inside_of_a_models_folder_pytest_itself_is_refused(hostile):
     folder, mark = hostile
     for name in ("pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml"):
         (folder / name).unlink()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     ran = subprocess.run(
         [sys.executable, "-P", "-m", "pytest", str(ROOT / "suites"), "--scratch-model=."],
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={**clean(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=HANGS,

@@ -6,8 +6,10 @@ import pytest
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome
-from pytest_scratchverify.verdict.policy import JudgedModel, asks
+from pytest_scratchverify.core.spec import ModelSpec
+from pytest_scratchverify.verdict.policy import JudgedModel, asks, shipped_policies
 from pytest_scratchverify.verdict.programme import PROGRAMME
+from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models
 from pytest_scratchverify.verdict.verdict import (
     ComponentVerdict,
     Generation,
@@ -16,7 +18,7 @@ from pytest_scratchverify.verdict.verdict import (
     Standing,
     Verdict,
 )
-from tests.verdict.findings import finding
+from tests.verdict.findings import finding, intent_of
 
 DECODER, RECORD = Component.TEXT_DECODER, Component.TRAINING_RECORD
 CLEAN = Verdict.NO_EVIDENCE_OF_REUSE
@@ -107,3 +109,22 @@ def test_it_asks_about_weights_and_the_record():
     assert asks(policy, DECODER)
     assert asks(policy, RECORD)
     assert not asks(policy, Component.TOKENIZER)
+
+
+@pytest.mark.parametrize("policy", ["msit-2026", "msit-2026-aspects"])
+def test_what_a_programmes_policy_fails_for_is_told_from_what_it_does_not_ask(policy):
+    """Its sentences are nested: each names the component that was found inside of another."""
+    rejected = [
+        finding(Outcome.DERIVED, component=component)
+        for component in (DECODER, Component.EMBEDDINGS, Component.TOKENIZER)
+    ]
+    subject = Subject(
+        spec=ModelSpec(name=rejected[0].model), components=tuple(f.component for f in rejected)
+    )
+    collected = Collected(intents=tuple(map(intent_of, rejected)), findings=tuple(rejected))
+    chosen = PROGRAMME.get(policy) or shipped_policies()[policy]
+    models = fold_models([subject], collected, [chosen])
+    run = Run(models=models, findings=tuple(rejected), partial=False, options={"policy": [policy]})
+    assert models[0].policies[policy].result is Result.FAIL
+    failing = [f.component for f in rejected if run.fails(f)]
+    assert failing == [DECODER, Component.EMBEDDINGS]

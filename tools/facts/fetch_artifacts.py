@@ -37,7 +37,9 @@ def main() -> int:
     only = parser.parse_args().only
     wanted = [p for p in PACKAGES if only in (None, p.name)]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        failures = [line for line in pool.map(_fetch, wanted) if line]
+        first = [*pool.map(_fetch, wanted)]
+        again = [package for package, line in zip(wanted, first, strict=True) if line]
+        failures = [line for line in pool.map(_fetch, again) if line]  # a registry has bad moments
     for line in failures:
         print(line, file=sys.stderr)
     print(f"{len(wanted) - len(failures)} of {len(wanted)} packages are in place")

@@ -17,6 +17,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.methods.weights.kinds import Kind
+from pytest_scratchverify.methods.weights.layers import first_rows
 from pytest_scratchverify.stats.weights.assignment import fixed_points, row_similarity
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.turned_copies import (
@@ -192,14 +193,14 @@ class _Reader:
 
     def fits(self, side: int, matrices: Sequence[Matrix], most: int | None) -> bool:
         """Whether the first rows of matrices are still affordable."""
-        cost = sum(block.nbytes for block in _first_rows(matrices, most))
+        cost = sum(block.nbytes for block in _blocks(matrices, most))
         return self.limit is None or self.spent[side] + cost <= self.limit
 
     def rows(self, side: int, matrices: Sequence[Matrix], most: int | None) -> list[Array] | None:
-        """Return the first `most` rows of matrices, None for too many bytes or what is not held."""
+        """Return `most` rows of matrices, all for None; None where too many bytes or not held."""
         if not self.fits(side, matrices, most):
             return None
-        blocks = _first_rows(matrices, most)
+        blocks = _blocks(matrices, most)
         if not all(map(self.sides[side].holds, blocks)):
             return None
         self.spent[side] += sum(block.nbytes for block in blocks)
@@ -207,8 +208,8 @@ class _Reader:
         return None if any(map(is_degenerate, found)) else found
 
 
-def _first_rows(matrices: Sequence[Matrix], most: int | None) -> list[Block]:
-    return [Block(m, 0, m.rows if most is None else min(most, m.rows)) for m in matrices]
+def _blocks(matrices: Sequence[Matrix], most: int | None) -> list[Block]:
+    return [Block(m, 0, m.rows) if most is None else first_rows(m, most) for m in matrices]
 
 
 def _layers(

@@ -63,11 +63,12 @@ def mapped_blocks(matrices: Mapping[Slot, Matrix]) -> list[Block]:
     for kind in KINDS:
         found = _of_kind(matrices, kind)
         if len(found) > 1:
-            return [_first_rows(matrix, ROWS) for matrix in found]
+            return [first_rows(matrix, ROWS) for matrix in found]
     return []
 
 
-def _first_rows(matrix: Matrix, limit: int) -> Block:
+def first_rows(matrix: Matrix, limit: int) -> Block:
+    """Return the rows by which layers are told apart: of those that a fingerprint keeps, too."""
     block = block_of(matrix)
     return Block(matrix, block.start, block.start + min(block.stop - block.start, limit))
 
@@ -92,7 +93,7 @@ def _read(
     for matrix in matrices:
         if (matrix.rows, matrix.cols) != shape:
             continue
-        block = _first_rows(matrix, ROWS if budget is not None else 4 * ROWS)
+        block = first_rows(matrix, ROWS if budget is not None else 4 * ROWS)
         if not checkpoint.holds(block):
             continue
         if left is not None and block.nbytes > left:

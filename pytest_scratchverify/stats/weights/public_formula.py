@@ -17,8 +17,7 @@ Array = NDArray[np.float32]
 
 SIGNIFICANT = 6.0  # standard deviations of the cosine of independent numbers
 SHOWN = 0.1  # cosine with a formula from which a matrix is said to follow it
-LARGEST = 2**15  # rows or columns that a formula is written out for
-MOST = 2**17  # numbers that are looked at
+MOST = 2**17  # numbers that are looked at, of as many rows as these are
 ROUNDED = 2.0**-7  # of a number, that storing a formula in BF16 or more moves it at most
 QUANTISED, LEVELS = 1 / 14, 256  # of the largest, with so few different numbers
 TREND, SHUFFLES = 0.75, 16  # of the cosine, that no other order of the columns may reach
@@ -88,7 +87,7 @@ def _nearest(matrix: Array, first_row: int, whole_rows: int) -> tuple[str, float
     whole = whole_rows or first_row + len(matrix)
     matrix = matrix[: max(2, MOST // matrix.shape[1])]
     rows, cols = matrix.shape
-    if max(whole, cols) > LARGEST or min(rows, cols) < 2:
+    if cols > MOST or min(rows, cols) < 2:
         return "", 0.0, matrix[:0]
     names, templates = _templates(rows, cols, first_row, whole)
     values = (matrix - matrix.mean()).ravel()

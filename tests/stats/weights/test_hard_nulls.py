@@ -183,6 +183,23 @@ def test_public_formulas_are_recognised_whole_and_in_pieces(name, noise):
     assert formula_of(table[32:64], 32, 96) == name
 
 
+@pytest.mark.parametrize("rows", [40_000, 128_256, 262_144])
+def test_tables_of_many_tokens_follow_formulas_too(rows):
+    """Two strangers may have filled their vocabularies by one formula before they were trained."""
+    place = np.arange(rows // 2, rows // 2 + 128, dtype=float)[:, None]
+    channel = np.arange(512)[None]
+    for name, table in (
+        ("cosine transform", np.cos(np.pi * place * (channel + 0.5) / 512)),
+        ("Hadamard", 1.0 - 2.0 * (np.bitwise_count(place.astype(int) & channel) % 2)),
+    ):
+        sides = [(table + normal(seed, 128, 512)).astype(np.float32) for seed in (1, 2)]
+        assert [formula_of(side, rows // 2, rows) for side in sides] == [name] * 2
+        slot = Slot("embeddings", "embed")
+        measured = measure(TABLE, [{(slot, rows // 2): tuple(sides)}])
+        assert judge(Compared(measured=measured), None, THRESHOLDS).relation is None
+    assert formula_of(normal(3, 128, 512), rows // 2, rows) is None
+
+
 def test_drawn_weights_follow_no_formula():
     assert [formula_of(normal(seed, 96, 64)) for seed in range(40)] == [None] * 40
     assert [formula_of(normal(seed, 32, 64), 32, 96) for seed in range(40)] == [None] * 40
