@@ -28,6 +28,7 @@ from pytest_scratchverify.tensors.layouts import (
 )
 from pytest_scratchverify.tensors.matrices import (
     RESIDUAL_COLUMNS,
+    WHOLE,
     Matrix,
     Slot,
     is_mixer,
@@ -102,6 +103,14 @@ class Inventory:
     def of(self, component: Component) -> Mapping[Slot, Matrix]:
         """Return the matrices of one component."""
         return self._of_component.get(component.value, {})
+
+    def gains_at(self, slot: Slot, width: int) -> Matrix | None:
+        """Return all gains of a norm; None where none of this width are known."""
+        for place in (slot, replace(slot, kind=WHOLE + slot.kind)):
+            found = self.matrices.get(place)
+            if found is not None and found.rows == 1 and found.cols == width:
+                return found
+        return None
 
     @cached_property
     def _of_component(self) -> Mapping[str, Mapping[Slot, Matrix]]:

@@ -19,6 +19,10 @@ RESIDUAL_ROWS = frozenset(
 # Before the names of tensors that no table knows: they read the residual stream, write it, read
 # what one that reads it gives (the second of a pair through a latent), or none of these.
 READS, WRITES, VIA, OTHER = "in:", "out:", "via:", "at:"
+# And before those of vectors of its width, which are norm gains if they are a weight at all.
+GAIN = "norm:"
+# Before the kinds of gains that stand in their place in part (`tensors.gain_pairing`): all of them.
+WHOLE = "whole:"
 # Before the names of a mixer's tensors (`checkpoint.mixer_lines`). Their rows have places: heads,
 # channels that a convolution moves along, rotary pairs. So nothing of them is permuted, and they
 # are compared in place, on the residual side where they have one. Kernels of channels are compared
@@ -40,7 +44,7 @@ def writes_residual(kind: str) -> bool:
 
 def is_unnamed(kind: str) -> bool:
     """Whether a kind is the name of a tensor that no table knows."""
-    return kind.startswith((READS, WRITES, VIA, OTHER))
+    return kind.startswith((READS, WRITES, VIA, OTHER, GAIN))
 
 
 def is_mixer(kind: str) -> bool:
@@ -49,8 +53,11 @@ def is_mixer(kind: str) -> bool:
 
 
 def is_no_evidence(kind: str) -> bool:
-    """Whether a formula may have filled a tensor, so that strangers have it in common."""
-    return kind.startswith((OTHER, STATE))
+    """Whether a tensor is compared with none: a formula may have filled it, or it is there twice.
+
+    What a formula fills, strangers have in common.
+    """
+    return kind.startswith((OTHER, STATE, WHOLE))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -13,6 +13,7 @@ and what it lets pass is measured by the tests of the method like everything els
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -86,7 +87,10 @@ class _Places:
             kept[slot] = replace(turned, slot=slot)
             placed[matrix.info.name] = slot
         for loser, left in losers:  # into the place that was left, if it is one
-            if left not in kept and not is_unnamed(left.kind):
+            strange = is_unnamed(left.kind) and not (
+                is_unnamed(loser.slot.kind) and left.component == loser.slot.component
+            )
+            if left not in kept and not strange:
                 kept[left] = replace(loser, slot=left)
                 continue
             doubles.append(loser)
@@ -123,13 +127,14 @@ def paired(
     mine, other = ours.inventory, theirs.inventory
     ours = _by_order(ours, _unnamed(mine, other), _vacant(other, mine))
     theirs = _by_order(theirs, _unnamed(other, ours.inventory), _vacant(ours.inventory, other))
-    return ours, theirs
+    mine, other = ours.inventory, theirs.inventory
+    return _by_order(ours, _unnamed(mine, other), _unnamed(other, mine)), theirs
 
 
 def _loose(inventory: Inventory, other: Inventory) -> list[Matrix]:
     """Return the matrices of one side that names do not place, or not alone."""
     guessed = {*inventory.placed.values()}
-    found = [*_unnamed(inventory, other), *inventory.doubles]
+    found = [*_unnamed(inventory, other), *_numbered(inventory, other), *inventory.doubles]
     counts = most_experts(inventory.matrices), most_experts(other.matrices)
     if min(counts) and counts[0] != counts[1]:
         # Left out or added: the numbers of those that stayed say nothing.
@@ -146,13 +151,27 @@ def _unnamed(inventory: Inventory, other: Inventory) -> list[Matrix]:
     ]
 
 
+def _numbered(inventory: Inventory, other: Inventory) -> list[Matrix]:
+    """Return what both know by a strange name that does not even tell a layer: ``t0004``.
+
+    Where several have one shape, such a name is no place to rely on.
+    """
+    found = [
+        matrix
+        for slot, matrix in inventory.matrices.items()
+        if matrix.rows > 1 and slot.layer < 0 and is_unnamed(slot.kind) and _meets(matrix, other)
+    ]
+    shapes = Counter(map(_shape, found))
+    return [matrix for matrix in found if shapes[_shape(matrix)] > 1]
+
+
 def _is_free(kind: str) -> bool:
     return is_unnamed(kind) or kind.startswith((MIXER_READS, MIXER_WRITES, MIXER_INNER))
 
 
 def _meets(matrix: Matrix, other: Inventory) -> bool:
     partner = other.matrices.get(matrix.slot)
-    return partner is not None and (partner.rows, partner.cols) == (matrix.rows, matrix.cols)
+    return partner is not None and _shape(partner) == _shape(matrix)
 
 
 def _vacant(inventory: Inventory, other: Inventory) -> list[Matrix]:
@@ -275,7 +294,8 @@ def _assign(left: _Sampled, right: _Sampled, places: tuple[_Places, _Places]) ->
         if weights[a, b] <= 0 or id(left[a][0].matrix) in places[0].moves:
             continue
         (ours, mine, _), (theirs, other, _) = left[a], right[b]
-        if theirs.loose and not ours.loose:
+        guessed = is_unnamed(theirs.matrix.slot.kind) and not is_unnamed(ours.matrix.slot.kind)
+        if theirs.loose and (not ours.loose or guessed):
             places[1].move(theirs.matrix, other, ours.matrix.slot)
         else:
             places[0].move(ours.matrix, mine, theirs.matrix.slot)

@@ -9,6 +9,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.stats.weights.centring import centred_cosine
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.copies import without_copies
+from pytest_scratchverify.tensors.gain_pairing import with_gains_paired
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.masks import without_false_masks
 from pytest_scratchverify.tensors.pairing import ALIKE, paired
@@ -29,8 +30,8 @@ def side_by_side(ours: ArtifactStore, theirs: ArtifactStore) -> CheckpointPair:
     """Open two checkpoints and lay their tensors side by side.
 
     Fused attention is cut alike in both, what is stored twice counts once (`copies`), and tensors
-    that names leave alone get partners where there are any (`pairing`). That is found once for two
-    checkpoints, and what was read for it is in every comparison's account.
+    that names leave alone get partners where there are any (`pairing`, `gain_pairing`). That is
+    found once for two checkpoints, and what was read for it is in every comparison's account.
 
     Raises `Unavailable` where headers, or the rows to look at, cannot be read.
     """
@@ -49,7 +50,7 @@ def _placed(ours: Checkpoint, theirs: Checkpoint) -> Placed:
     ours, theirs = _as_stored(ours, theirs, logs), _as_stored(theirs, ours, logs[::-1])
     ours = without_false_masks(ours, logs[0])
     ours, theirs = without_copies(ours, logs[0]), without_copies(theirs, logs[1])
-    return paired(ours, theirs, logs), logs
+    return with_gains_paired(*paired(ours, theirs, logs), logs), logs
 
 
 def _as_stored(

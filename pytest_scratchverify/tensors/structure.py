@@ -28,7 +28,7 @@ from pytest_scratchverify.checkpoint.roles import (
 )
 from pytest_scratchverify.checkpoint.tower_lines import component_of
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.matrices import MIXER_INNER, OTHER, READS, VIA, WRITES
+from pytest_scratchverify.tensors.matrices import GAIN, MIXER_INNER, OTHER, READS, VIA, WRITES
 
 TEXT = Component.TEXT_DECODER
 LAYERED = (TEXT, Component.ROUTER_EXPERTS)
@@ -44,6 +44,7 @@ PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
 )  # fmt: skip
 _NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
+FLOATS = ("F32", "BF16", "F16", "F64")
 FEWEST = 2  # layers that make a stack
 MOST_TAPS = 16  # along an axis of a convolution of many channels
 TAPS = 8  # of the kernel of a convolution, usually
@@ -78,7 +79,7 @@ def adopted_roles(tensors: Mapping[str, TensorInfo], known: RoleMap) -> dict[str
     found: dict[str, TensorRole] = {}
     if not any(r.layer is not None and r.component in LAYERED for r in known.roles.values()):
         best = max(stacks.values(), key=lambda names: _size(tensors, names), default=[])
-        found |= _of_known_ends(best) or _of_shapes(tensors, best)
+        found |= _of_known_ends(best) or _with_known_gains(best, _of_shapes(tensors, best))
     if not found:
         return {}
     kinds = {role.kind for role in known.roles.values() if role.layer is None}
@@ -95,7 +96,8 @@ def unnamed_roles(
 ) -> dict[str, TensorRole]:
     """Give every matrix of an unknown name a kind of its own, by the side of the residual stream.
 
-    Vectors stay without: scales, states of quantisers and biases are no weights to compare.
+    And every vector of the text's width a kind of norm gains. Others stay without: scales, states
+    of quantisers and biases are no weights to compare.
 
     Parameters
     ----------
@@ -111,7 +113,12 @@ def unnamed_roles(
         common = _common_width(shapes)
         widths = {**widths, TEXT: common} if common is not None else widths
     found = {name: _own_role(name, info, widths) for name, info in matrices.items()}
-    return found | _second_halves(matrices, found)
+    gains = {
+        name: _own_gain(name)
+        for name, info in tensors.items()
+        if _may_be_gain(info) and info.shape[0] == widths.get(TEXT)
+    }
+    return found | _second_halves(matrices, found) | gains
 
 
 def _second_halves(
@@ -146,12 +153,34 @@ def _is_matrix(info: TensorInfo) -> bool:
     )
 
 
-def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> TensorRole:
+def _may_be_gain(info: TensorInfo) -> bool:
+    """Whether a vector may be gains of the text's norms, and is not called something else."""
+    return (
+        len(info.shape) == 1
+        and info.dtype in FLOATS
+        and probable_component(info.name) is TEXT
+        and not ("bias" in info.name or ".weight." in info.name or "scale" in info.name)
+    )
+
+
+def _own_gain(name: str) -> TensorRole:
+    layer, called = _own_name(name)
+    return TensorRole(TEXT, GAIN + _OUTER.sub("", called), layer)
+
+
+def _own_name(name: str) -> tuple[int | None, str]:
+    """Return the number of a layer, if a name has one, and the rest, as it stands in a slot."""
     plain = unwrapped(name)
     number = _NUMBER.search(plain)
     layer, called = None, plain
     if number is not None:
         layer, called = int(number[1]), plain[: number.start()] + plain[number.end() :]
+    return layer, called.removesuffix(".weight").replace("/", "_").replace("|", "_")
+
+
+def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> TensorRole:
+    plain = unwrapped(name)
+    layer, called = _own_name(name)
     component = probable_component(plain)
     if component not in LAYERED and is_convolution(info.shape):
         kind = MIXER_INNER + plain.removesuffix(".weight").replace("/", "_").replace("|", "_")
@@ -161,9 +190,8 @@ def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> T
         component, stacked = Component.ROUTER_EXPERTS, True
     if component in LAYERED:  # model.language_model.layers is model.layers
         called = _OUTER.sub("", called)
-    kind = mark + called.removesuffix(".weight").replace("/", "_").replace("|", "_")
-    part = "bias" if called.endswith(".bias") else "weight"
-    return TensorRole(component, kind, layer, "stack" if stacked else None, part)
+    part = "bias" if plain.endswith(".bias") else "weight"
+    return TensorRole(component, mark + called, layer, "stack" if stacked else None, part)
 
 
 def is_convolution(shape: tuple[int, ...]) -> bool:
@@ -204,6 +232,17 @@ def _of_known_ends(names: list[str]) -> dict[str, TensorRole]:
         if role is not None:
             found[name] = role
     return found if 2 * len(found) >= len(names) else {}
+
+
+def _with_known_gains(names: list[str], placed: Mapping[str, TensorRole]) -> dict[str, TensorRole]:
+    """Add the norms of a stack whose names behind the layer's number are known."""
+    found = dict(placed)
+    for name in names if placed else ():
+        layer, rest = _numbered(name)
+        role = role_in_layer(rest, layer)
+        if name not in placed and role is not None and role.kind.startswith("norm"):
+            found[name] = role
+    return found
 
 
 def _numbered(name: str) -> tuple[int, str]:

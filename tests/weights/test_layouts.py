@@ -21,7 +21,7 @@ from pytest_scratchverify.tensors.plan import Block
 from pytest_scratchverify.tensors.reading import ReadLog
 from pytest_scratchverify.tensors.side_by_side import side_by_side
 from tests.weights.shipped import CALIBRATION
-from tools.zoo.disguises import Model
+from tools.zoo.disguises import Model, permute_all, rescale
 from tools.zoo.layouts import EXPERTS, TWO_SIDED, UNGATED, WHOLE
 from tools.zoo.ready_models import READY, read_model
 
@@ -75,7 +75,7 @@ def laid_beside(model, reference):
                 for side, m in ((pair.ours, ours), (pair.theirs, theirs))
             ]
             found[slot] = values
-    # Vectors of unknown names, such as gains, are compared with nothing: they are few.
+    # Vectors of unknown names that are no gains of the stream are compared with nothing: few.
     assert all(pair.ours.inventory.unplaced_share(component) < 0.02 for component in Component)
     return found
 
@@ -141,6 +141,44 @@ def test_it_does_not_matter_which_of_the_two_has_the_layout(layout, write):
          usual("s0-cpt-long"))  # fmt: skip
 
 
+STRANGE = ("strange", "numbered", "numbered backwards", "unknown prefix")
+CHEAP = {("usual", "strange"), ("numbered backwards", "numbered")}
+
+
+def _either_side():
+    """Strange names on either side, on both, and other ones on either: most in the slow run."""
+    pairs = [
+        (a, b) for a in ("usual", *STRANGE) for b in ("usual", *STRANGE) if a != b or a in STRANGE
+    ]
+    return [pytest.param(*p, marks=() if p in CHEAP else pytest.mark.slow) for p in pairs]
+
+
+def in_layout(write, name, layout, called):
+    return READY / name if layout == "usual" else write(WHOLE[layout](read_model(name)), called)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), _either_side())
+def test_strange_names_on_either_side_hide_no_gains_and_accuse_nobody(ours, theirs, write):
+    reference = in_layout(write, "s0", theirs, "reference")
+    # Between the bars: that it is a descendant and no twin is told by its norm gains alone.
+    child = ask(in_layout(write, "s0-cpt-long", ours, "child"), reference)
+    assert (child.outcome, child.kinds) == (Outcome.DERIVED, ("continued pretraining",))
+    stranger = ask(in_layout(write, "s1", ours, "stranger"), reference)
+    assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
+    twin = ask(in_layout(write, "s0-twin", ours, "twin"), reference)
+    assert twin.kinds == ("shared initialisation",)
+
+
+@pytest.mark.parametrize("layout", ["strange", pytest.param("numbered", marks=pytest.mark.slow)])
+def test_a_disguised_copy_under_strange_names_is_folded_by_gains_found_for_it(layout, write):
+    hidden = permute_all(
+        rescale(read_model("s0"), np.random.default_rng(1)), np.random.default_rng(2)
+    )
+    found = ask(write(WHOLE[layout](hidden), "hidden"), READY / "s0")
+    assert found.outcome is Outcome.DERIVED
+    assert {"renumbered channels", "renumbered neurons"} <= {*found.kinds}
+
+
 @pytest.mark.parametrize(
     "layout", ["gpt2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bigcode", "falcon"))]
 )
@@ -175,6 +213,49 @@ def drawn_anew(model):
          for k, v in model.tensors.items()},
         model.config,
     )  # fmt: skip
+
+
+def trained_far(model):
+    """Move every weight as far as lies between the bars, and gains by less than they vary."""
+    rng = np.random.default_rng(3)
+    return Model(
+        {k: v + ((0.55 if v.ndim > 1 else 0.3) * v.std() * rng.standard_normal(v.shape)).astype(np.float32)
+         for k, v in model.tensors.items()},
+        model.config,
+    )  # fmt: skip
+
+
+def wholly_strange(model):
+    words = [("input_layernorm", "xi"), ("post_attention_layernorm", "chi"), ("mlp.gate", "via"),
+             ("q_norm", "rho"), ("k_norm", "tau"), ("model.norm", "core.last"),
+             ("model.embed_tokens", "core.tokens"), ("lm_head", "core.way")]  # fmt: skip
+    tensors = EXPERTS["strange"](model).tensors
+    for old, new in words:
+        tensors = {k.replace(old, new): v for k, v in tensors.items()}
+    return Model(tensors, model.config)
+
+
+MIXTURES = {**EXPERTS, "usual": lambda m: m, "wholly strange": wholly_strange,
+            "numbered": WHOLE["numbered"]}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [
+    ("usual", "wholly strange"),
+    *(pytest.param(*p, marks=pytest.mark.slow) for p in (
+        ("wholly strange", "usual"), ("wholly strange", "strange"), ("strange", "numbered"),
+        ("numbered", "wholly strange"), ("inputs first", "strange"), ("usual", "numbered"),
+    )),
+])  # fmt: skip
+def test_mixtures_under_strange_names_on_either_side_have_gains_and_innocents(ours, theirs, write):
+    original = read_model("moe0")
+    reference = write(MIXTURES[theirs](original), "reference")
+    child = write(MIXTURES[ours](trained_far(original)), "child")
+    stranger = write(MIXTURES[ours](drawn_anew(original)), "stranger")
+    for component in (DECODER, EXPERT):
+        found = ask(child, reference, component)
+        assert (found.outcome, found.kinds) == (Outcome.DERIVED, ("continued pretraining",))
+        cleared = ask(stranger, reference, component)
+        assert cleared.outcome is Outcome.CONSISTENT, cleared.remedy
 
 
 @pytest.mark.slow

@@ -122,6 +122,60 @@ class PickedRows:
 
 
 @dataclass(frozen=True, slots=True)
+class PickedColumns:
+    """Some columns of another codec's rows, which are read whole.
+
+    Parameters
+    ----------
+    inner
+        The tensor as it is stored.
+    columns : array of int (n,)
+        Which stored column every column is.
+    """
+
+    inner: Codec
+    columns: Rows
+
+    @property
+    def kind(self) -> str:
+        """The inner codec's kind."""
+        return self.inner.kind
+
+    @property
+    def info(self) -> TensorInfo:
+        """The inner codec's tensor."""
+        return self.inner.info
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return (*self.inner.shape[:-1], len(self.columns))
+
+    @property
+    def nbytes(self) -> int:
+        """All of the rows' bytes: columns lie across them."""
+        return self.inner.nbytes
+
+    @property
+    def fixed(self) -> int:
+        """The inner codec's fixed bytes."""
+        return self.inner.fixed
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether the inner codec's rows alternate."""
+        return self.inner.interleaved
+
+    def parts(self, start: int, stop: int) -> list[Part]:
+        """Return what the rows need."""
+        return self.inner.parts(start, stop)
+
+    def decode(self, start: int, stop: int, bodies: Sequence[bytes]) -> Array:
+        """Decode the rows, and pick."""
+        return np.ascontiguousarray(self.inner.decode(start, stop, bodies)[:, self.columns])
+
+
+@dataclass(frozen=True, slots=True)
 class InputsFirst:
     """A matrix that is stored [inputs, outputs], alone or as one of a stack; read whole.
 

@@ -62,7 +62,7 @@ def _value_views(checkpoint: Checkpoint, log: ReadLog, offset: float) -> Iterato
         if value is None or output is None or not size or value.rows > MOST_VALUES:
             return
         blocks = [Block(matrix, 0, matrix.rows) for matrix in (value, output)]
-        norm = matrices.get(Slot(place, "norm_in", layer))
+        norm = checkpoint.inventory.gains_at(Slot(place, "norm_in", layer), value.cols)
         blocks += [Block(norm, 0, 1)] if norm is not None else []
         values = checkpoint.read(blocks, log)
         if not all(np.isfinite(part).all() for part in values):

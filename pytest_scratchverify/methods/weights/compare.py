@@ -40,6 +40,7 @@ from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
 from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
 from pytest_scratchverify.tensors.inventory import Slot
+from pytest_scratchverify.tensors.matrices import GAIN
 from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, plan_component
 
 Array = NDArray[np.float32]
@@ -281,12 +282,16 @@ def _pair_budget(pair: ComponentPair, total: int | None) -> int | None:
     return int((budget or 0) / max(1.0, max(ratios, default=1.0)))
 
 
+def _is_context(slot: Slot) -> bool:
+    return slot.kind in ("norm_in", "norm_post") or slot.kind.startswith(GAIN)
+
+
 def _context(pair: ComponentPair) -> tuple[tuple[Array, Array], ...]:
     """Read a few norm gains of the text decoder, beside components that have none."""
     if pair.component is Component.TEXT_DECODER:
         return ()
     matrices = pair.decoder.matrices
-    wanted = [s for s in matrices if s.kind in ("norm_in", "norm_post") and matrices[s].rows == 1]
+    wanted = [s for s in matrices if _is_context(s) and matrices[s].rows == 1]
     wanted = sorted(wanted, key=lambda s: (s.layer * 7919 % 61, s.kind))[:CONTEXT_NORMS]
     blocks = [Block(matrices[slot], 0, 1) for slot in wanted]
     found = list(pair.checkpoints.batches(blocks))

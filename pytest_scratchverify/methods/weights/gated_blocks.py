@@ -70,7 +70,7 @@ def _norm_before(
 ) -> Matrix | None:
     place = Component.TEXT_DECODER if component is Component.ROUTER_EXPERTS else component
     for kind in NORMS:
-        found = inventory.matrices.get(Slot(place.value, kind, layer))
-        if found is not None and found.cols == width:
+        found = inventory.gains_at(Slot(place.value, kind, layer), width)
+        if found is not None:
             return found
     return None

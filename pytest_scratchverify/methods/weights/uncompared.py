@@ -12,6 +12,7 @@ from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_no_evidence, is_unnamed
+from pytest_scratchverify.tensors.matrices import GAIN
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
 IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable in any basis
@@ -64,7 +65,7 @@ def uncompared_reason(
 
 
 def _without_partner(pair: ComponentPair) -> list[Matrix]:
-    """Return our matrices of unknown names that met none of the reference's.
+    """Return our matrices and gains of unknown names that met none of the reference's.
 
     And those that meet none because a formula may have filled them: strangers' are equal; and
     further tables of tokens where only the first one's rows were laid side by side.
@@ -73,10 +74,11 @@ def _without_partner(pair: ComponentPair) -> list[Matrix]:
     return [
         matrix
         for slot, matrix in pair.ours.items()
-        if matrix.rows > 1
-        and (
-            slot in unread
-            or ((is_unnamed(slot.kind) or is_no_evidence(slot.kind)) and slot not in pair.matrices)
+        if (slot in unread and matrix.rows > 1)
+        or (
+            (is_unnamed(slot.kind) or is_no_evidence(slot.kind))
+            and (matrix.rows > 1 or slot.kind.startswith(GAIN))
+            and slot not in pair.matrices
         )
     ]
 
