@@ -24,7 +24,7 @@ MIXER = "mixer:"  # a mixer's kind by its name, before shapes are known
 MODULE = re.compile(
     r"\w*(?:attn|attention|attends?|mamba|mixer|mixing|mix|ssm|rnn|gru|lstm|recurrent|recurrence"
     r"|temporal|delta|kda|gdn|gla|rwkv|retention|conv|indexer|compressor|lightning|hyena|lru"
-    r"|norm|layernorm|laurel|altup|adapter|controller)\w*"
+    r"|norm|layernorm|laurel|altup|adapter|controller|residual)\w*"
     r"|att|s[456]d?|mhc|hc_\w+|hyper_connections?\w*|(?:attn|mlp|ffn)_hc"
 )
 WRITERS = re.compile(
@@ -42,7 +42,7 @@ CONSTANT = re.compile(r"A_logs?|D|dt_bias|ape|time_\w+|decay\w*|slopes?")
 # A router of several matrices. What is called a gate may be a gated block's instead.
 ROUTER = re.compile(
     r"(?:mlp|moe|ffn|feed_forward|block_sparse_moe)\."
-    r"(?:router\..+|gate\.(?:\w*router\w*\..+|down_proj|weight_\d))"
+    r"(?:router\..+|gate\.(?:\w*router\w*(?:\..+)?|down_proj|weight_\d))"
 )
 BETWEEN = "linear"  # from a block that several layers share to the layer: Zamba
 ADAPTER = re.compile(r"\w*adapter\w*")  # a list of pairs, whose matrices have numbers for names
