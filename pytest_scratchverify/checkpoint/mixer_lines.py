@@ -24,7 +24,7 @@ MIXER = "mixer:"  # a mixer's kind by its name, before shapes are known
 MODULE = re.compile(
     r"\w*(?:attn|attention|attends?|mamba|mixer|mixing|mix|ssm|rnn|gru|lstm|recurrent|recurrence"
     r"|temporal|delta|kda|gdn|gla|rwkv|retention|conv|indexer|compressor|lightning|hyena|lru"
-    r"|norm|layernorm|laurel|altup|adapter|controller)\w*"
+    r"|norm|layernorm|laurel|altup|adapter|controller|residual_scale)\w*"
     r"|att|s[456]d?|mhc|hc_\w+|hyper_connections?\w*|(?:attn|mlp|ffn)_hc"
 )
 WRITERS = re.compile(
@@ -36,13 +36,13 @@ READERS = re.compile(r"(?:w|w_|linear_|to_|project_)?[qkv](?:_proj|_lin|_net)?|q
                      r"|qkv(?:_proj)?|\w*codebooks?.*")  # fmt: skip
 LATENT = re.compile(r"(?:w?(?:q|k|v|kv)|f|g|a|w)_(?:b|up)(?:_proj)?|w?o_a(?:_proj)?|x_proj|dt_proj"
                     r"|dt_up|q_up_proj|kv_up_proj|(?:forget|gain)_weight|embed\w*"
-                    r"|linear|linear_pos|relative_k_proj|\w*pos_proj")  # fmt: skip
+                    r"|linear_pos|relative_k_proj|\w*pos_proj")  # fmt: skip
 # What a formula fills at the start: decay rates, skips, positions.
 CONSTANT = re.compile(r"A_logs?|D|dt_bias|ape|time_\w+|decay\w*|slopes?")
 # A router of several matrices. What is called a gate may be a gated block's instead.
 ROUTER = re.compile(
     r"(?:mlp|moe|ffn|feed_forward|block_sparse_moe)\."
-    r"(?:router\..+|gate\.(?:\w*router\w*\..+|down_proj|weight_\d))"
+    r"(?:router\..+|gate\.(?:\w*router\w*(?:\..+)?|down_proj|weight_\d))"
 )
 BETWEEN = "linear"  # from a block that several layers share to the layer: Zamba
 ADAPTER = re.compile(r"\w*adapter\w*")  # a list of pairs, whose matrices have numbers for names
@@ -80,7 +80,8 @@ def sided(kind: str, shape: tuple[int, ...], width: int | None) -> str:
         return STATE + name
     if depthwise or taps:
         return KERNEL + name
-    if len(shape) != 2 or LATENT.fullmatch(last) or width is None or width not in shape:
+    latent = LATENT.fullmatch(last) is not None or name == BETWEEN
+    if len(shape) != 2 or latent or width is None or width not in shape:
         return INNER + name
     if shape[0] == shape[1]:
         return (WRITES if WRITERS.fullmatch(last) else READS) + name

@@ -209,9 +209,9 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("fc1", r"ff\.ff\.0"),
     ("fc2", r"ff\.ff\.3"),
     # embeddings of every layer: Gemma-3n and 4
-    ("reads:per_layer_input_gate", r"per_layer_input_gate"),
-    ("writes:per_layer_projection", r"per_layer_projection"),
-    ("norm_per_layer", r"post_per_layer_input_norm"),
+    ("reads:per_layer_input_gate", r"(?:ple\w*\.)?per_layer_input_gate"),
+    ("writes:per_layer_projection", r"(?:ple\w*\.)?per_layer_projection"),
+    ("norm_per_layer", r"(?:ple\w*\.)?post_per_layer_input_norm"),
     # scalars and vectors of residual width: scales of layers, learnt activations, last norms
     ("layer_scale", r"(?:layer_scalar|layer_scale(?:_parameter)?|gamma)"),
     ("layer_scale_1", r"(?:layer_scale1\.lambda1|ls1\.gamma|gamma_1|lambda_1)"),
@@ -247,6 +247,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
         "embed",
         (
             r"(?:wte\.embedding|embed_tokens\.embed_tokens|input_embedding|word_embedding"
+            r"|(?:embeddings\.)?token_embedding"
             r"|(?<=transformer\.)w)"
         ),
     ),
@@ -256,7 +257,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (Component.EMBEDDINGS, "embed_codes", r"embeddings\.embed"),
     (Component.EMBEDDINGS, "embed_new", r"wte\.new_embedding"),
     (Component.EMBEDDINGS, "embed_hash", r"\w*hash_tok_embedding"),
-    (Component.EMBEDDINGS, "position", r"position_embeddings"),
+    (Component.EMBEDDINGS, "position", r"(?:position_embeddings|embeddings\.position_embedding)"),
     (_TEXT, "inner:bytes_of_patch.in", r"local_encoder\.patch_embedding_projection"),
     (_TEXT, "inner:bytes_of_patch.out", r"local_decoder\.patch_embedding_projection"),
     # between two widths: a head that predicts further tokens, OPT-350m, two stacks
@@ -264,7 +265,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
                                          "project_out", "encoder_decoder_proj")),
     (Component.EMBEDDINGS, "norm_embed", r"(?:word_embeddings_layernorm|layernorm_embedding)"),
     (Component.EMBEDDINGS, "norm_embed", r"(?:embed_norm|embedding_norm)"),
-    (Component.EMBEDDINGS, "embed_per_layer", r"embed_tokens_per_layer"),
+    (Component.EMBEDDINGS, "embed_per_layer", r"(?:ple\w*\.)?embed_tokens_per_layer"),
     (
         Component.LM_HEAD,
         "head",
@@ -276,8 +277,8 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     ),
     (_TEXT, "reads:head_transform", r"(?:lm_head\.dense|cls\.predictions\.transform\.dense)"),
     (_TEXT, "norm_head", r"(?:lm_head\.layer_norm|cls\.predictions\.transform\.LayerNorm)"),
-    (_TEXT, "reads:per_layer_model_projection", r"per_layer_model_projection"),
-    (_TEXT, "norm_of_per_layer", r"per_layer_projection_norm"),
+    (_TEXT, "reads:per_layer_model_projection", r"(?:ple\w*\.)?per_layer_model_projection"),
+    (_TEXT, "norm_of_per_layer", r"(?:ple\w*\.)?per_layer_projection_norm"),
     *((_TEXT, f"reads:altup.{n}", rf"altup_projections\.{n}") for n in range(4)),
     *((_TEXT, f"reads:altup_back.{n}", rf"altup_unembed_projections\.{n}") for n in range(4)),
     (_TEXT, "inner:hc_head", r"hc_head(?:\.hc)?_fn"),

@@ -301,7 +301,7 @@ def read_roles(names: Iterable[str]) -> RoleMap:
             unmapped.append(name)
         else:
             roles[name] = role
-    settled = settled_together(roles, unmapped)
+    settled = settled_together(roles, unmapped, role_of)
     return RoleMap(settled, tuple(n for n in unmapped if n not in settled), tuple(ignored))
 
 

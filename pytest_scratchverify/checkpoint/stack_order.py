@@ -8,10 +8,10 @@ numbered one after the other, so that no two tensors have one place.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from pytest_scratchverify.checkpoint import role_lines, tower_lines
+from pytest_scratchverify.checkpoint import role_lines
 from pytest_scratchverify.checkpoint.mixer_lines import MIXER
 from pytest_scratchverify.checkpoint.tensor_role import TensorRole
 from pytest_scratchverify.checkpoint.tower_lines import words_of
@@ -46,8 +46,8 @@ _HEARS = re.compile(
 _READS_PATCHES = re.compile(
     r"(?:model\.)?encoder\.(?:embeddings\.patch_\w+(?:\.projection)?|patch_embed\w*(?:\.proj\w*)?)\.weight"
 )
-_POSITIONS = re.compile(r"(?:.*\.)?pos(?:ition)?_embed\w*(?:\.weight)?")
-WEIGHTS = frozenset({"weight", "weight_v", "original1"})
+_LISTED = re.compile(r"(?:^|\.)\d+\.")
+_UNDER = {Component.VISION_ENCODER: "vision_tower.", Component.AUDIO_ENCODER: "audio_tower."}
 # What stands before the layers of a tower that is an encoder without a word, or behind them.
 _AROUND = re.compile(
     r"(?:.*\.)?(?:subsampling|pre_encode|feature_extractor|prenet|neck|embeddings)\..*"
@@ -88,9 +88,19 @@ def doubled(rest: str) -> tuple[str, str]:
 
 
 def settled_together(
-    roles: dict[str, TensorRole], unmapped: Collection[str] = ()
+    roles: dict[str, TensorRole],
+    unmapped: Collection[str] = (),
+    role_of: Callable[[str], TensorRole | None] = lambda _: None,
 ) -> dict[str, TensorRole]:
-    """Change what names mean only together: Qwen-1's gates, what a stack is, layers' numbers."""
+    """Change what names mean only together: Qwen-1's gates, what a stack is, layers' numbers.
+
+    Parameters
+    ----------
+    unmapped
+        Names that no line knows: they have a role where what they stand in is found to be a tower.
+    role_of
+        Gives the role that a single name has.
+    """
     for sign, kinds in (
         (".attn.c_attn.", role_lines.QWEN1),
         (".mlp.fc0.", role_lines.FROM_NOUGHT),
@@ -99,16 +109,10 @@ def settled_together(
             for name, role in roles.items():
                 kind = next((k for end, k in kinds.items() if end in name), role.kind)
                 roles[name] = replace(role, kind=kind)
-    names = [*roles, *unmapped]
-    if any(map(_HEARS.fullmatch, names)):
-        _moved(roles, "encoder", Component.AUDIO_ENCODER)
-        roles |= _of_side(unmapped, "encoder", Component.AUDIO_ENCODER)
-    elif any(map(_READS_PATCHES.fullmatch, names)):
-        _moved(roles, "encoder", Component.VISION_ENCODER)
-        roles |= _of_side(unmapped, "encoder", Component.VISION_ENCODER)
-    tables = any(role.kind == "embed" for role in roles.values())
-    if not tables and any(map(_SEES.fullmatch, names)):
-        _moved(roles, None, Component.VISION_ENCODER)
+    found = _tower_without_word(roles, unmapped)
+    if found:
+        _moved(roles, *found)
+        roles |= _of_side(unmapped, *found, role_of)
     _with_blocks(roles)
     _numbered(roles, (TEXT, EXPERTS), STACKS_OF_TEXT)
     for tower in (Component.VISION_ENCODER, Component.AUDIO_ENCODER, Component.PROJECTOR):
@@ -116,6 +120,26 @@ def settled_together(
     _numbered(roles, (Component.AUDIO_ENCODER,), STACKS_OF_SOUND)
     _numbered(roles, (Component.VISION_ENCODER,), (None,))
     return roles
+
+
+def _tower_without_word(
+    roles: Mapping[str, TensorRole], unmapped: Collection[str]
+) -> tuple[str | None, Component] | None:
+    """Find a tower that no word names: the side of its stack, None for all there is; or None."""
+    names = [*roles, *unmapped]
+    if any(map(_HEARS.fullmatch, names)):
+        return "encoder", Component.AUDIO_ENCODER
+    if any(map(_READS_PATCHES.fullmatch, names)):
+        return "encoder", Component.VISION_ENCODER
+    if any(role.kind == "embed" for role in roles.values()):
+        return None
+    if any(map(_SEES.fullmatch, names)):
+        return None, Component.VISION_ENCODER
+    if any(map(_LISTED.search, unmapped)):
+        return None  # a stack of unknown names: it may be a decoder
+    stacks = {role.component for role in roles.values() if role.layer is not None}
+    alone = stacks - {Component.PROJECTOR}
+    return (None, alone.pop()) if len(alone) == 1 and alone <= _UNDER.keys() else None
 
 
 def _told_apart(roles: dict[str, TensorRole], tower: Component) -> None:
@@ -142,27 +166,35 @@ def _told_apart(roles: dict[str, TensorRole], tower: Component) -> None:
             roles[name] = replace(role, kind=f"position:{'.'.join(found)}" if at else MIXER + stem)
 
 
-def _of_side(names: Collection[str], side: str, tower: Component) -> dict[str, TensorRole]:
-    """Give what no line knows of a stack that is a tower to it, where its name is a trained one's.
+def _of_side(
+    names: Collection[str],
+    side: str | None,
+    tower: Component,
+    role_of: Callable[[str], TensorRole | None],
+) -> dict[str, TensorRole]:
+    """Give what no line knows of a stack that is a tower to it, by what it would be under a word.
 
-    What has another name stays unknown.
+    What has no name there either stays unknown.
     """
     found = {}
     for name in names:
-        stem, _, part = name.rpartition(".")
-        if _POSITIONS.fullmatch(name) and side in name.split(".")[:2]:
-            found[name] = TensorRole(tower, "position")
-            continue
-        trained = tower_lines.INSIDE.fullmatch(stem) or _AROUND.fullmatch(stem)
-        if part in WEIGHTS and side in stem.split(".")[:2] and trained:
-            found[name] = TensorRole(tower, MIXER + stem.replace("/", "_"))
+        rest = name.removeprefix("model.")
+        if _LISTED.search(name) if side is None else not rest.startswith(f"{side}."):
+            continue  # of another stack, perhaps a decoder's
+        role = role_of(_UNDER[tower] + (rest if side is None else rest.partition(".")[2]))
+        if role is None and name.endswith(".weight") and _AROUND.fullmatch(name):
+            role = TensorRole(tower, MIXER)
+        if role is not None and role.component is tower:
+            stem = name.removesuffix(".weight").replace("/", "_")
+            kind = MIXER + stem if role.kind.startswith(MIXER) else role.kind
+            found[name] = replace(role, kind=kind, side="")
     return found
 
 
 def _moved(roles: dict[str, TensorRole], side: str | None, component: Component) -> None:
     """Give a stack of the text's to the tower that it is."""
     for name, role in roles.items():
-        own = role.component is TEXT or (side and role.kind == "position")
+        own = role.component is TEXT or role.kind == "position"
         if own and side in (None, role.side):
             roles[name] = replace(role, component=component, side="")
 

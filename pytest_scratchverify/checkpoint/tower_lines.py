@@ -109,8 +109,13 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (
         VISION,
         "patch_embed",
-        _V + r"(?:conv1|(?:.*\.)?(?:patch_embed\.proj(?:ection)?|patch_embedding(?:\.linear)?"
-        r"|patch_conv|patch_embeddings\.projection|patch_generator\.embedder|patch_embedder\.input_proj))",
+        _V + r"(?:.*\.)?(?:patch_embed\.proj(?:ection)?|patch_embedding(?:\.linear)?|patch_conv"
+        r"|patch_embeddings\.projection|patch_generator\.embedder|patch_embedder\.input_proj)",
+    ),
+    (
+        VISION,
+        "patch_embed",
+        _V + r"(?<!neck\.)(?<!proj\.)conv1",
     ),
     (VISION, "patch_embed", r"(?:model\.)?patch_conv"),
     (VISION, "norm_pre", r"(?:model\.)?ln_pre"),
@@ -143,6 +148,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (VISION, "pool_norm", _V + r"(?:.*\.)?head\.layernorm"),
     (VISION, "fc1", _V + r"(?:.*\.)?head\.mlp\.fc1"),
     (VISION, "fc2", _V + r"(?:.*\.)?head\.mlp\.fc2"),
+    (AUDIO, "position", _A + r"(?:.*\.)?pos(?:ition)?_embed\w*"),
     (AUDIO, "talker_embed", _A + r"(?:model\.)?(?:embed_tokens|codec_embedding)"),
     (AUDIO, "talker_head", _A + r"(?:codec_head|lm_head)"),
     (PROJECTOR, "proj_talker", _A + r"thinker_to_talker_proj"),

@@ -292,7 +292,9 @@ class Measure:
 
     def _add_channels(self, matrices: Batch) -> None:
         for (slot, start), (ours, theirs) in matrices.items():
-            if not reads_residual(slot.kind) or len(ours) < 4:
+            # Columns of any table of tokens have numbers, and strangers' have others.
+            further = self.component in TOKEN_TABLES and slot.kind.startswith("embed_")
+            if not (reads_residual(slot.kind) or further) or len(ours) < 4:
                 continue
             if self.component is Component.PROJECTOR:
                 continue
@@ -302,6 +304,8 @@ class Measure:
                     continue
                 offset = 16 if first else 0
                 group = self._half(slot, (start // 32 * 32) + offset)
+                if group.sums is None and further:
+                    continue  # what the first table has no part in says nothing of it
                 if group.sums is None:
                     group.sums = ChannelSums(chosen_channels(ours.shape[1]))
                 if ours.shape[1] > group.sums.channels.max():
