@@ -6,6 +6,8 @@ them: the rules come from the modelling code. The configs are the files' keys th
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pytest_scratchverify.checkpoint.design import Tower, read_designs
@@ -13,6 +15,7 @@ from pytest_scratchverify.checkpoint.parameter_count import (
     UncountableDesignError,
     count_parameters,
 )
+from tools.facts.counted import read_rows
 
 BERT = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 768, "intermediate_size": 3072,
         "layer_norm_eps": 1e-12, "max_position_embeddings": 512, "num_attention_heads": 12,
@@ -124,3 +127,36 @@ def test_kin_of_bert_and_t5_are_counted_by_their_keys_and_never_certain():
 def test_bert_with_a_key_that_bert_has_not_is_refused(key):
     with pytest.raises(UncountableDesignError):
         count_of({**BERT, "model_type": "new", key: 128})
+
+
+def counted(name):
+    """The default configuration of a type of transformers 5.24."""
+    rows = read_rows(Path(__file__).parent / "counted" / "drawn.jsonl.gz")
+    return next(row.config for row in rows if row.model_type == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("deepseek_v4", {"n_shared_experts": 2}),  # the code has one, whatever is stated
+        ("xlstm", {"embedding_dim": 8192}),  # one width under two names
+        ("zamba2", {"mamba_headdim": 1280}),  # heads that do not fill the inner width
+        ("mpt", {"expansion_ratio": 2}),  # the code does not read it
+        ("zamba", {"tie_word_embeddings": False}),  # then it shares no block
+        ("t5gemma", {"encoder": {"model_type": "vit", "hidden_size": 2304}}),
+    ],
+)
+def test_a_config_at_odds_with_its_code_is_refused(name, change):
+    assert count_of(counted(name)).certain
+    with pytest.raises(UncountableDesignError):
+        count_of({**counted(name), **change})
+
+
+def test_dbrx_has_the_groups_of_its_own_table():
+    config = counted("dbrx")
+    table = {**config["attn_config"], "kv_n_heads": 2}
+    fewer = count_of({**config, "attn_config": table})
+    width = config["d_model"] // config["n_heads"]
+    difference = config["n_layers"] * 2 * 2 * width * config["d_model"]
+    assert count_of(config).total - fewer.total == difference
+    assert count_of({**config, "num_key_value_heads": 8}).total == count_of(config).total

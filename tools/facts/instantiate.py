@@ -1,12 +1,13 @@
 """Draw configurations of every model type that writes text, and count what the library builds.
 
-    python -m tools.facts.instantiate FILE.jsonl.gz [--variants 4] [--types qwen3,axk2]
+    python -m tools.facts.instantiate FILE.jsonl.gz [--variants 4] [--types qwen3,axk2] [--each-key]
 
 A tool of development: it needs `torch` and `transformers`, which run time does not. Models are
 built on the meta device, so nothing is allocated. A row holds a configuration as the library
 saves it, the parameters of the text decoder (what `get_decoder` and the output head hold, shared
 ones once; of a config without other parts, the whole model) and the numbers beside them that no gradient trains. Variants have sizes doubled or
-halved, switches turned and kinds of layers drawn anew; what the library refuses is left out.
+halved, switches turned and kinds of layers drawn anew; with `--each-key` there is one for every
+key, changed alone. What the library refuses is left out.
 """
 
 from __future__ import annotations
@@ -142,7 +143,31 @@ def _sizes(modules: Sequence[Any], *, of_text: bool = False) -> tuple[int, int]:
     return sum(trained.values()), sum(beside.values())
 
 
-def rows(types: Sequence[str], variants: int) -> Iterator[dict[str, Any]]:
+def each_changed(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield overrides of a text config that change one size or switch each."""
+    for key, value in sorted(config.items()):
+        if LEFT.search(key) and not key.startswith("tie"):
+            continue
+        if isinstance(value, bool):
+            yield {key: not value}
+        elif isinstance(value, int):
+            sizes = (value * 2, value // 2) if value > 1 else (value + 1,)
+            yield from ({key: size} for size in sizes)
+
+
+def overrides(name: str, text: Any, variants: int, *, each: bool) -> Iterator[dict[str, Any]]:
+    """Yield what to change in a type's default text config, nothing first."""
+    needed = dict(NEEDED.get(name, {}))
+    yield needed
+    config = {**text.to_dict(), **needed}
+    if each:
+        yield from ({**needed, **chosen} for chosen in each_changed(config))
+        return
+    draw = random.Random(f"{SEED} {name}")  # noqa: S311
+    yield from ({**needed, **drawn(config, draw, needed)} for _ in range(variants))
+
+
+def rows(types: Sequence[str], variants: int, *, each: bool = False) -> Iterator[dict[str, Any]]:
     """Yield a row a configuration that the library builds."""
     library = importlib.import_module("transformers")
     torch = importlib.import_module("torch")
@@ -151,17 +176,16 @@ def rows(types: Sequence[str], variants: int) -> Iterator[dict[str, Any]]:
     for name, models in sorted(classes(library).items()):
         if types and name not in types:
             continue
-        draw = random.Random(f"{SEED} {name}")  # noqa: S311
-        for number in range(variants + 1):
+        try:
+            text = _text_of(default := configs.CONFIG_MAPPING[name]())
+            changes = [*overrides(name, text, variants, each=each)]
+        except Exception as refused:  # noqa: BLE001
+            print(f"{name}: {str(refused)[:90]!r}")
+            continue
+        for number, chosen in enumerate(changes):
             try:
-                config = configs.CONFIG_MAPPING[name]()
-                text = _text_of(config)
-                chosen = dict(NEEDED.get(name, {}))
-                if number:
-                    chosen |= drawn({**text.to_dict(), **chosen}, draw, dict(chosen))
-                if chosen:
-                    inner = chosen if text is config else {"text_config": chosen}
-                    config = configs.CONFIG_MAPPING[name](**inner)
+                inner = chosen if text is default or not chosen else {"text_config": chosen}
+                config = configs.CONFIG_MAPPING[name](**inner)
                 parameters, untrained = counted(library, torch, config, models)
             except Exception as refused:  # noqa: BLE001
                 print(f"{name} {number}: {str(refused)[:90]!r}")
@@ -196,11 +220,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--variants", type=int, default=4)
     parser.add_argument("--types", default="")
+    parser.add_argument("--each-key", action="store_true", help="every key changed alone")
     chosen = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
     version = importlib.import_module("transformers").__version__
     head = {"schema": "scratchverify/counted-types/1", "source": f"transformers {version}"}
-    found = [head, *rows([t for t in chosen.types.split(",") if t], chosen.variants)]
+    types = [name for name in chosen.types.split(",") if name]
+    found = [head, *rows(types, chosen.variants, each=chosen.each_key)]
     text = "\n".join(json.dumps(row, sort_keys=True, separators=(",", ":")) for row in found)
     chosen.path.write_bytes(gzip.compress(text.encode() + b"\n", 9, mtime=0))
     print(f"{len(found) - 1} configurations, {chosen.path.stat().st_size} bytes")

@@ -90,6 +90,10 @@ def _shared_blocks(keys: Keys, traits: Traits) -> int:
     Raises `UnknownLayerError` where `transformers` shares none: with an untied head.
     """
     blocks = keys.size("num_mem_blocks")
+    if blocks and (size := keys.size("mamba_headdim")):  # the code reads one, and checks neither
+        inner = keys.need("n_mamba_heads") * size
+        if inner != keys.need("mamba_expand") * keys.need("hidden_size"):
+            raise UncountableDesignError("mamba_headdim")
     if "joined_mamba" in traits.mixers.values():
         blocks = 1
     if blocks and keys.value("tie_word_embeddings") is False:

@@ -76,7 +76,7 @@ def _adapters(keys: Keys) -> int:
     """Return X-MOD's adapters, one a language, and their norm where it is their own."""
     hidden, factor = keys.need("hidden_size"), keys.value("adapter_reduction_factor")
     languages = keys.listed("languages")
-    if languages is None or not isinstance(factor, (int, float)) or factor <= 0:
+    if languages is None or not isinstance(factor, (int, float)) or not 1 <= factor <= hidden:
         raise UncountableDesignError("languages")
     narrow = int(hidden // factor)
     count = len(languages) * (2 * hidden * narrow + narrow + hidden)

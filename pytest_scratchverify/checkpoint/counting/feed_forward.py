@@ -174,6 +174,8 @@ def _experts_of_two_towers(keys: Keys, traits: Traits) -> FeedForward:
 def _shared_experts(keys: Keys, traits: Traits, hidden: int, width: int) -> int:
     """Return the experts that every token passes; their width may be stated, or is an expert's."""
     number = keys.size("n_shared_experts")
+    if traits.one_shared and number not in (None, 1):  # the code reads no number
+        raise UncountableDesignError("n_shared_experts")
     number = traits.shared if number is None else number
     stated = keys.size(*SHARED_WIDTHS)
     each = keys.size("moe_shared_expert_intermediate_size")

@@ -58,7 +58,10 @@ class Keys:
         raw = design.config
         inner = [v for k in NESTED if isinstance(v := raw.get(k), dict)]
         for table in inner:  # DBRX and MPT
-            raw = {**{k: v for k, v in table.items() if k not in OF_THE_WHOLE}, **raw}
+            own = {k: v for k, v in table.items() if k not in OF_THE_WHOLE}
+            raw = {**own, **raw}
+            if "kv_n_heads" in own:  # whatever the key beside the table says
+                raw["num_key_value_heads"] = own["kv_n_heads"]
         return cls(design.fields, raw)
 
     @property

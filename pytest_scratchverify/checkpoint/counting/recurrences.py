@@ -117,6 +117,8 @@ def xlstm(keys: Keys, _traits: Traits, _kind: str) -> int:
     wide = step * -(-_times(keys, "ffn_proj_factor") // step)
     if keys.flag("use_bias"):
         raise UnknownLayerError("use_bias")
+    if keys.size("embedding_dim") not in (None, hidden):  # one width under two names
+        raise UncountableDesignError("embedding_dim")
     mixer = hidden * (2 * qk + 2 * value + 2 * heads) + value * hidden + 2 * heads + value
     return mixer + 3 * hidden * wide
 

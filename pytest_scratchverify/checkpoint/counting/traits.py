@@ -34,6 +34,7 @@ class Traits:
     sliding_groups: int = 1  # times as many key-value heads in sliding layers
     sinks: str = ""  # "all" layers, or "sliding" ones, learn a logit a head
     shared: int = 0  # shared experts where the config states no number
+    one_shared: bool = False  # whatever the config says
     shared_gate: bool = False
     router_bias: bool = False
     router_scale: bool = False
@@ -145,7 +146,7 @@ GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ),
     (
         "deepseek_v4",
-        Traits(correction=True, mixers=_V4, streams="mixing", stream_head=True),
+        Traits(correction=True, mixers=_V4, streams="mixing", stream_head=True, one_shared=True),
     ),
     ("mistral_large4", Traits(mixers={"indexed_attention": "scaled_indexed"})),
     (
