@@ -15,6 +15,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome, Relation
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
+from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.tensors.plan import Block
@@ -167,6 +168,33 @@ def test_strange_names_on_either_side_hide_no_gains_and_accuse_nobody(ours, thei
     assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
     twin = ask(in_layout(write, "s0-twin", ours, "twin"), reference)
     assert twin.kinds == ("shared initialisation",)
+
+
+def with_formulas(model, seed):
+    """Add what recurrent blocks have, of the width of the stream and as a formula starts it."""
+    rng = np.random.default_rng(seed)
+    vectors = {
+        f"model.layers.{layer}.{name}": (values + 0.05 * rng.standard_normal(64)).astype(np.float32)
+        for layer in model.layers
+        for name, values in {
+            "mixing": np.linspace(0, 1, 64) ** 0.7,
+            "rates": -5 + 8 * (np.arange(64) / 63) ** 2.2,
+            "turns": np.tile(np.linspace(0.2, 1.8, 8), 8),
+        }.items()
+    }
+    return Model({**model.tensors, **vectors}, model.config)
+
+
+@pytest.mark.parametrize("theirs", ["strange", pytest.param("numbered", marks=pytest.mark.slow)])
+def test_formulas_under_strange_names_are_no_gains_in_common(theirs, write):
+    reference = write(WHOLE[theirs](with_formulas(read_model("s0"), 1)), "reference")
+    stranger = write(WHOLE["strange"](with_formulas(read_model("s1"), 2)), "stranger")
+    found = ask(stranger, reference)
+    assert found.outcome is not Outcome.DERIVED
+    assert found.details["norm_gains"]["centred_cosine"] < 0.3
+    pair = Pair(ModelSpec(name="model"), ModelSpec(name="reference"))
+    beside = norm_control(pair, FolderStore(stranger), FolderStore(reference), CALIBRATION)
+    assert beside.outcome is Outcome.CONSISTENT
 
 
 @pytest.mark.parametrize("layout", ["strange", pytest.param("numbered", marks=pytest.mark.slow)])

@@ -19,7 +19,7 @@ from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.decoder_relation import DecoderRelation, decoder_relation
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.layers import map_layers
-from pytest_scratchverify.methods.weights.measure import Measure, Measured
+from pytest_scratchverify.methods.weights.measure import Measure, Measured, gains_of
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.roles_in_place import (
     RoleInPlace,
@@ -295,4 +295,4 @@ def _context(pair: ComponentPair) -> tuple[tuple[Array, Array], ...]:
     wanted = sorted(wanted, key=lambda s: (s.layer * 7919 % 61, s.kind))[:CONTEXT_NORMS]
     blocks = [Block(matrices[slot], 0, 1) for slot in wanted]
     found = list(pair.checkpoints.batches(blocks))
-    return tuple((a[0], b[0]) for batch in found for a, b in batch.values())
+    return tuple(gains for batch in found for gains in gains_of(batch))

@@ -38,6 +38,7 @@ from pytest_scratchverify.stats.weights.cross_view_matching import (
     match_agreement,
     poisson_tail,
 )
+from pytest_scratchverify.stats.weights.gain_pairs import follows_its_number
 from pytest_scratchverify.stats.weights.tensor_identity import TensorIdentity
 from pytest_scratchverify.tensors.inventory import (
     Slot,
@@ -214,9 +215,7 @@ class Measure:
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][1]))}
         matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
         placed = self._formulas.add(matrices, self.whole_rows)
-        self._gains += [
-            (a[0], b[0]) for (slot, _), (a, b) in usable.items() if is_residual_gain(slot)
-        ]
+        self._gains += gains_of(usable)
         self._equal.add({p: pair for p, pair in matrices.items() if not placed.get(p)})
         matrices = {p: pair for p, pair in matrices.items() if p not in placed}
         if self.component in TOKEN_TABLES:
@@ -324,6 +323,16 @@ class Measure:
             if room and self._blocks.is_new("mlp", 0, *gates):
                 found = match_agreement([(gates, ups)], largest=AGREEMENT_ROWS)
                 self._agreements.append(found)
+
+
+def gains_of(batch: Batch) -> list[tuple[Array, Array]]:
+    """Return the norm gains of a batch, of unknown names without what a formula may have filled."""
+    return [
+        (a[0], b[0])
+        for (slot, _), (a, b) in batch.items()
+        if is_residual_gain(slot)
+        and not (is_unnamed(slot.kind) and (follows_its_number(a[0]) or follows_its_number(b[0])))
+    ]
 
 
 def _may_be_computed(kind: str) -> bool:

@@ -33,6 +33,7 @@ from pytest_scratchverify.methods.weights.confirmation import sustained
 from pytest_scratchverify.methods.weights.controls import known_gains
 from pytest_scratchverify.methods.weights.details import gains_table
 from pytest_scratchverify.methods.weights.figure_data import gains_figures
+from pytest_scratchverify.methods.weights.measure import gains_of
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
@@ -150,8 +151,8 @@ def norms_outcome(
 def _measure(pair: ComponentPair) -> GainSimilarity | None:
     norms = [m for s, m in pair.matrices.items() if is_residual_gain(s) and m.rows == 1]
     blocks = [Block(matrix, 0, 1) for matrix in in_order(norms)[:VECTORS]]
-    read = [pair for batch in pair.checkpoints.batches(blocks) for pair in batch.values()]
-    gains = [(a[0], b[0]) for a, b in read if not (is_degenerate(a) or is_degenerate(b))]
+    read = [pair for batch in pair.checkpoints.batches(blocks) for pair in gains_of(batch)]
+    gains = [(a, b) for a, b in read if not (is_degenerate(a) or is_degenerate(b))]
     return gain_similarity(gains, np.random.default_rng(2026), DRAWS)
 
 

@@ -23,6 +23,7 @@ PART = 3  # one channel in so many decides,
 FEWEST, ENOUGH = 16, 512  # and at least and at most so many
 DEVIATIONS = 4.0  # of the correlation of neighbouring channels without an order
 ORDERED = 0.25  # and this at least
+SMALLEST_HEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,19 @@ def pair_gains(
 
 
 def follows_its_number(values: Array) -> bool:
-    """Whether neighbouring channels of a vector resemble each other: no arbitrary numbering.
+    """Whether neighbouring channels of a vector, or those of equal number in a head, are alike.
 
     Decay rates and mixing weights of recurrent blocks follow the number of the channel, by a
-    formula that strangers share; renumbered channels are no null for these.
+    formula that strangers share, and gains of queries and keys the frequencies of a head.
+    Renumbered channels are no null for these. What strangers share by it is no more than the
+    geometric mean of what is in either's correlation with itself, so the bar lies below the
+    smallest cosine of gains that is a lead.
 
     Parameters
     ----------
     values : (d,) array
-        Correlated with itself, one channel further, by ranks: outliers have no say.
+        Correlated with itself by ranks, of which outliers have no say: one channel further, and
+        further by any size that heads of equal size can have.
 
     Examples
     --------
@@ -91,8 +96,11 @@ def follows_its_number(values: Array) -> bool:
     """
     ranks = np.argsort(np.argsort(values)).astype(np.float64)
     ranks -= ranks.mean()
-    beside = float(ranks[1:] @ ranks[:-1]) / max(float(ranks @ ranks), 1e-9)
-    return bool(abs(beside) > max(ORDERED, DEVIATIONS / np.sqrt(len(ranks))))
+    width = len(ranks)
+    heads = (size for size in range(SMALLEST_HEAD, width // 2 + 1) if width % size == 0)
+    beside = [float(np.roll(ranks, lag) @ ranks) for lag in (1, *heads)]
+    bar = max(ORDERED, DEVIATIONS / np.sqrt(width))
+    return bool(np.max(np.abs(beside)) > bar * max(float(ranks @ ranks), 1e-9))
 
 
 def _drawn(ours: Sequence[Array], theirs: Sequence[Array]) -> Channels:

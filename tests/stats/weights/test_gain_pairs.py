@@ -82,6 +82,7 @@ def test_what_may_not_be_paired_is_not():
         -5 + 8 * (np.arange(256) / 255) ** 2.2,  # its decay rates
         np.log(np.tile(np.arange(1, 17), 16)),  # Mamba's, channel by channel of a state
         np.repeat(2.0 ** -np.arange(1, 9), 32),  # slopes of ALiBi, head by head
+        np.tile(np.random.default_rng(14).random(32), 8),  # gains of queries, whatever a head's are
     ],
 )
 def test_what_follows_the_number_of_the_channel_is_no_gain(formula):
