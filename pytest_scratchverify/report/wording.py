@@ -171,10 +171,10 @@ def size(number: int) -> str:
     return f"{value:.3g} TB"
 
 
-def would_decide(run: Run, model: ModelVerdict) -> list[Text]:
+def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
     """Return what evidence would change the verdict, one line per kind.
 
-    Of a run in which tests were left out, these come first: what they would read may be all there.
+    Of a `run` in which tests were left out, these come first: what they read may be all there is.
     """
     open_ones = [
         component
@@ -182,7 +182,7 @@ def would_decide(run: Run, model: ModelVerdict) -> list[Text]:
         if component.is_trained and not verdict.verdict.is_clean and not verdict.verdict.is_reuse
     ]
     lines = []
-    if open_ones and run.partial:
+    if open_ones and run is not None and run.partial:
         lines.append(
             Text(
                 "the whole run: {arrived} of {planned} planned tests reported",

@@ -215,8 +215,8 @@ def test_every_verdict_outcome_and_result_has_words():
 def test_a_run_of_chosen_tests_wants_the_others_first():
     run = run_of(finding(Outcome.INDETERMINATE))
     model = run.models[0]
-    whole = [str(text) for text in would_decide(replace(run, partial=False), model)]
-    part = [str(text) for text in would_decide(replace(run, partial=True, arrived=3), model)]
+    whole = [str(text) for text in would_decide(model, replace(run, partial=False))]
+    part = [str(text) for text in would_decide(model, replace(run, partial=True, arrived=3))]
     assert any(text.startswith("weights of ") for text in whole)
     assert part[0] == f"the whole run: 3 of {run.planned} planned tests reported"
     assert not any(text.startswith("weights of ") for text in part)
