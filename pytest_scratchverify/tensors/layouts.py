@@ -164,16 +164,23 @@ def residual_widths(
 ) -> dict[Component, int]:
     """Return the width of the residual stream of every tower: what its norms have.
 
-    Of the text, where no norm has a name, its table's.
+    Of the text, where no norm has a name, its table's, and else what all its matrices have.
     """
     norms: dict[Component, Counter[int]] = {}
     tables: Counter[int] = Counter()
+    sides: Counter[int] = Counter()
+    matrices = 0
     for name, role in roles.items():
         shape = tensors[name].shape
         if len(shape) == 1 and role.kind in _WIDE_NORMS and role.part == "weight":
             norms.setdefault(role.component, Counter())[shape[0]] += 1
         elif role.kind == "embed" and len(shape) == 2 and role.part in ("weight", "packed"):
             tables[min(shape)] += 1
+        elif role.component in TEXT and role.kind in READING | WRITING and len(shape) == 2:
+            sides.update({*shape})
+            matrices += 1
+    if not tables:
+        tables = Counter(size for size, count in sides.items() if count == matrices)
     if tables:
         norms.setdefault(Component.TEXT_DECODER, tables)
     return {component: counted.most_common(1)[0][0] for component, counted in norms.items()}

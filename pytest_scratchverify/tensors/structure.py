@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -45,6 +45,7 @@ _NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FLOATS = ("F32", "BF16", "F16", "F64")
 FEWEST = 2  # layers that make a stack
+SHORTEST, LONGEST_LAYER = 4, 64  # tensors of a layer whose names are numbers only
 TAPS = 8  # of the kernel of a convolution, usually
 Family = tuple[str, tuple[int, ...]]
 
@@ -74,7 +75,10 @@ def adopted_roles(tensors: Mapping[str, TensorInfo], known: RoleMap) -> dict[str
     found: dict[str, TensorRole] = {}
     if not any(r.layer is not None and r.component in LAYERED for r in known.roles.values()):
         best = max(stacks.values(), key=lambda names: _size(tensors, names), default=[])
-        found |= _of_known_ends(best) or _with_known_gains(best, _of_shapes(tensors, best))
+        places = {name: _numbered(name) for name in best}
+        found |= _of_known_ends(best) or _with_known_gains(best, _of_shapes(tensors, places))
+        if not stacks:
+            found |= _of_order(tensors, outside)
     if not found:
         return {}
     kinds = {role.kind for role in known.roles.values() if role.layer is None}
@@ -234,14 +238,55 @@ def _numbered(name: str) -> tuple[int, str]:
     return (int(number[1]), plain[number.end() :]) if number is not None else (0, plain)
 
 
-def _of_shapes(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, TensorRole]:
-    """Place the tensors of one stack by their shapes, experts among them."""
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Sort numbers in names as numbers."""
+    parts = re.split(r"(\d{1,9})", name)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts if p]
+
+
+def _of_order(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, TensorRole]:
+    """Find a stack in the order of names that number all tensors: its shapes come again and again.
+
+    Dense layers only, outputs first, of which every matrix finds its place: what a layer of
+    experts holds is not in its shapes.
+    """
+    ordered = sorted(names, key=natural_order)
+    start, period, layers = _repeats([tensors[name].shape for name in ordered])
+    places = {
+        name: (number // period, f"{number % period:04}")
+        for number, name in enumerate(ordered[start : start + period * layers])
+    }
+    matrices = [(name, tensors[name].shape) for name in places if len(tensors[name].shape) > 1]
+    width = _common_width(matrices)
+    if width is None or _lie_turned(matrices, width):
+        return {}
+    found = _of_shapes(tensors, places)
+    return found if all(name in found for name, _ in matrices) else {}
+
+
+def _repeats(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
+    """Return start, length and number of the longest stretch of shapes that comes repeatedly."""
+    best = (0, 1, 0)
+    for period in range(SHORTEST, min(LONGEST_LAYER, len(shapes) // FEWEST) + 1):
+        run = 0
+        for place in range(len(shapes) - period + 1):
+            same = place + period < len(shapes) and shapes[place] == shapes[place + period]
+            layers = run // period + 1
+            if not same and layers >= FEWEST and layers * period > best[1] * best[2]:
+                best = (place - run, period, layers)
+            run = run + 1 if same else 0
+    return best
+
+
+def _of_shapes(
+    tensors: Mapping[str, TensorInfo], places: Mapping[str, tuple[int, str]]
+) -> dict[str, TensorRole]:
+    """Place tensors by shape, experts among them; `places` are numbers of layers and names."""
     families: dict[Family, dict[tuple[int, int | None], str]] = {}
-    for name in names:
+    for name, (layer, rest) in places.items():
         info = tensors[name]
         if len(info.shape) != 2 or info.dtype == "I64" or name.endswith(".bias"):
             continue
-        layer, rest = _numbered(name)
         number = _NUMBER.search(rest)
         expert = int(number[1]) if number is not None else None
         ending = _NUMBER.sub("*.", rest, count=1)
