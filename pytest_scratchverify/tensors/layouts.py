@@ -63,9 +63,10 @@ def read_context(
     attention: AttentionShape | None,
     *,
     rotary: bool = True,
+    adopted: Mapping[str, TensorRole] | None = None,
 ) -> LayoutContext:
-    """Find out what all tensors of a checkpoint say together."""
-    widths = residual_widths(tensors, roles)
+    """Find out what all tensors of a checkpoint say together; `adopted` have places by shape."""
+    widths = _guessed_width(tensors, adopted or {}) | residual_widths(tensors, roles)
     width = widths.get(Component.TEXT_DECODER)
     votes: Counter[tuple[bool, bool]] = Counter()
     for name, role in roles.items():
@@ -164,26 +165,32 @@ def residual_widths(
 ) -> dict[Component, int]:
     """Return the width of the residual stream of every tower: what its norms have.
 
-    Of the text, where no norm has a name, its table's, and else what all its matrices have.
+    Of the text, where no norm has a name, its table's.
     """
     norms: dict[Component, Counter[int]] = {}
     tables: Counter[int] = Counter()
-    sides: Counter[int] = Counter()
-    matrices = 0
     for name, role in roles.items():
         shape = tensors[name].shape
         if len(shape) == 1 and role.kind in _WIDE_NORMS and role.part == "weight":
             norms.setdefault(role.component, Counter())[shape[0]] += 1
         elif role.kind == "embed" and len(shape) == 2 and role.part in ("weight", "packed"):
             tables[min(shape)] += 1
-        elif role.component in TEXT and role.kind in READING | WRITING and len(shape) == 2:
-            sides.update({*shape})
-            matrices += 1
-    if not tables:
-        tables = Counter(size for size, count in sides.items() if count == matrices)
     if tables:
         norms.setdefault(Component.TEXT_DECODER, tables)
     return {component: counted.most_common(1)[0][0] for component, counted in norms.items()}
+
+
+def _guessed_width(
+    tensors: Mapping[str, TensorInfo], adopted: Mapping[str, TensorRole]
+) -> dict[Component, int]:
+    """Return what all matrices of a stack of unknown names have on a side, where they have one."""
+    shapes = [
+        {*tensors[name].shape}
+        for name, role in adopted.items()
+        if role.kind in READING | WRITING and len(tensors[name].shape) == 2
+    ]
+    common = set.intersection(*shapes) if shapes else set()
+    return {Component.TEXT_DECODER: common.pop()} if len(common) == 1 else {}
 
 
 def _family(role: TensorRole) -> tuple[bool, bool]:
