@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_scratchverify.checkpoint.counting.decoder import count_layers
-from pytest_scratchverify.checkpoint.counting.feed_forward import assumes_gate
+from pytest_scratchverify.checkpoint.counting.encoder_decoder import count_pair
+from pytest_scratchverify.checkpoint.counting.families import traits_of
 from pytest_scratchverify.checkpoint.counting.keys import (
     Keys,
     UncountableDesignError,
     UnknownLayerError,
 )
+from pytest_scratchverify.checkpoint.counting.pairs import pair_of
+from pytest_scratchverify.checkpoint.counting.parts import Parts
 from pytest_scratchverify.checkpoint.counting.stated import refuse_unstated_keys
 from pytest_scratchverify.checkpoint.counting.tables import (
-    beside_layers,
-    embedding_table,
-    head,
+    decoder_parts,
     prediction_layers,
+    with_encoder,
 )
-from pytest_scratchverify.checkpoint.counting.traits import traits_of
 from pytest_scratchverify.checkpoint.counting.vocabulary import (
     refuse_keys_of_known_types,
     refuse_other_models,
@@ -90,37 +90,43 @@ def count_parameters(design: Design) -> ParameterCount:
     `UnknownLayerError` naming a key or a kind of layer that no rule counts.
     """
     keys = Keys.of(design)
+    if (pair := pair_of(keys)) is not None:
+        refuse_unstated_keys(keys)
+        both = count_pair(keys, pair)
+        if not pair.known:
+            refuse_unknown_keys(keys)
+        return _count(keys, both, certain=pair.known)
     traits = traits_of(keys)
     if not traits.counted:
         raise UnknownLayerError(f"model_type: {keys.family}")
     refuse_other_models(keys)
     refuse_unstated_keys(keys)
-    hidden = keys.need("hidden_size")
-    embeddings = embedding_table(keys, traits)
-    assumed = [] if traits.known or not assumes_gate(keys) else ["gated_mlp"]
-    layers = count_layers(keys, traits)
-    tied, lm_head = head(keys, traits, assumed)
-    beside = beside_layers(keys, traits)
+    parts = decoder_parts(keys, traits)
+    if keys.value("encoder") is not None:
+        parts = with_encoder(keys, traits, parts)
     if not traits.known:
-        refuse_keys_of_known_types(keys)
+        refuse_keys_of_known_types(keys, traits)
         refuse_unknown_keys(keys)
-    norms = layers.norms + traits.final_norm * hidden * (2 if traits.norm_bias else 1)
-    shared = embeddings + (0 if tied else lm_head) + layers.mixers + norms + beside
-    active = layers.mlp.active
+    return _count(keys, parts, certain=traits.known)
+
+
+def _count(keys: Keys, parts: Parts, *, certain: bool) -> ParameterCount:
+    shared = parts.embeddings + parts.own_head + parts.mixers + parts.norms + parts.beside
+    active, hidden = parts.mlp.active, keys.need("hidden_size")
     return ParameterCount(
-        total=shared + layers.mlp.total,
+        total=shared + parts.mlp.total,
         active=None if active is None else shared + active,
-        embeddings=embeddings,
-        lm_head=0 if tied else lm_head,
-        attention=layers.mixers,
-        mlp=layers.mlp.total,
-        norms=norms,
-        assumed=tuple(assumed),
-        untrained=layers.mlp.untrained,
-        tied_head=lm_head if tied else 0,
+        embeddings=parts.embeddings,
+        lm_head=parts.own_head,
+        attention=parts.mixers,
+        mlp=parts.mlp.total,
+        norms=parts.norms,
+        assumed=parts.assumed,
+        untrained=parts.mlp.untrained,
+        tied_head=parts.lm_head if parts.tied else 0,
         prediction=prediction_layers(keys)
-        * (layers.largest + 3 * hidden * (hidden + 1) + 2 * lm_head),
-        certain=traits.known,
+        * (parts.largest + 3 * hidden * (hidden + 1) + 2 * parts.lm_head),
+        certain=certain,
     )
 
 

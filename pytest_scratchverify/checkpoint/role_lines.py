@@ -47,6 +47,12 @@ _FF = (
     r"(?:mlp|ffn|ff|feed_forward|mlp_block|DenseReluDense|layer\.[12]\.mlp)\."
 )
 
+# Either of two blocks of a layer.
+_FF2 = (
+    r"(?:(?:feed_forward|ffn?|mlp)_?(?:1|in|macaron)"
+    r"|(?P<second>(?:feed_forward|ffn?|mlp)_?(?:2|out)))\."
+)
+
 # Before the lines of `roles`: names that there would mean something else.
 FIRST: tuple[tuple[str, str], ...] = (
     ("q~", _NATIVE + r"wq"),
@@ -102,6 +108,32 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("router", r"mlp\.(?P<routes>router\.layer)"),
     ("qkv", r"wqkv"),
     ("o", r"wo"),
+    # attention in a list of its own: XLM, the layers that read a picture or bytes
+    ("q", r"(?:q_proj|q_lin)"),
+    ("k", r"(?:k_proj|k_lin)"),
+    ("v", r"(?:v_proj|v_lin)"),
+    ("o", r"(?:o_proj|out_lin)"),
+    # two feed-forward blocks in a layer: Conformers, Q-Formers
+    ("fc1", _FF2 + r"(?:linear1|intermediate_dense|up_proj|fc1|w_1)"),
+    ("fc2", _FF2 + r"(?:linear2|output_dense|down_proj|fc2|w_2)"),
+    ("gate_up", _FF2 + r"gate_up_proj"),
+    ("fc1", r"(?P<second>intermediate_query)\.dense"),
+    ("fc2", r"(?P<second>output_query)\.dense"),
+    ("norm_second", r"output_query\.LayerNorm"),
+    # NeMo's decoder
+    ("q", r"first_sub_layer\.query_net"),
+    ("k", r"first_sub_layer\.key_net"),
+    ("v", r"first_sub_layer\.value_net"),
+    ("o", r"first_sub_layer\.out_projection"),
+    ("cross_q", r"second_sub_layer\.query_net"),
+    ("cross_k", r"second_sub_layer\.key_net"),
+    ("cross_v", r"second_sub_layer\.value_net"),
+    ("cross_o", r"second_sub_layer\.out_projection"),
+    ("fc1", r"third_sub_layer\.dense_in"),
+    ("fc2", r"third_sub_layer\.dense_out"),
+    ("gate", r"(?:ffn\.)+w_in\.w_0"),
+    ("up", r"(?:ffn\.)+w_in\.w_1"),
+    ("down", r"(?:ffn\.)+w_out"),
     # RWKV: its channel mixing is a block without a gate, times what `receptance` lets through
     ("fc1", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.key"),
     ("fc2", r"(?:feed_forward|ffn|cmix|channel_mix\w*)\.value"),
@@ -112,11 +144,11 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("norm_post", r"ln2"),
     ("norm_embed", r"(?:pre_ln|ln0)"),
     # T5, and the attention to an encoder
-    ("q", r"layer\.0\.SelfAttention\.q"),
-    ("k", r"layer\.0\.SelfAttention\.k"),
-    ("v", r"layer\.0\.SelfAttention\.v"),
-    ("o", r"layer\.0\.SelfAttention\.o"),
-    ("rel_bias", r"layer\.0\.SelfAttention\.relative_attention_bias"),
+    ("q", r"layer\.0\.\w*SelfAttention\.q"),
+    ("k", r"layer\.0\.\w*SelfAttention\.k"),
+    ("v", r"layer\.0\.\w*SelfAttention\.v"),
+    ("o", r"layer\.0\.\w*SelfAttention\.o"),
+    ("rel_bias", r"layer\.0\.\w*SelfAttention\.(?:global_)?relative_attention_bias"),
     ("cross_q", r"layer\.1\.EncDecAttention\.q"),
     ("cross_k", r"layer\.1\.EncDecAttention\.k"),
     ("cross_v", r"layer\.1\.EncDecAttention\.v"),
@@ -177,9 +209,9 @@ IN_LAYER: tuple[tuple[str, str], ...] = (
     ("fc1", r"ff\.ff\.0"),
     ("fc2", r"ff\.ff\.3"),
     # embeddings of every layer: Gemma-3n and 4
-    ("reads:per_layer_input_gate", r"per_layer_input_gate"),
-    ("writes:per_layer_projection", r"per_layer_projection"),
-    ("norm_per_layer", r"post_per_layer_input_norm"),
+    ("reads:per_layer_input_gate", r"(?:ple\w*\.)?per_layer_input_gate"),
+    ("writes:per_layer_projection", r"(?:ple\w*\.)?per_layer_projection"),
+    ("norm_per_layer", r"(?:ple\w*\.)?post_per_layer_input_norm"),
     # scalars and vectors of residual width: scales of layers, learnt activations, last norms
     ("layer_scale", r"(?:layer_scalar|layer_scale(?:_parameter)?|gamma)"),
     ("layer_scale_1", r"(?:layer_scale1\.lambda1|ls1\.gamma|gamma_1|lambda_1)"),
@@ -210,9 +242,30 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
         "embed",
         r"(?:(?:embeddings\.)?tok_embeddings|tokens_embed|shared|emb|embed|embeddings|embedding\.(?:word|tok)_embeddings|tok_emb)",
     ),
+    (
+        Component.EMBEDDINGS,
+        "embed",
+        (
+            r"(?:wte\.embedding|embed_tokens\.embed_tokens|input_embedding|word_embedding"
+            r"|(?:embeddings\.)?token_embedding"
+            r"|(?<=transformer\.)w)"
+        ),
+    ),
+    (Component.EMBEDDINGS, "embed", r"(?:\w*decoder\.)?_embedding\.token_embedding"),
+    (Component.EMBEDDINGS, "position", r"(?:\w*decoder\.)?_embedding\.position_embedding\.pos_enc"),
+    (Component.LM_HEAD, "head", r"log_softmax\.mlp\.layer0"),
+    (Component.EMBEDDINGS, "embed_codes", r"embeddings\.embed"),
+    (Component.EMBEDDINGS, "embed_new", r"wte\.new_embedding"),
+    (Component.EMBEDDINGS, "embed_hash", r"\w*hash_tok_embedding"),
+    (Component.EMBEDDINGS, "position", r"(?:position_embeddings|embeddings\.position_embedding)"),
+    (_TEXT, "inner:bytes_of_patch.in", r"local_encoder\.patch_embedding_projection"),
+    (_TEXT, "inner:bytes_of_patch.out", r"local_decoder\.patch_embedding_projection"),
+    # between two widths: a head that predicts further tokens, OPT-350m, two stacks
+    *((_TEXT, f"mixer:{n}", n) for n in ("pre_projection", "post_projection", "project_in",
+                                         "project_out", "encoder_decoder_proj")),
     (Component.EMBEDDINGS, "norm_embed", r"(?:word_embeddings_layernorm|layernorm_embedding)"),
     (Component.EMBEDDINGS, "norm_embed", r"(?:embed_norm|embedding_norm)"),
-    (Component.EMBEDDINGS, "embed_per_layer", r"embed_tokens_per_layer"),
+    (Component.EMBEDDINGS, "embed_per_layer", r"(?:ple\w*\.)?embed_tokens_per_layer"),
     (
         Component.LM_HEAD,
         "head",
@@ -224,8 +277,8 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     ),
     (_TEXT, "reads:head_transform", r"(?:lm_head\.dense|cls\.predictions\.transform\.dense)"),
     (_TEXT, "norm_head", r"(?:lm_head\.layer_norm|cls\.predictions\.transform\.LayerNorm)"),
-    (_TEXT, "reads:per_layer_model_projection", r"per_layer_model_projection"),
-    (_TEXT, "norm_of_per_layer", r"per_layer_projection_norm"),
+    (_TEXT, "reads:per_layer_model_projection", r"(?:ple\w*\.)?per_layer_model_projection"),
+    (_TEXT, "norm_of_per_layer", r"(?:ple\w*\.)?per_layer_projection_norm"),
     *((_TEXT, f"reads:altup.{n}", rf"altup_projections\.{n}") for n in range(4)),
     *((_TEXT, f"reads:altup_back.{n}", rf"altup_unembed_projections\.{n}") for n in range(4)),
     (_TEXT, "inner:hc_head", r"hc_head(?:\.hc)?_fn"),
@@ -242,6 +295,8 @@ PARTS: Mapping[str, str] = {
     "weight_scale_inv": "scale_inv",
     "weight_scale": "scale",
     "scales": "scale",
+    "weight_v": "weight",  # directions, where lengths are stored apart
+    "original1": "weight",
     "weight_packed": "packed",
     "qweight": "packed",
     "blocks": "packed",

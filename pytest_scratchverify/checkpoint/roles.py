@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from pytest_scratchverify.checkpoint import role_lines, tower_lines
-from pytest_scratchverify.checkpoint.mixer_lines import MIXER, mixer_kind
+from pytest_scratchverify.checkpoint.mixer_lines import MIXER, ROUTER, mixer_kind
 from pytest_scratchverify.checkpoint.stack_order import doubled, settled_together, side_of
 from pytest_scratchverify.checkpoint.tensor_role import RoleMap, TensorRole
 from pytest_scratchverify.checkpoint.tower_lines import is_of_tower
@@ -87,7 +87,8 @@ STACKS: tuple[tuple[Component, str], ...] = (
 )
 LAYER = (
     r"(?:(?:vision_model|encoder|transformer|model)\.)*"
-    r"(?:layers?|blocks?|h|resblocks|transformer_blocks|mtp_layers)\."
+    r"(?:layers?|blocks?|h|resblocks|transformer_blocks|mtp_layers|encoders|attentions|ffns"
+    r"|\w*attn_layers)\."
 )
 
 ATTENTION = r"(?:self_attn|attn|attention|self_attention)\."
@@ -202,6 +203,7 @@ Outside = list[tuple[Component, str, re.Pattern[str]]]
 _NUMBERED = r"(?P<layer>\d{1,6})\.(?P<rest>.+)"  # of longer numbers no int is made
 LONGEST = 512  # characters of a name that patterns are tried on
 LONGEST_NUMBER = 9  # digits; a pattern of a third party may match any number of them
+SECOND = "second"  # of two feed-forward blocks of one layer
 MARKS = ("^T", "~", "#", "^2")  # behind a kind; see `role_lines`
 # Names of third parties, of the run that goes on in this process. Like the tables above they say
 # what names mean, whatever checkpoint is read.
@@ -256,7 +258,9 @@ def role_of(name: str) -> TensorRole | None:
             role = _in_layer(component, int(found["layer"]), rest, part, inside)
             if role is None and component is TEXT:  # perhaps one of a stack in another prefix
                 continue
-            return role and replace(role, side=block or side_of(stem[: found.start("layer")]))
+            if role is None:
+                return tower_lines.role_in_tower(component, int(found["layer"]), rest, part)
+            return replace(role, side=block or side_of(stem[: found.start("layer")]))
     for component, kind, whole in outside:
         if whole.fullmatch(stem) and not (component in TEXT_ONLY and is_of_tower(stem)):
             return TensorRole(component, kind, part=part, side=side_of(stem))
@@ -297,8 +301,8 @@ def read_roles(names: Iterable[str]) -> RoleMap:
             unmapped.append(name)
         else:
             roles[name] = role
-    settled = settled_together(roles, unmapped)
-    return RoleMap(settled, tuple(unmapped), tuple(ignored))
+    settled = settled_together(roles, unmapped, role_of)
+    return RoleMap(settled, tuple(n for n in unmapped if n not in settled), tuple(ignored))
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -323,7 +327,7 @@ def _in_layer(
         if found:
             groups = found.groupdict()
             expert = _expert(groups)
-            routed = expert is not None or groups.get("routes") is not None
+            routed = expert not in (None, SECOND) or groups.get("routes") is not None
             mark = next((mark for mark in MARKS if kind.endswith(mark)), "")
             return TensorRole(
                 EXPERTS if routed and component is TEXT else component,
@@ -335,7 +339,10 @@ def _in_layer(
                 layout="" if mark == "^T" else mark,
             )
     mixer = mixer_kind(rest)
-    return TensorRole(component, mixer, layer, part=part) if mixer is not None else None
+    if mixer is None:
+        return None
+    routes = component is TEXT and ROUTER.match(rest)
+    return TensorRole(EXPERTS if routes else component, mixer, layer, part=part)
 
 
 def _expert(groups: Mapping[str, str | None]) -> int | str | None:
@@ -343,4 +350,6 @@ def _expert(groups: Mapping[str, str | None]) -> int | str | None:
         return int(str(groups["expert"])[:LONGEST_NUMBER])
     if groups.get("shared") is not None:
         return "shared"
+    if groups.get("second") is not None:
+        return SECOND
     return "stack" if groups.get("stack") is not None else None

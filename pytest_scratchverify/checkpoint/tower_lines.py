@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from pytest_scratchverify.checkpoint.mixer_lines import INNER, MIXER
+from pytest_scratchverify.checkpoint.tensor_role import TensorRole
 from pytest_scratchverify.core.component import Component
 
 PROJECTOR = Component.PROJECTOR
@@ -15,12 +17,12 @@ VISION, AUDIO = Component.VISION_ENCODER, Component.AUDIO_ENCODER
 
 _SEES = (
     r"(?:\w*(?:vision|visual|image|img_|siglip|clip_|radio_model|vqmodel|vqgan)\w*|vit|clip"
-    r"|sam_model|dino\w*|patch_embed\w*)"
+    r"|sam_model|dino\w*|patch_embed(?!ding_projection)\w*)"
 )
 # What speaks (a talker, a vocoder) counts as sound too, and never as text.
 _HEARS = (
     r"(?:\w*(?:audio|speech|sound|whisper|acoustic|semantic_tokenizer|codec_model|bigvgan|vocoder"
-    r"|token2wav|code2wav|asr_|diariz|perception)\w*|talker|code_predictor)"
+    r"|token2wav|code2wav|asr_|diariz|perception|ctc_)\w*|talker|code_predictor)"
 )
 _JOINS = (
     r"(?:\w*(?:projector|connector|resampler|merger|aligner|qformer|abstractor)\w*|mlp1|mlp_AR"
@@ -35,12 +37,28 @@ STACKS: tuple[tuple[Component, str], ...] = (
 )
 # Lists whose number stands without a word before it.
 NUMBERED: tuple[tuple[Component, str], ...] = (
-    (PROJECTOR, r"(?:.*\.)?\w*(?:merger|projector|adapter)_list\."),
+    (PROJECTOR, r"(?:[A-Za-z_]\w*\.)*\w*(?:merger|projector|adapter)_list\."),
     (AUDIO, rf"(?:.*\.)?{_HEARS}\.(?:.*\.)?resblocks\."),
 )
-# A linear layer is trained, whatever it is called beside that: what a formula fills (filters,
-# windows, tables of positions) is not called so.
-LINEAR = re.compile(rf"(?:.*\.)?(?:{_SEES}|{_HEARS}|{_JOINS})\..*?(?:linear|fc|proj|dense)\w*")
+# A linear layer or a convolution is trained, whatever it is called beside that: what a formula
+# fills (filters, windows, tables of positions) is not called so.
+_TRAINED = (
+    r"(?:\w*?(?:linear|fc|proj|dense|conv)\w*|out|\w*_head)(?:\.\d+)*"
+    r"(?:\.parametrizations\.weight)?"
+)
+LINEAR = re.compile(rf"(?:.*\.)?(?:{_SEES}|{_HEARS}|{_JOINS})\.(?:.*\.)?{_TRAINED}")
+INSIDE = re.compile(rf"(?:.*\.)?{_TRAINED}")  # the same behind a layer's number
+# Queries, keys and values of a pooling by attention outside of the layers.
+POOLING = re.compile(rf"(?:.*\.)?(?:{_SEES}|{_HEARS}|{_JOINS})\.(?:.*\.)?\w*pool\w*\.w[qkvo]")
+# Codes of a quantiser: rows that have numbers.
+CODES = re.compile(r"(?:.*\.)?(?:\w*quantizer?|\w*codebooks?)\.(?:.*\.)?embed\w*")
+# What joins two towers is made of linear layers, norms and learnt queries, whatever they are
+# called; positions, grids and masks may follow a formula.
+JOINED = re.compile(
+    rf"(?:.*\.)?{_JOINS}(?!\.(?:.*\.)?\w*(?:pos|embed|freq|grid|mask|table|sin|cos|buffer|idx"
+    r"|norm|ln|bias|scale|alpha|gate))(?:\.\w+)*"
+)
+TOWER_WORD = re.compile(rf"{_SEES}|{_HEARS}|{_JOINS}")
 
 _P = rf"(?:.*\.)?{_JOINS}\."
 _V = rf"(?:.*\.)?{_SEES}\."
@@ -79,11 +97,25 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
         r"|vit_large_projector)",
     ),
     (PROJECTOR, "proj_downsample", _V + r"downsample"),
+    # A Q-Former that reads text has a table of tokens of its own.
+    (PROJECTOR, "table:words", _P + r"embeddings\.word_embeddings"),
+    (PROJECTOR, "position", _P + r"embeddings\.position_embeddings"),
+    (PROJECTOR, "queries", _ANY + _JOINS + r"\.(?:.*\.)?\w*quer(?:y|ies)\w*"),
+    (PROJECTOR, "table:images", _ANY + r"visual_embeddings_table"),
+    (VISION, "inner:image_codes", _ANY + r"\w*(?:vision|image)\w*_head"),
+    (VISION, "patch_embed", _ANY + r"vision_embed_tokens"),
+    (VISION, "position_row", _V + r"(?:.*\.)?row_embedder"),
+    (VISION, "position_column", _V + r"(?:.*\.)?column_embedder"),
     (
         VISION,
         "patch_embed",
-        _V + r"(?:.*\.)?(?:patch_embed\.proj|patch_embedding(?:\.linear)?|conv1|patch_conv"
+        _V + r"(?:.*\.)?(?:patch_embed\.proj(?:ection)?|patch_embedding(?:\.linear)?|patch_conv"
         r"|patch_embeddings\.projection|patch_generator\.embedder|patch_embedder\.input_proj)",
+    ),
+    (
+        VISION,
+        "patch_embed",
+        _V + r"(?<!neck\.)(?<!proj\.)conv1",
     ),
     (VISION, "patch_embed", r"(?:model\.)?patch_conv"),
     (VISION, "norm_pre", r"(?:model\.)?ln_pre"),
@@ -116,6 +148,7 @@ OUTSIDE: tuple[tuple[Component, str, str], ...] = (
     (VISION, "pool_norm", _V + r"(?:.*\.)?head\.layernorm"),
     (VISION, "fc1", _V + r"(?:.*\.)?head\.mlp\.fc1"),
     (VISION, "fc2", _V + r"(?:.*\.)?head\.mlp\.fc2"),
+    (AUDIO, "position", _A + r"(?:.*\.)?pos(?:ition)?_embed\w*"),
     (AUDIO, "talker_embed", _A + r"(?:model\.)?(?:embed_tokens|codec_embedding)"),
     (AUDIO, "talker_head", _A + r"(?:codec_head|lm_head)"),
     (PROJECTOR, "proj_talker", _A + r"thinker_to_talker_proj"),
@@ -137,10 +170,30 @@ def is_of_tower(stem: str) -> bool:
 
 
 def tower_of(stem: str) -> Component | None:
-    """Return the tower of a linear layer of unknown name, by its prefix; None if it is none."""
-    if LINEAR.fullmatch(stem) is None:
-        return None
-    for component, prefix in STACKS:
-        if re.match(prefix, stem):
-            return component
+    """Return the tower of a trained matrix of unknown name, by its prefix; None if it is none."""
+    if JOINED.fullmatch(stem):
+        return PROJECTOR
+    if LINEAR.fullmatch(stem) or POOLING.fullmatch(stem) or CODES.fullmatch(stem):
+        return component_of(stem)
     return None
+
+
+def role_in_tower(component: Component, layer: int, rest: str, part: str) -> TensorRole | None:
+    """Return the role of what has a trained matrix's name in a tower's layer; None for others.
+
+    Layers in layers have widths of their own, so nothing is said of a side there.
+    """
+    if not (INSIDE.fullmatch(rest) or CODES.fullmatch(rest)):
+        return None
+    kind = (INNER if rest[:1].isdecimal() else MIXER) + rest.replace("/", "_").replace("|", "_")
+    return TensorRole(component, kind, layer, part=part)
+
+
+def component_of(stem: str) -> Component | None:
+    """Return the tower whose word a name's prefix has, None if it has none."""
+    return next((tower for tower, prefix in STACKS if re.match(prefix, f"{stem}.")), None)
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a name that are towers', or of what joins towers."""
+    return tuple(word for word in name.split(".")[:-1] if TOWER_WORD.fullmatch(word))

@@ -77,7 +77,7 @@ def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:
     sources = ", ".join(translate(source_text(source), language) for source in model.sources)
     yield f"{say('Read')}: {translate(bytes_read(model), language)}; {sources or '-'}"
     yield ""
-    for text in would_decide(model):
+    for text in would_decide(run, model):
         yield f"- {say('Would decide')}: {escaped(translate(text, language))}"
     yield ""
     heads = (say("Test"), say("Outcome"), say("Reference"), say("Finding"))

@@ -113,7 +113,7 @@ def _model(run: Run, model: ModelVerdict, language: str, width: int) -> Iterator
     sources = [translate(source_text(source), language) for source in model.sources]
     read = f"{translate(bytes_read(model), language)}; {', '.join(sources) or '-'}"
     yield f"  {say('Read')}: {read}", {}
-    for missing in would_decide(model):
+    for missing in would_decide(run, model):
         yield from _wrapped(f"{say('Would decide')}: {translate(missing, language)}", width, "  ")
 
 

@@ -13,6 +13,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Source
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.verdict.clearance import SHOWN
+from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
 
 MEANING: Mapping[Verdict, Text] = {
@@ -170,15 +171,26 @@ def size(number: int) -> str:
     return f"{value:.3g} TB"
 
 
-def would_decide(model: ModelVerdict) -> list[Text]:
-    """Return what evidence would change the verdict, one line per kind."""
+def would_decide(run: Run, model: ModelVerdict) -> list[Text]:
+    """Return what evidence would change the verdict, one line per kind.
+
+    Of a run in which tests were left out, these come first: what they would read may be all there.
+    """
     open_ones = [
         component
         for component, verdict in model.components.items()
         if component.is_trained and not verdict.verdict.is_clean and not verdict.verdict.is_reuse
     ]
     lines = []
-    if open_ones:
+    if open_ones and run.partial:
+        lines.append(
+            Text(
+                "the whole run: {arrived} of {planned} planned tests reported",
+                arrived=run.arrived,
+                planned=run.planned,
+            )
+        )
+    elif open_ones:
         lines.append(
             Text(
                 "weights of {components} compared with the references, by ranges",

@@ -27,7 +27,7 @@ from pytest_scratchverify.checkpoint.formats.row_order import (
     rotary_pairs,
 )
 from pytest_scratchverify.checkpoint.header import TensorInfo
-from pytest_scratchverify.checkpoint.mixer_lines import MIXER, TAPS, sided
+from pytest_scratchverify.checkpoint.mixer_lines import COLOURS, MIXER, TAPS, sided
 from pytest_scratchverify.checkpoint.roles import TensorRole
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.tensors.matrices import Matrix, Slot, is_mixer
@@ -98,7 +98,8 @@ def settled(
     has the residual stream on the side that has its width; and a block's matrices are called by
     what the block has: gated ones gate, up, down, others fc1, fc2.
     """
-    roles = _mixers_sided(tensors, _stacks_known(tensors, roles))
+    roles = _convolutions_known(tensors, _stacks_known(tensors, roles))
+    roles = _mixers_sided(tensors, roles)
     blocks: dict[tuple[Component, int | None, object], dict[str, str]] = {}
     for name, role in roles.items():
         if role.layer is not None and role.part in ("weight", "packed"):
@@ -146,6 +147,18 @@ def _stacks_known(
     return found
 
 
+def _convolutions_known(
+    tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
+) -> dict[str, TensorRole]:
+    """Find convolutions that are called as the first one is: what reads patches reads colours."""
+    found = dict(roles)
+    for name, role in roles.items():
+        shape = tensors[name].shape
+        if role.kind == "patch_embed" and len(shape) > 3 and shape[1] > COLOURS:
+            found[name] = replace(role, kind=MIXER + name.removesuffix(".weight"))
+    return found
+
+
 def _mixers_sided(
     tensors: Mapping[str, TensorInfo], roles: Mapping[str, TensorRole]
 ) -> dict[str, TensorRole]:
@@ -154,10 +167,15 @@ def _mixers_sided(
         return dict(roles)
     widths = residual_widths(tensors, roles)
     sides = {
-        name: sided(role.kind, tensors[name].shape, widths.get(role.component))
+        name: sided(role.kind, tensors[name].shape, widths.get(_stream(role.component)))
         for name, role in mixers.items()
     }
     return {**roles, **{name: replace(mixers[name], kind=kind) for name, kind in sides.items()}}
+
+
+def _stream(component: Component) -> Component:
+    """Return the component of whose norms experts have the width: the decoder that they are in."""
+    return Component.TEXT_DECODER if component in TEXT else component
 
 
 def residual_widths(
@@ -236,7 +254,12 @@ def matrices_of(
         yield from _stack(slot, role, info, codec, context)
     else:
         rows, cols = info.shape[0], prod(info.shape[1:])
-        if len(info.shape) == 3 and is_mixer(role.kind) and info.shape[2] > TAPS:
+        if (
+            len(info.shape) == 3
+            and is_mixer(role.kind)
+            and info.shape[2] > TAPS
+            and not _convolves(role)
+        ):
             rows, cols = prod(info.shape[:2]), info.shape[2]  # several matrices of one kind
         turned = codec is None and scale is None and len(info.shape) == 2
         if turned and _lies_turned(role, info.shape, context):
@@ -246,6 +269,10 @@ def matrices_of(
         one = Matrix(slot, info, rows, cols, scale=None if codec else scale, codec=codec,
                      fixed=fixed)  # fmt: skip
         yield from _cut(one, role, context)
+
+
+def _convolves(role: TensorRole) -> bool:
+    return "conv" in role.kind
 
 
 def _lies_turned(role: TensorRole, shape: tuple[int, ...], context: LayoutContext) -> bool:

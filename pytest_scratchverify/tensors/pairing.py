@@ -29,9 +29,9 @@ from pytest_scratchverify.tensors.inventory import (
     most_experts,
 )
 from pytest_scratchverify.tensors.matrices import MIXER_INNER, MIXER_READS, MIXER_WRITES
+from pytest_scratchverify.tensors.number_order import natural_order
 from pytest_scratchverify.tensors.plan import ORDER, Block
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
-from pytest_scratchverify.tensors.structure import natural_order
 
 Array = NDArray[np.float32]
 Shape = tuple[int, int]

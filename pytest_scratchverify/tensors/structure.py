@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import prod
 
@@ -26,8 +26,10 @@ from pytest_scratchverify.checkpoint.roles import (
     role_outside,
     unwrapped,
 )
+from pytest_scratchverify.checkpoint.tower_lines import component_of
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.tensors.matrices import GAIN, OTHER, READS, VIA, WRITES
+from pytest_scratchverify.tensors.matrices import GAIN, MIXER_INNER, OTHER, READS, VIA, WRITES
+from pytest_scratchverify.tensors.number_order import natural_order, repeated_shapes
 
 TEXT = Component.TEXT_DECODER
 LAYERED = (TEXT, Component.ROUTER_EXPERTS)
@@ -36,8 +38,8 @@ PROBABLE: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (Component.PROJECTOR, re.compile(r"project(?:or|ion_layer)|merger|connector|aligner|resampler"
                                      r"|(?:vision|visual|language|image|audio)_(?:adapter|projection)|qformer"
                                      r"|mm_|(?:^|\.)mlp1\.")),
-    (Component.VISION_ENCODER, re.compile(r"vis(?:ion|ual)|image|(?:^|[._])vit|siglip|clip|patch"
-                                          r"|ln_pre|radio_model")),
+    (Component.VISION_ENCODER, re.compile(r"vis(?:ion|ual)|image|(?:^|[._])vit|siglip|clip"
+                                          r"|patch(?!er\b)|ln_pre|radio_model")),
     (Component.AUDIO_ENCODER, re.compile(r"audio|speech|whisper|wav|sound|bigvgan|mel_|talker"
                                          r"|codec|vocoder|code_predictor")),
 )  # fmt: skip
@@ -45,13 +47,16 @@ _NUMBER = re.compile(r"(?:^|(?<=\.))(\d{1,6})\.")
 _OUTER = re.compile(r"^(?:(?:model|language_model|transformer|text_model|llm|backbone|thinker)\.)+")
 FLOATS = ("F32", "BF16", "F16", "F64")
 FEWEST = 2  # layers that make a stack
-SHORTEST, LONGEST_LAYER = 4, 64  # tensors of a layer whose names are numbers only
+MOST_TAPS = 16  # along an axis of a convolution of many channels
 TAPS = 8  # of the kernel of a convolution, usually
 Family = tuple[str, tuple[int, ...]]
 
 
 def probable_component(name: str) -> Component:
     """Return the component to which a tensor of an unknown name probably belongs."""
+    tower = component_of(name[:LONGEST].removesuffix(".weight").removesuffix(".bias"))
+    if tower is not None:
+        return tower
     for component, words in PROBABLE:
         if words.search(name[:LONGEST]):
             return component
@@ -181,6 +186,9 @@ def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> T
     plain = unwrapped(name)
     layer, called = _own_name(name)
     component = probable_component(plain)
+    if component not in LAYERED and is_convolution(info.shape):
+        kind = MIXER_INNER + plain.removesuffix(".weight").replace("/", "_").replace("|", "_")
+        return TensorRole(component, kind)
     mark, stacked = _mark(info.shape, _width(component, info.shape, widths)), False
     if len(info.shape) == 3 and component is TEXT and layer is not None and mark != OTHER:
         component, stacked = Component.ROUTER_EXPERTS, True
@@ -188,6 +196,15 @@ def _own_role(name: str, info: TensorInfo, widths: Mapping[Component, int]) -> T
         called = _OUTER.sub("", called)
     part = "bias" if plain.endswith(".bias") else "weight"
     return TensorRole(component, mark + called, layer, "stack" if stacked else None, part)
+
+
+def is_convolution(shape: tuple[int, ...]) -> bool:
+    """Whether a tensor has the shape of a convolution of many channels: [outputs, inputs, taps].
+
+    No table of positions, mask or filter that a formula fills has: these have one channel.
+    """
+    taps = shape[2:]
+    return len(shape) in (3, 4) and min(shape[:2]) > MOST_TAPS and max(taps) <= MOST_TAPS
 
 
 def _width(
@@ -238,12 +255,6 @@ def _numbered(name: str) -> tuple[int, str]:
     return (int(number[1]), plain[number.end() :]) if number is not None else (0, plain)
 
 
-def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Sort numbers in names as numbers."""
-    parts = re.split(r"(\d{1,9})", name)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts if p]
-
-
 def _of_order(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, TensorRole]:
     """Find a stack in the order of names that number all tensors: its shapes come again and again.
 
@@ -251,7 +262,7 @@ def _of_order(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, 
     experts holds is not in its shapes.
     """
     ordered = sorted(names, key=natural_order)
-    start, period, layers = _repeats([tensors[name].shape for name in ordered])
+    start, period, layers = repeated_shapes([tensors[name].shape for name in ordered])
     places = {
         name: (number // period, f"{number % period:04}")
         for number, name in enumerate(ordered[start : start + period * layers])
@@ -262,20 +273,6 @@ def _of_order(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, 
         return {}
     found = _of_shapes(tensors, places)
     return found if all(name in found for name, _ in matrices) else {}
-
-
-def _repeats(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
-    """Return start, length and number of the longest stretch of shapes that comes repeatedly."""
-    best = (0, 1, 0)
-    for period in range(SHORTEST, min(LONGEST_LAYER, len(shapes) // FEWEST) + 1):
-        run = 0
-        for place in range(len(shapes) - period + 1):
-            same = place + period < len(shapes) and shapes[place] == shapes[place + period]
-            layers = run // period + 1
-            if not same and layers >= FEWEST and layers * period > best[1] * best[2]:
-                best = (place - run, period, layers)
-            run = run + 1 if same else 0
-    return best
 
 
 def _of_shapes(

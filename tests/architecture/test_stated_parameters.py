@@ -118,6 +118,30 @@ def test_files_with_prediction_layers_are_as_stated():
     assert lost.relation == "contradicted"
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"vision_config": {"embed_dim": [256, 512], "depths": [1, 1]}},  # Florence-2's
+        {"encoder_config": {"hidden_dim": 1024, "num_layers": 16}},  # Granite-Speech's
+        {"acoustic_tokenizer_encoder_config": {"num_filters": 32}},  # VibeVoice's
+    ],
+    ids=lambda part: next(iter(part)),
+)
+def test_files_with_a_part_whose_design_is_not_read_contradict_nothing(part):
+    """What the files hold beside the text is nobody's contradiction."""
+    made = {"text_config": QWEN, **part}
+    assert finding(None, made, stored=int(1.3 * total(QWEN))).relation != "contradicted"
+    assert finding(2 * total(QWEN), made).outcome is Outcome.CONSISTENT
+    alone = finding(None, {"text_config": QWEN}, stored=int(1.3 * total(QWEN)))
+    assert alone.relation == "contradicted"
+
+
+def test_a_tower_larger_than_its_text_contradicts_nothing():
+    tower = {"hidden_size": 1408, "num_hidden_layers": 39}  # a billion, as in BLIP-2
+    made = {"text_config": SMALL, "vision_config": tower}
+    assert finding(5 * total(SMALL), made).outcome is Outcome.CONSISTENT
+
+
 def test_an_unknown_type_contradicts_nobody():
     found = finding(14e9, {**QWEN, "model_type": "new"})
     assert found.outcome is Outcome.NOT_APPLICABLE

@@ -190,7 +190,7 @@ def count_of(config):
         ({"model_type": "new", "hidden_act": "relu2"}, "hidden_act"),
         ({"is_encoder_decoder": True}, "is_encoder_decoder"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
-        ({"model_type": "jetmoe"}, "jetmoe"),
+        ({"model_type": "blt"}, "blt"),
     ],
 )
 def test_what_no_rule_counts_is_refused_by_name(change, named):
@@ -252,11 +252,13 @@ def test_a_config_nested_for_ever_is_read_a_few_levels_deep():
     [
         ({"model_type": "qwen3"}, "head_dim"),  # 128 by its class, whatever width and heads say
         ({"model_type": "qwen3_moe", "head_dim": 16}, "n_routed_experts"),
-        ({"model_type": "qwen3_next", "head_dim": 16, "num_experts": 4,
+        ({"model_type": "qwen3_moe", "head_dim": 16, "num_experts": 4}, "moe_intermediate_size"),
+        ({"model_type": "qwen3_next", "head_dim": 16, "num_experts": 4, "moe_intermediate_size": 8,
           "shared_expert_intermediate_size": 8}, "layer_types"),
-        ({"model_type": "deepseek_v4", "head_dim": 16, "n_routed_experts": 4,
-          "n_shared_experts": 1}, "layer_types"),
-        ({"model_type": "lfm2"}, "layer_types"),
+        ({"model_type": "deepseek_v4", "head_dim": 16, "n_routed_experts": 4, "index_n_heads": 2,
+          "moe_intermediate_size": 8, "q_lora_rank": 8, "n_shared_experts": 1}, "layer_types"),
+        ({"model_type": "lfm2"}, "block_auto_adjust_ff_dim"),
+        ({"model_type": "lfm2", "block_auto_adjust_ff_dim": False}, "layer_types"),
     ],
 )  # fmt: skip
 def test_what_a_class_would_fill_in_has_to_be_stated(change, named):

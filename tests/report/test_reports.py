@@ -21,7 +21,13 @@ from pytest_scratchverify.report.html import render_html, verdict_fragment
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.terminal import summary_lines
-from pytest_scratchverify.report.wording import MEANING, OUTCOME_WORDS, RESULT_MEANING, size
+from pytest_scratchverify.report.wording import (
+    MEANING,
+    OUTCOME_WORDS,
+    RESULT_MEANING,
+    size,
+    would_decide,
+)
 from pytest_scratchverify.report.writing import render_json
 from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.report.runs import hostile_run, run_of, tags_of
@@ -204,3 +210,13 @@ def test_every_verdict_outcome_and_result_has_words():
     assert set(RESULT_MEANING) == set(Result)
     assert isinstance(Intent.__doc__, str)
     assert Path(messages.LOCALES).is_dir()
+
+
+def test_a_run_of_chosen_tests_wants_the_others_first():
+    run = run_of(finding(Outcome.INDETERMINATE))
+    model = run.models[0]
+    whole = [str(text) for text in would_decide(replace(run, partial=False), model)]
+    part = [str(text) for text in would_decide(replace(run, partial=True, arrived=3), model)]
+    assert any(text.startswith("weights of ") for text in whole)
+    assert part[0] == f"the whole run: 3 of {run.planned} planned tests reported"
+    assert not any(text.startswith("weights of ") for text in part)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import ml_dtypes
 import pytest
@@ -19,6 +21,7 @@ from tests.weights.shipped import CALIBRATION
 from tools.facts.unmapped import inventory_of, read_patterns
 from tools.zoo.disguises import Model
 from tools.zoo.drawn_families import drawn, shapes, trained_on
+from tools.zoo.ready_models import READY
 
 NAMES = read_patterns()
 T, E, V, A, P = (
@@ -47,6 +50,13 @@ FAMILIES = {
     "jamba": (T, E),
     "deepseek_v4": (T, E),  # compressors, hyper-connections
     "gemma3n_text": (T,),  # embeddings of every layer
+    "zaya": (T, E),  # a router of several matrices
+    "zamba2": (T,),  # a block that layers share, and their adapters
+    "phi4_multimodal": (T, V, A),  # Conformers: two feed-forward blocks to a layer
+    "canary": (T, A),
+    "blip-2": (T, V, P),  # a Q-Former
+    "idefics": (T, V),  # layers between the text's, that read what a tower gives
+    "t5gemma": (T,),  # two tables of tokens
 }
 QUICK = {("qwen3_next", T)}
 
@@ -113,6 +123,34 @@ def test_a_stranger_is_cleared_or_told_why_not(family, component, write):
     found = ask(write(stranger, "stranger"), write(original(family), "parent"), component)
     assert found.outcome in (Outcome.CONSISTENT, Outcome.INDETERMINATE), found.headline
     assert found.outcome is Outcome.CONSISTENT or found.remedy is not None
+
+
+@pytest.mark.parametrize("tokenizer", ["s0", "t0"])
+def test_a_second_table_that_no_tokens_align_withholds_the_clearance(tokenizer, write):
+    """Only the first table's rows are laid side by side where tokens are numbered differently."""
+    names = NAMES["t5gemma"]["tensors"]
+    stores = [write(drawn(names, seed=seed, width=32), str(seed)) for seed in (1, 2)]
+    for store, source in zip(stores, ("s0", tokenizer), strict=True):
+        shutil.copy(READY / source / "tokenizer.json", Path(store.repo))
+    found = ask(*stores, Component.EMBEDDINGS)
+    if tokenizer == "s0":
+        assert found.outcome is Outcome.CONSISTENT, found.headline
+    else:
+        assert found.outcome is Outcome.INDETERMINATE
+        assert "model.encoder.embed_tokens.weight" in str(found.headline) + str(found.remedy)
+
+
+def test_one_table_of_two_that_was_copied_is_not_cleared_by_the_other(write):
+    names = NAMES["t5gemma"]["tensors"]
+    parent, stranger = (drawn(names, seed=seed, width=32) for seed in (1, 2))
+    copied = trained_on(parent, 0.95).tensors["model.encoder.embed_tokens.weight"]
+    tensors = {**stranger.tensors, "model.encoder.embed_tokens.weight": copied}
+    stores = write(Model(tensors, {}), "copy"), write(parent, "parent")
+    for store in stores:
+        shutil.copy(READY / "s0" / "tokenizer.json", Path(store.repo))
+    found = ask(*stores, Component.EMBEDDINGS)
+    assert found.outcome is Outcome.INDETERMINATE, found.headline
+    assert found.pvalue < 1e-6
 
 
 def test_a_mixer_of_another_family_is_held_against_all_of_its_shape(write):

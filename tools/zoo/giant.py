@@ -87,16 +87,24 @@ def dense_shapes(
 
 
 def dense(  # noqa: PLR0913 - the sizes of a design
-    hidden: int, layers: int, inner: int, vocabulary: int, *, seed: int, tokenizer: Path
+    hidden: int,
+    layers: int,
+    inner: int,
+    vocabulary: int,
+    *,
+    seed: int,
+    tokenizer: Path,
+    descends_from: int | None = None,
 ) -> dict[str, Body]:
-    """Return the files of a Llama-like checkpoint of any size."""
+    """Return the files of a Llama-like checkpoint of any size; `descends_from` as in `giant`."""
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden,
         "num_hidden_layers": layers, "intermediate_size": inner, "vocab_size": vocabulary,
         "num_attention_heads": hidden // 64, "num_key_value_heads": hidden // 64,
         "tie_word_embeddings": False, "hidden_act": "silu", "rms_norm_eps": 1e-5,
     }  # fmt: skip
-    return repository(dense_shapes(hidden, layers, inner, vocabulary), config, seed, tokenizer)
+    everything = dense_shapes(hidden, layers, inner, vocabulary)
+    return repository(everything, config, seed, tokenizer, descends_from)
 
 
 def giant(*, seed: int, tokenizer: Path, descends_from: int | None = None) -> dict[str, Body]:

@@ -19,7 +19,8 @@ SLIDING = frozenset({"sliding_attention", "hybrid_sliding", "chunked_attention"}
 
 def _biases(keys: Keys, traits: Traits, widths: Mapping[str, int]) -> int:
     """Return the bias vectors of projections, by their letters and output widths."""
-    stated = keys.flag("attention_bias", "use_bias", "use_qkv_bias")
+    own = ("bias",) if traits.by_parallel else ()  # Falcon
+    stated = keys.flag("attention_bias", "use_bias", "use_qkv_bias", *own)
     biased = set(traits.always_biased) | (set(traits.biased) if stated else set())
     return sum(width for letter, width in widths.items() if letter in biased)
 
@@ -51,6 +52,8 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     count += _biases(keys, traits, {"q": q, "k": k, "v": v, "o": hidden})
     if traits.qk_norm == "width":
         count += q + k
+    elif traits.qk_norm == "biased":
+        count += 2 * (q + k)
     elif traits.qk_norm == "head" or (keys.flag("use_qk_norm") and not traits.qk_norm):
         count += size + (size if k else 0)
     if gate := _gate(keys, traits):
@@ -59,6 +62,30 @@ def softmax_attention(keys: Keys, traits: Traits, kind: str) -> int:
     if traits.sinks == "all" or (traits.sinks == "sliding" and kind in SLIDING):
         count += heads
     return count
+
+
+def cross_attention(keys: Keys) -> int:
+    """Attention to an encoder's output, all four projections with biases."""
+    hidden = keys.need("hidden_size")
+    source = keys.size("encoder_hidden_size", "cross_attention_hidden_size") or hidden
+    return 2 * hidden * hidden + 2 * source * hidden + 4 * hidden
+
+
+def grouped_cross_attention(keys: Keys) -> int:
+    """Attention to an encoder's output by grouped queries (T5Gemma, arXiv 2504.06225)."""
+    hidden, size = keys.need("hidden_size"), keys.need("head_dim")
+    heads, groups = keys.need("num_attention_heads"), keys.need("num_key_value_heads")
+    source = keys.size("cross_attention_hidden_size") or hidden
+    count = 2 * (hidden * heads * size + source * groups * size)
+    return count + (size * (heads + 2 * groups) + hidden if keys.flag("attention_bias") else 0)
+
+
+def jointly_indexed_attention(keys: Keys, traits: Traits, kind: str) -> int:
+    """Qwen4: softmax attention, and an indexer whose queries and keys are one projection."""
+    heads, groups = keys.need("indexer_n_heads"), keys.need("indexer_kv_heads")
+    size, hidden = keys.need("indexer_head_dim"), keys.need("hidden_size")
+    count = softmax_attention(keys, traits, kind)
+    return count + hidden * (heads + groups) * size + 2 * size
 
 
 def _groups(keys: Keys, traits: Traits, kind: str, heads: int) -> int:

@@ -15,6 +15,26 @@ from pytest_scratchverify.core.json_values import Json
 MOST_LAYERS = 4096  # of one model; a config that promises more is not counted
 
 
+NESTED = ("attn_config", "ffn_config")  # tables of a decoder's own keys
+# Names of sizes that older types have, and that describe no design of the catalogue.
+ALSO: Mapping[str, tuple[str, ...]] = {
+    "hidden_size": ("emb_dim",),
+    "num_hidden_layers": ("layers",),
+    "num_attention_heads": ("attention_heads",),
+    "num_key_value_heads": ("kv_n_heads",),
+    "head_dim": ("dim_head", "d_head"),
+    "intermediate_size": ("dim_ff", "dff", "d_inner"),
+    "moe_intermediate_size": ("expert_ffn_hidden_size",),
+    "num_experts_per_tok": ("moe_top_k",),
+}
+OF_THE_WHOLE = frozenset({"hidden_size", "model_type", "is_encoder_decoder"})
+
+
+def names_of(name: str) -> tuple[str, ...]:
+    """Return all the names of a key."""
+    return (*FIELDS[name].names, *ALSO.get(name, ())) if name in FIELDS else (name,)
+
+
 class UncountableDesignError(Exception):
     """The config does not state enough to count parameters; the message names what is missing."""
 
@@ -35,7 +55,14 @@ class Keys:
     @classmethod
     def of(cls, design: Design) -> Keys:
         """Return the keys of a design and of the config that it was read from."""
-        return cls(design.fields, design.config)
+        raw = design.config
+        inner = [v for k in NESTED if isinstance(v := raw.get(k), dict)]
+        for table in inner:  # DBRX and MPT
+            own = {k: v for k, v in table.items() if k not in OF_THE_WHOLE}
+            raw = {**own, **raw}
+            if "kv_n_heads" in own:  # whatever the key beside the table says
+                raw["num_key_value_heads"] = own["kv_n_heads"]
+        return cls(design.fields, raw)
 
     @property
     def family(self) -> str:
@@ -48,7 +75,7 @@ class Keys:
 
     def value(self, name: str) -> Json:
         """Return a key's value under any name that it is known by; None where it is not stated."""
-        names = FIELDS[name].names if name in FIELDS else (name,)
+        names = names_of(name)
         self.asked.update(names)
         for place in (self.layer, self.raw):
             for alias in names:

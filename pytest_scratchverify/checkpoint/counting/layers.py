@@ -18,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 ATTENTION: Final = frozenset({
     "full_attention", "sliding_attention", "chunked_attention", "attention", "global", "local",
     "sliding", "full", "window_attention", "indexed_attention", "deepseek_sparse_attention",
+    "reference_sliding_attention",
 })  # fmt: skip
 LINEAR: Final = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "kda"})
 DENSE: Final = frozenset({"dense", "mlp", "0", "False"})
@@ -62,7 +63,10 @@ def read_layers(keys: Keys, traits: Traits) -> list[Layer]:
     if (keys.size("num_kv_shared_layers") or 0) > len(kinds):
         raise UncountableDesignError("num_kv_shared_layers")
     number = len(kinds)
-    sparse, own = _sparse(keys, number), _overrides(keys, kinds)
+    if traits.switch and keys.flag(traits.switch):
+        raise UnknownLayerError(traits.switch)
+    sparse = [False] * number if traits.switch else _sparse(keys, number)
+    own = _overrides(keys, traits, kinds)
     return [_layer(keys.within(own[n]), traits, kinds[n], sparse=sparse[n]) for n in range(number)]
 
 
@@ -87,12 +91,22 @@ def _kinds(keys: Keys, traits: Traits) -> list[str]:
         if unknown := set(pattern) - set(PATTERN):
             raise UnknownLayerError(f"hybrid_override_pattern: {min(unknown)}")
         return [PATTERN[sign] for sign in pattern if PATTERN[sign]]
+    return _by_number(keys, traits)
+
+
+def _by_number(keys: Keys, traits: Traits) -> list[str]:
+    """Return the kinds of layers where only their number, and which ones attend, are stated."""
     number = keys.size("num_hidden_layers") or 0
-    chosen = _chosen(keys, min(number, MOST_LAYERS + 1))
+    if traits.stacks:
+        number = traits.stacks * keys.need("num_layers_per_stack")
+    number = min(number, MOST_LAYERS + 1)
+    if cycle := keys.listed("block_types"):  # RecurrentGemma
+        return [str(cycle[place % len(cycle)]) for place in range(number)]
+    chosen = _chosen(keys, number)
     if chosen is None and traits.kind == "full_attention" and _is_mixed(traits):
         raise UncountableDesignError("layer_types")
     if chosen is None:
-        return [traits.kind] * min(number, MOST_LAYERS + 1)
+        return [traits.kind] * number
     places, inside, outside = chosen
     return [inside if place in places else outside for place in range(number)]
 
@@ -217,13 +231,13 @@ def _is_sparse(keys: Keys, place: int) -> bool:
     return place % (keys.size("moe_layer_freq") or 1) == 0
 
 
-def _overrides(keys: Keys, kinds: list[str]) -> list[dict[str, Json]]:
+def _overrides(keys: Keys, traits: Traits, kinds: list[str]) -> list[dict[str, Json]]:
     """Return, layer by layer, the keys that differ there from those of the model."""
     number = len(kinds)
-    own = [_of_full_attention(keys, kind) for kind in kinds]
+    own = [_of_full_attention(keys, traits, kind) for kind in kinds]
     first_shared = number - (keys.size("num_kv_shared_layers") or 0)
     for name in PER_LAYER:
-        stated = keys.listed(name)
+        stated = None if traits.towers and name == "moe_intermediate_size" else keys.listed(name)
         if stated is not None and len(stated) != number:
             raise UncountableDesignError(name)
         for place, value in enumerate(stated or ()):
@@ -243,14 +257,14 @@ def _overrides(keys: Keys, kinds: list[str]) -> list[dict[str, Json]]:
     return own
 
 
-def _of_full_attention(keys: Keys, kind: str) -> dict[str, Json]:
+def _of_full_attention(keys: Keys, traits: Traits, kind: str) -> dict[str, Json]:
     """Return what Gemma 4 states for the layers that see the whole text."""
     if kind != "full_attention":
         return {}
     own: dict[str, Json] = {}
     if size := keys.size("global_head_dim"):
         own["head_dim"] = size
-    if keys.flag("attention_k_eq_v"):
+    if keys.flag("attention_k_eq_v", default=traits.key_is_value):
         own["value_is_key"] = True
         if groups := keys.size("num_global_key_value_heads"):
             own["num_key_value_heads"] = groups

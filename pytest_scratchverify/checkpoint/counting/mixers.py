@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pytest_scratchverify.checkpoint.counting import attention, recurrences
+from pytest_scratchverify.checkpoint.counting import attention, own_attention, recurrences
 from pytest_scratchverify.checkpoint.counting.keys import Keys
 from pytest_scratchverify.checkpoint.counting.traits import Traits
 
@@ -22,7 +22,14 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "latent": attention.latent_attention,
     "scaled_indexed": attention.scaled_indexed_attention,
     "compressed": attention.compressed_attention,
+    "joint_index": attention.jointly_indexed_attention,
     "relative": attention.relative_attention,
+    "doubled": lambda keys, traits, kind: 2 * attention.latent_attention(keys, traits, kind),
+    "masked": own_attention.masked,
+    "routed": own_attention.routed,
+    "convolved": own_attention.convolved,
+    "relative_gated": own_attention.relative_gated,
+    "recurrent_xl": own_attention.recurrent_xl,
     "gated_delta": recurrences.gated_delta,
     "kimi_delta": recurrences.kimi_delta,
     "lightning": recurrences.lightning,
@@ -32,6 +39,9 @@ MIXERS: Final[Mapping[str, Mixer]] = {
     "conv": recurrences.short_convolution,
     "rwkv": recurrences.rwkv,
     "xlstm": recurrences.xlstm,
+    "joined_mamba": recurrences.joined_mamba,
     "joined_mamba2": recurrences.joined_mamba2,
+    "grouped_mamba": recurrences.grouped_mamba,
+    "gated_linear": recurrences.gated_linear,
     "none": lambda _keys, _traits, _kind: 0,
 }

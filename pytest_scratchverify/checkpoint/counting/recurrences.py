@@ -117,6 +117,8 @@ def xlstm(keys: Keys, _traits: Traits, _kind: str) -> int:
     wide = step * -(-_times(keys, "ffn_proj_factor") // step)
     if keys.flag("use_bias"):
         raise UnknownLayerError("use_bias")
+    if keys.size("embedding_dim") not in (None, hidden):  # one width under two names
+        raise UncountableDesignError("embedding_dim")
     mixer = hidden * (2 * qk + 2 * value + 2 * heads) + value * hidden + 2 * heads + value
     return mixer + 3 * hidden * wide
 
@@ -127,6 +129,37 @@ def _times(keys: Keys, name: str) -> int:
     if not isinstance(factor, (int, float)) or not 0 < factor <= MOST_TIMES:
         raise UncountableDesignError(name)
     return int(keys.need("hidden_size") * factor)
+
+
+def gated_linear(keys: Keys, _traits: Traits, _kind: str) -> int:
+    """RG-LRU block of Griffin (arXiv 2402.19427): two ways in, one out, a conv, gates a head."""
+    hidden, heads = keys.need("hidden_size"), keys.need("num_attention_heads")
+    width = keys.size("lru_width") or hidden
+    if not heads:
+        raise UncountableDesignError("num_attention_heads")
+    projections = 3 * hidden * width + 2 * width + hidden
+    gates = 2 * (width * (width // heads) + width) + width
+    return projections + width * keys.need("conv1d_width") + width + gates
+
+
+def grouped_mamba(keys: Keys, _traits: Traits, _kind: str) -> int:
+    """Zamba's mixer (arXiv 2405.16712): a Mamba in heads, each with steps of its own."""
+    hidden, state = keys.need("hidden_size"), keys.need("mamba_d_state")
+    inner, heads = keys.need("mamba_expand") * hidden, keys.need("n_mamba_heads")
+    rank = keys.size("mamba_dt_rank") or -(-hidden // 16)
+    count = 3 * hidden * inner + inner * keys.need("mamba_d_conv")
+    count += inner * (rank + 2 * state) + rank * inner + inner * state + 2 * inner
+    if not heads or inner % heads:
+        raise UncountableDesignError("n_mamba_heads")
+    if keys.flag("mamba_conv_bias", default=True):
+        count += inner
+    return count + (2 * inner + hidden if keys.flag("mamba_proj_bias") else 0)
+
+
+def joined_mamba(keys: Keys, traits: Traits, kind: str) -> int:
+    """Zamba's hybrid layer: a matrix that joins the shared block, and a Mamba."""
+    hidden = keys.need("hidden_size")
+    return hidden * hidden + grouped_mamba(keys, traits, kind)
 
 
 def joined_mamba2(keys: Keys, traits: Traits, kind: str) -> int:

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pytest_scratchverify.checkpoint.counting.keys import Keys
-
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -26,7 +24,7 @@ class Traits:
     more_norms: int = 0  # such vectors elsewhere, the final norm aside
     final_norm: bool = True
     norm_bias: bool = False  # LayerNorm with a bias
-    qk_norm: str = ""  # "head": of a head's size; "width": of the projection's; "heads", "rope"
+    qk_norm: str = ""  # "head": of a head's size; "width", "biased": of the projection's; "rope"
     biased: str = "qkvo"  # projections to which `attention_bias` gives a bias
     always_biased: str = ""  # projections that have one whatever the config says
     mlp_biased: bool | None = None  # None: by `mlp_bias`
@@ -36,6 +34,7 @@ class Traits:
     sliding_groups: int = 1  # times as many key-value heads in sliding layers
     sinks: str = ""  # "all" layers, or "sliding" ones, learn a logit a head
     shared: int = 0  # shared experts where the config states no number
+    one_shared: bool = False  # whatever the config says
     shared_gate: bool = False
     router_bias: bool = False
     router_scale: bool = False
@@ -52,6 +51,31 @@ class Traits:
     head_bias: bool = False
     tied: bool | None = None  # where the config does not say
     never_tied: bool = False  # whatever the config says
+    wide: bool = False  # an MLP that no key sizes is four times as wide, or as a key says
+    split: int = 1  # of the stated width of an MLP, how many projections share it
+    dense: int = 0  # square matrices with a bias beside the layers
+    rows: tuple[str, ...] = ()  # keys of tables as wide as the residual stream
+    segments: int = 0  # rows of such a table that no key states
+    prompts: bool = False  # tables of prompts and segments, positions by pairs of segments
+    inner_norms: str = ""  # "a": of attention's output before its projection, "m": of an MLP's
+    cross: bool = False  # every layer attends to an encoder too
+    cross_groups: bool = False  # a decoder attends to an encoder by grouped queries, norms around
+    low_rank: int = 0  # of an adaptive norm a layer
+    stacks: int = 0  # of layers, each as deep as a key says
+    dense_mlps: int = 0  # beside the experts of a layer
+    dense_beside: bool = False  # experts stand beside a dense MLP
+    key_is_value: bool = False  # in layers that see the whole text
+    self_conditioned: bool = False  # a gated MLP and a norm take the last prediction in
+    narrow: bool = False  # tables, and what stands before the head, are as wide as a key says
+    head_positions: bool = False  # a table of positions as wide as a head
+    by_parallel: bool = False  # a norm less where attention and MLP stand side by side
+    switch: str = ""  # a key without which no layer routes
+    expert_output: bool = False  # a bias after the experts
+    deep_router: bool = False  # an MLP of three layers with a norm, and one way past the experts
+    adapters: bool = False  # of languages, in every layer
+    aligned: bool = False  # layers between that attend to something else
+    pictures: bool = False  # tables of the sound and the shape of a sign
+    towers: bool = False  # experts of text and of images, of two widths
     known: bool = True
     counted: bool = True  # False: it has parameters that no key tells and no rule here counts
 
@@ -65,28 +89,31 @@ _QWEN_NEXT = Traits(qk_norm="head", gate="full", shared_gate=True, linear="gated
 _DEEPSEEK = Traits(biased="qko", correction=True)
 _GEMMA = Traits(norms=4, tied=True)
 _GEMMA3 = Traits(norms=4, qk_norm="head", tied=True)
-_GPT = Traits(gated=False, norm_bias=True, always_biased="qkvo", mlp_biased=True, tied=True)
 _COHERE = Traits(norms=1, tied=True)
 _INKLING = {"hybrid": "relative", "hybrid_sliding": "relative"}
+_INKLING2 = Traits(
+    correction=True,
+    mixers={"hybrid": "relative_gated", "hybrid_sliding": "relative_gated"},
+)
 _V4 = {
     "heavily_compressed_attention": "compressed",
     "compressed_sparse_attention": "compressed",
     "sliding_attention": "compressed",
 }
 
-_GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
-    # LongCat's idle experts lie in memory and not in files: two honest totals, a quarter apart.
+GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
+    ("blt", UNCOUNTED),
     (
-        (
-            "jetmoe voxtral_realtime zaya hrm_text longcat_flash inkling2 inkling2_loop"
-            " doge zamba recurrent_gemma blt ernie4_5_vl_moe mllama"
-        ),
-        UNCOUNTED,
+        "longcat_flash",
+        replace(_DEEPSEEK, norms=4, kind="doubled", mixers={"doubled": "doubled"}, dense_mlps=2),
     ),
+    ("t5_gemma_module", replace(_GEMMA, cross_groups=True)),
+    ("t5gemma2_decoder", _GEMMA3),
     (
         (
-            "llama mistral mistral3 ministral ministral3 mixtral granite granitemoe"
-            " granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone ernie4_5 cwm aria"
+            "unlimited_ocr llama mistral mistral3 ministral ministral3 mixtral granite"
+            " granitemoe granitemoeshared granitemoehybrid internlm3 smollm3 phi3 exaone"
+            " ernie4_5 cwm aria deepseek_ocr2"
             " iquestcoder yi aquila baichuan minicpm xverse deepseek"
         ),
         LLAMA,
@@ -106,7 +133,10 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("deepseek_v3 deepseek_v32 glm_moe_dsa glm4_moe_lite kimi_k2 sarvam_mla", _DEEPSEEK),
     ("axk1", replace(_DEEPSEEK, sparse_norms=1)),
     ("axk2", replace(_DEEPSEEK, gate="paired")),
-    ("hy_v4", replace(_DEEPSEEK, gate="full", sinks="all", streams="plain", stream_head=True)),
+    (
+        "hy_v4 hy_v4_vl",
+        replace(_DEEPSEEK, gate="full", sinks="all", streams="plain", stream_head=True),
+    ),
     ("dots3_note", replace(_DEEPSEEK, gate="head", qk_norm="rope")),
     ("glm5_next", replace(_DEEPSEEK, linear="kimi_delta", streams="mixing")),
     ("kimi_linear", replace(_DEEPSEEK, linear="kimi_delta", never_tied=True)),
@@ -116,7 +146,7 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ),
     (
         "deepseek_v4",
-        Traits(correction=True, mixers=_V4, streams="mixing", stream_head=True),
+        Traits(correction=True, mixers=_V4, streams="mixing", stream_head=True, one_shared=True),
     ),
     ("mistral_large4", Traits(mixers={"indexed_attention": "scaled_indexed"})),
     (
@@ -154,6 +184,22 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("hyperclovax hyperclovax_vision_v2", LLAMA),
     ("hunyuan_v1_dense", _QWEN3),
     ("hunyuan_v1_moe", replace(_QWEN3, shared=1)),
+    ("voxtral_realtime", Traits(low_rank=32)),
+    ("hrm", Traits(norms=0, final_norm=False, more_norms=1, gate="full", stacks=2)),
+    ("cosmos3_edge", Traits(gated=False)),
+    ("evolla", Traits(aligned=True)),
+    ("chameleon", Traits(qk_norm="biased")),
+    ("dbrx", LLAMA),
+    ("diffusion_gemma", replace(_GEMMA3, dense_beside=True, self_conditioned=True,
+                                key_is_value=True)),
+    ("ernie4_5_vl_moe", Traits(correction=True, towers=True, tied=True)),
+    ("qwen4_exp", Traits(norms=0, final_norm=False, qk_norm="head", gate="full", shared_gate=True,
+                         linear="gated_delta", mixers={"indexed_attention": "joint_index"},
+                         streams="low_rank", stream_head=True)),
+    ("recurrent_gemma", Traits(biased="qkv", always_biased="o", mlp_biased=True, split=2,
+                               linear="gated_linear", tied=True)),
+    ("zamba", Traits(norms=1, linear="grouped_mamba", mixers={"hybrid": "joined_mamba"},
+                     mixer_only=True, tied=True)),
     ("helium", Traits(square_output=True)),
     ("arcee", Traits(gated=False)),
     ("nanochat", Traits(gated=False, norms=0, final_norm=False)),
@@ -162,6 +208,16 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("starcoder2", Traits(gated=False, norm_bias=True, tied=True)),
     ("cohere cohere2 cohere2_moe", _COHERE),
     ("lfm2", Traits(qk_norm="head", linear="conv", tied=True)),
+    ("lfm2_moe", Traits(qk_norm="head", linear="conv", tied=True, correction=True)),
+    ("molmo2", Traits(biased="qkv", qk_norm="head", rows=("additional_vocab_size",))),
+    ("bitnet", Traits(inner_norms="am")),
+    ("doge", Traits(norms=4, qk_norm="head", switch="is_moe", mixers={"full_attention": "masked"})),
+    ("jetmoe", Traits(kind="routed", mixers={"routed": "routed"}, expert_output=True, tied=True)),
+    ("zaya", Traits(norms=10, more_norms=2, mixers={"hybrid": "convolved"}, deep_router=True,
+                    tied=True)),
+    ("inkling2 inkling2_loop", replace(_INKLING2, norms=4, more_norms=1)),
+    ("mllama_text_model", Traits(segments=8)),
+    ("modernbert-decoder", Traits(more_norms=1, dense=1, head_bias=True, tied=True)),
     ("lfm3", Traits(norms=4, qk_norm="head", gate="head", linear="conv", tied=True)),
     ("bamba", Traits(linear="mamba2", kind="linear_attention")),
     ("falcon_h1", Traits(mixers={"full_attention": "beside", "hybrid": "beside"})),
@@ -177,21 +233,4 @@ _GROUPS: Final[tuple[tuple[str, Traits], ...]] = (
     ("dory", Traits(norms=1, final_norm=False, gate="full", mixer_only=True, head_bias=True)),
     ("rwkv", Traits(norm_bias=True, more_norms=1, kind="rwkv", mixers={"rwkv": "rwkv"},
                     mixer_only=True)),
-    ("gpt2 gpt_bigcode", replace(_GPT, positions=0)),
-    ("opt", replace(_GPT, positions=2)),
-    ("gpt_neox", replace(_GPT, tied=None)),
-    ("phi", replace(_GPT, norms=1, head_bias=True, tied=None)),
 )  # fmt: skip
-FAMILIES: Final[Mapping[str, Traits]] = {
-    name: traits for names, traits in _GROUPS for name in names.split()
-}
-
-
-def traits_of(keys: Keys) -> Traits:
-    """Return the traits of a config's model type, or those of a type that nobody here knows."""
-    known = FAMILIES.get(keys.family)
-    if known is not None:
-        return known
-    # GPT's kin have LayerNorm and biases everywhere, Llama's biases of q, k and v at most.
-    like_gpt = keys.text("norm") == "LayerNorm"
-    return replace(UNKNOWN, norm_bias=like_gpt, biased="qkvo" if like_gpt else "qkv")

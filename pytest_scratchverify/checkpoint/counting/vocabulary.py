@@ -15,6 +15,7 @@ from pytest_scratchverify.checkpoint.counting.keys import (
     UncountableDesignError,
     UnknownLayerError,
 )
+from pytest_scratchverify.checkpoint.counting.traits import Traits
 from pytest_scratchverify.checkpoint.design import FIELDS
 from pytest_scratchverify.core.json_values import Json
 
@@ -49,6 +50,7 @@ HARMLESS: Final = re.compile(
     r"layer_norm_eps.*|.*_layernorm_eps.*|num_logits_to_keep|max_window_layers|"
     r"index_topk.*)$"
 )
+_POSITIONS: Final = re.compile(r"rope|rotary|alibi")
 # How layers are told apart may be said several times; the first that says it is read.
 PLACES: Final = frozenset({
     "first_k_dense_replace", "num_dense_layers", "n_dense_layers", "moe_layer_freq", "moe_layers",
@@ -68,26 +70,43 @@ WITHOUT_PARAMETERS: Final = frozenset({
 })  # fmt: skip
 
 
+CROSSING: Final = frozenset({"bert"})  # types whose attention to an encoder is counted
 # What these size stands beside attention and MLP, and each type that has it is known.
-OF_ONE_FAMILY: Final = ("gated_norm_rank", "hc_mult", "altup_num_inputs", "laurel_rank")
+OF_ONE_FAMILY: Final = (
+    "gated_norm_rank", "hc_mult", "hc_count", "altup_num_inputs", "laurel_rank",
+    "loop_layer_index_end", "cross_attention_layers", "word_embed_proj_dim", "embedding_size",
+    "input_embedding_size", "output_embedding_size", "unpadded_vocab_size", "zero_expert_num",
+    "expansion_ratio", "block_types",
+)  # fmt: skip
 
 
 def refuse_other_models(keys: Keys) -> None:
     """Raise `UnknownLayerError` for a config of a model that is not one decoder of text."""
-    for name in ("is_encoder_decoder", "add_cross_attention"):
-        if keys.flag(name):
-            raise UnknownLayerError(name)
+    if keys.flag("is_encoder_decoder"):
+        raise UnknownLayerError("is_encoder_decoder")
+    if keys.flag("add_cross_attention") and keys.family not in CROSSING:
+        raise UnknownLayerError("add_cross_attention")
     if keys.table("talker_config"):
         raise UnknownLayerError("talker_config")
 
 
-def refuse_keys_of_known_types(keys: Keys) -> None:
+def refuse_keys_of_known_types(keys: Keys, traits: Traits) -> None:
     """Raise for keys that a rule counts, in the type of which it is known and no other."""
     for name in OF_ONE_FAMILY:
-        if keys.size(name):
+        if keys.raw.get(name):
             raise UnknownLayerError(name)
+    if keys.size("top_k_experts") and keys.value("enable_moe_block") is None:
+        raise UncountableDesignError("enable_moe_block")  # Gemma's experts stand beside an MLP
+    learned = traits.positions is not None
+    if keys.text("norm") == "LayerNorm" and not learned and not _says_positions(keys):
+        raise UncountableDesignError("rope_parameters")  # or positions are looked up in a table
     if keys.size("linear_num_value_heads") and keys.value("attn_output_gate") is None:
         raise UncountableDesignError("attn_output_gate")  # half of such models have one
+
+
+def _says_positions(keys: Keys) -> bool:
+    """Whether a config says that positions turn queries and keys, or add to their products."""
+    return any(_POSITIONS.search(key) and keys.raw[key] is not None for key in keys.raw)
 
 
 def refuse_unknown_keys(keys: Keys) -> None:

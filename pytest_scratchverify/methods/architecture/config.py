@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_scratchverify.checkpoint.composite import has_other_parts
 from pytest_scratchverify.checkpoint.design import Design, Tower, read_designs
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Level
@@ -24,6 +25,18 @@ class Config:
     def designs(self) -> Mapping[Tower, Design]:
         """Return the designs of the towers that it describes."""
         return read_designs(self.value)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether it describes more than text, in parts whose design is read or is not."""
+        return set(self.designs) > {Tower.TEXT} or has_other_parts(self.value)
+
+    @property
+    def towers(self) -> float:
+        """Return roughly how many parameters the towers beside the text have, those read."""
+        others = [design for tower, design in self.designs.items() if tower is not Tower.TEXT]
+        sizes = [(d.size("hidden_size"), d.size("num_hidden_layers")) for d in others]
+        return float(sum(12 * (width or 0) ** 2 * (depth or 0) for width, depth in sizes))
 
 
 def trained_components(designs: Mapping[Tower, Design]) -> tuple[Component, ...]:

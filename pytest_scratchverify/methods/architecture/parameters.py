@@ -117,10 +117,10 @@ def parameter_count(
             details={"declared_total": declared[0], "declared_active": declared[1]},
         )
     # A file of a composite model holds its other towers too, which are not counted here.
-    whole = stored is not None and set(config.designs) == {Tower.TEXT}
+    whole = stored is not None and not config.is_composite
     in_files = stored.value.total_parameters if stored is not None and whole else None
-    composite = set(config.designs) > {Tower.TEXT}
-    checks = _count_checks(count, declared, in_files, composite=composite)
+    others = config.towers if config.is_composite else None
+    checks = _count_checks(count, declared, in_files, others)
     wrong = [check for check in checks if check.deviation > thresholds.parameter_tolerance]
     gap = _gap(stored.value) if stored is not None and whole else None
     result = _result(count, checks, wrong, gap)
@@ -160,11 +160,10 @@ def _count_checks(
     count: ParameterCount,
     declared: tuple[float | None, float | None],
     stored: int | None,
-    *,
-    composite: bool,
+    others: float | None,
 ) -> list[CountCheck]:
     total, active = declared
-    checks = [check_total(total, count, composite=composite) if total else None]
+    checks = [check_total(total, count, others) if total else None]
     checks.append(check_active(active, count) if active else None)
     checks.append(check_stored(stored, count) if stored else None)
     return [check for check in checks if check is not None]

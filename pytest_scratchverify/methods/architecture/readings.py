@@ -26,15 +26,19 @@ class CountCheck:
     deviation: float
 
 
-def check_total(stated: float, count: ParameterCount, *, composite: bool) -> CountCheck:
-    """Compare a published total with every reading of the count."""
+def check_total(stated: float, count: ParameterCount, others: float | None) -> CountCheck:
+    """Compare a published total with every reading of the count.
+
+    `others` is about as many parameters as the other parts of a composite have, as far as their
+    sizes are read; None where there are no other parts.
+    """
     whole = _whole(count)
     bounds = [
         *whole,
         *((low - table, high - table) for low, high in whole for table in _tables(count)),
     ]
-    if composite:  # towers beside the decoder are not counted here
-        bounds.append((count.total, FOLDS_OF_MOST_TOWERS * count.total))
+    if others is not None:  # towers beside the decoder are not counted here
+        bounds.append((count.total, FOLDS_OF_MOST_TOWERS * (count.total + others)))
     return _check("total", stated, bounds, rounded=True)
 
 

@@ -291,7 +291,9 @@ class Measure:
 
     def _add_channels(self, matrices: Batch) -> None:
         for (slot, start), (ours, theirs) in matrices.items():
-            if not reads_residual(slot.kind) or len(ours) < 4:
+            # Columns of any table of tokens have numbers, and strangers' have others.
+            further = self.component in TOKEN_TABLES and slot.kind.startswith("embed_")
+            if not (reads_residual(slot.kind) or further) or len(ours) < 4:
                 continue
             if self.component is Component.PROJECTOR:
                 continue
@@ -301,6 +303,8 @@ class Measure:
                     continue
                 offset = 16 if first else 0
                 group = self._half(slot, (start // 32 * 32) + offset)
+                if group.sums is None and further:
+                    continue  # what the first table has no part in says nothing of it
                 if group.sums is None:
                     group.sums = ChannelSums(chosen_channels(ours.shape[1]))
                 if ours.shape[1] > group.sums.channels.max():
@@ -333,7 +337,7 @@ def gains_of(batch: Batch) -> list[tuple[Array, Array]]:
 
 def _may_be_computed(kind: str) -> bool:
     """Whether a formula may have filled a matrix: positions, and what no table knows."""
-    return kind == "position" or is_unnamed(kind)
+    return "position" in kind or is_unnamed(kind)
 
 
 def measure(component: Component, batches: Iterable[Batch], *, matching: bool = True) -> Measured:

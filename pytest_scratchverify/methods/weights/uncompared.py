@@ -11,7 +11,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.tensors.completeness import incomplete
-from pytest_scratchverify.tensors.inventory import Matrix, is_no_evidence, is_unnamed
+from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_no_evidence, is_unnamed
 from pytest_scratchverify.tensors.matrices import GAIN
 
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
@@ -67,15 +67,34 @@ def uncompared_reason(
 def _without_partner(pair: ComponentPair) -> list[Matrix]:
     """Return our matrices and gains of unknown names that met none of the reference's.
 
-    And those that meet none because a formula may have filled them: strangers' are equal.
+    And those that meet none because a formula may have filled them: strangers' are equal; and
+    further tables of tokens where only the first one's rows were laid side by side.
     """
+    unread = _tables_unread(pair)
     return [
         matrix
         for slot, matrix in pair.ours.items()
-        if (is_unnamed(slot.kind) or is_no_evidence(slot.kind))
-        and (matrix.rows > 1 or slot.kind.startswith(GAIN))
-        and slot not in pair.matrices
+        if (slot in unread and matrix.rows > 1)
+        or (
+            (is_unnamed(slot.kind) or is_no_evidence(slot.kind))
+            and (matrix.rows > 1 or slot.kind.startswith(GAIN))
+            and slot not in pair.matrices
+        )
     ]
+
+
+def _tables_unread(pair: ComponentPair) -> set[Slot]:
+    """Return the tables beside the first that both have, where tokens are numbered differently.
+
+    Embeddings of every layer, an encoder's own: `token_rows` aligns the rows of one table.
+    """
+    if not pair.is_token_table:
+        return set()
+    further = {s for s in pair.ours.keys() & pair.theirs.keys() if s.kind.startswith("embed_")}
+    if not further:
+        return set()
+    in_place = pair.token_rows.same_numbers is not False and pair.token_slot in pair.matrices
+    return further - (pair.matrices.keys() if in_place else set())
 
 
 def _incomplete_side(pair: ComponentPair) -> Text | None:
