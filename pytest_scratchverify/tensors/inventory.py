@@ -152,7 +152,7 @@ def take_inventory(
     role_map = read_roles(index.tensors)
     adopted = adopted_roles(index.tensors, role_map)
     roles = settled(index.tensors, {**role_map.roles, **adopted})
-    context = read_context(index.tensors, roles, attention, rotary=rotary)
+    context = read_context(index.tensors, roles, attention, rotary=rotary, adopted=adopted)
     nameless = [name for name in role_map.unmapped if name not in adopted]
     roles |= unnamed_roles({name: index.tensors[name] for name in nameless}, context.widths)
     scales = _scales(index, roles)

@@ -63,9 +63,10 @@ def read_context(
     attention: AttentionShape | None,
     *,
     rotary: bool = True,
+    adopted: Mapping[str, TensorRole] | None = None,
 ) -> LayoutContext:
-    """Find out what all tensors of a checkpoint say together."""
-    widths = residual_widths(tensors, roles)
+    """Find out what all tensors of a checkpoint say together; `adopted` have places by shape."""
+    widths = _guessed_width(tensors, adopted or {}) | residual_widths(tensors, roles)
     width = widths.get(Component.TEXT_DECODER)
     votes: Counter[tuple[bool, bool]] = Counter()
     for name, role in roles.items():
@@ -195,6 +196,19 @@ def residual_widths(
     if tables:
         norms.setdefault(Component.TEXT_DECODER, tables)
     return {component: counted.most_common(1)[0][0] for component, counted in norms.items()}
+
+
+def _guessed_width(
+    tensors: Mapping[str, TensorInfo], adopted: Mapping[str, TensorRole]
+) -> dict[Component, int]:
+    """Return what all matrices of a stack of unknown names have on a side, where they have one."""
+    shapes = [
+        {*tensors[name].shape}
+        for name, role in adopted.items()
+        if role.kind in READING | WRITING and len(tensors[name].shape) == 2
+    ]
+    common = set.intersection(*shapes) if shapes else set()
+    return {Component.TEXT_DECODER: common.pop()} if len(common) == 1 else {}
 
 
 def _family(role: TensorRole) -> tuple[bool, bool]:

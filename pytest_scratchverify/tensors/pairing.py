@@ -12,7 +12,6 @@ and what it lets pass is measured by the tests of the method like everything els
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from pytest_scratchverify.tensors.inventory import (
     most_experts,
 )
 from pytest_scratchverify.tensors.matrices import MIXER_INNER, MIXER_READS, MIXER_WRITES
+from pytest_scratchverify.tensors.number_order import natural_order
 from pytest_scratchverify.tensors.plan import ORDER, Block
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
 
@@ -305,13 +305,17 @@ def _assign(left: _Sampled, right: _Sampled, places: tuple[_Places, _Places]) ->
 def _by_order(checkpoint: Checkpoint, loose: list[Matrix], vacant: list[Matrix]) -> Checkpoint:
     """Lay what is left side by side by shape and order, where there are as many of each.
 
-    As it lies, or all of it turned: the way in which more of it finds a place.
+    As it lies, or all of it turned: the way in which more of it finds a place, and then the other
+    for what is left (tables may lie otherwise than layers).
     """
     ways = [[(m, m) for m in loose], [(m, _turned(m)) for m in loose if _turnable(m)]]
     found = [_in_turn(way, vacant) for way in ways]
     best = max(found, key=len)
     if not best:
         return checkpoint
+    placed, taken = {id(m) for m, *_ in best}, {slot for *_, slot in best}
+    rest = [(m, view) for m, view in ways[found[0] is best] if id(m) not in placed]
+    best = best + _in_turn(rest, [m for m in vacant if m.slot not in taken])
     place = _Places(checkpoint.inventory)
     for matrix, view, slot in best:
         place.move(matrix, view, slot)
@@ -326,7 +330,7 @@ def _in_turn(
     for matrix in vacant:
         targets.setdefault((matrix.slot.component in TEXT, _shape(matrix)), []).append(matrix.slot)
     sources: dict[tuple[bool, Shape], list[tuple[Matrix, Matrix]]] = {}
-    for matrix, view in sorted(loose, key=lambda pair: _natural(pair[0].info.name)):
+    for matrix, view in sorted(loose, key=lambda pair: natural_order(pair[0].info.name)):
         key = matrix.slot.component in TEXT, _shape(view)
         sources.setdefault(key, []).append((matrix, view))
     found = []
@@ -340,12 +344,6 @@ def _in_turn(
 def _reading_order(slot: Slot) -> tuple[int, int, str, Slot]:
     rank = ORDER.index(slot.kind) if slot.kind in ORDER else len(ORDER)
     return slot.layer, rank, slot.expert, slot
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort numbers in names as numbers."""
-    parts = re.split(r"(\d{1,9})", name)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts if p]
 
 
 def placed_names(inventory: Inventory, component: Component) -> Mapping[str, str]:

@@ -29,6 +29,7 @@ from pytest_scratchverify.checkpoint.roles import (
 from pytest_scratchverify.checkpoint.tower_lines import component_of
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.matrices import GAIN, MIXER_INNER, OTHER, READS, VIA, WRITES
+from pytest_scratchverify.tensors.number_order import natural_order, repeated_shapes
 
 TEXT = Component.TEXT_DECODER
 LAYERED = (TEXT, Component.ROUTER_EXPERTS)
@@ -79,7 +80,10 @@ def adopted_roles(tensors: Mapping[str, TensorInfo], known: RoleMap) -> dict[str
     found: dict[str, TensorRole] = {}
     if not any(r.layer is not None and r.component in LAYERED for r in known.roles.values()):
         best = max(stacks.values(), key=lambda names: _size(tensors, names), default=[])
-        found |= _of_known_ends(best) or _with_known_gains(best, _of_shapes(tensors, best))
+        places = {name: _numbered(name) for name in best}
+        found |= _of_known_ends(best) or _with_known_gains(best, _of_shapes(tensors, places))
+        if not stacks:
+            found |= _of_order(tensors, outside)
     if not found:
         return {}
     kinds = {role.kind for role in known.roles.values() if role.layer is None}
@@ -251,14 +255,35 @@ def _numbered(name: str) -> tuple[int, str]:
     return (int(number[1]), plain[number.end() :]) if number is not None else (0, plain)
 
 
-def _of_shapes(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, TensorRole]:
-    """Place the tensors of one stack by their shapes, experts among them."""
+def _of_order(tensors: Mapping[str, TensorInfo], names: list[str]) -> dict[str, TensorRole]:
+    """Find a stack in the order of names that number all tensors: its shapes come again and again.
+
+    Dense layers only, outputs first, of which every matrix finds its place: what a layer of
+    experts holds is not in its shapes.
+    """
+    ordered = sorted(names, key=natural_order)
+    start, period, layers = repeated_shapes([tensors[name].shape for name in ordered])
+    places = {
+        name: (number // period, f"{number % period:04}")
+        for number, name in enumerate(ordered[start : start + period * layers])
+    }
+    matrices = [(name, tensors[name].shape) for name in places if len(tensors[name].shape) > 1]
+    width = _common_width(matrices)
+    if width is None or _lie_turned(matrices, width):
+        return {}
+    found = _of_shapes(tensors, places)
+    return found if all(name in found for name, _ in matrices) else {}
+
+
+def _of_shapes(
+    tensors: Mapping[str, TensorInfo], places: Mapping[str, tuple[int, str]]
+) -> dict[str, TensorRole]:
+    """Place tensors by shape, experts among them; `places` are numbers of layers and names."""
     families: dict[Family, dict[tuple[int, int | None], str]] = {}
-    for name in names:
+    for name, (layer, rest) in places.items():
         info = tensors[name]
         if len(info.shape) != 2 or info.dtype == "I64" or name.endswith(".bias"):
             continue
-        layer, rest = _numbered(name)
         number = _NUMBER.search(rest)
         expert = int(number[1]) if number is not None else None
         ending = _NUMBER.sub("*.", rest, count=1)

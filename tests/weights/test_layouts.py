@@ -22,7 +22,7 @@ from pytest_scratchverify.tensors.plan import Block
 from pytest_scratchverify.tensors.reading import ReadLog
 from pytest_scratchverify.tensors.side_by_side import side_by_side
 from tests.weights.shipped import CALIBRATION
-from tools.zoo.disguises import Model, permute_all, rescale
+from tools.zoo.disguises import Model, every_disguise, permute_all, permute_channels, rescale
 from tools.zoo.layouts import EXPERTS, TWO_SIDED, UNGATED, WHOLE
 from tools.zoo.ready_models import READY, read_model
 
@@ -205,6 +205,30 @@ def test_a_disguised_copy_under_strange_names_is_folded_by_gains_found_for_it(la
     found = ask(write(WHOLE[layout](hidden), "hidden"), READY / "s0")
     assert found.outcome is Outcome.DERIVED
     assert {"renumbered channels", "renumbered neurons"} <= {*found.kinds}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [permute_channels, permute_all, every_disguise])
+def test_a_disguised_copy_is_found_where_both_only_number_their_tensors(change, write):
+    hidden = change(read_model("s0"), np.random.default_rng(1))
+    reference = write(WHOLE["numbered"](read_model("s0")), "reference")
+    found = ask(write(WHOLE["numbered"](hidden), "hidden"), reference)
+    assert found.outcome is Outcome.DERIVED, found.headline
+
+
+def lying_turned(model):
+    """Store everything inputs first under strange names, tables too: no width is told by a name."""
+    turned = {k: v.T if v.ndim == 2 else v for k, v in model.tensors.items()}
+    return WHOLE["strange"](Model(turned, model.config))
+
+
+@pytest.mark.parametrize("theirs", ["usual", pytest.param("strange", marks=pytest.mark.slow)])
+def test_strange_names_of_what_lies_turned_hide_nothing(theirs, write):
+    reference = in_layout(write, "s0", theirs, "reference")
+    copy = ask(write(lying_turned(read_model("s0")), "copy"), reference)
+    assert copy.kinds == ("identical",)
+    stranger = ask(write(lying_turned(read_model("s1")), "stranger"), reference)
+    assert stranger.outcome is Outcome.CONSISTENT, stranger.remedy
 
 
 @pytest.mark.parametrize(
