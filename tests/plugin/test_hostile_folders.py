@@ -44,10 +44,10 @@ def clean():
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
 
 
-def started(*command, cwd=ROOT, **added):
+def started(*command, cwd=ROOT, by=(sys.executable, "-m"), **added):
     here = {"HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [*by, *command],
         cwd=cwd,
         env={**clean(), **here, **added},
         capture_output=True,
@@ -194,16 +194,9 @@ def test_words_that_pytest_adds_itself_are_joined_too(hostile, tmp_path):
 
 def test_the_script_is_as_safe_as_the_module_also_from_elsewhere(hostile, tmp_path):
     folder, mark = hostile
-    script = [str(Path(sys.executable).parent / "pytest"), "--model", str(folder)]
-    ran = subprocess.run(
-        [*script, str(ROOT / "suites"), *QUICKLY],
-        cwd=tmp_path,
-        env={**clean(), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-        check=False,
-    )
+    script = (str(Path(sys.executable).parent / "pytest"),)
+    words = ("--model", str(folder), str(ROOT / "suites"), *QUICKLY)
+    ran = started(*words, cwd=tmp_path, by=script)
     assert ran.returncode in (0, 10), ran.stdout + ran.stderr
     assert not mark.exists()
 
@@ -218,15 +211,8 @@ def test_settings_of_the_folder_that_pytest_took_itself_end_the_run(hostile, tmp
     (folder / "pytest.ini").write_text("[pytest]\n")
     verdict = tmp_path / "v.json"
     words = ["--scratch-model", str(folder), "suites/", f"--scratch-verdict-json={verdict}"]
-    ran = subprocess.run(
-        [sys.executable, "-c", f"import pytest, sys; sys.exit(pytest.main({words!r}))"],
-        cwd=ROOT,
-        env={**clean(), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-        check=False,
-    )
+    program = f"import pytest, sys; sys.exit(pytest.main({words!r}))"
+    ran = started(program, by=(sys.executable, "-c"))
     assert ran.returncode == 4
     assert f"--scratch-model={folder}" in ran.stderr
     assert not verdict.exists()

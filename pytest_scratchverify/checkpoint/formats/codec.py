@@ -116,16 +116,11 @@ class RowCodec:
         return self.unpack(raw).reshape(stop - start, self.shape[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class RotaryCodec:
-    """Rows of queries or keys that llama.cpp has put in its own order; given back as they were.
+class OnAnother:
+    """A codec that stands on another: what it does not change is the inner one's."""
 
-    Its converter turns the two halves of every head, which rotate together, into neighbours
-    (``LlamaModel.permute`` of convert_hf_to_gguf.py). Whole heads are read.
-    """
-
+    __slots__ = ()
     inner: Codec
-    heads: int
 
     @property
     def kind(self) -> str:
@@ -151,6 +146,23 @@ class RotaryCodec:
     def fixed(self) -> int:
         """The inner codec's fixed bytes."""
         return self.inner.fixed
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether the inner codec's rows alternate."""
+        return self.inner.interleaved
+
+
+@dataclass(frozen=True, slots=True)
+class RotaryCodec(OnAnother):
+    """Rows of queries or keys that llama.cpp has put in its own order; given back as they were.
+
+    Its converter turns the two halves of every head, which rotate together, into neighbours
+    (``LlamaModel.permute`` of convert_hf_to_gguf.py). Whole heads are read.
+    """
+
+    inner: Codec
+    heads: int
 
     @property
     def interleaved(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.checkpoint.dtypes import Scale, decode
-from pytest_scratchverify.checkpoint.formats.codec import Codec, Part, rows_of, whole
+from pytest_scratchverify.checkpoint.formats.codec import Codec, OnAnother, Part, rows_of, whole
 from pytest_scratchverify.checkpoint.header import DTYPE_BITS, TensorInfo
 
 Array = NDArray[np.float32]
@@ -57,7 +57,7 @@ class PlainRows:
 
 
 @dataclass(frozen=True, slots=True)
-class PickedRows:
+class PickedRows(OnAnother):
     """Rows of another codec in an order of one's own: a head, a gate, a third of a fused tensor.
 
     Parameters
@@ -73,16 +73,6 @@ class PickedRows:
     rows: Rows
 
     @property
-    def kind(self) -> str:
-        """The inner codec's kind."""
-        return self.inner.kind
-
-    @property
-    def info(self) -> TensorInfo:
-        """The inner codec's tensor."""
-        return self.inner.info
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
         return len(self.rows), self.inner.shape[-1]
@@ -94,11 +84,6 @@ class PickedRows:
             return 0
         span = int(self.rows.max()) + 1 - int(self.rows.min())
         return -(-self.inner.nbytes * span // max(1, prod(self.inner.shape[:-1])))
-
-    @property
-    def fixed(self) -> int:
-        """The inner codec's fixed bytes."""
-        return self.inner.fixed
 
     @property
     def interleaved(self) -> bool:
@@ -122,7 +107,7 @@ class PickedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class PickedColumns:
+class PickedColumns(OnAnother):
     """Some columns of another codec's rows, which are read whole.
 
     Parameters
@@ -137,34 +122,9 @@ class PickedColumns:
     columns: Rows
 
     @property
-    def kind(self) -> str:
-        """The inner codec's kind."""
-        return self.inner.kind
-
-    @property
-    def info(self) -> TensorInfo:
-        """The inner codec's tensor."""
-        return self.inner.info
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
         return (*self.inner.shape[:-1], len(self.columns))
-
-    @property
-    def nbytes(self) -> int:
-        """All of the rows' bytes: columns lie across them."""
-        return self.inner.nbytes
-
-    @property
-    def fixed(self) -> int:
-        """The inner codec's fixed bytes."""
-        return self.inner.fixed
-
-    @property
-    def interleaved(self) -> bool:
-        """Whether the inner codec's rows alternate."""
-        return self.inner.interleaved
 
     def parts(self, start: int, stop: int) -> list[Part]:
         """Return what the rows need."""
