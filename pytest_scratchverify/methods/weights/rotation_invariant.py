@@ -204,7 +204,8 @@ def _recognised(
     if best is None:
         return None
     views = best.views
-    shapes = [{v.shape for views in side.values() for v in views} for side in (views, other)]
+    # As they are stored: of views, neurons that are there twice are left out.
+    shapes = [{v.shape for block in side.values() for v in block.values} for side in (ours, theirs)]
     return best, _Beside(
         channels=matched_channels(best.match.anchors),
         widths=shapes[0] != shapes[1],
