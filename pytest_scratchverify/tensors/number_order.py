@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 FEWEST = 2  # layers
 SHORTEST, LONGEST = 4, 64  # tensors of a layer
+MOST = 2**14  # tensors of a dense stack; the deepest of today has an eighth
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
@@ -18,6 +19,8 @@ def natural_order(name: str) -> list[tuple[int, int, str]]:
 def repeated_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
     """Return start, length and number of the longest stretch of shapes that comes repeatedly."""
     best = (0, 1, 0)
+    if len(shapes) > MOST:
+        return best
     for period in range(SHORTEST, min(LONGEST, len(shapes) // FEWEST) + 1):
         run = 0
         for place in range(len(shapes) - period + 1):

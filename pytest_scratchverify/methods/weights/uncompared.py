@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.thresholds import UNPLACED
@@ -14,6 +15,7 @@ from pytest_scratchverify.tensors.completeness import incomplete
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_no_evidence, is_unnamed
 from pytest_scratchverify.tensors.matrices import GAIN
 
+LAYERED = (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
 # Chosen, not calibrated: a forger must not be cleared by what he leaves to be compared.
 IN_SHAPE = 0.5  # of them must have the reference's shapes, or be recognisable in any basis
 
@@ -26,6 +28,8 @@ HEADLINES = {
     "incomplete": "Nothing is cleared by what there is of {repo}: {why}",
     "out of shape": "Most matrices have other shapes than the reference's and met nothing: what"
     " cannot be laid side by side is not thereby different.",
+    "no layers": "Names tell no layer of most matrices, and no order or basis but the stored one"
+    " could be tried: a copy in another one would look the same. Nothing is cleared.",
 }
 
 
@@ -61,6 +65,8 @@ def uncompared_reason(
         return lacking
     if not rotation_invariant and not pair.is_token_table and _is_out_of_shape(pair):
         return Text(HEADLINES["out of shape"])
+    if not rotation_invariant and pair.component in LAYERED and _tells_no_layer(pair):
+        return Text(HEADLINES["no layers"])
     return None
 
 
@@ -104,6 +110,16 @@ def _incomplete_side(pair: ComponentPair) -> Text | None:
         if why is not None:
             return Text(HEADLINES["incomplete"], repo=checkpoint.store.repo, why=why)
     return None
+
+
+def _tells_no_layer(pair: ComponentPair) -> bool:
+    """Whether most of a stack of layers has names that know neither a role nor a layer."""
+    nameless = sum(
+        matrix.rows * matrix.cols
+        for slot, matrix in pair.ours.items()
+        if is_unnamed(slot.kind) and slot.layer < 0
+    )
+    return nameless > IN_SHAPE * pair.parameters[0]
 
 
 def _is_out_of_shape(pair: ComponentPair) -> bool:
