@@ -143,7 +143,7 @@ def test_it_does_not_matter_which_of_the_two_has_the_layout(layout, write):
 
 
 STRANGE = ("strange", "numbered", "numbered backwards", "unknown prefix")
-CHEAP = {("usual", "strange"), ("numbered backwards", "numbered")}
+CHEAP = {("usual", "strange")}
 
 
 def _either_side():
@@ -246,7 +246,7 @@ def test_strange_names_of_what_lies_turned_hide_nothing(theirs, write):
 
 
 @pytest.mark.parametrize(
-    "layout", ["gpt2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bigcode", "falcon"))]
+    "layout", [pytest.param(n, marks=pytest.mark.slow) for n in ("gpt2", "bigcode", "falcon")]
 )
 def test_models_without_a_gate_find_their_children_in_either_layout(layout, write):
     folders = {
@@ -306,9 +306,8 @@ MIXTURES = {**EXPERTS, "usual": lambda m: m, "wholly strange": wholly_strange,
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [
-    ("usual", "wholly strange"),
     *(pytest.param(*p, marks=pytest.mark.slow) for p in (
-        ("wholly strange", "usual"), ("wholly strange", "strange"), ("strange", "numbered"),
+        ("usual", "wholly strange"), ("wholly strange", "usual"), ("wholly strange", "strange"), ("strange", "numbered"),
         ("numbered", "wholly strange"), ("inputs first", "strange"), ("usual", "numbered"),
     )),
 ])  # fmt: skip
