@@ -33,9 +33,10 @@ browser:
 	npm ci --prefix tests/browser --no-audit --no-fund
 
 # While you work: under a minute, nothing is fetched but the packages.
-# The plugin's whole runs, with workers and in hostile folders, are left to `make test`.
+# The plugin's whole runs, with workers, libraries and hostile folders, are left to `make test`.
 QUICK := tests/test_layers.py tests/core tests/verdict tests/stats tests/plugin \
-	--ignore tests/plugin/test_partial_runs.py --ignore tests/plugin/test_hostile_folders.py
+	$(addprefix --ignore tests/plugin/test_,partial_runs.py hostile_folders.py hostile_names.py \
+	against_library.py third_party.py one_bad_model.py)
 quick: lint types
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(QUICK)
 
