@@ -156,7 +156,7 @@ class Bench:
         )  # fmt: skip
         spent = time.monotonic() - began
         try:
-            said = _verdict(json.loads(ran.stdout))
+            said = verdict_of_peer(json.loads(ran.stdout))
         except (ValueError, KeyError):
             said = "no answer"
         return said, said in ACCUSES, spent
@@ -165,7 +165,8 @@ class Bench:
 _BODY = (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
 
 
-def _verdict(found: dict[str, Any]) -> str:
+def verdict_of_peer(found: dict[str, Any]) -> str:
+    """Return the word of the peer's JSON that says what it thinks of a pair."""
     for value in (found, *(v for v in found.values() if isinstance(v, dict))):
         for key in ("verdict", "label", "relation"):
             if isinstance(value.get(key), str):

@@ -21,11 +21,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.detection import verdict_of_peer
 from tools import ROOT
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.disguises import every_disguise
@@ -119,7 +120,7 @@ def ours(pair: Pair, hub: LoopbackHub) -> Cost:
             return cost
         run = json.loads(target.read_text("utf-8"))
     decoder = run["models"][0]["components"].get("text_decoder", {})
-    return _saying(cost, decoder.get("verdict", "-"))
+    return replace(cost, said=cost.said or decoder.get("verdict", "-"))
 
 
 def peers(pair: Pair, hub: LoopbackHub, peer: Path) -> Cost:
@@ -128,20 +129,10 @@ def peers(pair: Pair, hub: LoopbackHub, peer: Path) -> Cost:
     command = [python, "-c", PEER, "compare", pair.suspect, pair.reference, "--json"]
     cost, text = measured(command, hub, {})
     try:
-        found = json.loads(text[text.index("{") :])
-        said = next(
-            str(value[key])
-            for value in (found, *(v for v in found.values() if isinstance(v, dict)))
-            for key in ("verdict", "label", "relation")
-            if isinstance(value.get(key), str)
-        )
-    except (ValueError, StopIteration):
-        said = cost.said or "no answer"
-    return _saying(cost, said)
-
-
-def _saying(cost: Cost, said: str) -> Cost:
-    return Cost(cost.wall, cost.cpu, cost.memory, cost.sent, cost.said or said)
+        said = verdict_of_peer(json.loads(text[text.index("{") :]))
+    except ValueError:
+        said = "no answer"
+    return replace(cost, said=cost.said or said)
 
 
 def small(folder: Path) -> Iterator[Pair]:

@@ -185,6 +185,7 @@ def test_words_that_pytest_adds_itself_are_joined_too(hostile, tmp_path):
     for words, added in (
         (("suites/",), f"--scratch-model '{folder}'"),
         ((f"@{lines}",), ""),
+        ((str(ROOT / "suites"),), f"--scratch-model '{folder}' --scratch-depth metadata"),
     ):
         ran = started("pytest", *words, *QUICKLY, PYTEST_ADDOPTS=added)
         assert ran.returncode in (0, 10), ran.stdout + ran.stderr

@@ -5,9 +5,10 @@
 A tool of development: it needs `torch` and `transformers`, which run time does not. Models are
 built on the meta device, so nothing is allocated. A row holds a configuration as the library
 saves it, the parameters of the text decoder (what `get_decoder` and the output head hold, shared
-ones once; of a config without other parts, the whole model) and the numbers beside them that no gradient trains. Variants have sizes doubled or
-halved, switches turned and kinds of layers drawn anew; with `--each-key` there is one for every
-key, changed alone. What the library refuses is left out.
+ones once; of a config without other parts, the whole model) and the numbers beside them that no
+gradient trains. Variants have sizes doubled or halved, switches turned and kinds of layers drawn
+anew; with `--each-key` there is one for every key, changed alone. What the library refuses is
+left out.
 """
 
 from __future__ import annotations
