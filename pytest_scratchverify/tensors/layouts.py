@@ -250,7 +250,7 @@ def matrices_of(
         return
     if len(info.shape) == 1:
         yield Matrix(slot, info, 1, info.shape[0])
-    elif role.expert == "stack" and (len(info.shape) == 3 or _flat_count(role, info, context)):
+    elif experts_in(role, info, context):
         yield from _stack(slot, role, info, codec, context)
     else:
         rows, cols = info.shape[0], prod(info.shape[1:])
@@ -308,8 +308,6 @@ def _stack(
     context: LayoutContext,
 ) -> Iterator[Matrix]:
     count = experts_in(role, info, context)
-    if not count:
-        return
     rows, cols = prod(info.shape[:-1]) // count, info.shape[-1]
     plain = codec is None and info.dtype in NUMPY_DTYPES
     turned = plain and _lies_turned(role, (count, rows, cols), context)
