@@ -44,13 +44,18 @@ class GatedBlock:
         return sum(m.rows * m.row_bytes for m in self.matrices if m.slot not in read)
 
 
-def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, GatedBlock]:
-    """Return the feed-forward blocks of a component by layer and expert, whole ones only."""
+def gated_blocks(
+    inventory: Inventory, component: Component, most: int | None = MOST_NEURONS
+) -> Mapping[Key, GatedBlock]:
+    """Return the feed-forward blocks of a component by layer and expert, whole ones only.
+
+    `most` are the neurons of a block that is matched whole; None for blocks of any size.
+    """
     matrices = inventory.of(component)
     found: dict[Key, GatedBlock] = {}
     for slot, matrix in matrices.items():
         names = {"gate": GATED, "fc1": PLAIN}.get(slot.kind)
-        if names is None or slot.layer < 0 or matrix.rows > MOST_NEURONS:
+        if names is None or slot.layer < 0 or (most is not None and matrix.rows > most):
             continue
         parts = [matrices.get(Slot(slot.component, k, slot.layer, slot.expert)) for k in names]
         last = parts[-1]

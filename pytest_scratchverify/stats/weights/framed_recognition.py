@@ -80,6 +80,7 @@ class Held:
     pvalue: float
     chance: float
     of_heads: bool
+    fixed_points: int = 0  # of those that agreed, how many keep their number
 
     @property
     def share(self) -> float:
@@ -109,6 +110,16 @@ class FramedMatch:
     def effect(self) -> float:
         """The share of neurons or heads that agree, of those that could."""
         return min(1.0, self.statistic / self.n) if self.n else 0.0
+
+    @property
+    def fixed_share(self) -> float:
+        """The share of agreed neurons that keep their number; 1 where heads were asked."""
+        agreed = sum(one.agreed for one in self.held if not one.of_heads)
+        return sum(one.fixed_points for one in self.held) / agreed if agreed else 1.0
+
+    def replications(self, pvalue: float) -> int:
+        """Count the blocks that say the same by themselves."""
+        return sum(one.pvalue <= pvalue for one in self.held)
 
 
 def recognise_by_frames(ours: Network, theirs: Network) -> FramedMatch | None:
@@ -274,7 +285,9 @@ def _counted(
         agreed = int(np.count_nonzero(order >= 0))
         mean = asked[pair].chance(anchors[pair], agreed)
         pvalue = min(1.0, len(orders) * poisson_tail(agreed, mean))
-        held.append(Held(*pair, agreed, asked[pair].common, pvalue, mean, of_heads=False))
+        fixed = int(np.count_nonzero(order == np.arange(len(order))))
+        common = asked[pair].common
+        held.append(Held(*pair, agreed, common, pvalue, mean, of_heads=False, fixed_points=fixed))
     if held:
         best = min(held, key=lambda one: (one.pvalue, -one.share))
         yield FramedMatch(best.agreed, best.n, best.pvalue, tuple(held), frame)

@@ -75,4 +75,5 @@ class HeadReads:
 
     def within(self, basis: Array) -> Double:
         """Return the sum of the heads' matrices within the span of a basis, (k, k)."""
-        return self.tables(basis).sum(axis=0).astype(np.float64)
+        found: Double = self.tables(basis).sum(axis=0).astype(np.float64)
+        return found

@@ -155,12 +155,13 @@ def _improved(mine: Double, other: Double, turn: Double) -> tuple[Double, float]
     left, right = _traceless(mine), _traceless(other)
     best, score = turn, -1.0
     for _ in range(STEPS):
-        u, _, v = np.linalg.svd((left @ turn @ right).sum(axis=0))
-        turn = u @ v
-        found = float(np.einsum("mij,mjk,ik->", left @ turn, right, turn)) / len(left)
+        carried = (left @ turn @ right).sum(axis=0)
+        found = float((carried * turn).sum()) / len(left)
         if found - score < SETTLED:
             break
         best, score = turn, found
+        u, _, v = np.linalg.svd(carried)
+        turn = u @ v
     return best, score
 
 
