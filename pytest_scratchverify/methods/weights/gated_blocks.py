@@ -34,20 +34,34 @@ class GatedBlock:
         """Return the block as two matrices, which cost less to read."""
         return replace(self, third=None)
 
-    def cost(self, free: frozenset[Slot]) -> int:
+    def cost(self, free: frozenset[Slot], *, third: bool = True) -> int:
         """Return the bytes beside what is read anyway, and beside norms, for which some are kept.
+
+        Without `third`, of two matrices.
 
         A component that is read whole leaves nothing over: its blocks must not be lost for the
         few bytes of a norm.
         """
-        read = free if self.norm is None else free | {self.norm.slot}
-        return sum(m.rows * m.row_bytes for m in self.matrices if m.slot not in read)
+        parts = (self.first, self.second, self.third if third else None)
+        read = [m for m in parts if m is not None and m.slot not in free]
+        return sum(m.rows * m.row_bytes for m in read)
 
 
 def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, GatedBlock]:
-    """Return the feed-forward blocks of a component by layer and expert, whole ones only."""
+    """Return the feed-forward blocks of a component by layer and expert, whole ones only.
+
+    Found once for an inventory: tables, the decoder and its experts all ask for them.
+    """
+    known: dict[Component, Mapping[Key, GatedBlock]] = inventory.derived.setdefault(GatedBlock, {})
+    if component not in known:
+        known[component] = _listed(inventory, component)
+    return known[component]
+
+
+def _listed(inventory: Inventory, component: Component) -> dict[Key, GatedBlock]:
     matrices = inventory.of(component)
     found: dict[Key, GatedBlock] = {}
+    norms: dict[tuple[int, int], Matrix | None] = {}  # of a layer, whose experts share it
     for slot, matrix in matrices.items():
         names = {"gate": GATED, "fc1": PLAIN}.get(slot.kind)
         if names is None or slot.layer < 0 or matrix.rows > MOST_NEURONS:
@@ -60,8 +74,11 @@ def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, Gat
         if second is None or (names is GATED and second.rows != matrix.rows):
             continue
         third = last if names is GATED else None
-        norm = _norm_before(inventory, component, slot.layer, matrix.cols)
-        found[slot.layer, slot.expert] = GatedBlock(component, matrix, second, third, norm)
+        place = (slot.layer, matrix.cols)
+        if place not in norms:
+            norms[place] = _norm_before(inventory, component, *place)
+        block = GatedBlock(component, matrix, second, third, norms[place])
+        found[slot.layer, slot.expert] = block
     return found
 
 

@@ -278,15 +278,20 @@ def _chosen(
     thirds = all(block.third is not None for side in blocks for block in side.values())
     if thirds and len(left) > 1 and len(right) > 1:
         return left, right
-    bare = [{key: block.without_third() for key, block in side.items()} for side in blocks]
-    left, right = (_affordable(side, free, spare, many) for side in bare)
-    return (left, right) if len(left) > 1 and len(right) > 1 else None
+    left, right = (_affordable(side, free, spare, many, third=False) for side in blocks)
+    if min(len(left), len(right)) < 2:
+        return None
+    left, right = ({k: block.without_third() for k, block in s.items()} for s in (left, right))
+    return left, right
 
 
-def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None, many: int) -> Keyed:
+def _affordable(
+    blocks: Keyed, free: frozenset[Slot], spare: int | None, many: int, *, third: bool = True
+) -> Keyed:
     """Take experts of whole layers, or else one expert of every layer after the other."""
     whole = _whole_layers(blocks)
-    if whole and (spare is None or sum(block.cost(free) for block in whole.values()) <= spare):
+    costs = (block.cost(free, third=third) for block in whole.values())
+    if whole and (spare is None or sum(costs) <= spare):
         return whole
     chosen: dict[Key, GatedBlock] = {}
     left = spare
@@ -297,9 +302,10 @@ def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None, many: i
         ranked.append((turns[key[0]], layer_rank(key[0]), key))
     for _, _, key in sorted(ranked):
         block = blocks[key]
-        cost = block.cost(free)
-        most = FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS
-        if len(chosen) < most and (left is None or cost <= left):
+        if len(chosen) >= (FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS):
+            continue
+        cost = block.cost(free, third=third)
+        if left is None or cost <= left:
             chosen[key] = block
             left = None if left is None else left - cost
     return chosen
