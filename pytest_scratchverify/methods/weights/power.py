@@ -105,11 +105,8 @@ def _in_place(component: Component, sample: Batch, thresholds: WeightsThresholds
         batch: dict[tuple[Slot, int], tuple[Array, Array]] = {
             piece: (a, b) for piece, a, b in zip(pieces, originals, slices, strict=True)
         }
-        taken = Measure(component, matching=False)
-        taken.add(batch)
-        found = taken.result(halves=False)
-        significant = thresholds.tests * found.pvalue <= thresholds.alpha
-        return significant and (found.similarity or 0.0) >= 0.9 * bar
+        level = thresholds.alpha / thresholds.tests
+        return Measure(component).rejects(batch, level, 0.9 * bar)
 
     shares = [share for share in thresholds.dilution if share >= bar]
     return power_curve(originals, detects, np.random.default_rng(519), draws=DRAWS, shares=shares)
