@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Power
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.angles import compare_angles
+from pytest_scratchverify.methods.weights.angles import compare_angles, takes_part
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.measure import Measure
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
-from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
+from pytest_scratchverify.stats.weights.anchored_search import HeldOut, described, recognise_one
 from pytest_scratchverify.stats.weights.power_by_dilution import (
     PowerCurve,
     diluted,
@@ -125,14 +125,17 @@ def _rotation_invariant(
         return None
     rng = np.random.default_rng(519)
     keys, known = sorted(rotated.views), described(rotated.views)
+    among = len(keys) * rotated.tried
+
+    def recognised(found: HeldOut) -> bool:
+        significant = thresholds.tests * found.pvalue <= thresholds.alpha
+        return significant and found.share >= thresholds.agreement_inherited
 
     def detects(share: float) -> bool:
         key = keys[rng.integers(len(keys))]
         faint = {key: [diluted(view, share, rng) for view in rotated.views[key]]}
         copy = disguised(faint, rng)[key]
-        found = recognise_one(copy, rotated.views, known, len(keys) * rotated.tried)
-        pvalue = thresholds.tests * found.pvalue
-        return pvalue <= thresholds.alpha and found.share >= thresholds.agreement_inherited
+        return recognised(recognise_one(copy, rotated.views, known, among, recognised))
 
     shares = [s for s in thresholds.dilution if s >= thresholds.agreement_inherited]
     promise = _promised(shares, detects)
@@ -155,9 +158,10 @@ def _by_angles(
 ) -> Promise | None:
     """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
     rng = np.random.default_rng(520)
+    own = {piece: a for piece, (a, _) in sample.items() if takes_part(piece[0])}
 
     def detects(share: float) -> bool:
-        faint = {piece: (a, diluted(a, share, rng)) for piece, (a, _) in sample.items()}
+        faint = {piece: (a, diluted(a, share, rng)) for piece, a in own.items()}
         found = compare_angles(faint, component)
         if found is None:
             return False

@@ -14,6 +14,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,7 @@ def _distribution(sizes: Sequence[int], k: int) -> NDArray[np.float64]:
     return total
 
 
+@lru_cache(2**10)
 def _rencontres(n: int, k: int) -> NDArray[np.float64]:
     derangements = [
         math.fsum((-1) ** i / math.factorial(i) for i in range(m + 1)) for m in range(n + 1)
