@@ -114,6 +114,11 @@ class Inventory:
         return None
 
     @cached_property
+    def fixed(self) -> Mapping[Slot, Matrix]:
+        """The matrices of which any number of rows costs the same: packed across their rows."""
+        return {slot: matrix for slot, matrix in self.matrices.items() if matrix.fixed}
+
+    @cached_property
     def derived(self) -> dict[Hashable, Any]:
         """What was made of these matrices, kept as long as they are."""
         return {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.stats.weights.anchored_search import Key
 from pytest_scratchverify.tensors.inventory import NORMS, Inventory, Matrix, Slot
+from pytest_scratchverify.tensors.plan import layer_rank
 
 MOST_NEURONS = 2048  # an assignment of more takes too long
 GATED = ("gate", "up", "down")
@@ -47,20 +48,45 @@ class GatedBlock:
         return sum(m.rows * m.row_bytes for m in read)
 
 
-def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, GatedBlock]:
+class GatedBlocks(dict[Key, GatedBlock]):
+    """Blocks by layer and expert, the order in which they are chosen, and the cheapest of them."""
+
+    @cached_property
+    def in_turn(self) -> tuple[Key, ...]:
+        """One expert of every layer after the other, the layers in the order of the plan."""
+        turns: dict[int, int] = {}
+        ranked: list[tuple[int, int, Key]] = []
+        for key in sorted(self):
+            turns[key[0]] = turns.get(key[0], -1) + 1
+            ranked.append((turns[key[0]], layer_rank(key[0]), key))
+        return tuple(key for _, _, key in sorted(ranked))
+
+    def cheapest(self, *, third: bool) -> int:
+        """Return what the block costs that costs least, of which nothing is read anyway."""
+        return self._cheapest[third]
+
+    @cached_property
+    def _cheapest(self) -> tuple[int, int]:
+        nothing: frozenset[Slot] = frozenset()
+        costs = ([b.cost(nothing, third=third) for b in self.values()] for third in (False, True))
+        two, three = (min(found, default=0) for found in costs)
+        return two, three
+
+
+def gated_blocks(inventory: Inventory, component: Component) -> GatedBlocks:
     """Return the feed-forward blocks of a component by layer and expert, whole ones only.
 
     Found once for an inventory: tables, the decoder and its experts all ask for them.
     """
-    known: dict[Component, Mapping[Key, GatedBlock]] = inventory.derived.setdefault(GatedBlock, {})
+    known: dict[Component, GatedBlocks] = inventory.derived.setdefault(GatedBlock, {})
     if component not in known:
         known[component] = _listed(inventory, component)
     return known[component]
 
 
-def _listed(inventory: Inventory, component: Component) -> dict[Key, GatedBlock]:
+def _listed(inventory: Inventory, component: Component) -> GatedBlocks:
     matrices = inventory.of(component)
-    found: dict[Key, GatedBlock] = {}
+    found = GatedBlocks()
     norms: dict[tuple[int, int], Matrix | None] = {}  # of a layer, whose experts share it
     for slot, matrix in matrices.items():
         names = {"gate": GATED, "fc1": PLAIN}.get(slot.kind)
