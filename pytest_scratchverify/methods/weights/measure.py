@@ -7,7 +7,7 @@ memory than a megabyte. It judges nothing, and the same code measures pair and c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from pytest_scratchverify.methods.weights.halves import (
     channels_together,
     neurons_together,
 )
-from pytest_scratchverify.methods.weights.neurons import Batch, Draws, neuron_groups
+from pytest_scratchverify.methods.weights.neurons import Batch, Draws, Piece, neuron_groups
 from pytest_scratchverify.stats.weights.assignment import (
     FixedPoints,
 )
@@ -186,15 +186,19 @@ class Measure:
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
     _beyond: set[str] = field(default_factory=set)
 
-    def rejects(self, batch: Batch, level: float, least: float) -> bool:
+    def rejects(
+        self, batch: Batch, level: float, least: float, learnt: Container[Piece] = ()
+    ) -> bool:
         """Say of one batch alone whether its aligned tests reject at `level`, as `result` would.
 
         And whether what is alike is at least `least`. What cannot change the answer is not asked:
-        channels, an assignment of hundreds, where neurons have rejected already.
+        channels, an assignment of hundreds, where neurons have rejected already, nor formulas of
+        what is `learnt`: pieces that in ours follow none.
         """
         usable = self._usable(batch)
         matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
-        placed = self._formulas.add(matrices, self.whole_rows)
+        doubtful = {p: pair for p, pair in matrices.items() if p not in learnt}
+        placed = self._formulas.add(doubtful, self.whole_rows)
         matrices = {p: pair for p, pair in matrices.items() if p not in placed}
         alike = [centred_cosine(*pair) for pair in matrices.values()]
         if not alike or np.mean(alike) < least:

@@ -26,6 +26,7 @@ from pytest_scratchverify.stats.weights.power_by_dilution import (
     power_curve,
     repeated,
 )
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.tensors.inventory import Slot
 
 Array = NDArray[np.float32]
@@ -100,13 +101,15 @@ def _in_place(component: Component, sample: Batch, thresholds: WeightsThresholds
     pieces = [piece for piece, pair in sorted(sample.items()) if len(pair[0]) > 1]
     originals = [sample[piece][0] for piece in pieces]
     bar = thresholds.shared_from(component)
+    own = zip(pieces, originals, strict=True)
+    learnt = {piece for piece, a in own if formula_of(a, piece[1]) is None}
 
     def detects(slices: Sequence[Array]) -> bool:
         batch: dict[tuple[Slot, int], tuple[Array, Array]] = {
             piece: (a, b) for piece, a, b in zip(pieces, originals, slices, strict=True)
         }
         level = thresholds.alpha / thresholds.tests
-        return Measure(component).rejects(batch, level, 0.9 * bar)
+        return Measure(component).rejects(batch, level, 0.9 * bar, learnt)
 
     shares = [share for share in thresholds.dilution if share >= bar]
     return power_curve(originals, detects, np.random.default_rng(519), draws=DRAWS, shares=shares)
