@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from pytest_scratchverify.checkpoint.roles import use_tensor_names
@@ -9,6 +11,10 @@ from pytest_scratchverify.plugin import collection, execution, pytest_html, xdis
 from pytest_scratchverify.plugin.controller import Controller
 from pytest_scratchverify.plugin.extensions import Extensions, registered
 from pytest_scratchverify.plugin.session import SESSION, open_session
+
+# Objects made between two searches for cycles: names and places of tens of thousands of tensors are
+# made once and stay, and to look through them again and again was a twelfth of a run.
+RARELY = (50_000, 20, 20)
 
 
 def register_methods(config: pytest.Config) -> Extensions:
@@ -23,6 +29,9 @@ def register(config: pytest.Config, extensions: Extensions) -> None:
     """Open the session and register hooks. Raises `ScratchError` on a user's mistake."""
     session = open_session(config, extensions)
     config.stash[SESSION] = session
+    seldom = gc.get_threshold()
+    gc.set_threshold(*RARELY)
+    config.add_cleanup(lambda: gc.set_threshold(*seldom))
     use_tensor_names(extensions.tensor_names)
     config.add_cleanup(lambda: use_tensor_names(()))
     manager = config.pluginmanager

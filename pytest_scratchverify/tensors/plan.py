@@ -16,6 +16,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
@@ -97,6 +98,7 @@ def neurons_at(matrix: Matrix, count: int, seed: str = SEED) -> Block:
     return Block(matrix, start, start + count)
 
 
+@lru_cache(2**14)
 def _draw(*words: object) -> int:
     digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

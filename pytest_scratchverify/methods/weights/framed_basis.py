@@ -127,11 +127,9 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
     layers = [_layers(side, anchoring.component) for side in sides]
     blocks = [_blocks(side, anchoring) for side in sides]
     common = sorted(layers[0].keys() & layers[1].keys(), key=layer_rank)
-    shared = sorted(
-        blocks[0].keys() & blocks[1].keys(), key=lambda key: (layer_rank(key[0]), key[1])
-    )
+    shared = [key for key in blocks[0] if key in blocks[1]][:MOST_BLOCKS]
     chosen: FramePlan | None = None
-    for numbers, keys in _growing(common, _one_a_layer(shared)):
+    for numbers, keys in _growing(common, shared):
         plan = FramePlan(
             ({n: layers[0][n] for n in numbers}, {n: layers[1][n] for n in numbers}),
             ({k: blocks[0][k] for k in keys}, {k: blocks[1][k] for k in keys}),
@@ -156,13 +154,6 @@ def _growing(layers: Sequence[int], blocks: Sequence[Key]) -> Iterator[tuple[lis
         else:
             tall += 1
         yield [*layers[:wide]], [*blocks[:tall]]
-
-
-def _one_a_layer(keys: Sequence[Key]) -> list[Key]:
-    found: dict[int, Key] = {}
-    for key in keys:
-        found.setdefault(key[0], key)
-    return [*found.values()]
 
 
 def _cost(part: _Layer | _Neurons) -> int:
@@ -190,14 +181,19 @@ def _layers(side: Checkpoint, component: Component) -> dict[int, _Layer]:
 def _blocks(side: Checkpoint, pair: ComponentPair) -> dict[Key, _Neurons]:
     """Return the blocks of which neurons can be read: the component's own, or its experts'."""
     found: dict[Key, _Neurons] = {}
-    components = [pair.component, *([pair.sibling.component] if pair.sibling else [])]
-    for component in components:
-        for key, block in gated_blocks(side.inventory, component, most=None).items():
+    layers: set[int] = set()
+    for component in (pair.component, *([pair.sibling.component] if pair.sibling else [])):
+        blocks = gated_blocks(side.inventory, component, most=None)
+        for key in blocks.in_turn:
+            if key[0] in layers:  # one block of a layer: the first of its experts
+                continue
+            block = blocks[key].without_third()
             size = block.first.rows
             count = min(size, max(64, -(-math.isqrt(COMMON * size) // 16) * 16))
-            part = _Neurons(block.without_third(), count)
-            if key not in found and all(map(side.holds, part.parts)):
+            part = _Neurons(block, count)
+            if all(map(side.holds, part.parts)):
                 found[key] = part
+                layers.add(key[0])
     return found
 
 

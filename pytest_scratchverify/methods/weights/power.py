@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Power
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.angles import compare_angles
+from pytest_scratchverify.methods.weights.angles import compare_angles, takes_part
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.measure import Measure
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
-from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
+from pytest_scratchverify.stats.weights.anchored_search import HeldOut, described, recognise_one
 from pytest_scratchverify.stats.weights.power_by_dilution import (
     PowerCurve,
     diluted,
     power_curve,
     repeated,
 )
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.tensors.inventory import Slot
 
 Array = NDArray[np.float32]
@@ -100,16 +101,15 @@ def _in_place(component: Component, sample: Batch, thresholds: WeightsThresholds
     pieces = [piece for piece, pair in sorted(sample.items()) if len(pair[0]) > 1]
     originals = [sample[piece][0] for piece in pieces]
     bar = thresholds.shared_from(component)
+    own = zip(pieces, originals, strict=True)
+    learnt = {piece for piece, a in own if formula_of(a, piece[1]) is None}
 
     def detects(slices: Sequence[Array]) -> bool:
         batch: dict[tuple[Slot, int], tuple[Array, Array]] = {
             piece: (a, b) for piece, a, b in zip(pieces, originals, slices, strict=True)
         }
-        taken = Measure(component, matching=False)
-        taken.add(batch)
-        found = taken.result(halves=False)
-        significant = thresholds.tests * found.pvalue <= thresholds.alpha
-        return significant and (found.similarity or 0.0) >= 0.9 * bar
+        level = thresholds.alpha / thresholds.tests
+        return Measure(component).rejects(batch, level, 0.9 * bar, learnt)
 
     shares = [share for share in thresholds.dilution if share >= bar]
     return power_curve(originals, detects, np.random.default_rng(519), draws=DRAWS, shares=shares)
@@ -128,14 +128,17 @@ def _rotation_invariant(
         return None
     rng = np.random.default_rng(519)
     keys, known = sorted(rotated.views), described(rotated.views)
+    among = len(keys) * rotated.tried
+
+    def recognised(found: HeldOut) -> bool:
+        significant = thresholds.tests * found.pvalue <= thresholds.alpha
+        return significant and found.share >= thresholds.agreement_inherited
 
     def detects(share: float) -> bool:
         key = keys[rng.integers(len(keys))]
         faint = {key: [diluted(view, share, rng) for view in rotated.views[key]]}
         copy = disguised(faint, rng)[key]
-        found = recognise_one(copy, rotated.views, known, len(keys) * rotated.tried)
-        pvalue = thresholds.tests * found.pvalue
-        return pvalue <= thresholds.alpha and found.share >= thresholds.agreement_inherited
+        return recognised(recognise_one(copy, rotated.views, known, among, recognised))
 
     shares = [s for s in thresholds.dilution if s >= thresholds.agreement_inherited]
     promise = _promised(shares, detects)
@@ -158,9 +161,10 @@ def _by_angles(
 ) -> Promise | None:
     """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
     rng = np.random.default_rng(520)
+    own = {piece: a for piece, (a, _) in sample.items() if takes_part(piece[0])}
 
     def detects(share: float) -> bool:
-        faint = {piece: (a, diluted(a, share, rng)) for piece, (a, _) in sample.items()}
+        faint = {piece: (a, diluted(a, share, rng)) for piece, a in own.items()}
         found = compare_angles(faint, component)
         if found is None:
             return False
