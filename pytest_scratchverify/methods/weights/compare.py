@@ -34,6 +34,11 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
     match_rotation_invariant,
     table_in_basis,
 )
+from pytest_scratchverify.methods.weights.tensor_groups import (
+    SAMPLE_ELEMENTS,
+    GroupRunner,
+    measure_everything,
+)
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
@@ -45,7 +50,6 @@ from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, 
 
 Array = NDArray[np.float32]
 
-SAMPLE_ELEMENTS = 2**20  # of the suspect's own slices, kept for controls and power
 CONTEXT_NORMS = 8
 LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
 DECIDED = 1e-7
@@ -121,13 +125,14 @@ class Effort:
     """How much may be read, and when a question is decided.
 
     From `layer_threshold` on a layer counts as mapped; below `derived_threshold` what is alike
-    in place is looked at in any basis too.
+    in place is looked at in any basis too. `groups` measures what is read whole, at full depth.
     """
 
     depth: str = "quick"
     limit: int | None = None
     layer_threshold: float = 0.3
     derived_threshold: float = 0.6
+    groups: GroupRunner = field(default_factory=GroupRunner, repr=False, compare=False)
 
 
 def total_budget(effort: Effort) -> int | None:
@@ -144,7 +149,10 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     budget = _pair_budget(pair, total_budget(effort))
     part = None if budget is None else int(budget * LAYERS_SHARE)
     source = _source(pair, budget, effort)
-    measured, sample, roles = _measure(pair, source.batches)
+    if budget is None and source.blocks:
+        measured, sample, roles = measure_everything(pair, source.blocks, effort.groups)
+    else:
+        measured, sample, roles = _measure(pair, source.batches)
     is_open = measured.pvalue > DECIDED
     layers = _layers(pair, measured, part, effort)
     rotated = None

@@ -86,6 +86,14 @@ class RoleSums:
                 self._sums[key] = ChannelSums(chosen_channels(ours.shape[1]))
             self._sums[key].add(ours, theirs)
 
+    def join(self, other: RoleSums) -> None:
+        """Take in what was added elsewhere."""
+        for key, sums in other._sums.items():
+            if key in self._sums:
+                self._sums[key].join(sums)
+            else:
+                self._sums[key] = sums
+
     def pvalues(self) -> Mapping[str, float]:
         """Return a p-value for every role that could be tested, paid for its groups of channels."""
         found: dict[str, list[float]] = {}
