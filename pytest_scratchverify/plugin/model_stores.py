@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -115,14 +116,23 @@ def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
 
 
 def _announce(session: Session) -> OnFetch:
-    """Return a callback that names slow fetches: a line, never a bar, above pytest's dots."""
+    """Return a callback that names slow fetches."""
+    say = line_above(session)
+
+    def announce(repo: str, file: str, size: int | None) -> None:
+        if size is not None and size >= SLOW_BYTES:
+            say(f"fetching {repo} {file} ({size / 2**20:.0f} MiB)")
+
+    return announce
+
+
+def line_above(session: Session) -> Callable[[str], None]:
+    """Return what says a line, never a bar, above pytest's dots."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = session.config.pluginmanager.get_plugin("capturemanager")
 
-    def announce(repo: str, file: str, size: int | None) -> None:
-        if size is None or size < SLOW_BYTES:
-            return
-        line = visible(f"fetching {repo} {file} ({size / 2**20:.0f} MiB)")
+    def say(text: str) -> None:
+        line = visible(text)
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             if session.is_worker or reporter is None:  # its standard error is the controller's
                 print(line, file=sys.stderr, flush=True)  # noqa: T201
@@ -130,4 +140,4 @@ def _announce(session: Session) -> OnFetch:
                 reporter.ensure_newline()
                 reporter.write_line(line)
 
-    return announce
+    return say

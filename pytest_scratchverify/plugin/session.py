@@ -49,6 +49,7 @@ class Settings:
     components: frozenset[Component]
     depth: str
     byte_budget: str | None
+    cluster: str | None
     offline: bool
     policies: tuple[str, ...]
     earlier: tuple[str, ...]  # stored runs that judged predecessors
@@ -73,6 +74,7 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
         components=select_components(get("component")),
         depth=get("depth"),
         byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
+        cluster=get("cluster"),
         offline=bool(get("offline")),
         policies=policies,
         earlier=tuple(get("predecessor-verdict")),

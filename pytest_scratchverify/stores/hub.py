@@ -102,6 +102,16 @@ class HubStore(BaseStore):
             self._access.timeout or constants.HF_HUB_DOWNLOAD_TIMEOUT,
         )
 
+    @property
+    def resolution(self) -> Resolution:
+        """The hub's answer to the model's name."""
+        return self._resolution
+
+    @property
+    def address(self) -> str:
+        """The hub's endpoint, as requests are sent to it."""
+        return (self._access.endpoint or constants.ENDPOINT).rstrip("/")
+
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._resolution.files
 

@@ -60,10 +60,10 @@ class ReadLog:
             if span not in known and len(known) < WITNESSED:
                 known[span] = hashlib.sha256(body).digest()
 
-    def join(self, other: ReadLog) -> None:
-        """Take in what another process needed."""
+    def join(self, other: ReadLog, repo: str) -> None:
+        """Take in what another process needed of the model that is called `repo` here."""
         for file, record in other.files.items():
-            self.note(record, other.spent[file])
+            self.note(replace(record, repo=repo), other.spent[file])
         for file, seen in other.seen.items():
             known = self.seen.setdefault(file, {})
             for span, digest in seen.items():

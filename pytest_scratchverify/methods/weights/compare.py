@@ -36,7 +36,6 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
 )
 from pytest_scratchverify.methods.weights.tensor_groups import (
     SAMPLE_ELEMENTS,
-    GroupRunner,
     measure_everything,
 )
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
@@ -125,14 +124,13 @@ class Effort:
     """How much may be read, and when a question is decided.
 
     From `layer_threshold` on a layer counts as mapped; below `derived_threshold` what is alike
-    in place is looked at in any basis too. `groups` measures what is read whole, at full depth.
+    in place is looked at in any basis too.
     """
 
     depth: str = "quick"
     limit: int | None = None
     layer_threshold: float = 0.3
     derived_threshold: float = 0.6
-    groups: GroupRunner = field(default_factory=GroupRunner, repr=False, compare=False)
 
 
 def total_budget(effort: Effort) -> int | None:
@@ -150,7 +148,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     part = None if budget is None else int(budget * LAYERS_SHARE)
     source = _source(pair, budget, effort)
     if budget is None and source.blocks:
-        measured, sample, roles = measure_everything(pair, source.blocks, effort.groups)
+        measured, sample, roles = measure_everything(pair, source.blocks)
     else:
         measured, sample, roles = _measure(pair, source.batches)
     is_open = measured.pvalue > DECIDED

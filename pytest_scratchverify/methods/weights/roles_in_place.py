@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,7 +93,7 @@ class RoleSums:
             if key in self._sums:
                 self._sums[key].join(sums)
             else:
-                self._sums[key] = sums
+                self._sums[key] = deepcopy(sums)
 
     def pvalues(self) -> Mapping[str, float]:
         """Return a p-value for every role that could be tested, paid for its groups of channels."""

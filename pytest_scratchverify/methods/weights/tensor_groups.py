@@ -17,31 +17,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
+from pytest_scratchverify.core.errors import Reason, Unavailable
+from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
-from pytest_scratchverify.methods.weights.equal_numbers import EqualNumbers
-from pytest_scratchverify.methods.weights.formulas import Formulas
+from pytest_scratchverify.methods.weights.group_measured import (
+    Candidate,
+    DrawnNeurons,
+    GroupMeasured,
+    Sums,
+)
 from pytest_scratchverify.methods.weights.measure import (
     AGREEMENT_BLOCKS,
     AGREEMENT_ROWS,
     Measure,
     Measured,
-    Similar,
 )
 from pytest_scratchverify.methods.weights.neurons import (
     Batch,
     EveryDraw,
     Piece,
-    Sketched,
     neuron_groups,
     sketched,
 )
 from pytest_scratchverify.methods.weights.roles_in_place import RoleSums
-from pytest_scratchverify.stats.weights.channel_permutation import ChannelSums
 from pytest_scratchverify.stats.weights.cross_view_matching import match_agreement
-from pytest_scratchverify.tensors.finite import BrokenNumbers
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
 from pytest_scratchverify.tensors.plan import Block
-from pytest_scratchverify.tensors.reading import CheckpointPair, ReadLog, pieces_together
+from pytest_scratchverify.tensors.reading import CheckpointPair, pieces_together
 
 Array = NDArray[np.float32]
 
@@ -81,65 +84,6 @@ class TensorGroup:
         """Return the places of the group in either model."""
         ours, theirs = ({b.matrix.slot: b.matrix for b in s} for s in (self.ours, self.theirs))
         return ours, theirs
-
-
-@dataclass(slots=True)
-class Sums:
-    """Sums over channels of one group or of several: of both halves, and of every role."""
-
-    halves: list[ChannelSums | None]
-    roles: RoleSums
-
-    def join(self, other: Sums) -> None:
-        """Add the sums of other groups: exactly, in any order."""
-        for number, sums in enumerate(other.halves):
-            mine = self.halves[number]
-            if mine is None or sums is None:
-                self.halves[number] = mine or sums
-            else:
-                mine.join(sums)
-        self.roles.join(other.roles)
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnNeurons:
-    """The neurons of one group in their places, as counted if its draw is none seen before."""
-
-    draw: Sketched
-    counted: list[tuple[int, int, tuple[int, ...]]]  # the half, fixed points, sizes
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A gate that could be matched with its up matrix, whole."""
-
-    slot: Slot
-    rows: int
-    draw: Sketched
-
-
-@dataclass(slots=True, kw_only=True)
-class GroupMeasured:
-    """What measuring one group left: it crosses between machines, and holds no weights but gains.
-
-    `sums` may be those of several groups, or None where another group's hold them.
-    """
-
-    similar: list[Similar]
-    gains: list[tuple[Array, Array]]
-    equal: EqualNumbers
-    formulas: Formulas
-    moved: list[tuple[float, int]]
-    elements: int
-    zeros: list[int]
-    beyond: set[str]
-    drawn: list[DrawnNeurons]
-    candidates: list[Candidate]
-    pieces: list[tuple[Piece, int, int]]  # finite ones that a sample may hold, rows, elements
-    sums: Sums | None
-    logs: tuple[ReadLog, ReadLog] | None = None
-    broken: tuple[BrokenNumbers, BrokenNumbers] | None = None
-    files: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -233,36 +177,72 @@ class GroupRunner:
             yield measured_group(checkpoints, group)
 
 
+# Who measures groups in the run that goes on in this process: it changes where, and nothing else.
+_runner: list[GroupRunner] = []
+
+
+def use_runner(runner: GroupRunner | None) -> None:
+    """Let groups be measured by `runner` from now on; None for this process."""
+    _runner[:] = [] if runner is None else [runner]
+
+
+class GroupsLost(Unavailable):
+    """Groups that will not be measured any more, because whoever measured them is gone.
+
+    `found` is what the groups say that were: a part of the evidence, and no verdict.
+    """
+
+    def __init__(self, what: Text, remedy: Text) -> None:
+        super().__init__(Reason.UNREACHABLE, what, remedy)
+        self.found: dict[str, Json] = {}
+
+
 Everything: TypeAlias = tuple[Measured, Batch, RoleSums]
 
 
-def measure_everything(
-    pair: ComponentPair, blocks: Sequence[Block], runner: GroupRunner
-) -> Everything:
+def measure_everything(pair: ComponentPair, blocks: Sequence[Block]) -> Everything:
     """Measure all blocks of a component group by group; a sample of them is read again.
 
     Returns
     -------
     The statistics, at most `SAMPLE_ELEMENTS` numbers of either model, and the sums by role.
 
-    Raises `Unavailable` where rows cannot be read.
+    Raises `Unavailable` where rows cannot be read, and `GroupsLost` with what was found until then.
     """
     rows = {slot: matrix.rows for slot, matrix in pair.matrices.items()}
     joined, checkpoints = _JoinedMeasure(pair.component, rows), pair.checkpoints
     sums = Sums([None, None], RoleSums())
     sample: list[tuple[Piece, int]] = []
-    room = SAMPLE_ELEMENTS
-    for part in runner.measured(checkpoints, tensor_groups(pair, blocks)):
-        _take_over(checkpoints, part)
-        joined.join(part, checkpoints)
-        if part.sums is not None:
-            sums.join(part.sums)
-        for piece, height, size in part.pieces:
-            if size <= room and not joined.is_formula(piece[0]):
-                sample.append((piece, height))
-                room -= size
+    room, done = SAMPLE_ELEMENTS, 0
+    groups = tensor_groups(pair, blocks)
+    runner = _runner[0] if _runner else GroupRunner()
+    try:
+        for part in runner.measured(checkpoints, groups):
+            _take_over(checkpoints, part)
+            joined.join(part, checkpoints)
+            if part.sums is not None:
+                sums.join(part.sums)
+            for piece, height, size in part.pieces:
+                if size <= room and not joined.is_formula(piece[0]):
+                    sample.append((piece, height))
+                    room -= size
+            done += 1
+    except GroupsLost as lost:
+        lost.found = _found_until(joined.result(halves=False), done, len(groups))
+        raise
     joined.take_sums(sums)
     return joined.result(), _read_again(checkpoints, sample), sums.roles
+
+
+def _found_until(measured: Measured, done: int, planned: int) -> dict[str, Json]:
+    """Return what the groups that were measured say, for the details of an open finding."""
+    identity = measured.identity
+    return {
+        "groups": {"measured": done, "planned": planned},
+        "equal_matrices": {"equal": identity.statistic, "compared": identity.n},
+        "aligned_cosine": measured.similarity,
+        "elements": measured.elements,
+    }
 
 
 def tensor_groups(pair: ComponentPair, blocks: Sequence[Block]) -> list[TensorGroup]:
@@ -341,7 +321,7 @@ def _take_over(checkpoints: CheckpointPair, part: GroupMeasured) -> None:
         for side, log, read, bad in zip(
             sides, checkpoints.logs, part.logs, part.broken, strict=True
         ):
-            log.join(read)
+            log.join(read, side.store.repo)
             side.broken.join(bad)
 
 
