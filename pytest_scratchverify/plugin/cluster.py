@@ -11,11 +11,11 @@ Whoever runs the scheduler runs code in this process: use clusters of your own.
 from __future__ import annotations
 
 import logging
-import pickle  # never of a model's files: what our own client sent to our own workers
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -280,21 +280,18 @@ def _graph(tasks: Sequence[_Task]) -> tuple[list[Any], Any]:
 
     token = uuid4().hex
 
-    def task(function: Callable[..., Any], step: str) -> Callable[..., Any]:
-        made: Any = delayed(function, pure=False, traverse=False)
-        return lambda number, *given: made(*given, dask_key_name=(f"{step}-{token}", number))
+    def made(function: Callable[..., Any], step: str, number: int, *given: Any) -> Any:
+        task = delayed(function, pure=False, traverse=False)
+        return task(*given, dask_key_name=(f"{step}-{token}", number))
 
-    measure, strip, sums = (
-        task(_measure, "measure"), task(_without_sums, "strip"), task(_sums_of, "sums"),
-    )  # fmt: skip
-    measured = [measure(number, pickle.dumps(one)) for number, one in enumerate(tasks)]
-    small = [strip(number, one) for number, one in enumerate(measured)]
-    level = [sums(number, one) for number, one in enumerate(measured)]
+    # The task is bound to its function: arguments would be searched for other tasks, row by row.
+    measured = [made(partial(_measure, one), "measure", n) for n, one in enumerate(tasks)]
+    small = [made(_without_sums, "strip", n, one) for n, one in enumerate(measured)]
+    level = [made(_sums_of, "sums", n, one) for n, one in enumerate(measured)]
     depth = 0
     while len(level) > 1:
-        join = task(_joined, f"join{depth}")
         parts = [level[n : n + JOINED] for n in range(0, len(level), JOINED)]
-        level = [join(number, *part) for number, part in enumerate(parts)]
+        level = [made(_joined, f"join{depth}", n, *part) for n, part in enumerate(parts)]
         depth += 1
     return small, level[0] if level else None
 
@@ -302,8 +299,7 @@ def _graph(tasks: Sequence[_Task]) -> tuple[list[Any], Any]:
 # What workers run. A worker has one directory a run, and opens each model once in it.
 
 
-def _measure(content: bytes) -> _Done:
-    task: _Task = pickle.loads(content)  # noqa: S301 - our own client's
+def _measure(task: _Task) -> _Done:
     before = traffic()
     try:
         stores = [_store(task.run, place) for place in task.places]
