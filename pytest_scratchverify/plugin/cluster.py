@@ -176,7 +176,7 @@ class ClusterRunner(GroupRunner):
             if batch or self._has_workers():
                 seen = time.monotonic()
             elif time.monotonic() - seen > patience:
-                raise shown.lost("no worker is left")
+                raise shown.lost(Text("no worker is left"))
             if not batch:
                 time.sleep(PAUSE)
 
@@ -188,12 +188,12 @@ class ClusterRunner(GroupRunner):
         from distributed import KilledWorker  # noqa: PLC0415 - an extra
 
         if future.status in ("lost", "cancelled"):
-            raise shown.lost("the scheduler is gone")
+            raise shown.lost(Text("the scheduler is gone"))
         if future.status != "error":
             return future.result()
         error = future.exception()
         if isinstance(error, KilledWorker):
-            raise shown.lost("workers were lost again and again") from error
+            raise shown.lost(Text("workers were lost again and again")) from error
         raise error
 
 
@@ -238,13 +238,13 @@ class _Progress:
                 f"{size_of(self._bytes)} of {size_of(sum(self._sizes))}"
             )
 
-    def lost(self, why: str) -> GroupsLost:
+    def lost(self, why: Text) -> GroupsLost:
         """Say what is lost with the workers."""
         return GroupsLost(
             Text(
                 "The cluster lost its workers ({why}): {done} of {planned} tensor groups of"
                 " {component} were measured, and a part decides nothing.",
-                why=Text(why),
+                why=why,
                 done=self._count,
                 planned=len(self._sizes),
                 component=self._component,
