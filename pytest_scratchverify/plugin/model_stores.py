@@ -12,7 +12,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.visible import visible
-from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.plugin.session import KEPT_MODELS, Session, store_key
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
@@ -31,16 +31,18 @@ KEPT_ENTRIES = 4  # of a library: what was read of a hundred models would fill t
 def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
     """Return the store of a model; a failure to open is remembered and raised again.
 
-    Of a library's fingerprints the last few stay open: tests come reference by reference.
+    Of a library's fingerprints the last few stay open: tests come reference by reference. So do the
+    last few tested models, where there are many: then tests come model by model.
     """
-    key = spec.saved or f"{spec.name}@{spec.revision}"
+    key = store_key(spec)
     if key not in session.stores:
         session.stores[key] = _open(session, spec)
-    if spec.saved:
-        session.stores[key] = session.stores.pop(key)
-        kept = {entry.saved for entry in session.library} & session.stores.keys()
-        for old in [name for name in session.stores if name in kept][:-KEPT_ENTRIES]:
-            del session.stores[old]
+    session.stores[key] = session.stores.pop(key)  # the last one used
+    bounded = (session.library_keys, KEPT_ENTRIES), (session.model_keys, KEPT_MODELS)
+    for keys, kept in bounded:
+        for old in [name for name in session.stores if name in keys][:-kept]:
+            if not isinstance(session.stores[old], Unavailable):
+                del session.stores[old]
     found: ArtifactStore | Unavailable = session.stores[key]
     if isinstance(found, Unavailable):
         raise Unavailable(found.reason, found.what, found.remedy)
