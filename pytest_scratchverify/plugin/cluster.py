@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
+import numpy as np
+
 from pytest_scratchverify.core.errors import Reason, ScratchError, Unavailable
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.group_measured import GroupMeasured, Sums
@@ -87,7 +89,7 @@ class ClusterRunner(GroupRunner):
             raise ScratchError(f"--cluster {address!r} is no cluster; write {FORMS}")
         if find_spec("distributed") is None:
             raise ScratchError("--cluster needs Dask: pip install 'pytest-scratchverify[cluster]'")
-        self._say, self._run = say, uuid4().hex
+        self._say, self._run, self._deserted = say, uuid4().hex, False
         self._cluster, self._client = _opened(address, local)
         try:
             self._say_where(address)
@@ -142,11 +144,13 @@ class ClusterRunner(GroupRunner):
         yield from self._gathered(tasks)
 
     def _gathered(self, tasks: Sequence[_Task]) -> Iterator[GroupMeasured]:
+        awaited, shown = 0, _Progress(self._say, tasks)
+        if self._client.status != "running":
+            raise shown.lost(Text("the scheduler is gone"))
         small, sums = _graph(tasks)
         futures = self._client.compute([*small, *([sums] if sums is not None else [])])
         order = {future.key: number for number, future in enumerate(futures)}
         waiting: dict[int, Any] = {}
-        awaited, shown = 0, _Progress(self._say, tasks)
         try:
             for future in self._completed(futures, shown):
                 number = order[future.key]
@@ -166,7 +170,8 @@ class ClusterRunner(GroupRunner):
         import dask  # noqa: PLC0415 - an extra
         from distributed import as_completed  # noqa: PLC0415
 
-        patience = float(dask.config.get(PATIENCE, DEFAULT_PATIENCE))
+        # Once: what no worker came back for is not waited for component by component.
+        patience = 0.0 if self._deserted else float(dask.config.get(PATIENCE, DEFAULT_PATIENCE))
         left, seen = len(futures), time.monotonic()
         ended = as_completed(futures, raise_errors=False)
         while left:
@@ -176,6 +181,7 @@ class ClusterRunner(GroupRunner):
             if batch or self._has_workers():
                 seen = time.monotonic()
             elif time.monotonic() - seen > patience:
+                self._deserted = True
                 raise shown.lost(Text("no worker is left"))
             if not batch:
                 time.sleep(PAUSE)
@@ -312,7 +318,8 @@ def _measure(task: _Task) -> _Done:
             for side, places in zip(sides, task.group.matrices(), strict=True)
         )
         pair = CheckpointPair(ours, theirs)
-        found = measured_group(pair, task.group)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # bytes may be anything
+            found = measured_group(pair, task.group)
     except Unavailable as failure:
         return _Done(None, (failure.reason.value, failure.what, failure.remedy))
     after = traffic()
@@ -327,8 +334,8 @@ def _store(run: str, place: Place) -> ArtifactStore:
 
     worker = get_worker()
     kept: dict[tuple[str, str], ArtifactStore] = vars(worker).setdefault("scratchverify", {})
-    for old in [key for key in kept if key[0] != run]:
-        del kept[old]
+    for old in [key for key in [*kept] if key[0] != run]:
+        kept.pop(old, None)  # a worker may have several threads
     key = (run, repr(place))
     if key not in kept:
         kept[key] = open_place(place, RunDirectory(Path(worker.local_directory) / run))

@@ -156,9 +156,12 @@ class Checkpoint:
         return changed
 
     def limited_to(self, matrices: Mapping[Slot, Matrix]) -> Checkpoint:
-        """Return the checkpoint with these places alone; bad numbers are counted from none."""
+        """Return the checkpoint with these places alone, as if nothing had been read of it.
+
+        Threads may each have one: they share what headers say, and nothing that reading changes.
+        """
         changed = self.with_inventory(replace(self.inventory, matrices=matrices))
-        changed._broken = BrokenNumbers()  # noqa: SLF001 - its own, before anybody has it
+        changed._broken, changed._row_cache = BrokenNumbers(), {}  # noqa: SLF001 - nobody has it yet
         return changed
 
     @property

@@ -69,7 +69,7 @@ def runner_of(runner):
 def workers():
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://",
+        n_workers=2, threads_per_worker=2, processes=False, protocol="tcp://",
         dashboard_address=":0",
     ) as local:  # fmt: skip
         runner = ClusterRunner(local.scheduler_address, lambda _: None)
@@ -157,6 +157,27 @@ def test_a_part_of_the_groups_is_no_verdict():
         finding.details["until_lost"]["aligned_cosine"] > 0.9
     )  # which is kept, and accuses nobody
     assert sum(record.bytes_read for record in finding.artifacts) > 0
+
+
+def test_workers_that_are_gone_leave_the_question_open():
+    distributed = pytest.importorskip("distributed")
+    with (
+        dask_config({cluster_module.PATIENCE: 0.2}),
+        distributed.LocalCluster(
+            n_workers=1, processes=False, protocol="tcp://", dashboard_address=":0"
+        ) as local,
+    ):
+        runner = ClusterRunner(local.scheduler_address, lambda _: None)
+        local.scale(0)
+        with runner_of(runner):
+            findings = [asked("s0-finetune", "s0"), asked("s0-finetune", "s0", Component.LM_HEAD)]
+        runner.close()
+        with runner_of(runner):
+            findings.append(asked("s0-finetune", "s0"))
+    for finding in findings:
+        assert finding.outcome is Outcome.INDETERMINATE
+        assert "lost its workers" in str(finding.headline)
+        assert finding.details["until_lost"]["groups"]["measured"] == 0
 
 
 @pytest.mark.parametrize("address", ["", "remote", "http://a:1", "tcp://a", "tcp://a:b", "local:0"])
