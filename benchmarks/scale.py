@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ DENSE = {"0.1 B": (768, 12, 3072, 32000), "1 B": (2048, 16, 8192, 32000),
 GIANT = "519 B mixture"
 SKETCH = 1024  # numbers of a sketch, of two bytes each
 SKETCHES = 8192  # that are compared with one another to measure the rate
+FULL_RATE = 4.64e9 / 84  # bytes of both models a second of one core: benchmarks.cluster, serial
 DAY, WINDOW = 86400, 300  # seconds; the second is the window of the hub's limits
 
 
@@ -58,7 +59,7 @@ class Assumptions:
     )
     nearest: int = 10  # references that each model is compared with as a pair
     kin: float = 0.5  # of these, related
-    whole: int = 1000  # models that are read whole beside their nearest, of 8 B
+    whole: int = 1000  # models that are read whole beside their nearest, both of 8 B
 
     @property
     def models(self) -> int:
@@ -75,6 +76,7 @@ class Cost:
     api: int = 0
     files: int = 0
     kept: int = 0
+    whole: int = 0
 
 
 def child(arguments: list[object], hub: LoopbackHub, home: Path) -> float:
@@ -150,11 +152,12 @@ def measured() -> tuple[dict[str, Cost], dict[str, Cost]]:
                 hub.add_repo(f"bench/{kind}", files)
                 home = Path(folder) / kind
                 home.mkdir()
-                made[name] = fingerprint(hub, f"bench/{kind}", home)
+                whole = sum(size_of(body) for body in files.values())
+                made[name] = replace(fingerprint(hub, f"bench/{kind}", home), whole=whole)
                 [saved[kind]] = (home / "library").glob("*.fingerprint")
-            cost, whole = made[name], sum(size_of(body) for body in files.values())
+            cost = made[name]
             print(
-                f"| {name} | {cost.received / 1e6:.1f} MB | {whole / 1e9:.1f} GB | {cost.api} |"
+                f"| {name} | {cost.received / 1e6:.1f} MB | {cost.whole / 1e9:.1f} GB | {cost.api} |"
                 f" {cost.files} | {cost.processor:.1f} s | {cost.kept / 1e6:.1f} MB |", flush=True,
             )  # fmt: skip
             for kind in saved.keys() - {"base"}:
@@ -182,9 +185,10 @@ def priced(made: dict[str, Cost], pairs: dict[str, Cost], rate: float, given: As
     asked = models * given.nearest
     judged = asked * (given.kin * kin + (1 - given.kin) * strangers)
     sketching = models**2 / rate
-    print(
-        f"\n{given.repositories:,} repositories, {models:,} of them text models; {given.machines}"
-    )
+    read = given.whole * 2 * made["8 B"].whole
+    print(f"\n{given.repositories:,} repositories, {models:,} of them text models: of parameters")
+    print(", ".join(f"{100 * share:.0f} % as {name}" for name, share in given.sizes.items()))
+    print(f"{given.nearest} nearest of each, {100 * given.kin:.0f} % of them kin; {given.machines}")
     print(f"machines of {given.cores} cores and {given.bandwidth * 8 / 1e9:.0f} Gbit/s:\n")
     print("| step | bytes | requests | core-days | days |\n|---|---|---|---|---|")
     moved = received / given.bandwidth / given.machines / DAY
@@ -196,12 +200,15 @@ def priced(made: dict[str, Cost], pairs: dict[str, Cost], rate: float, given: As
          f"{models * SKETCH * 2 / 1e9:.0f} GB in memory", "-", sketching / DAY, 0.0),
         (f"4. {given.nearest} nearest as pairs ({asked:,})", f"{kept / 1e12:.1f} TB kept", "-",
          judged / DAY, 0.0),
+        (f"5. {given.whole:,} pairs of 8 B read whole", f"{read / 1e12:.1f} TB", "-",
+         read / FULL_RATE / DAY, read / given.bandwidth / given.machines / DAY),
     ]  # fmt: skip
+    total = 0.0
     for step, amount, requests, work, moving in rows:
         days = max(work / cores, moving)
-        print(f"| {step} | {amount} | {requests} | {work:,.1f} | {days:,.1f} |")
-    days = max(spent / DAY / cores, moved) + (sketching + judged) / DAY / cores
-    print(f"| all | | | {(spent + sketching + judged) / DAY:,.0f} | {days:,.1f} |")
+        total += days
+        print(f"| {step} | {amount} | {requests} | {work:,.1f} | {days:,.2f} |")
+    print(f"| all | | | {sum(row[3] for row in rows):,.0f} | {total:,.1f} |")
     print("\n| account | list, days | fingerprints, days |\n|---|---|---|")
     for plan, (api, resolved) in given.limits.items():
         listing = given.repositories / api * WINDOW / DAY
