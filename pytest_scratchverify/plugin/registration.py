@@ -8,6 +8,7 @@ import pytest
 
 from pytest_scratchverify.checkpoint.roles import use_tensor_names
 from pytest_scratchverify.plugin import collection, execution, pytest_html, xdist
+from pytest_scratchverify.plugin.cluster_run import cluster_run
 from pytest_scratchverify.plugin.controller import Controller
 from pytest_scratchverify.plugin.extensions import Extensions, registered
 from pytest_scratchverify.plugin.session import SESSION, open_session
@@ -44,5 +45,7 @@ def register(config: pytest.Config, extensions: Extensions) -> None:
         controller = Controller(session)
         manager.register(controller, "scratchverify-controller")
         manager.register(xdist.ControllerSide(session, controller), "scratchverify-xdist")
+        if session.settings.cluster is not None:
+            manager.register(cluster_run(session), "scratchverify-cluster")
         pytest_html.in_one_file(config)
         manager.register(pytest_html.HtmlGuest(controller), "scratchverify-html")

@@ -40,6 +40,10 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
     match_rotation_invariant,
     table_in_basis,
 )
+from pytest_scratchverify.methods.weights.tensor_groups import (
+    SAMPLE_ELEMENTS,
+    measure_everything,
+)
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
@@ -51,7 +55,6 @@ from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, 
 
 Array = NDArray[np.float32]
 
-SAMPLE_ELEMENTS = 2**20  # of the suspect's own slices, kept for controls and power
 CONTEXT_NORMS = 8
 LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
 DECIDED = 1e-7
@@ -155,7 +158,10 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     limit = None if budget is None else int(budget * FRAMES_SHARE.get(effort.depth, 1))
     frames = plan_frames(pair, limit)
     source = _source(pair, budget, effort, frames)
-    measured, sample, roles = _measure(pair, source.batches)
+    if budget is None and source.blocks:
+        measured, sample, roles = measure_everything(pair, source.blocks)
+    else:
+        measured, sample, roles = _measure(pair, source.batches)
     is_open = measured.pvalue > DECIDED
     layers = _layers(pair, measured, part, effort)
     rotated = None

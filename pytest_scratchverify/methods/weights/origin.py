@@ -25,6 +25,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
+    partly_measured,
     without_common_draw,
     without_component,
     without_counterpart,
@@ -51,6 +52,7 @@ from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings
+from pytest_scratchverify.methods.weights.tensor_groups import GroupsLost
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
@@ -139,7 +141,10 @@ def _one_reading(
     if absent is not None:
         return absent
     thresholds = WeightsThresholds.from_json(calibration)
-    compared = compare(pair, _effort(hypothesis, thresholds))
+    try:
+        compared = compare(pair, _effort(hypothesis, thresholds))
+    except GroupsLost as lost:
+        return partly_measured(hypothesis, pair, lost)
     if compared is None:
         return not_comparable(hypothesis, pair)
     gains = _gain_similarity(checkpoints, compared.gains)
