@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 WITH_VALUE = (
-    "against", "against-library", "answers", "byte-budget", "component", "depth", "endpoint",
+    "against", "against-library", "answers", "byte-budget", "component", "declarations", "declare",
+    "depth", "endpoint",
     "endpoint-api", "endpoint-model", "endpoint-price", "junit", "matrix", "model", "policy",
     "predecessor-verdict", "report-lang", "revision", "training-log", "undetermined",
     "verdict-html", "verdict-json", "verdict-md", "verdict-sarif",

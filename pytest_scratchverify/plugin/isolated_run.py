@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_scratchverify.plugin.options import OPTIONS, OptionSpec
+from pytest_scratchverify.plugin.options import OPTIONS, STARTED_AS, OptionSpec
 from pytest_scratchverify.plugin.session import suites_path
 
 # Of a pytest that calls this, and of a workflow whose summary is not ours to write.
@@ -39,15 +39,20 @@ def run_isolated(
     return _why(_run(arguments, quiet=quiet))
 
 
-def own_settings(scratch: Path) -> list[str]:
+def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[str]:
     """Return arguments that name the shipped suites and keep every other setting out.
 
-    No ini file and no conftest.py is read but the one that is written into the empty folder
+    `started_as` is what the line "reproduce" begins with. No ini file and no conftest.py is read but the one that is written into the empty folder
     `scratch`: those of the working directory or of a model's folder could load any code.
     """
-    ini = scratch / "pytest.ini"
-    ini.write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
     home = suites_path()
+    ini = scratch / "pytest.ini"
+    # The matrix is named so that a run without any option is one of ours, too.
+    ini.write_text(
+        "[pytest]\naddopts = --import-mode=importlib\n"
+        f"scratch_matrix = {home / 'matrix.toml'}\n{STARTED_AS} = {started_as}\n",
+        "utf-8",
+    )
     return [
         str(home),
         f"-c{ini}",

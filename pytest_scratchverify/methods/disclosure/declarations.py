@@ -17,6 +17,11 @@ HEADLINES: Mapping[Outcome, str] = {
     Outcome.DECLARED: "{by} states that the {component} comes from {origin} (state: {state})",
     Outcome.INDETERMINATE: "sources disagree: {dispute}",
 }
+# Said by whoever runs the tests, who may be anybody.
+DECLARED_HERE = (
+    "Declared for this run ({by}): the {component} comes from {origin} (state: {state}); where the"
+    " developer publishes this was not looked up"
+)
 
 
 def declared_component(model: ModelSpec, component: Component) -> Finding:
@@ -43,8 +48,8 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
             relation=Relation.CONFLICTING,
         )
     headline = Text(
-        HEADLINES[Outcome.DECLARED],
-        by=declaration.by,
+        HEADLINES[Outcome.DECLARED] if declaration.by else DECLARED_HERE,
+        by=declaration.by or declaration.source,
         component=component,
         origin=declaration.origin,
         state=declaration.state,
@@ -70,6 +75,13 @@ def _declared_predecessor(model: ModelSpec, declaration: Declaration) -> Finding
     ).finding(
         Outcome.DECLARED,
         Text(
+            "Declared for this run ({source}): parts of the model start from {origin}, an earlier"
+            " model of the same developer; where the developer publishes this was not looked up",
+            source=declaration.source,
+            origin=declaration.origin,
+        )
+        if not declaration.by
+        else Text(
             "{by} states that parts of the model start from {origin}, an earlier model of the"
             " same developer",
             by=declaration.by,
