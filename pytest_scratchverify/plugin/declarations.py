@@ -1,6 +1,6 @@
 """What is declared of the tested model without a matrix: --declare, and a file of the lab's own.
 
-A declaration is a statement: it turns a reuse that is found into a declared one, and clears nothing.
+A declaration is a statement: it makes a declared reuse of one that is found, and clears nothing.
 """
 
 from __future__ import annotations
@@ -97,3 +97,13 @@ def _named_as(model: ModelSpec, references: Sequence[str]) -> ModelSpec:
         declares={part: called(stated) for part, stated in model.declares.items()},
         predecessor=called(model.predecessor) if model.predecessor else None,
     )
+
+
+def declared_lines(models: Iterable[ModelSpec]) -> list[str]:
+    """Return what a run was told of its models beside the matrix, a line each."""
+    return [
+        f"{part} of {model.name} from {stated.origin} ({stated.source})"
+        for model in models
+        for part, stated in model.declares.items()
+        if not stated.by
+    ]

@@ -42,17 +42,22 @@ def run_isolated(
 def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[str]:
     """Return arguments that name the shipped suites and keep every other setting out.
 
-    `started_as` is what the line "reproduce" begins with. No ini file and no conftest.py is read but the one that is written into the empty folder
+    No ini file and no conftest.py is read but the one that is written into the empty folder
     `scratch`: those of the working directory or of a model's folder could load any code.
+    `started_as` is what the line that repeats the run begins with.
     """
     home = suites_path()
     ini = scratch / "pytest.ini"
     # The matrix is named so that a run without any option is one of ours, too.
-    ini.write_text(
-        "[pytest]\naddopts = --import-mode=importlib\n"
-        f"scratch_matrix = {home / 'matrix.toml'}\n{STARTED_AS} = {started_as}\n",
-        "utf-8",
-    )
+    values = {
+        "addopts": "--import-mode=importlib",
+        "cache_dir": _cache_folder(),
+        "filterwarnings": "ignore::pytest.PytestCacheWarning",  # a home may be read-only
+        "scratch_matrix": home / "matrix.toml",
+        STARTED_AS: started_as,
+    }
+    lines = ["[pytest]", *(f"{name} = {value}" for name, value in values.items())]
+    ini.write_text("\n".join(lines) + "\n", "utf-8")
     return [
         str(home),
         f"-c{ini}",
@@ -60,6 +65,12 @@ def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[s
         f"--confcutdir={home}",
         "--noconftest",
     ]
+
+
+def _cache_folder() -> Path:
+    """Return where pytest keeps what --lf reads: beside no project, and not in the package."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "scratchverify" / "pytest"
 
 
 def _as_arguments(option: OptionSpec, values: Mapping[str, Any]) -> Iterator[str]:

@@ -273,4 +273,6 @@ def is_used(config: Any) -> bool:
 def as_path(config: Any, name: str) -> Path | None:
     """Return a path option, relative to where pytest was started."""
     given = value(config, name)
-    return None if given is None else Path(config.invocation_params.dir) / str(given)
+    if given in (None, "-"):  # the standard output
+        return None if given is None else Path("-")
+    return Path(config.invocation_params.dir) / str(given)

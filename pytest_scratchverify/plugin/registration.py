@@ -8,6 +8,7 @@ from pytest_scratchverify.checkpoint.roles import use_tensor_names
 from pytest_scratchverify.plugin import collection, execution, pytest_html, xdist
 from pytest_scratchverify.plugin.controller import Controller
 from pytest_scratchverify.plugin.extensions import Extensions, registered
+from pytest_scratchverify.plugin.open_reasons import OpenReasons
 from pytest_scratchverify.plugin.session import SESSION, open_session
 
 
@@ -34,6 +35,7 @@ def register(config: pytest.Config, extensions: Extensions) -> None:
     if not session.is_worker:
         controller = Controller(session)
         manager.register(controller, "scratchverify-controller")
+        manager.register(OpenReasons(config), "scratchverify-reasons")
         manager.register(xdist.ControllerSide(session, controller), "scratchverify-xdist")
         pytest_html.in_one_file(config)
         manager.register(pytest_html.HtmlGuest(controller), "scratchverify-html")

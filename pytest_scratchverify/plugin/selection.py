@@ -143,7 +143,9 @@ def _beside(path: Path) -> str:
     except OSError:
         return ""
     near = difflib.get_close_matches(path.name, there, n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+    return (
+        f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+    )
 
 
 def _did_you_mean(name: str, matrix: Matrix) -> str:
@@ -158,9 +160,7 @@ def _known(matrix: Matrix) -> str:
     return f"known: {', '.join(sorted(matrix.models))}"
 
 
-def select_components(
-    names: Iterable[str], option: str = "--component"
-) -> frozenset[Component]:
+def select_components(names: Iterable[str], option: str = "--component") -> frozenset[Component]:
     """Return the components that `option` names. Raises `ScratchError` on unknown ones."""
     known = [component.value for component in Component]
     chosen = set()

@@ -22,6 +22,7 @@ from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.declarations import with_declarations
 from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
+from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs
 from pytest_scratchverify.plugin.selection import (
     library_entries,
     library_specs,
@@ -161,7 +162,12 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
             options.value(config, "endpoint-model"),
         ),
     )
-    _ = session.pairs  # mistakes of libraries and references are those of the command line
+    others = [
+        pair.reference.name for pair in session.pairs
+    ]  # mistakes of libraries and references are those of the command line
+    if not session.is_worker:
+        check_logs(options.value(config, "training-log"), models, others)
+        check_answers(session.answers.values(), offline=settings.offline)
     return session
 
 
