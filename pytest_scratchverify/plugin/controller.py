@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -169,7 +169,7 @@ class Controller:
 
     def _fold(self, session: pytest.Session, exitstatus: int) -> Run:
         settings = self.session.settings
-        intents = tuple(self.intents[key] for key in sorted(self.intents))
+        intents = _hypotheses(self.intents)
         findings = tuple(unique_findings(self.findings))
         missing = missing_intents(intents, findings)
         narrowed = tuple(self._narrowed_because(session, exitstatus, intents))
@@ -293,6 +293,16 @@ class Controller:
         broke = exitstatus == pytest.ExitCode.TESTS_FAILED and self.failed != self.rejected
         warns = run.undetermined and self.session.settings.undetermined != "warn"
         return EXIT_UNDETERMINED if broke or warns else pytest.ExitCode.OK
+
+
+def _hypotheses(intents: Mapping[str, Intent]) -> tuple[Intent, ...]:
+    """Return the plan, sorted: a test that is repeated (pytest-repeat) asks one hypothesis."""
+    once: dict[tuple[str | None, ...], Intent] = {}
+    for nodeid in sorted(intents):
+        one = intents[nodeid]
+        test = nodeid.partition("[")[0]
+        once.setdefault((test, one.method, one.component, one.model, one.reference), one)
+    return tuple(once.values())
 
 
 def _broken(findings: Iterable[Finding]) -> Iterable[Text]:

@@ -1,4 +1,4 @@
-"""What was given to a run beside its models: logs, answers, servers. A slip is said before it starts.
+"""What was given to a run beside its models: logs, answers, servers. A slip is said at once.
 
 What only the run can find out, since a repository's files or a server's manners decide, is said of
 the whole run: it did not do what it was asked to.

@@ -17,7 +17,7 @@ from pytest_scratchverify.plugin.selection import EXACT_PREFIX
 from pytest_scratchverify.plugin.session import Session, suites_path
 from pytest_scratchverify.stores.http.access import shown_address
 
-PACKAGED = "--pyargs pytest_scratchverify._suites"
+PACKAGED = "pytest_scratchverify._suites"
 SHORT_OPTIONS = "pytest_scratchverify.plugin.short_options"
 
 
@@ -34,9 +34,10 @@ def reproduce_command(session: Session, planned: Iterable[str], revision: str | 
     prefix = "--" if short else "--scratch-"
     methods = {method_of(name, session.extensions.methods) for name in planned}
     suites = sorted({method.suites for method in methods if method and method.suites})
-    parts = [started_as] if started_as else ["pytest", *_suites(session.config)]
-    if suites:
-        parts += ["--pyargs", *(name for name in suites if name not in parts)]
+    paths = [] if started_as else [*_suites(session.config)]
+    packages = [*([PACKAGED] if PACKAGED in paths else []), *suites]
+    parts = [started_as or "pytest", *(path for path in paths if path not in packages)]
+    parts += ["--pyargs", *packages] if packages else []
     parts += [f"{prefix}{option}" for option in _options(session, revision)]
     return " ".join(parts)
 

@@ -68,7 +68,8 @@ def _match(name: str, matrix: Matrix) -> list[ModelSpec]:
         found = [spec for spec in matrix if fnmatchcase(spec.name.lower(), name.lower())]
         if not found:
             raise ScratchError(f"--model {name}: no model of the matrix matches; {_known(matrix)}")
-        return found
+        # References stand in the matrix for others' sake: what they declare is not recorded.
+        return [spec for spec in found if spec.role is not Role.REFERENCE] or found
     return [resolve_name(name, matrix)]
 
 
@@ -86,7 +87,7 @@ def resolve_name(
         return listed[name.lower()]
     path = Path(name).expanduser()
     if path.is_dir() or (path.suffix in FILES and path.is_file()):
-        return ModelSpec(name=name, role=role, folder=True)
+        return ModelSpec(name=folder_name(name), role=role, folder=True)
     model, quantisation = split_quantisation(name)
     if quantisation is not None:
         prefix = EXACT_PREFIX if exact else ""
@@ -112,6 +113,22 @@ def resolve_name(
             f"write {option} {EXACT_PREFIX}{name}"
         )
     return ModelSpec(name=name, role=role)
+
+
+def folder_name(path: str) -> str:
+    """Return the path by which a folder is named: one ending alike, and never by dots alone.
+
+    Examples
+    --------
+    >>> folder_name("models/s0/"), folder_name("./s0")
+    ('models/s0', './s0')
+    """
+    ended = path.rstrip("/") or path
+    if Path(ended).name.strip("."):
+        return ended
+    place = Path(ended).expanduser().resolve()
+    above = ".." if ended == "." else f"{ended}/.."
+    return f"{above}/{place.name}" if place.name else ended
 
 
 def is_repository(name: str) -> bool:

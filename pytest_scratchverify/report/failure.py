@@ -25,16 +25,17 @@ def failure_lines(finding: Finding, language: str) -> list[str]:
 
 def _rows(finding: Finding) -> Iterator[tuple[Text, list[Text]]]:
     yield Text("claim"), [finding.hypothesis]
-    measured = [_number(finding.statistic)] if finding.statistic else [Text("no statistic")]
+    measured = [number(finding.statistic)] if finding.statistic else [Text("no statistic")]
     if finding.effect is not None:
-        measured.append(Text("effect: {effect}", effect=_number(finding.effect)))
+        measured.append(Text("effect: {effect}", effect=number(finding.effect)))
     yield Text("measured"), measured
     yield Text("p"), list(_chance(finding))
     yield Text("controls"), list(_controls(finding.controls))
     yield Text("reference"), [_reference(finding)]
 
 
-def _number(statistic: Statistic) -> Text:
+def number(statistic: Statistic) -> Text:
+    """Say a statistic with what it has of sample size and interval."""
     said = Text("{name} = {value}", name=statistic.name, value=statistic.value)
     if statistic.n is not None:
         said = Text("{said} (n = {n})", said=said, n=statistic.n)

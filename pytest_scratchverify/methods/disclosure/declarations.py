@@ -19,8 +19,8 @@ HEADLINES: Mapping[Outcome, str] = {
 }
 # Said by whoever runs the tests, who may be anybody.
 DECLARED_HERE = (
-    "Declared for this run ({by}): the {component} comes from {origin} (state: {state}); where the"
-    " developer publishes this was not looked up"
+    "Declared for this run ({by}): the {component} comes from {origin}; where the developer"
+    " publishes this was not looked up"
 )
 
 
