@@ -17,13 +17,6 @@ HEADLINES: Mapping[Outcome, str] = {
     Outcome.DECLARED: "{by} states that the {component} comes from {origin} (state: {state})",
     Outcome.INDETERMINATE: "sources disagree: {dispute}",
 }
-# Said by whoever runs the tests, who may be anybody.
-DECLARED_HERE = (
-    "Declared for this run ({by}): the {component} comes from {origin}; where the developer"
-    " publishes this was not looked up"
-)
-
-
 def declared_component(model: ModelSpec, component: Component) -> Finding:
     """Declared reuse of one component, or a dispute about it, as the matrix records it.
 
@@ -47,13 +40,22 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
             Text(HEADLINES[Outcome.INDETERMINATE], dispute=model.disputed.get(component, "-")),
             relation=Relation.CONFLICTING,
         )
+    # Without a name it is said by whoever runs the tests, who may be anybody.
     headline = Text(
-        HEADLINES[Outcome.DECLARED] if declaration.by else DECLARED_HERE,
-        by=declaration.by or declaration.source,
+        "Declared for this run ({source}): the {component} comes from {origin}; where the"
+        " developer publishes this was not looked up",
+        source=declaration.source,
         component=component,
         origin=declaration.origin,
-        state=declaration.state,
     )
+    if declaration.by:
+        headline = Text(
+            HEADLINES[Outcome.DECLARED],
+            by=declaration.by,
+            component=component,
+            origin=declaration.origin,
+            state=declaration.state,
+        )
     return tested.finding(
         Outcome.DECLARED,
         headline,
