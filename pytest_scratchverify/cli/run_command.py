@@ -10,6 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 
 from pytest_scratchverify.cli.printing import Arguments, complain
@@ -156,7 +157,7 @@ def _spellings(option: str) -> tuple[str, str]:
 def _values(arguments: list[str], option: str) -> Iterator[str]:
     """Yield what an option was given, joined to it or behind it."""
     flags = _spellings(option)
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         name, joined, value = word.partition("=")
         if name in flags:
             yield value if joined else following

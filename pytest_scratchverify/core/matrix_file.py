@@ -104,7 +104,10 @@ def line_of(table: Mapping[str, Any], where: str) -> ModelLine:
         }
     lines = {"it": line}
     _take_predecessors_out(lines, where)
-    return _structured({"models": lines}, where).models["it"]
+    try:
+        return _structured({"models": lines}, where).models["it"]
+    except ScratchError as error:  # a place in the table, not in the matrix that it stands in for
+        raise ScratchError(str(error).replace("$.models['it']", "$")) from error
 
 
 def _take_predecessors_out(lines: object, where: str) -> None:
@@ -159,6 +162,7 @@ def _structured(data: object, where: str) -> _File:
         lines: _File = _converter().structure(data, _File)
     except Exception as error:  # cattrs raises an exception group; every leaf becomes a line
         faults = "; ".join(transform_error(error, path="$", format_exception=_fault))
+        faults = faults.replace("].origin", "].from")  # as the file spells it
         raise ScratchError(f"{where}: {faults}") from error
     return lines
 

@@ -17,6 +17,8 @@ HEADLINES: Mapping[Outcome, str] = {
     Outcome.DECLARED: "{by} states that the {component} comes from {origin} (state: {state})",
     Outcome.INDETERMINATE: "sources disagree: {dispute}",
 }
+
+
 def declared_component(model: ModelSpec, component: Component) -> Finding:
     """Declared reuse of one component, or a dispute about it, as the matrix records it.
 
