@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pytest_scratchverify.checkpoint.roles import use_tensor_names
@@ -9,6 +11,7 @@ from pytest_scratchverify.plugin import collection, execution, pytest_html, xdis
 from pytest_scratchverify.plugin.controller import Controller
 from pytest_scratchverify.plugin.extensions import Extensions, registered
 from pytest_scratchverify.plugin.open_reasons import OpenReasons
+from pytest_scratchverify.plugin.progress import ReadingLine, terminal_of
 from pytest_scratchverify.plugin.session import SESSION, open_session
 
 
@@ -36,6 +39,10 @@ def register(config: pytest.Config, extensions: Extensions) -> None:
         controller = Controller(session)
         manager.register(controller, "scratchverify-controller")
         manager.register(OpenReasons(config), "scratchverify-reasons")
+        terminal = terminal_of(config)
+        if terminal is not None:
+            config.add_cleanup(lambda: os.close(terminal))
+            manager.register(ReadingLine(session, terminal), "scratchverify-progress")
         manager.register(xdist.ControllerSide(session, controller), "scratchverify-xdist")
         pytest_html.in_one_file(config)
         manager.register(pytest_html.HtmlGuest(controller), "scratchverify-html")

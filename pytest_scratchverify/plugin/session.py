@@ -33,6 +33,7 @@ from pytest_scratchverify.plugin.selection import (
 from pytest_scratchverify.verdict.predecessor import Judged
 
 if TYPE_CHECKING:
+    from pytest_scratchverify.stores.budget import ByteBudget
     from pytest_scratchverify.stores.library import LibraryEntry
 
 SESSION = pytest.StashKey["Session"]()
@@ -99,6 +100,7 @@ class Session:
     run_path: Path
     owns_run_path: bool
     stores: dict[str, Any] = field(default_factory=dict)
+    budgets: dict[str, ByteBudget] = field(default_factory=dict)  # of models, by name
     answers: Mapping[str, Given] = field(default_factory=dict)
     earlier: Mapping[str, Judged] = field(default_factory=dict)
 
