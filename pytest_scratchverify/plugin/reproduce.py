@@ -44,15 +44,14 @@ def reproduce_command(session: Session, planned: Iterable[str], revision: str | 
 
 def _suites(config: pytest.Config) -> Iterator[str]:
     """Yield the paths of tests that the run was started with, without ids of single tests."""
+    if config.args_source is not config.ArgsSource.ARGS:
+        return  # the folder, or what its ini file names
     home, at = suites_path(), config.invocation_params.dir
     named = dict.fromkeys(argument.partition("::")[0] for argument in config.args)
     ours = [name for name in named if (at / name).resolve().is_relative_to(home.resolve())]
-    if ours or config.args_source is not config.ArgsSource.ARGS:
-        named = {name: None for name in named if name not in ours}
-        checkout = home.name == "suites"
-        yield f"{_shown(home, at)}/" if checkout else PACKAGED
-    if config.args_source is config.ArgsSource.ARGS:
-        yield from (quote(name) for name in named)
+    if ours:
+        yield f"{_shown(home, at)}/" if home.name == "suites" else PACKAGED
+    yield from (quote(name) for name in named if name not in ours)
 
 
 def _shown(path: Path, at: Path) -> str:
