@@ -8,7 +8,7 @@ RUNS := $(VENV)/.runs
 ARTIFACTS := .artifacts/.fetched
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run-setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit clean
+.PHONY: setup run-setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit floors release-check clean
 
 setup: $(STAMP)
 
@@ -127,6 +127,14 @@ audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
 	build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/ci.txt
+
+# The oldest dependencies that are allowed, against the newest: the same verdicts and numbers.
+floors: $(STAMP)
+	$(BIN)/python -m tools.floors
+
+# What is put on an index: built twice, byte for byte the same; its page looked over by twine.
+release-check: $(STAMP)
+	$(BIN)/python -m tools.release --into build/release
 
 clean:
 	rm -rf $(VENV) .artifacts build dist *.egg-info
