@@ -27,13 +27,15 @@ from tools.zoo.ready_models import READY
 OUTLETS = ("json", "html", "md", "sarif")
 
 
-def requirements() -> list[Requirement]:
-    """What the package asks for, its extras among them."""
+def requirements(version: str) -> list[Requirement]:
+    """What the package asks for on a version of Python, its extras among them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [*project["dependencies"]]
     for extra in project["optional-dependencies"].values():
         lines += [line for line in extra if not line.startswith(project["name"])]
-    return [Requirement(line) for line in lines]
+    found = [Requirement(line) for line in lines]
+    here = {"python_version": version}
+    return [one for one in found if one.marker is None or one.marker.evaluate(here)]
 
 
 def floor(requirement: Requirement) -> str:
@@ -102,11 +104,13 @@ def main() -> int:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", ROOT, "-w", folder]
     subprocess.run(build, check=True)
     [wheel] = folder.glob("*.whl")
-    floors = [floor(requirement) for requirement in requirements()]
+    asking = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = subprocess.check_output([given.python, "-c", asking], text=True).strip()
+    floors = [floor(requirement) for requirement in requirements(version)]
     oldest = installed(given.python, folder / "floors", wheel, floors)
     newest = installed(given.python, folder / "newest", wheel, [])
     codes = [runs(scripts, folder / f"runs-{scripts.parent.name}") for scripts in (oldest, newest)]
-    print(f"{given.python}: {', '.join(floors)}")
+    print(f"Python {version}: {', '.join(floors)}")
     failed = codes[0] != codes[1]
     for name, code in codes[0].items():
         pair = (folder / "runs-floors" / f"{name}.json", folder / "runs-newest" / f"{name}.json")
