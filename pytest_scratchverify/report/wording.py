@@ -205,6 +205,10 @@ def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
                 " than the one read here, or younger; check its commit and its release"
             )
         )
-    if Source.CATALOGUE.value in model.sources or not model.sources:
+    if not model.sources:
+        lines.append(
+            Text("the model's own files: none was read; complete its folder, or reach the hub")
+        )
+    elif Source.CATALOGUE.value in model.sources:
         lines.append(Text("the model's own files: reach the hub (HF_TOKEN where gated)"))
     return lines
