@@ -94,7 +94,7 @@ def _finding(finding: Finding) -> Iterator[Text]:
                 high=statistic.high,
             )
     if finding.pvalue is not None:
-        yield Text("  p = {p}, before the correction for the number of tests", p=finding.pvalue)
+        yield Text("  p {p}, before the correction for the number of tests", p=finding.pvalue)
     yield from _calibration(finding)
     yield Text(
         "  Level {level}: {meaning}",

@@ -189,5 +189,5 @@ RANK_SCATTER = Drawing(
     RankScatter, Text("Order of shared tokens"), _draw_ranks, _ranks_caption, _ranks_alt, (5.2, 3.6)
 )
 TREE = Drawing(
-    AnswerTree, Text("Tree of answers"), _draw_tree, _tree_caption, _tree_alt, (7.6, 3.2)
+    AnswerTree, Text("Tree of answers"), _draw_tree, _tree_caption, _tree_alt, (5.2, 3.2)
 )

@@ -18,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
+from pytest_scratchverify.report.figures.known_pairs import KnownRows
 from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.style import RC, finished, parted
@@ -209,7 +210,7 @@ def _of(finding: Finding, kind: str, language: str, drawn: tuple[str, str]) -> R
         caption=drawn[1],
         method=finding.method,
         reference=finding.reference,
-        component=COMPONENT_NAMES[finding.component],
+        component=None if kind == KnownRows.kind else COMPONENT_NAMES[finding.component],
     )
 
 
