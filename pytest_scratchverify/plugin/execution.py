@@ -130,7 +130,10 @@ def scalars(finding: Finding) -> list[tuple[str, object]]:
 
 
 def _reason(finding: Finding) -> str:
-    return f"{finding.headline} {finding.remedy}" if finding.remedy else str(finding.headline)
+    said = str(finding.headline)
+    if finding.remedy is None:
+        return said
+    return f"{said}{'' if said.endswith('.') else '.'} {finding.remedy}"
 
 
 def _error_text(error: BaseException | None) -> Text:

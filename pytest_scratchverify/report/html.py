@@ -35,6 +35,7 @@ from pytest_scratchverify.report.figures.known_pairs import together
 from pytest_scratchverify.report.figures.lineage import Lineage, lineage_of
 from pytest_scratchverify.report.figures.rendering import data_of
 from pytest_scratchverify.report.language import NAMES, translate
+from pytest_scratchverify.report.pytest_html import page_words
 from pytest_scratchverify.verdict.run import Run
 
 PAGE_BYTES = 1_950_000  # a page stays below two megabytes
@@ -227,7 +228,11 @@ def _interest(finding: Finding) -> tuple[bool, bool, bool, bool, int, str]:
     return (gains, not finding.derived, not weights, not trained, place, finding.id)
 
 
-def verdict_fragment(run: Run, language: str) -> str:
-    """Return the verdict part alone, with its style scoped, to stand in another page."""
-    text: str = _environment().get_template("fragment.html.j2").render(_context(run, language))
+def verdict_fragment(run: Run, language: str, counted: str = "") -> str:
+    """Return the verdict part alone, with its style scoped, to stand in pytest-html's page.
+
+    `counted` says how many tests ended how, in words.
+    """
+    context = _context(run, language) | {"counts": counted, "words": page_words(language)}
+    text: str = _environment().get_template("fragment.html.j2").render(context)
     return visible_document(text)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Intent, Outcome
+from pytest_scratchverify.core.evidence import Intent, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.weights.finding import EFFECTS
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.headline import overview, overview_columns, overview_rank
@@ -22,7 +23,9 @@ from pytest_scratchverify.report.html import render_html, verdict_fragment
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.terminal import summary_lines
+from pytest_scratchverify.report.terms import RELATIONS, STATISTICS
 from pytest_scratchverify.report.wording import (
+    COMPONENT_NAMES,
     MEANING,
     OUTCOME_WORDS,
     RESULT_MEANING,
@@ -190,10 +193,11 @@ def test_what_no_policy_asks_about_is_said_and_no_evidence_against_the_claim():
     assert "Nothing that was measured." in against
 
 
-def test_the_fragment_is_light_as_the_page_of_pytest_html_around_it():
-    fragment = verdict_fragment(run_of(finding(Outcome.DERIVED)), "en")
-    assert "prefers-color-scheme" not in fragment
-    assert "<style>" in fragment
+def test_the_fragment_is_dark_where_the_reader_wants_it_and_so_is_the_page_around_it():
+    fragment = verdict_fragment(run_of(finding(Outcome.DERIVED)), "en", "1 failed")
+    assert fragment.count("prefers-color-scheme: dark") == 2
+    assert "body { background: #14171d" in fragment
+    assert '<p class="counts">1 failed</p>' in fragment
 
 
 def test_a_partial_run_says_so_first():
@@ -229,6 +233,51 @@ def test_every_message_has_a_korean_translation():
 
 def test_the_words_of_an_enum_are_messages():
     assert {step.value for step in Step} <= messages.messages().keys()
+
+
+def statistics_named_in_the_methods():
+    """Every name that a method gives a statistic: in calls, and in the table of effects."""
+    found = set(EFFECTS.values())
+    for path in (ROOT / "pytest_scratchverify" / "methods").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = isinstance(node, ast.Call) and getattr(node.func, "id", "")
+            if called in {"Statistic", "statistic", "number"}:
+                given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "name")]
+                found |= {arg.value for arg in given if isinstance(arg, ast.Constant)}
+    return {name for name in found if isinstance(name, str)}
+
+
+def test_statistics_and_relations_have_words():
+    named = statistics_named_in_the_methods()
+    assert len(named) > 40
+    assert named <= set(STATISTICS)
+    assert set(RELATIONS) == {relation.value for relation in Relation}
+
+
+def test_no_identifier_is_left_in_a_korean_page():
+    found = finding(
+        Outcome.INDETERMINATE,
+        relation=Relation.SAME_CORE,
+        headline=Text("the model has no {component} of its own", component="router_experts"),
+        statistic=Statistic(name="neurons_that_keep_their_number", value=4.0),
+    )
+    page = render_html(run_of(found), "ko").split('<div class="half')[1]
+    for word in ("router_experts", "same_core", "neurons", "not enough"):
+        assert word not in page
+    for word in (
+        translate(COMPONENT_NAMES[Component.ROUTER_EXPERTS], "ko"),
+        "같은 핵심 필드",
+        "번호가 그대로인 뉴런",
+    ):
+        assert word in page
+
+
+def test_korean_sentences_are_of_one_register():
+    """Plain, as findings are; what to do is said as an instruction, and nobody is addressed."""
+    for message in messages.read_catalog("ko"):
+        if message.id:
+            assert not re.search("[습입]니다|십시오|세요", message.string), message.string
+            assert "파인튜닝" not in message.string
 
 
 def test_translations_keep_every_parameter():
