@@ -11,7 +11,7 @@ from pytest_scratchverify.core.evidence import Relation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.report.wording import COMPONENT_NAMES
 
-STATISTICS: Mapping[str, Text] = {
+STATISTIC_WORDS: Mapping[str, Text] = {
     # of weights
     "aligned_centred_cosine": Text("aligned centred cosine"),
     "centred_cosine": Text("centred cosine"),
@@ -127,7 +127,7 @@ PLACES: Mapping[str, Text] = {  # components and towers, where a sentence holds 
 
 def statistic_name(name: str) -> Text:
     """Return a statistic's name in words."""
-    return STATISTICS.get(name) or _as_it_is(name)
+    return STATISTIC_WORDS.get(name) or _as_it_is(name)
 
 
 def relation_text(relation: str) -> Text:

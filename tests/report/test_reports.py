@@ -23,7 +23,7 @@ from pytest_scratchverify.report.html import render_html, verdict_fragment
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.terminal import summary_lines
-from pytest_scratchverify.report.terms import RELATIONS, STATISTICS
+from pytest_scratchverify.report.terms import RELATIONS, STATISTIC_WORDS
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
@@ -250,7 +250,7 @@ def statistics_named_in_the_methods():
 def test_statistics_and_relations_have_words():
     named = statistics_named_in_the_methods()
     assert len(named) > 40
-    assert named <= set(STATISTICS)
+    assert named <= set(STATISTIC_WORDS)
     assert set(RELATIONS) == {relation.value for relation in Relation}
 
 
