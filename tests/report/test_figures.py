@@ -450,7 +450,7 @@ def test_components_of_one_pair_stand_in_one_figure_beside_their_controls(weight
     """A row each, with the names of the pairs of known truth; figures of others stay apart."""
     child = weights["child"]
     head = replace(child, component=Component.LM_HEAD)
-    given_ = [child, weights["stranger"], head]
+    given_ = [child, replace(weights["stranger"], reference="org/other"), head]
     first, stranger, second = together(given_)
     rows = read(first, "known_rows")
     assert rows.components == ("text_decoder", "lm_head")
@@ -462,7 +462,20 @@ def test_components_of_one_pair_stand_in_one_figure_beside_their_controls(weight
     assert kinds.count("known_pairs") == 3  # what findings keep is not touched
     page = html.render_html(run_of(*(replace(f, model="org/suspect") for f in given_)), "en")
     titles = re.findall(r"<h3>(Beside pairs[^<]*)</h3>", page)
-    assert titles == ["Beside pairs of known truth"] * 2  # of two references, in English
+    assert sorted(titles) == [
+        "Beside pairs of known truth: text decoder",
+        "Beside pairs of known truth: text decoder, output head",
+    ]
+
+
+def test_no_tick_is_written_in_the_language_of_formulas(logs, limits):
+    """A log that spans less than a decade has ticks, in whole steps."""
+    log = logs["olmo-ladder-190M-1xC"]
+    short = replace(log, steps=log.steps[200:400], loss=log.loss[200:400])
+    figure = drawn(methods.power_law("m", short, limits, 50304), kind="training_curve")
+    said = words(figure.svg)
+    assert "$" not in said
+    assert len(re.findall(r"\b[125]\d?,?0+\b", said)) >= 2
 
 
 def test_a_gap_in_an_axis_is_drawn_and_said(weights):
