@@ -38,13 +38,22 @@ def _draw_curve(figure: Any, data: TrainingCurve, say: Say) -> None:
     bottom = min(data.low)
     axes.set_ylim(bottom - 0.06 * (top - bottom), top + 0.1 * (top - bottom))
     axes.set_xscale("log")
-    decades = max(steps) / min(steps)
-    axes.xaxis.get_major_locator().set_params(subs=(1, 2, 5) if decades < 100 else (1,))
+    _choose_ticks(axes.xaxis, max(steps) / min(steps))
     axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
     axes.xaxis.set_minor_formatter(lambda *_: "")
     axes.set_xlabel(say("step (logarithmic; step 0 is drawn at 1)"))
     axes.set_ylabel(say("loss, nats"))
     legend_above(axes, 2)
+
+
+def _choose_ticks(axis: Any, span: float) -> None:
+    """Let a logarithmic axis that spans less than two decades have more than one tick."""
+    from matplotlib.ticker import LogLocator, MaxNLocator  # noqa: PLC0415 - an extra
+
+    if span < 10:
+        axis.set_major_locator(MaxNLocator(5))
+    elif span < 100:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
 def _curve_caption(data: TrainingCurve) -> Text:
