@@ -157,7 +157,8 @@ def measured() -> tuple[dict[str, Cost], dict[str, Cost]]:
                 [saved[kind]] = (home / "library").glob("*.fingerprint")
             cost = made[name]
             print(
-                f"| {name} | {cost.received / 1e6:.1f} MB | {cost.whole / 1e9:.1f} GB | {cost.api} |"
+                f"| {name} | {cost.received / 1e6:.1f} MB"
+                f" | {cost.whole / 1e9:.1f} GB | {cost.api} |"
                 f" {cost.files} | {cost.processor:.1f} s | {cost.kept / 1e6:.1f} MB |", flush=True,
             )  # fmt: skip
             for kind in saved.keys() - {"base"}:

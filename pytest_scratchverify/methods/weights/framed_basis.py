@@ -200,9 +200,7 @@ def _blocks(side: Checkpoint, pair: ComponentPair) -> dict[Key, _Neurons]:
 def match_by_frames(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
     """Read what was planned, and recognise one model's layers in the other's, in any basis."""
     component = Component.TEXT_DECODER if pair.is_decoder else pair.component
-    return pair.checkpoints.once(
-        ("frames", component, plan.names), lambda: _recognised(pair, plan)
-    )
+    return pair.checkpoints.once(("frames", component, plan.names), lambda: _recognised(pair, plan))
 
 
 def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
@@ -253,7 +251,9 @@ class _Read:
             gains = np.float32(1) if layer.norm is None else values[-1][0] + np.float32(offset)
             rows = [value * gains for value in values[: len(layer.readers)]]
             if not any(map(is_degenerate, rows)):
-                heads[number] = [self._heads(m, r) for m, r in zip(layer.readers, rows, strict=True)]
+                heads[number] = [
+                    self._heads(m, r) for m, r in zip(layer.readers, rows, strict=True)
+                ]
         neurons = {}
         for key, (part, values) in self.blocks.items():
             gains = np.float32(1) if part.block.norm is None else values[-1][0] + np.float32(offset)

@@ -328,7 +328,8 @@ def _framed(case: _Case) -> Judgement | None:
     kinds = framed_kinds(found, thresholds, case.compared.changes)
     known = effect >= thresholds.agreement_inherited
     relation = Relation.DERIVED if known else Relation.UNCLEAR
-    layers = tuple(dict.fromkeys(held.ours[0] for held in found.match.held if held.pvalue <= pvalue))
+    alike = [held.ours[0] for held in found.match.held if held.pvalue <= thresholds.alpha]
+    layers = tuple(dict.fromkeys(alike))
     return Judgement(relation, Step.FRAMES, pvalue, effect, kinds, layers)
 
 

@@ -45,6 +45,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     derivation_order,
 )
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
+from pytest_scratchverify.methods.weights.framed_power import known_framed
 from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.judge import judge
@@ -213,6 +214,8 @@ def _controls(
     )
     if compared.rotated is not None:
         controls += known_rotated(thresholds.alpha, thresholds.agreement_inherited)
+    if compared.framed is not None:
+        controls += known_framed(thresholds.alpha, thresholds.agreement_inherited)
     return controls
 
 
@@ -241,7 +244,7 @@ def _with_power(
 ) -> Result:
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
-    recognisable = power.rotation_invariant is not None
+    recognisable = power.rotation_invariant is not None or power.frames is not None
     followed = compared.measured.followed
     formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
     missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)

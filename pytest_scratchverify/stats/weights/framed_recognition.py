@@ -157,9 +157,6 @@ def recognise_by_frames(ours: Network, theirs: Network) -> FramedMatch | None:
     return replace(best, pvalue=min(1.0, QUESTIONS * best.pvalue))
 
 
-
-
-
 def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     """Ask by frames of layers under their own numbers."""
     common = sorted(ours.heads.keys() & theirs.heads.keys())
@@ -219,8 +216,10 @@ def _asked_neurons(
     for pair in large:
         others = [found for other, found in known.items() if other != pair]
         if others:
-            sides = zip(*((found.ours, found.theirs) for found in others), strict=True)
-            anchors[pair] = Anchors(*(np.concatenate(side) for side in sides))
+            anchors[pair] = Anchors(
+                np.concatenate([found.ours for found in others]),
+                np.concatenate([found.theirs for found in others]),
+            )
     refined = {pair: asked[pair].order(found) for pair, found in anchors.items()}
     yield from _counted(asked, anchors, refined, frame)
 
@@ -306,7 +305,7 @@ def _heads(ours: Layer, theirs: Layer, frame: Frame, layer: int) -> Held | None:
     left = [_crossed(heads.tables(frame.ours)) for heads in ours]
     right = [_crossed(heads.tables(frame.theirs)) for heads in theirs]
     sizes = {len(side) for side in (*left, *right)}
-    if len(left) != 2 or len(right) != 2 or len(sizes) > 1 or min(sizes) < 2:  # noqa: PLR2004
+    if len(left) != 2 or len(right) != 2 or len(sizes) > 1 or min(sizes) < 2:
         return None  # latent attention has one table for all heads
     size = sizes.pop()
     agreed, chance = _agreed(left, right), 1.0

@@ -58,8 +58,8 @@ class HeadReads:
             return found
         # Scaled to a mean square of one first, so that single precision is enough.
         inner = np.linalg.inv(grams * (scale * size) + RIDGE * one)
-        found = (inner * scale).astype(np.float32)
-        return found
+        spans: Array = (inner * scale).astype(np.float32)
+        return spans
 
     def times(self, basis: Array) -> Array:
         """Return the sum of the heads' matrices times a (width, k) basis."""

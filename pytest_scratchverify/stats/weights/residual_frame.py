@@ -47,7 +47,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The leading directions of some layers, (d, r), and their matrices C within them, (m, r, r)."""
+    """The leading directions of some layers, (d, r), and the C within them, (m, r, r)."""
 
     basis: Array
     inner: Double
@@ -100,9 +100,7 @@ def fit_frame(ours: Leading, theirs: Leading) -> Frame:
     return Frame((ours.basis[:, :most] @ turn).astype(np.float32), theirs.basis[:, :most], score)
 
 
-def _grown(
-    ours: Double, theirs: Double, ranks: Sequence[int], most: int
-) -> tuple[Double, float]:
+def _grown(ours: Double, theirs: Double, ranks: Sequence[int], most: int) -> tuple[Double, float]:
     """Fit the first few directions, and twice as many from there, up to `most`."""
     turn, score = np.zeros((0, 0)), 0.0
     for rank in sorted({min(rank, most) for rank in ranks if rank >= ranks[0]}):
