@@ -24,7 +24,9 @@ Double = NDArray[np.float64]
 Layer = Sequence[HeadReads]  # what the keys and what the values of one layer read
 
 RANKS = (16, 32, 64)  # directions, from coarse to fine
-STARTS = (16, 8, 24, 4)  # directions that the first fit is made of, until one is good
+FIRST = (16, 8)  # directions of the first fits
+DRAWN = 40  # rotations from which they start too
+KEPT = 2  # of them that grow, where none is good
 GOOD = 0.9
 ROUNDS = 6  # of subspace iteration
 SPARE = 16  # directions beside those that are kept, for its convergence
@@ -91,27 +93,36 @@ def fit_frame(ours: Leading, theirs: Leading) -> Frame:
     Few directions come first, twice as many start from them.
     """
     most = min(len(ours.basis.T), len(theirs.basis.T))
-    found: list[tuple[Double, float]] = []
-    for first in STARTS:
-        found.append(_grown(ours.inner, theirs.inner, [min(first, most), *RANKS], most))
-        if found[-1][1] >= GOOD:
-            break
+    found = [_grown(ours.inner, theirs.inner, turn) for turn in _starts(ours.inner, theirs.inner)]
     turn, score = max(found, key=lambda item: item[1])
     return Frame((ours.basis[:, :most] @ turn).astype(np.float32), theirs.basis[:, :most], score)
 
 
-def _grown(ours: Double, theirs: Double, ranks: Sequence[int], most: int) -> tuple[Double, float]:
-    """Fit the first few directions, and twice as many from there, up to `most`."""
-    turn, score = np.zeros((0, 0)), 0.0
-    for rank in sorted({min(rank, most) for rank in ranks if rank >= ranks[0]}):
+def _starts(ours: Double, theirs: Double) -> list[Double]:
+    """Return the best few fits of few directions, from directions matched and from drawn ones."""
+    found: list[tuple[Double, float]] = []
+    for rank in sorted({min(rank, ours.shape[1], theirs.shape[1]) for rank in FIRST}):
         mine, other = (side[:, :rank, :rank] for side in (ours, theirs))
-        starts = []
-        if len(turn):
-            starts.append(np.zeros((rank, rank)))
-            starts[0][: len(turn), : len(turn)] = turn
-        else:
-            starts += [_by_diagonals(mine, other), _with_signs(mine, other, np.arange(rank))]
-        turn, score = max((_improved(mine, other, s) for s in starts), key=lambda item: item[1])
+        rng = np.random.default_rng(rank)
+        starts = [_by_diagonals(mine, other), _with_signs(mine, other, np.arange(rank))]
+        starts += [np.linalg.qr(rng.normal(size=(rank, rank)))[0] for _ in range(DRAWN)]
+        tried = sorted((_improved(mine, other, s) for s in starts), key=lambda item: -item[1])
+        found += tried[:1] if tried[0][1] >= GOOD else tried[:KEPT]
+        if tried[0][1] >= GOOD:
+            break
+    return [turn for turn, _ in found]
+
+
+def _grown(ours: Double, theirs: Double, turn: Double) -> tuple[Double, float]:
+    """Let a fit of a few directions grow to all of them, twice as many each time."""
+    score = 0.0
+    most = min(ours.shape[1], theirs.shape[1])
+    for rank in sorted({min(rank, most) for rank in (len(turn), *RANKS, most)}):
+        if rank < len(turn):
+            continue
+        start = np.zeros((rank, rank))
+        start[: len(turn), : len(turn)] = turn
+        turn, score = _improved(ours[:, :rank, :rank], theirs[:, :rank, :rank], start)
     return turn, score
 
 
