@@ -4,9 +4,10 @@
 
 Models are made on demand by a hub on loopback (`tools/zoo/real_size.py`: generated weights with
 the shapes of released models and spectra fitted to a trained one), and read from it with empty
-caches by `scratchverify.compare_weights`. Every disguise is a rotation of the residual stream with the gains
-folded in, renumbered neurons and heads, and a new vocabulary; on top noise, pruning or rounding.
-Seconds are of processors, what making the bytes costs the hub not among them. Prints Markdown.
+caches by `scratchverify.compare_weights`. Every disguise is a rotation of the residual stream with
+the gains folded in, renumbered neurons and heads, and a new vocabulary; on top noise, pruning or
+rounding. Seconds are of processors, what making the bytes costs the hub not among them. Prints
+Markdown.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from pytest_scratchverify.stats.weights.residual_frame import (
 Array = NDArray[np.float32]
 
 REFLECTIONS = 64  # draws of the pair under its null, for the mean of heads
+DRAWN = 40  # starts of the frame of all layers
 MOST_PAIRS = 12  # of layers that may be each other's under other numbers
 FEWEST_NEURONS = 16
 FEWEST_ANCHORS = 8  # matched neurons by which those of other blocks are matched again
@@ -162,7 +163,7 @@ def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     common = sorted(ours.heads.keys() & theirs.heads.keys())
     if not common:
         return
-    frame = _frame(ours, theirs, [(layer, layer) for layer in common])
+    frame = _frame(ours, theirs, [(layer, layer) for layer in common], DRAWN)
     blocks = sorted(ours.neurons.keys() & theirs.neurons.keys())
     yield from _asked_neurons(ours, theirs, frame, [(key, key) for key in blocks])
     folds = (common[::2], common[1::2]) if len(common) > 1 else ()
@@ -188,10 +189,11 @@ def _moved(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     yield from _asked_neurons(ours, theirs, frame, list(of_layers))
 
 
-def _frame(ours: Network, theirs: Network, pairs: Sequence[tuple[int, int]]) -> Frame:
-    return fit_frame(
-        leading([ours.heads[a] for a, _ in pairs]), leading([theirs.heads[b] for _, b in pairs])
-    )
+def _frame(
+    ours: Network, theirs: Network, pairs: Sequence[tuple[int, int]], drawn: int = 0
+) -> Frame:
+    left = leading([ours.heads[a] for a, _ in pairs])
+    return fit_frame(left, leading([theirs.heads[b] for _, b in pairs]), drawn=drawn)
 
 
 def _asked_neurons(

@@ -25,8 +25,8 @@ Layer = Sequence[HeadReads]  # what the keys and what the values of one layer re
 
 RANKS = (16, 32, 64)  # directions, from coarse to fine
 FIRST = (16, 8)  # directions of the first fits
-DRAWN = 40  # rotations from which they start too
-KEPT = 2  # of them that grow, where none is good
+LOOK = 10  # steps after which the best starts are known
+KEPT = 4
 GOOD = 0.9
 ROUNDS = 6  # of subspace iteration
 SPARE = 16  # directions beside those that are kept, for its convergence
@@ -72,13 +72,15 @@ def leading(layers: Sequence[Layer]) -> Leading:
     return Leading((basis @ turn).astype(np.float32), turn.T @ inner @ turn)
 
 
-def fit_frame(ours: Leading, theirs: Leading) -> Frame:
+def fit_frame(ours: Leading, theirs: Leading, *, drawn: int = 0) -> Frame:
     """Find the rotation that carries each matrix of one network into that of the other.
 
     Parameters
     ----------
     ours, theirs : Leading
         Of as many layers, in the same order.
+    drawn : int
+        How many rotations the first fits start from beside matched directions.
 
     Returns
     -------
@@ -93,24 +95,31 @@ def fit_frame(ours: Leading, theirs: Leading) -> Frame:
     Few directions come first, twice as many start from them.
     """
     most = min(len(ours.basis.T), len(theirs.basis.T))
-    found = [_grown(ours.inner, theirs.inner, turn) for turn in _starts(ours.inner, theirs.inner)]
+    found = [
+        _grown(ours.inner, theirs.inner, turn) for turn in _starts(ours.inner, theirs.inner, drawn)
+    ]
     turn, score = max(found, key=lambda item: item[1])
     return Frame((ours.basis[:, :most] @ turn).astype(np.float32), theirs.basis[:, :most], score)
 
 
-def _starts(ours: Double, theirs: Double) -> list[Double]:
-    """Return the best few fits of few directions, from directions matched and from drawn ones."""
-    found: list[tuple[Double, float]] = []
+def _starts(ours: Double, theirs: Double, drawn: int) -> list[Double]:
+    """Return the best fits of few directions, from directions matched and from drawn rotations."""
+    found: list[Double] = []
     for rank in sorted({min(rank, ours.shape[1], theirs.shape[1]) for rank in FIRST}):
-        mine, other = (side[:, :rank, :rank] for side in (ours, theirs))
+        mine, other = (_traceless(side[:, :rank, :rank]) for side in (ours, theirs))
         rng = np.random.default_rng(rank)
-        starts = [_by_diagonals(mine, other), _with_signs(mine, other, np.arange(rank))]
-        starts += [np.linalg.qr(rng.normal(size=(rank, rank)))[0] for _ in range(DRAWN)]
-        tried = sorted((_improved(mine, other, s) for s in starts), key=lambda item: -item[1])
-        found += tried[:1] if tried[0][1] >= GOOD else tried[:KEPT]
-        if tried[0][1] >= GOOD:
+        starts = [
+            _by_diagonals(ours[:, :rank, :rank], theirs[:, :rank, :rank]),
+            _with_signs(ours[:, :rank, :rank], theirs[:, :rank, :rank], np.arange(rank)),
+            *(np.linalg.qr(rng.normal(size=(rank, rank)))[0] for _ in range(drawn)),
+        ]
+        tried = sorted((_improved(mine, other, s, LOOK) for s in starts), key=lambda item: -item[1])
+        fits = [_improved(mine, other, turn, STEPS) for turn, _ in tried[:KEPT]]
+        turn, score = max(fits, key=lambda item: item[1])
+        found.append(turn)
+        if score >= GOOD:
             break
-    return [turn for turn, _ in found]
+    return found
 
 
 def _grown(ours: Double, theirs: Double, turn: Double) -> tuple[Double, float]:
@@ -122,7 +131,8 @@ def _grown(ours: Double, theirs: Double, turn: Double) -> tuple[Double, float]:
             continue
         start = np.zeros((rank, rank))
         start[: len(turn), : len(turn)] = turn
-        turn, score = _improved(ours[:, :rank, :rank], theirs[:, :rank, :rank], start)
+        sides = (_traceless(side[:, :rank, :rank]) for side in (ours, theirs))
+        turn, score = _improved(*sides, start, STEPS)
     return turn, score
 
 
@@ -159,11 +169,10 @@ def _correlations(inner: Double) -> Double:
     return found
 
 
-def _improved(mine: Double, other: Double, turn: Double) -> tuple[Double, float]:
+def _improved(left: Double, right: Double, turn: Double, steps: int) -> tuple[Double, float]:
     """Improve a rotation until it stays; return it and its mean cosine over the C."""
-    left, right = _traceless(mine), _traceless(other)
     best, score = turn, -1.0
-    for _ in range(STEPS):
+    for _ in range(steps):
         carried = (left @ turn @ right).sum(axis=0)
         found = float((carried * turn).sum()) / len(left)
         if found - score < SETTLED:
