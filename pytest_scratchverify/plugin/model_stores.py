@@ -99,7 +99,7 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
 
 
 def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
-    budget = ByteBudget.parse(session.settings.byte_budget)
+    budget = session.budgets[spec.name] = ByteBudget.parse(session.settings.byte_budget)
     try:
         if spec.saved:
             entry = session.entries[spec.name]

@@ -19,8 +19,10 @@ from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
 from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.declarations import with_declarations
 from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
+from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs
 from pytest_scratchverify.plugin.selection import (
     library_entries,
     library_specs,
@@ -31,6 +33,7 @@ from pytest_scratchverify.plugin.selection import (
 from pytest_scratchverify.verdict.predecessor import Judged
 
 if TYPE_CHECKING:
+    from pytest_scratchverify.stores.budget import ByteBudget
     from pytest_scratchverify.stores.library import LibraryEntry
 
 SESSION = pytest.StashKey["Session"]()
@@ -46,6 +49,7 @@ class Settings:
     models: tuple[str, ...]
     against: tuple[str, ...]
     libraries: tuple[str, ...]
+    declared: tuple[str, ...]
     revision: str | None
     components: frozenset[Component]
     depth: str
@@ -71,6 +75,7 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
         models=tuple(get("model")),
         against=tuple(get("against")),
         libraries=tuple(get("against-library")),
+        declared=tuple(get("declare")),
         revision=get("revision"),
         components=select_components(get("component")),
         depth=get("depth"),
@@ -98,6 +103,7 @@ class Session:
     run_path: Path
     owns_run_path: bool
     stores: dict[str, Any] = field(default_factory=dict)
+    budgets: dict[str, ByteBudget] = field(default_factory=dict)  # of models, by name
     answers: Mapping[str, Given] = field(default_factory=dict)
     earlier: Mapping[str, Judged] = field(default_factory=dict)
 
@@ -127,11 +133,11 @@ class Session:
         return tuple(pairs(self.models, self.matrix, self.settings.against, self.library))
 
     def calibration(self, name: str) -> Mapping[str, Any]:
-        """Return a frozen calibration file of the suites, which lie beside the matrix.
+        """Return a frozen calibration file of the shipped suites, wherever the matrix lies.
 
         Raises `ScratchError`.
         """
-        return read_calibration(Path(self.matrix.path).parent / "calibration" / f"{name}.json")
+        return read_calibration(suites_path() / "calibration" / f"{name}.json")
 
     def close(self) -> None:
         """Remove the run's shared directory, in the process that made it."""
@@ -152,7 +158,13 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
     if worker_input is not None:
         share_threads(int(worker_input.get("workercount", 1)))
     given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
-    models = tuple(select_models(settings.models, matrix, settings.revision))
+    models = with_declarations(
+        select_models(settings.models, matrix, settings.revision),
+        matrix,
+        declared=settings.declared,
+        file=options.as_path(config, "declarations"),
+        references=settings.against,
+    )
     session = Session(
         config=config,
         settings=settings,
@@ -170,7 +182,12 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
             options.value(config, "endpoint-model"),
         ),
     )
-    _ = session.library  # its mistakes are those of the command line
+    others = [
+        pair.reference.name for pair in session.pairs
+    ]  # mistakes of libraries and references are those of the command line
+    if not session.is_worker:
+        check_logs(options.value(config, "training-log"), models, others)
+        check_answers(session.answers.values(), offline=settings.offline)
     return session
 
 

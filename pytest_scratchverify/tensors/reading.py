@@ -375,11 +375,11 @@ def pieces_together(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 
 def _charged(ours: Checkpoint, theirs: Checkpoint) -> Checkpoint:
     """Let the plan, which is made of our blocks, know what the same block costs over there."""
-    other = theirs.inventory.matrices
+    mine = ours.inventory.matrices
     dearer = {
-        slot: replace(matrix, fixed=other[slot].fixed)
-        for slot, matrix in ours.inventory.matrices.items()
-        if slot in other and other[slot].fixed > matrix.fixed
+        slot: replace(mine[slot], fixed=matrix.fixed)
+        for slot, matrix in theirs.inventory.fixed.items()
+        if slot in mine and matrix.fixed > mine[slot].fixed
     }
     if not dearer:
         return ours
