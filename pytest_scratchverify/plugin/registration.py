@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import pytest
 
 from pytest_scratchverify.checkpoint.roles import use_tensor_names
 from pytest_scratchverify.plugin import collection, execution, pytest_html, xdist
+from pytest_scratchverify.plugin.cluster_run import cluster_run
 from pytest_scratchverify.plugin.controller import Controller
 from pytest_scratchverify.plugin.extensions import Extensions, registered
+from pytest_scratchverify.plugin.open_reasons import OpenReasons
+from pytest_scratchverify.plugin.progress import ReadingLine, terminal_of
 from pytest_scratchverify.plugin.session import SESSION, open_session
 
 # Objects made between two searches for cycles: names and places of tens of thousands of tensors are
@@ -43,6 +47,13 @@ def register(config: pytest.Config, extensions: Extensions) -> None:
     if not session.is_worker:
         controller = Controller(session)
         manager.register(controller, "scratchverify-controller")
+        manager.register(OpenReasons(config), "scratchverify-reasons")
+        terminal = terminal_of(config)
+        if terminal is not None:
+            config.add_cleanup(lambda: os.close(terminal))
+            manager.register(ReadingLine(session, terminal), "scratchverify-progress")
         manager.register(xdist.ControllerSide(session, controller), "scratchverify-xdist")
+        if session.settings.cluster is not None:
+            manager.register(cluster_run(session), "scratchverify-cluster")
         pytest_html.in_one_file(config)
         manager.register(pytest_html.HtmlGuest(controller), "scratchverify-html")

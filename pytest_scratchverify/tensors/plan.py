@@ -91,6 +91,13 @@ def block_of(matrix: Matrix, seed: str = SEED) -> Block:
     return Block(matrix, start, start + count)
 
 
+def neurons_at(matrix: Matrix, count: int, seed: str = SEED) -> Block:
+    """Return `count` rows of a matrix whose rows are neurons: the same of all of its shape."""
+    places = (matrix.rows - count) // 16 + 1
+    start = _draw(seed, "neurons", matrix.rows, matrix.cols) % places * 16
+    return Block(matrix, start, start + count)
+
+
 @lru_cache(2**14)
 def _draw(*words: object) -> int:
     digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()

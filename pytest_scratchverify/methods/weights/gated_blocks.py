@@ -73,24 +73,28 @@ class GatedBlocks(dict[Key, GatedBlock]):
         return two, three
 
 
-def gated_blocks(inventory: Inventory, component: Component) -> GatedBlocks:
+def gated_blocks(
+    inventory: Inventory, component: Component, most: int | None = MOST_NEURONS
+) -> GatedBlocks:
     """Return the feed-forward blocks of a component by layer and expert, whole ones only.
 
-    Found once for an inventory: tables, the decoder and its experts all ask for them.
+    Found once for an inventory: tables, the decoder and its experts all ask for them. `most` are
+    the neurons of a block that is matched whole; None for blocks of any size.
     """
-    known: dict[Component, GatedBlocks] = inventory.derived.setdefault(GatedBlock, {})
-    if component not in known:
-        known[component] = _listed(inventory, component)
-    return known[component]
+    known: dict[tuple[Component, int | None], GatedBlocks]
+    known = inventory.derived.setdefault(GatedBlock, {})
+    if (component, most) not in known:
+        known[component, most] = _listed(inventory, component, most)
+    return known[component, most]
 
 
-def _listed(inventory: Inventory, component: Component) -> GatedBlocks:
+def _listed(inventory: Inventory, component: Component, most: int | None) -> GatedBlocks:
     matrices = inventory.of(component)
     found = GatedBlocks()
     norms: dict[tuple[int, int], Matrix | None] = {}  # of a layer, whose experts share it
     for slot, matrix in matrices.items():
         names = {"gate": GATED, "fc1": PLAIN}.get(slot.kind)
-        if names is None or slot.layer < 0 or matrix.rows > MOST_NEURONS:
+        if names is None or slot.layer < 0 or (most is not None and matrix.rows > most):
             continue
         parts = [matrices.get(Slot(slot.component, k, slot.layer, slot.expert)) for k in names]
         last = parts[-1]

@@ -45,6 +45,5 @@ def channels_together(halves: tuple[Group, Group]) -> ChannelSimilarity | None:
         return None
     joined = ChannelSums(sums[0].channels)
     for item in sums:
-        joined.total += item.total
-        joined.matrices += item.matrices
+        joined.join(item)
     return joined.result()

@@ -172,6 +172,8 @@ class Measure:
     component: Component
     whole_rows: Mapping[Slot, int] = field(default_factory=dict)
     matching: bool = True
+    half: int | None = None  # that all layers belong to, where it is known beforehand
+    width: int = 0  # of the channels that are drawn from; 0 for the first matrix's
     _halves: tuple[Group, Group] = field(default_factory=lambda: (Group(), Group()))
     _similar: list[Similar] = field(default_factory=list)
     _gains: list[tuple[Array, Array]] = field(default_factory=list)
@@ -278,6 +280,8 @@ class Measure:
         """Return the half of a layer, or of rows where there are no layers."""
         if slot.layer < 0:
             return self._halves[start // 16 % 2]
+        if self.half is not None:
+            return self._halves[self.half]
         # In turn as layers come, and they come in the order of the plan.
         turn = self._layers.setdefault(slot.layer, len(self._layers))
         return self._halves[turn % 2]
@@ -317,7 +321,7 @@ class Measure:
                 if group.sums is None and further:
                     continue  # what the first table has no part in says nothing of it
                 if group.sums is None:
-                    group.sums = ChannelSums(chosen_channels(ours.shape[1]))
+                    group.sums = ChannelSums(chosen_channels(self.width or ours.shape[1]))
                 if ours.shape[1] > group.sums.channels.max():
                     group.sums.add(ours[first:last], theirs[first:last])
 

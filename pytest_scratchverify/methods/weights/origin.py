@@ -25,6 +25,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
+    partly_measured,
     without_common_draw,
     without_component,
     without_counterpart,
@@ -44,6 +45,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     derivation_order,
 )
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
+from pytest_scratchverify.methods.weights.framed_power import known_framed
 from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.judge import judge
@@ -51,6 +53,7 @@ from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings
+from pytest_scratchverify.methods.weights.tensor_groups import GroupsLost
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
@@ -139,7 +142,10 @@ def _one_reading(
     if absent is not None:
         return absent
     thresholds = WeightsThresholds.from_json(calibration)
-    compared = compare(pair, _effort(hypothesis, thresholds))
+    try:
+        compared = compare(pair, _effort(hypothesis, thresholds))
+    except GroupsLost as lost:
+        return partly_measured(hypothesis, pair, lost)
     if compared is None:
         return not_comparable(hypothesis, pair)
     gains = _gain_similarity(checkpoints, compared.gains)
@@ -208,6 +214,8 @@ def _controls(
     )
     if compared.rotated is not None:
         controls += known_rotated(thresholds.alpha, thresholds.agreement_inherited)
+    if compared.framed is not None:
+        controls += known_framed(thresholds.alpha, thresholds.agreement_inherited)
     return controls
 
 
@@ -236,7 +244,7 @@ def _with_power(
 ) -> Result:
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
-    recognisable = power.rotation_invariant is not None
+    recognisable = power.rotation_invariant is not None or power.frames is not None
     followed = compared.measured.followed
     formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
     missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)
