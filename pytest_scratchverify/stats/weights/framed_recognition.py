@@ -27,6 +27,7 @@ from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, p
 from pytest_scratchverify.stats.weights.residual_frame import (
     Frame,
     Layer,
+    Leading,
     fit_frame,
     leading,
 )
@@ -58,11 +59,25 @@ class Network:
 
     heads: Mapping[int, Layer]
     neurons: Mapping[Key, Sampled] = field(default_factory=dict)
+    # Made once: power and readings ask one network after another about the same second one.
+    _spans: list[Network] = field(default_factory=list, repr=False, compare=False)
+    _leading: dict[tuple[int, ...], Leading] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def as_spans(self) -> Network:
         """Return it with heads by what their rows span."""
-        spans = {n: [heads.as_spans() for heads in layer] for n, layer in self.heads.items()}
-        return Network(spans, self.neurons)
+        if not self._spans:
+            spans = {n: [heads.as_spans() for heads in layer] for n, layer in self.heads.items()}
+            self._spans.append(Network(spans, self.neurons))
+        return self._spans[0]
+
+    def leading(self, layers: Sequence[int]) -> Leading:
+        """Return the directions that the heads of these layers use most."""
+        key = tuple(layers)
+        if key not in self._leading:
+            self._leading[key] = leading([self.heads[layer] for layer in key])
+        return self._leading[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +207,8 @@ def _moved(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
 def _frame(
     ours: Network, theirs: Network, pairs: Sequence[tuple[int, int]], drawn: int = 0
 ) -> Frame:
-    left = leading([ours.heads[a] for a, _ in pairs])
-    return fit_frame(left, leading([theirs.heads[b] for _, b in pairs]), drawn=drawn)
+    left, right = ours.leading([a for a, _ in pairs]), theirs.leading([b for _, b in pairs])
+    return fit_frame(left, right, drawn=drawn)
 
 
 def _asked_neurons(
