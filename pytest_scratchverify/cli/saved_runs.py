@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import get_terminal_size
 
-from pytest_scratchverify.cli.printing import Arguments, complain, say
+from pytest_scratchverify.cli.printing import Arguments, complain, printed_as_a_whole, say
 from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.untrusted import reading
@@ -232,7 +232,7 @@ def _read(path: Path) -> Run:
 def _said(path: Path, say: Callable[[], None]) -> int:
     """Say what a stored run holds; what its content breaks is said of the file, on one line."""
     try:
-        with reading(str(path)):
+        with printed_as_a_whole(), reading(str(path)):
             say()
     except Unavailable as failure:
         return _refused(_UnreadableError(failure))

@@ -190,10 +190,11 @@ def test_a_shell_completes_commands_and_options(tmp_path):
         assert wanted in answer.read_text()
 
 
-def test_a_reader_that_went_away_is_no_error():
+@pytest.mark.parametrize("words", [["--help"], ["explain", "weights.origin"]])
+def test_a_reader_that_went_away_is_no_error(words):
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "pytest_scratchverify.cli", "--help"]
+    command = [sys.executable, "-m", "pytest_scratchverify.cli", *words]
     done = subprocess.run(
         command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=HANGS
     )
