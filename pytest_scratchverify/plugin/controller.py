@@ -24,7 +24,7 @@ from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify.plugin.declarations import declared_lines
 from pytest_scratchverify.plugin.execution import REPORTED, TRAFFIC_PREFIX
-from pytest_scratchverify.plugin.given_inputs import AREAS, unused_inputs
+from pytest_scratchverify.plugin.given_inputs import own_inputs, unused_inputs
 from pytest_scratchverify.plugin.junit import add_junit_properties
 from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import own_references, planned_components
@@ -34,6 +34,10 @@ from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_model
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
 
 EXIT_UNDETERMINED = 10
+NOTHING_ASKED = Text(
+    "No test here asks about a model. The suites are run by `scratchverify run --model NAME`, or in"
+    " this pytest by `pytest --pyargs pytest_scratchverify._suites --scratch-model NAME`."
+)
 _REPORTED_LETTER = ("reported", "r", ("REPORTED", {"yellow": True}))
 SHORT_LETTERS = {
     Outcome.INDETERMINATE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
@@ -120,10 +124,15 @@ class Controller:
         self.session.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the verdict."""
-        if self.run is None:
-            return
+        """Print the verdict; where nothing was asked of a named model, how it is asked."""
         from pytest_scratchverify.report.language import translate  # noqa: PLC0415
+
+        if self.run is None:
+            if self.session.settings.models and not self.intents:
+                terminalreporter.write_line(
+                    translate(NOTHING_ASKED, self.session.settings.language)
+                )
+            return
         from pytest_scratchverify.report.terminal import summary_lines  # noqa: PLC0415
         from pytest_scratchverify.report.wording import size  # noqa: PLC0415
 
@@ -242,8 +251,8 @@ class Controller:
             yield Text("{n} planned hypotheses never reported", n=lost)
 
     def _unused(self, findings: tuple[Finding, ...]) -> Iterable[Text]:
-        config = self.session.config
-        given = [name for name, _ in AREAS if options.value(config, name) not in (None, [])]
+        logs = options.value(self.session.config, "training-log")
+        given = own_inputs(logs, self.session.answers, self.session.models)
         return unused_inputs(given, findings)
 
     def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:

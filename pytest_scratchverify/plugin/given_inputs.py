@@ -7,7 +7,8 @@ the whole run: it did not do what it was asked to.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -81,24 +82,36 @@ def _connect(url: str) -> None:
         raise ScratchError(f"--endpoint {shown}: no server answers there ({why})") from None
 
 
-def unused_inputs(given: Iterable[str], findings: Sequence[Finding]) -> Iterator[Text]:
-    """Say which of the options `given` left every question about a model itself unanswered."""
-    said: set[str] = set()
+def own_inputs(
+    logs: Iterable[str], answers: Mapping[str, Given], models: Sequence[ModelSpec]
+) -> dict[str, set[str]]:
+    """Return the tested models that each option gave something for, by option."""
+    names = {model.name for model in models}
+    owners = {entry.partition("#")[0].rpartition("=")[0] for entry in logs}
+    given = {name: one for name, one in answers.items() if name in names}
+    return {
+        "training-log": names if "" in owners else owners & names,
+        "answers": {name for name, one in given.items() if one.url is None},
+        "endpoint": {name for name, one in given.items() if one.url is not None},
+    }
+
+
+def unused_inputs(given: Mapping[str, set[str]], findings: Sequence[Finding]) -> Iterator[Text]:
+    """Say which options left every question about a model itself unanswered that they were for.
+
+    `given` are the models by option.
+    """
     for option, area in AREAS:
-        if option not in given:
-            continue
         own = [f for f in findings if f.method.startswith(f"{area}.") and f.reference is None]
-        for model in dict.fromkeys(finding.model for finding in own):
+        for model in sorted(given.get(option, ())):
             asked = [f for f in own if f.model == model]
             asked = [f for f in asked if f.outcome is not Outcome.NOT_APPLICABLE]
             if not asked or any(f.outcome is not Outcome.UNAVAILABLE for f in asked):
                 continue
-            why = asked[0].headline
-            if str(why) not in said:
-                said.add(str(why))
-                yield Text(
-                    "what --{option} gave could not be used for {model}: {why}",
-                    option=option,
-                    model=model,
-                    why=why,
-                )
+            why = Counter(f.headline for f in asked).most_common(1)[0][0]
+            yield Text(
+                "what --{option} gave could not be used for {model}: {why}",
+                option=option,
+                model=model,
+                why=why,
+            )

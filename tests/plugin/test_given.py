@@ -14,7 +14,12 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour.asking.locate import Given
 from pytest_scratchverify.plugin.declarations import with_declarations
-from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs, unused_inputs
+from pytest_scratchverify.plugin.given_inputs import (
+    check_answers,
+    check_logs,
+    own_inputs,
+    unused_inputs,
+)
 from pytest_scratchverify.plugin.selection import folder_name, pairs, resolve_name, select_models
 
 MATRIX = parse_matrix(
@@ -193,10 +198,20 @@ def found(method, outcome, reference=None):
 def test_what_was_given_and_answered_nothing_is_said_once_of_the_run():
     lost = [found(f"training_log.{n}", Outcome.UNAVAILABLE) for n in "ab"]
     lost.append(found("training_log.c", Outcome.NOT_APPLICABLE))
-    said = [str(text) for text in unused_inputs(["training-log"], lost)]
+    logs = {"training-log": {"m"}}
+    said = [str(text) for text in unused_inputs(logs, lost)]
     assert said == ["what --training-log gave could not be used for m: There is no log.csv in m."]
-    assert not [*unused_inputs([], lost)]
-    assert not [
-        *unused_inputs(["training-log"], [*lost, found("training_log.d", Outcome.CONSISTENT)])
-    ]
-    assert not [*unused_inputs(["answers"], lost)]
+    assert not [*unused_inputs({"training-log": {"other"}}, lost)]
+    assert not [*unused_inputs(logs, [*lost, found("training_log.d", Outcome.CONSISTENT)])]
+    assert not [*unused_inputs({"answers": {"m"}}, lost)]
+
+
+def test_what_was_given_for_a_reference_is_none_of_the_models():
+    m = ModelSpec(name="m")
+    answers = {"m": Given(model="m", url="http://x/v1"), "r": Given(model="r", url="http://y/v1")}
+    assert own_inputs(["r=log.csv"], answers, [m]) == {
+        "training-log": set(),
+        "answers": set(),
+        "endpoint": {"m"},
+    }
+    assert own_inputs(["log.csv#step=a"], {}, [m])["training-log"] == {"m"}

@@ -82,6 +82,13 @@ def test_naming_components_narrows_the_question_and_says_so(suite, run):
     assert result.ret == 10  # one component does not answer for the model
 
 
+def test_where_no_test_asks_a_line_says_how_it_is_asked(pytester, run):
+    pytester.makepyfile(test_mine="def test_mine(): pass")
+    result, found = run("--scratch-model", "skt/A.X-K1")
+    assert (result.ret, found) == (0, None)
+    result.stdout.fnmatch_lines(["No test here asks about a model. *scratchverify run --model*"])
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("-n", "2"), ("-n", "2", "--dist", "loadscope"), ("-p", "no:randomly")]
 )
