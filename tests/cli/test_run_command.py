@@ -56,9 +56,10 @@ def hostile(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ran(hostile):
     return scratchverify(
-        *("run", "--model=s1/", "--against=s0", "--matrix=own.toml", "--offline", "-ra"),
+        *("run", "--model", "s1/", "--against=s0", "--matrix=own.toml", "--offline", "-ra"),
         *("-m", "disclosure or tokenizer", "--verdict-json", "-", "--policy=own-tokenizer"),
         home=hostile,
+        env={"PYTEST_ADDOPTS": "--no-such-option", "PYTEST_PLUGINS": "no_such_plugin"},
     )
 
 
