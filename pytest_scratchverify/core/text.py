@@ -53,7 +53,8 @@ class Text:
         for literal, name, _, _ in Formatter().parse(template):
             parts.append(literal)
             if name is not None:  # nothing else of format's language: a template may be foreign
-                parts.append(_shown(self.params[name], say))
+                value = self.params[name]
+                parts.append(_p_value(value) if name == "p" else _shown(value, say))
         return "".join(parts)
 
     def __hash__(self) -> int:
@@ -65,6 +66,8 @@ class Term(StrEnum):
 
 
 _NESTED = {"template", "params"}
+# A p-value that a float cannot hold is kept as 1e-300; adjusted for many tests, it is larger.
+FLOOR_OF_P = 1e-296
 MAX_ITEMS = 100  # of a list that a sentence names
 
 
@@ -76,10 +79,29 @@ def _plain(value: object) -> Json:
     return to_builtin(value)
 
 
+def below_floor(pvalue: float | None) -> bool:
+    """Whether a p-value only says that it is smaller than what was kept of it."""
+    return pvalue is not None and pvalue < FLOOR_OF_P
+
+
+def _p_value(value: Json) -> str:
+    shown = _shown(value, str)
+    return f"< {shown}" if isinstance(value, float) and below_floor(value) else shown
+
+
+def as_text(value: Json) -> Text | None:
+    """Return the text that a parameter holds; None for anything else, be it a file's like one."""
+    if not isinstance(value, dict) or set(value) != _NESTED:
+        return None
+    try:
+        return Text(str(value["template"]), **value["params"])  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
 def _shown(value: Json, say: Callable[[str], str]) -> str:
-    if isinstance(value, dict) and set(value) == _NESTED:
+    if nested := as_text(value):
         try:
-            nested = Text(str(value["template"]), **value["params"])  # type: ignore[arg-type]
             return nested.render(say(nested.template), say)
         except (KeyError, TypeError, ValueError):  # no text of ours but a file's object like one
             return visible(str(value))

@@ -25,7 +25,7 @@ from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.options import DEPTHS
 from pytest_scratchverify.plugin.selection import declared_components, readable_id
-from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.plugin.session import KEPT_MODELS, Session
 from pytest_scratchverify.verdict.serialization import to_json
 
 INTENT = pytest.StashKey[Intent]()
@@ -110,20 +110,28 @@ class Parametrizer:
                 self.intents.append(intent)
         if dropped:
             config.hook.pytest_deselected(items=dropped)
-        items[:] = self._by_reference(kept)
+        items[:] = self._in_order(kept)
 
-    def _by_reference(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Put the tests of one fingerprint of a library together, so that it is opened once."""
+    def _in_order(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Put together the tests of a model, where there are many, and of a library's fingerprint.
+
+        So each is opened once, or few times, and what was read of it is not held to the end.
+        """
+        models = {spec.name: number for number, spec in enumerate(self.session.models, start=1)}
+        if len(models) <= KEPT_MODELS:
+            models = {}
         place = {spec.name: number for number, spec in enumerate(self.session.library, start=1)}
-        if not place:
+        if not (place or models):
             return items
 
-        def key(item: pytest.Item) -> int:
+        def key(item: pytest.Item) -> tuple[int, int]:
             callspec = getattr(item, "callspec", None)
             pair = callspec.params.get("pair") if callspec is not None else None
-            if not isinstance(pair, Pair) or pair.reference.saved is None:
-                return 0
-            return place[pair.reference.name]
+            if not isinstance(pair, Pair):
+                model = callspec.params.get("model") if callspec is not None else None
+                return models.get(getattr(model, "name", ""), 0), 0
+            saved = pair.reference.saved is not None
+            return models.get(pair.model.name, 0), place[pair.reference.name] if saved else 0
 
         return sorted(items, key=key)
 

@@ -107,7 +107,7 @@ class Controller:
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, None, None]:
         """Fold and write before any guest reports; set the exit code after all of them."""
-        self._read_plan()
+        self.read_plan()
         if self.intents and not session.config.option.collectonly:
             self.run = self._fold(session, exitstatus)
             session.config.hook.pytest_scratchverify_run(run=self.run)
@@ -161,7 +161,7 @@ class Controller:
         ]
         return sum(requests for requests, _ in counts), sum(received for _, received in counts)
 
-    def _read_plan(self) -> None:
+    def read_plan(self) -> None:
         """Read the plan: this process's own collection, or what the workers left."""
         parametrizer = self.session.config.pluginmanager.get_plugin("scratchverify-parametrize")
         assert isinstance(parametrizer, Parametrizer)  # noqa: S101 - registered beside this object

@@ -14,6 +14,9 @@ from pytest_scratchverify.plugin.session import suites_path
 
 # Of a pytest that calls this, and of a workflow whose summary is not ours to write.
 _NOT_INHERITED = ("PYTEST_", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+# What other packages bring into every pytest (the hub's client anyio), and no suite of ours asks:
+# a quarter of what it takes to start.
+_IDLE = ("anyio", "hypothesispytest")
 _CHILD = "import sys; sys.path[:] = {path!r}; import pytest; sys.exit(pytest.main({arguments!r}))"
 
 
@@ -64,6 +67,7 @@ def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[s
         f"--rootdir={home.parent}",
         f"--confcutdir={home}",
         "--noconftest",
+        *(f"-pno:{name}" for name in _IDLE),
     ]
 
 

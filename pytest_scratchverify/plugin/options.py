@@ -165,6 +165,12 @@ OPTIONS = (
         metavar="IN/OUT",
         check=_price,
     ),
+    OptionSpec(
+        "cluster",
+        "with --depth full: let a Dask cluster read and compare; local, local:WORKERS or the "
+        "scheduler's address, tcp://HOST:PORT",
+        metavar="ADDRESS",
+    ),
     OptionSpec("offline", "use no network: folders, cache and catalogue only", kind="bool"),
     OptionSpec(
         "policy",

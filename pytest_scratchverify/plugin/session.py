@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SESSION = pytest.StashKey["Session"]()
 RUN_DIRECTORY = "scratch_run_directory"  # the key in xdist's workerinput
+KEPT_MODELS = 8  # tested models that stay open; of more, tests come model by model
 DEPTH_BUDGETS = {"metadata": "64MiB", "quick": "80MiB", "robust": "320MiB", "full": None}
 
 
@@ -53,6 +54,7 @@ class Settings:
     components: frozenset[Component]
     depth: str
     byte_budget: str | None
+    cluster: str | None
     offline: bool
     policies: tuple[str, ...]
     earlier: tuple[str, ...]  # stored runs that judged predecessors
@@ -78,6 +80,7 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
         components=select_components(get("component")),
         depth=get("depth"),
         byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
+        cluster=get("cluster"),
         offline=bool(get("offline")),
         policies=policies,
         earlier=tuple(get("predecessor-verdict")),
@@ -115,6 +118,16 @@ class Session:
         return tuple(library_specs(self.entries, self.matrix))
 
     @cached_property
+    def library_keys(self) -> frozenset[str]:
+        """Return under which keys the stores of the libraries' fingerprints are open."""
+        return frozenset(map(store_key, self.library))
+
+    @cached_property
+    def model_keys(self) -> frozenset[str]:
+        """Return under which keys the stores of the tested models are open."""
+        return frozenset(map(store_key, self.models))
+
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Return every pair of the run."""
         return tuple(pairs(self.models, self.matrix, self.settings.against, self.library))
@@ -130,6 +143,11 @@ class Session:
         """Remove the run's shared directory, in the process that made it."""
         if self.owns_run_path:
             shutil.rmtree(self.run_path, ignore_errors=True)
+
+
+def store_key(spec: ModelSpec) -> str:
+    """Name the store of a model among those that are open."""
+    return spec.saved or f"{spec.name}@{spec.revision}"
 
 
 def open_session(config: pytest.Config, extensions: Extensions) -> Session:

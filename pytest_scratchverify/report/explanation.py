@@ -91,7 +91,7 @@ def _finding(finding: Finding) -> Iterator[Text]:
         if statistic is not None:
             yield Text("  {name}: {statistic}", name=name, statistic=number(statistic))
     if finding.pvalue is not None:
-        yield Text("  p = {p}, before the correction for the number of tests", p=finding.pvalue)
+        yield Text("  p {p}, before the correction for the number of tests", p=finding.pvalue)
     yield from _calibration(finding)
     yield Text(
         "  Level {level}: {meaning}",

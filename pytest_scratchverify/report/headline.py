@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.wording import COMPONENT_NAMES, reasons, strongest
+from pytest_scratchverify.report.wording import COMPONENT_NAMES, gravity, reasons, strongest
+from pytest_scratchverify.verdict.policy import NOT_ASKED
 from pytest_scratchverify.verdict.run import LISTING, Run, records_of
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
 
@@ -90,6 +91,7 @@ class Group:
     reference: str | None
     kinds: tuple[str, ...]
     why: Text | None
+    whose: Text | None = None  # the component that `why` speaks of, where there are several
 
 
 def kind_texts(kinds: Iterable[str]) -> list[Text]:
@@ -103,16 +105,58 @@ def in_order(model: ModelVerdict) -> list[tuple[Component, ComponentVerdict]]:
     return sorted(model.components.items(), key=lambda item: place(item[0]))
 
 
-def columns(run: Run) -> list[Component]:
-    """Return the components that any model of the run has, in their fixed order."""
-    return [c for c in Component if any(c in model.components for model in run.models)]
+OVERVIEW: Mapping[str, Text] = {
+    "related": Text("Related, or in doubt"),
+    "clear": Text("No relation found"),
+    "open": Text("Open"),
+}
+_OPEN = (Verdict.INSUFFICIENT_EVIDENCE, Verdict.NOT_TESTABLE)
 
 
-def verdict_rank(verdict: ComponentVerdict | None) -> str:
-    """Return what a column of verdicts is sorted by: the gravest first, then the reference."""
-    if verdict is None:
+def overview(model: ModelVerdict, part: str) -> list[Group]:
+    """Return the verdicts on all components that stand in a column of the overview."""
+    return [group for group in _grouped(in_order(model)) if _part(group.verdict) == part]
+
+
+def overview_columns(run: Run) -> list[tuple[str, Text]]:
+    """Return the columns of the overview in which something stands, with their titles."""
+    return [
+        (part, title)
+        for part, title in OVERVIEW.items()
+        if any(overview(model, part) for model in run.models)
+    ]
+
+
+def _part(verdict: Verdict) -> str:
+    if verdict in _OPEN:
+        return "open"
+    return "clear" if verdict.is_clean else "related"
+
+
+def overview_rank(groups: Sequence[Group]) -> str:
+    """Return what a column of the overview is sorted by: the gravest first, then the most."""
+    if not groups:
         return str(len(_ORDER))
-    return f"{_ORDER.index(verdict.verdict)} {verdict.reference or ''}"
+    first = groups[0]
+    return f"{_ORDER.index(first.verdict)} {99 - len(first.components)} {first.reference or ''}"
+
+
+COUNTED_HEADLINES: Mapping[Result, str] = {
+    Result.FAIL: "{n} contradicted",
+    Result.UNDETERMINED: "{n} undecided",
+    Result.PASS: "{n} not contradicted",
+}
+
+
+def counted(run: Run) -> Text:
+    """Say in one sentence what was found of all models, by the policy that leads for each."""
+    results = [m.policies[name].result for m in run.models if (name := judged_first(run, m))]
+    parts = [
+        Text(COUNTED_HEADLINES[result], n=results.count(result))
+        for result in _RESULT_ORDER
+        if result in results
+    ]
+    return Text("{n} models: {counts}", n=len(run.models), counts=parts)
 
 
 def policy_rank(run: Run, model: ModelVerdict) -> str:
@@ -123,21 +167,34 @@ def policy_rank(run: Run, model: ModelVerdict) -> str:
 
 def groups(model: ModelVerdict) -> list[Group]:
     """Return the model's trained components by verdict, the gravest first."""
+    return _grouped((c, verdict) for c, verdict in in_order(model) if c.is_trained)
+
+
+def _grouped(verdicts: Iterable[tuple[Component, ComponentVerdict]]) -> list[Group]:
     found: dict[tuple[Verdict, str, tuple[str, ...]], list[ComponentVerdict]] = {}
-    for component, verdict in in_order(model):
-        if component.is_trained:
-            key = (verdict.verdict, verdict.reference or "", verdict.kinds)
-            found.setdefault(key, []).append(verdict)
+    for _, verdict in verdicts:
+        key = (verdict.verdict, verdict.reference or "", verdict.kinds)
+        found.setdefault(key, []).append(verdict)
     return [
-        Group(
-            key[0],
-            tuple(COMPONENT_NAMES[verdict.component] for verdict in members),
-            key[1] or None,
-            key[2],
-            next((text for verdict in members for text in reasons(verdict)), None),
-        )
+        _group(*key, members)
         for key, members in sorted(found.items(), key=lambda item: _ORDER.index(item[0][0]))
     ]
+
+
+def _group(
+    verdict: Verdict, reference: str, kinds: tuple[str, ...], members: Sequence[ComponentVerdict]
+) -> Group:
+    # most of a model is its decoder: of several components, its reason stands for theirs
+    first = sorted(members, key=lambda member: member.component is not Component.TEXT_DECODER)
+    why = next(((v.component, text) for v in first for text in reasons(v)), None)
+    return Group(
+        verdict,
+        tuple(COMPONENT_NAMES[member.component] for member in members),
+        reference or None,
+        kinds,
+        why[1] if why else None,
+        COMPONENT_NAMES[why[0]] if why and len(members) > 1 else None,
+    )
 
 
 def kinds_found(run: Run, model: ModelVerdict) -> list[tuple[str, ...]]:
@@ -152,11 +209,27 @@ def is_derivation(kinds: Sequence[str]) -> bool:
     return bool(kinds) and tuple(kinds) != ("vocabulary order",)
 
 
-def evidence(findings: list[Finding], limit: int) -> tuple[list[Finding], ...]:
-    """Return the strongest findings against the claim, for it, and others worth a look."""
+def not_asked(run: Run, model: ModelVerdict) -> list[Text]:
+    """Return what is reported of a model and what the policy that leads does not ask about."""
+    first = judged_first(run, model)
+    because = model.policies[first].because if first else ()
+    return [text for text in because if text.template == NOT_ASKED]
+
+
+def evidence(
+    findings: list[Finding], limit: int, beside: Iterable[Text] = ()
+) -> tuple[list[Finding], ...]:
+    """Return the strongest findings against the claim, for it, and others worth a look.
+
+    Components that a sentence of `beside` names, which no policy asks about, are no part of the
+    claim: what was found of them is worth a look.
+    """
     against, supporting, other = [], [], []
+    outside = {text.params.get("component") for text in beside}
     for finding in strongest(findings, len(findings)):
-        if finding.direction is Direction.TOWARD_REUSE:
+        if finding.component.value in outside:
+            other.append(finding)
+        elif finding.direction is Direction.TOWARD_REUSE:
             against.append(finding)
         elif finding.direction is Direction.TOWARD_INDEPENDENCE:
             supporting.append(finding)
@@ -169,8 +242,9 @@ _UNMEASURED = (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE, Outcome.MISSING, Out
 
 
 def measured(findings: Iterable[Finding], *, yes: bool) -> list[Finding]:
-    """Return the findings that measured something, or the others."""
-    return [finding for finding in findings if (finding.outcome not in _UNMEASURED) is yes]
+    """Return the findings that measured something, the most serious first; or the others."""
+    chosen = [finding for finding in findings if (finding.outcome not in _UNMEASURED) is yes]
+    return sorted(chosen, key=gravity)
 
 
 def designs(findings: Iterable[Finding]) -> list[Finding]:

@@ -8,18 +8,21 @@ comes from a model's files is escaped by jinja2.
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
-from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.text import Text, below_floor
 from pytest_scratchverify.core.visible import visible, visible_document
-from pytest_scratchverify.report import headline, nearest, wording
+from pytest_scratchverify.report import headline, nearest, terms, wording
 from pytest_scratchverify.report.figures import (
     Rendered,
     Shared,
@@ -28,9 +31,11 @@ from pytest_scratchverify.report.figures import (
     run_figures,
     shared_figures,
 )
+from pytest_scratchverify.report.figures.known_pairs import together
 from pytest_scratchverify.report.figures.lineage import Lineage, lineage_of
 from pytest_scratchverify.report.figures.rendering import data_of
 from pytest_scratchverify.report.language import NAMES, translate
+from pytest_scratchverify.report.pytest_html import page_words
 from pytest_scratchverify.verdict.run import Run
 
 PAGE_BYTES = 1_950_000  # a page stays below two megabytes
@@ -43,7 +48,7 @@ def _environment() -> Any:
     # jinja2 comes with pytest-html anyway; autoescape is what a report of untrusted files needs.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("pytest_scratchverify.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -51,6 +56,13 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {
+        "statistic_name": terms.statistic_name,
+        "relation_text": terms.relation_text,
+        "status_text": terms.status_text,
+    }
+    environment.tests["below_floor"] = below_floor
+    return environment
 
 
 def _visible_value(value: object) -> object:
@@ -73,7 +85,18 @@ def _context(run: Run, language: str) -> dict[str, Any]:
         "h": headline,
         "near": nearest,
         "language": language,
+        "date": today(),
     }
+
+
+def today() -> str:
+    """Return the day on which a page is made, in UTC; SOURCE_DATE_EPOCH names another.
+
+    It is of the page: a run holds no date, so that equal runs are equal bytes.
+    """
+    named = os.environ.get("SOURCE_DATE_EPOCH", "")
+    at = datetime.fromtimestamp(int(named), UTC) if named.isdigit() else datetime.now(UTC)
+    return at.date().isoformat()
 
 
 def render_html(run: Run, language: str) -> str:
@@ -168,7 +191,7 @@ def _pictures(run: Run, languages: Sequence[str], lineage: Lineage | None, room:
         shapes.append(figure.shapes)
         of_all.append(figure.by_language)
         room -= _cost(figure)
-    for finding in sorted(run.findings, key=_interest):
+    for finding in together(sorted(run.findings, key=_interest)):
         if room <= 0:
             left_out += sum(1 for _ in data_of(finding))
             continue
@@ -196,13 +219,20 @@ def _cost(figure: Shared) -> int:
     return len(figure.shapes.encode()) + said
 
 
-def _interest(finding: Finding) -> tuple[bool, bool, bool, str]:
+def _interest(finding: Finding) -> tuple[bool, bool, bool, bool, int, str]:
     """Draw first what accuses or clears weights, so that a full page lacks the least of it."""
+    gains = finding.method.startswith("weights.layernorm")  # alone they decide nothing
+    weights = finding.method.startswith("weights")
+    place = [*Component].index(finding.component)
     trained = finding.component.is_trained
-    return (not finding.derived, not finding.method.startswith("weights"), not trained, finding.id)
+    return (gains, not finding.derived, not weights, not trained, place, finding.id)
 
 
-def verdict_fragment(run: Run, language: str) -> str:
-    """Return the verdict part alone, with its style scoped, to stand in another page."""
-    text: str = _environment().get_template("fragment.html.j2").render(_context(run, language))
+def verdict_fragment(run: Run, language: str, counted: str = "") -> str:
+    """Return the verdict part alone, with its style scoped, to stand in pytest-html's page.
+
+    `counted` says how many tests ended how, in words.
+    """
+    context = _context(run, language) | {"counts": counted, "words": page_words(language)}
+    text: str = _environment().get_template("fragment.html.j2").render(context)
     return visible_document(text)

@@ -1,8 +1,9 @@
 """Choose the Korean particle that fits the value before it: ``{name}은(는)`` becomes 은 or 는.
 
 A particle depends on whether the word before it is *read* with a final consonant. For Hangul that
-is written in the syllable; for numbers and Latin names it is known for some endings only. Where two
-readings are common (Koreans read the 3 of "V3" as 삼 or as 쓰리), both particles stay.
+is written in the syllable; for Latin names it follows how Korean writes English sounds: a single
+short vowel before a stop closes the syllable (챗, 블록), a long one opens another (딥시크). One
+digit at the end of a name is read as in English (브이쓰리), a number in the Chinese way (삼).
 """
 
 from __future__ import annotations
@@ -23,20 +24,22 @@ _OPEN, _CLOSED, _RIEUL = "", "consonant", "rieul"  # how a reading ends
 _QUOTES = "\"'`)]}*"
 # 영 일 이 삼 사 오 육 칠 팔 구; longer numbers end in 십, 백, 천 or 만, all closed like 영.
 _SINO = dict(zip("0123456789", "crocoocrro", strict=True))
-# Digits at the end of a name, where the Chinese and the English reading agree: 원/일, 투/이, ...
-_EITHER = {"1": "c", "2": "o", "4": "o", "5": "o", "7": "c"}
+# One digit at the end of a name: 제로, 투, 쓰리, 포, 파이브, 식스; 원, 세븐, 에잇, 나인.
+_ENGLISH = dict.fromkeys("023456", "o") | dict.fromkeys("1789", "c")
 _ENDS = {"o": _OPEN, "c": _CLOSED, "r": _RIEUL}
 _NUMBER = re.compile(r"(?<![A-Za-z\d.-])[\d.,]*\d$|\de[+-]\d+$")
-_ACRONYM = re.compile(r"(?:^|[^a-z])[A-Z]$")
-_WORDS = (  # endings of Latin words whose Korean reading is not in doubt
-    (re.compile(r"l$"), _RIEUL),
-    (re.compile(r"(?:[mn]|ng)$"), _CLOSED),
-    (re.compile(r"(?:[aiouyrsxzfvhj]|[szcgvr]e|[cflnrsx]t|[lnr]d|nk)$"), _OPEN),
+_SPELLED = re.compile(r"(?:^|[^a-z])([b-df-hj-np-tv-xz]+|mit|api|url|ui|ai)$")  # letter by letter
+_STOP = re.compile(r"(?:^|[^aeiouy])[aeiou](?:[ptkcb]|ck)$")  # a short vowel closes: 챗, 블록, 맵
+_WORDS = (  # how the Korean reading of a Latin word ends, by its last letters
+    (re.compile(r"(?:l|[^aeiou]?le|[aeiou]re?le|ile|ale|ole|ule)$"), _RIEUL),
+    (re.compile(r"(?:[mn]|ng|[aeiou]me|[aeiou]ne)$"), _CLOSED),
+    (re.compile(r"(?:ype|ope|ape|ipe|[iu]c)$"), _CLOSED),
+    (_STOP, _CLOSED),
 )
 
 
 def particles(text: str) -> str:
-    """Return a Korean text with each pair of particles decided where the reading is certain.
+    """Return a Korean text with each pair of particles decided by the word before it.
 
     Example: ``particles("설계은(는) GPT은(는)")`` is ``"설계는 GPT는"``.
     """
@@ -55,17 +58,24 @@ def _decided(match: re.Match[str]) -> str:
 
 
 def _ending(word: str) -> str | None:
-    """Return how the reading of a word ends, or None where that is not certain."""
+    """Return how the reading of a word ends, or None where there is no word."""
     last = word[-1:]
     if "가" <= last <= "힣":
         final = (ord(last) - ord("가")) % 28
         return _OPEN if not final else _RIEUL if final == 8 else _CLOSED
     if last.isascii() and last.isdigit():
-        kind = (_SINO if _NUMBER.search(word) else _EITHER).get(last)
-        return _ENDS[kind] if kind else None
+        by_itself = _NUMBER.search(word) or word[-2:-1].isdigit()
+        return _ENDS[(_SINO if by_itself else _ENGLISH)[last]]
+    if last == "%":
+        return _OPEN  # 퍼센트
+    if not (last.isascii() and last.isalpha()):
+        return None
     if last.isupper():
-        return _letter(last) if _ACRONYM.search(word) else None
-    return next((ending for ends, ending in _WORDS if ends.search(word)), None)
+        return _letter(last)
+    lower = word.lower()
+    if _SPELLED.search(lower):
+        return _letter(last.upper())
+    return next((ending for ends, ending in _WORDS if ends.search(lower)), _OPEN)
 
 
 def _letter(letter: str) -> str:

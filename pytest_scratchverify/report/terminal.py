@@ -165,7 +165,7 @@ def _why(model: ModelVerdict, language: str, width: int) -> Iterator[Line]:
         if component.value == "text_decoder":
             name = translate(COMPONENT_NAMES[component], language)
             texts = [translate(text, language) for text in reasons(verdict)[:2]]
-            yield from _wrapped(f"{name}: {'; '.join(texts)}", width, "  ", lines=2)
+            yield from _wrapped(f"{name}: {'; '.join(texts)}", width, "  ")
 
 
 def _wrapped(text: str, width: int, indent: str, lines: int = 3) -> Iterator[Line]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome, Source
-from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.text import Text, as_text
 from pytest_scratchverify.verdict.clearance import SHOWN
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
@@ -99,17 +99,19 @@ def strongest(findings: list[Finding], limit: int) -> list[Finding]:
         if finding.outcome not in (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE)
         and (finding.outcome is not Outcome.CONSISTENT or finding.level in (Level.E3, Level.E4))
     ]
-    measured.sort(
-        key=lambda f: (
-            f.outcome is not Outcome.DERIVED,
-            _LEVELS.index(f.level),
-            ".claim." in f.method,  # what was said of a model comes after what it is
-            not f.method.endswith("_design"),
-            _OUTCOME_RANK.index(f.outcome),
-            f.id,
-        )
+    return _one_per_headline(sorted(measured, key=gravity))[:limit]
+
+
+def gravity(finding: Finding) -> tuple[bool | int | str, ...]:
+    """Return what findings are sorted by: rejected first, then by level of evidence."""
+    return (
+        finding.outcome is not Outcome.DERIVED,
+        _LEVELS.index(finding.level),
+        ".claim." in finding.method,  # what was said of a model comes after what it is
+        not finding.method.endswith("_design"),
+        _OUTCOME_RANK.index(finding.outcome),
+        finding.id,
     )
-    return _one_per_headline(measured)[:limit]
 
 
 def _one_per_headline(findings: list[Finding]) -> list[Finding]:
@@ -132,11 +134,18 @@ def _distinct(texts: tuple[Text, ...]) -> list[Text]:
     found: list[Text] = []
     templates: Counter[str] = Counter()
     for text in {str(text): text for text in texts}.values():
-        templates[text.template] += 1
-        if templates[text.template] <= SHOWN:
+        template = _template(text)
+        templates[template] += 1
+        if templates[template] <= SHOWN:
             found.append(text)
     more = sum(count - SHOWN for count in templates.values() if count > SHOWN)
     return [*found, Text("{n} more sentences of these kinds", n=more)] if more else found
+
+
+def _template(text: Text) -> str:
+    """Return what makes two sentences of one kind: the templates of the sentences in them."""
+    inner = [nested for value in text.params.values() if (nested := as_text(value))]
+    return " ".join([text.template, *map(_template, inner)])
 
 
 def bytes_read(model: ModelVerdict) -> Text:
@@ -190,13 +199,26 @@ def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
                 planned=run.planned,
             )
         )
-    elif open_ones:
+    unread = Source.CATALOGUE.value in model.sources or not model.sources
+    if not model.sources:
         lines.append(
-            Text(
-                "weights of {components} compared with the references, by ranges",
-                components=[component.value for component in open_ones],
-            )
+            Text("the model's own files: none was read; complete its folder, or reach the hub")
         )
+    elif unread:
+        lines.append(Text("the model's own files: reach the hub (HF_TOKEN where gated)"))
+    if open_ones and not (run is not None and run.partial):
+        names = [COMPONENT_NAMES[component] for component in open_ones]
+        if unread:  # nothing can be compared before it is read
+            lines.append(
+                Text("then their weights, by ranges, beside the references': {parts}", parts=names)
+            )
+        else:
+            lines.append(
+                Text(
+                    "weights of {components} compared with the references, by ranges",
+                    components=names,
+                )
+            )
     found = (Verdict.REUSED_VERBATIM, Verdict.DERIVED)
     if any(c.is_trained and v.verdict in found for c, v in model.components.items()):
         lines.append(
@@ -205,10 +227,4 @@ def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
                 " than the one read here, or younger; check its commit and its release"
             )
         )
-    if not model.sources:
-        lines.append(
-            Text("the model's own files: none was read; complete its folder, or reach the hub")
-        )
-    elif Source.CATALOGUE.value in model.sources:
-        lines.append(Text("the model's own files: reach the hub (HF_TOKEN where gated)"))
     return lines

@@ -190,7 +190,12 @@ def _compared_in_vain(
 
 
 def _what_is_open(finding: Finding) -> Text:
-    return finding.remedy or finding.headline
+    """Say what is open and, after it, what to do: a remedy alone has nothing to speak of."""
+    if finding.remedy is None:
+        return finding.headline
+    if str(finding.headline).endswith("."):
+        return Text("{what} {remedy}", what=finding.headline, remedy=finding.remedy)
+    return Text("{what}: {remedy}", what=finding.headline, remedy=finding.remedy)
 
 
 def _lost(finding: Finding) -> Text:

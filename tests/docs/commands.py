@@ -93,6 +93,7 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify render": "a template: see the renderings above",
     "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
     "scratchverify fingerprint": "reads the hub; tests/cli and tests/weights run it",
+    "pytest suites/ --model org/name --against org/other --depth full --cluster": "tests/plugin/test_cluster.py runs it",
     "pytest suites/ --model org/name --against-library": "tests/plugin/test_against_library.py runs it",
     "python -m tools.calibrate": CALIBRATION,
     "python -m benchmarks.hard_nulls": "minutes; tests/stats/weights/test_hard_nulls.py runs a part",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from pytest_scratchverify.methods.weights.published_norm_gains import published_
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.figures import Rendered, figures_of, run_figures, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
+from pytest_scratchverify.report.figures.known_pairs import together
 from pytest_scratchverify.report.figures.lineage import Lineage, _plane, lineage_of
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.rendering import NUMBERS, Undrawn, _count, data_of
@@ -149,6 +151,7 @@ def measured(logs, limits, weights, tree):
     model = "org/suspect"
     # what a page draws of a whole run stands in a finding here, to be asked the same questions
     found = lineage_of(weights[name] for name in THREE)
+    beside = together([weights["child"], weights["stranger"]])[0]
     of_three = replace(weights["child"], figures=tuple(data.to_json() for data in found.figures))
     return {
         "training_curve": methods.power_law(model, log, limits, 50304),
@@ -156,6 +159,7 @@ def measured(logs, limits, weights, tree):
         "order_residuals": methods.same_data_order(model, log, "org/other", other, limits),
         "checkpoint_path": checkpoint_path(model, series, limits),
         "known_pairs": weights["child"],
+        "known_rows": beside,
         "layer_map": weights["forged"],
         "layer_table": weights["dropped"],
         "lineage": of_three,
@@ -252,7 +256,16 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process(measured, tmp_p
     )
     target = tmp_path / "later.html"
     given_ = [sys.executable, "-c", code, str(tmp_path / "run.json"), str(target)]
-    subprocess.run(given_, check=True, cwd=ROOT, env={"PYTHONHASHSEED": "7", "HOME": str(tmp_path)})
+    subprocess.run(
+        given_,
+        check=True,
+        cwd=ROOT,
+        env={
+            "PYTHONHASHSEED": "7",
+            "HOME": str(tmp_path),
+            "SOURCE_DATE_EPOCH": os.environ["SOURCE_DATE_EPOCH"],
+        },
+    )
     assert target.read_text("utf-8") == html.render_html(run, "ko")
 
 
@@ -418,9 +431,9 @@ def test_a_dropped_layer_is_a_step_in_the_table_of_all_layers(weights):
     }
     assert (len(rows), len(rows[0].split())) == (3, 4)
     assert dark == {(0, 0), (1, 1), (2, 3)}
-    assert max(int(v) for row in read(weights["stranger"], "layer_table").rows
-               for v in row.split()) < 50  # fmt: skip
-    assert "no pair reaches 0.05" in words(drawn(weights["stranger"], kind="layer_table").svg)
+    blank = next(f for f in weights["stranger"].figures if f.kind == "layer_table")
+    assert max(int(v) for row in blank.data["rows"] for v in row.split()) < 50
+    assert "layer_table" not in dict(data_of(weights["stranger"]))  # nothing to show
 
 
 @pytest.mark.parametrize("n", [128, 129])
@@ -431,6 +444,45 @@ def test_a_table_of_all_layers_is_bounded(n):
     busy = [" ".join(str(900 * ((a + b) % 2)) for b in range(n)) for a in range(n)]
     found = finding(Outcome.DERIVED, figures=(LayerTable(tuple(busy)).to_json(),))
     assert list(figures_of(found, "en")) == [Undrawn("layer_table", found.id)]
+
+
+def test_components_of_one_pair_stand_in_one_figure_beside_their_controls(weights):
+    """A row each, with the names of the pairs of known truth; figures of others stay apart."""
+    child = weights["child"]
+    head = replace(child, component=Component.LM_HEAD)
+    given_ = [child, replace(weights["stranger"], reference="org/other"), head]
+    first, stranger, second = together(given_)
+    rows = read(first, "known_rows")
+    assert rows.components == ("text_decoder", "lm_head")
+    assert [pair.observed for pair in rows.pairs] == [child.effect.value] * 2
+    assert rows.descendants == ("zoo-s0 / zoo-s0-cpt-long",)
+    assert read(stranger, "known_rows").components == ("text_decoder",)
+    assert not {"known_rows", "known_pairs"} & {figure.kind for figure in second.figures}
+    kinds = [f.kind for found in given_ for f in found.figures]
+    assert kinds.count("known_pairs") == 3  # what findings keep is not touched
+    page = html.render_html(run_of(*(replace(f, model="org/suspect") for f in given_)), "en")
+    titles = re.findall(r"<h3>(Beside pairs[^<]*)</h3>", page)
+    assert sorted(titles) == [
+        "Beside pairs of known truth: text decoder",
+        "Beside pairs of known truth: text decoder, output head",
+    ]
+
+
+@pytest.mark.parametrize("name", ["olmo-ladder-190M-1xC", "pythia-14m-1.window20000-22000"])
+def test_no_tick_is_written_in_the_language_of_formulas(name, logs, limits):
+    """A log that spans less than a decade has ticks, in whole steps."""
+    log = logs[name]
+    shown = words(drawn(methods.power_law("m", log, limits, 50304), kind="training_curve").svg)
+    assert "$" not in shown
+    ticks = [int(tick.replace(",", "")) for tick in re.findall(r"\b\d[\d,]*00\b", shown)]
+    assert sum(log.steps[0] <= tick <= log.steps[-1] for tick in ticks) >= 3
+
+
+def test_a_gap_in_an_axis_is_drawn_and_said(weights):
+    far, near = (drawn(weights[name], kind="null_and_observed") for name in ("child", "stranger"))
+    assert "between the strokes the axis leaves out what lies between 19 and 704" in far.caption
+    assert "leaves out" not in near.caption
+    assert {"704", "0"} <= set(words(far.svg).split())
 
 
 def test_three_models_make_a_tree_and_a_plane_in_which_the_child_lies_by_its_origin(weights):

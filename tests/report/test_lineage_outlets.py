@@ -56,7 +56,7 @@ def made(outcome, earlier="lab/one", judged=True):
 SAID = {
     "en": "inherits from lab/one of the same developer (2.3 % of parameters: text_decoder: v, o)",
     "ko": "\uac19\uc740 \uac1c\ubc1c\uc0ac\uc758 lab/one\uc5d0\uc11c \ubb3c\ub824\ubc1b\uc74c"
-    "(\ub9e4\uac1c\ubcc0\uc218\uc758 2.3 %: text_decoder: v, o)",
+    "(\ub9e4\uac1c\ubcc0\uc218\uc758 2.3 %: 텍스트 디코더: v, o)",
 }
 
 

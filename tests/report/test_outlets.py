@@ -304,7 +304,7 @@ def test_kinds_of_several_parts_are_said_part_by_part():
 def test_several_models_give_one_page_with_a_matrix_that_links_to_each(run):
     other = run_of(finding(Outcome.CONSISTENT), name="org/other")
     page = render_html(replace(run, models=(*run.models, *other.models)), "en")
-    table = page[page.index('<table class="matrix">') :]
+    table = page[page.index('<table class="matrix tests">') :]
     table = table[: table.index("</table>")]
     assert 'href="#en-model-1"' in table
     assert 'href="#en-model-2"' in table

@@ -22,15 +22,27 @@ from pytest_scratchverify.report.particles import particles
         ("Mixtral와(과) head_dim은(는) GLM이(가)", "Mixtral과 head_dim은 GLM이"),
         ("`Qwen2.5`와(과)", "`Qwen2.5`와"),
         ("(거리 0.3)이(가)", "(거리 0.3)이"),
+        ("DeepSeek-V3와(과) GPT-4이(가) gemma-9은(는)", "DeepSeek-V3와 GPT-4가 gemma-9은"),
+        ("Llama-3.1-405을(를) Phi-14와(과)", "Llama-3.1-405를 Phi-14와"),
+        ("chat은(는) type은(는) block을(를)", "chat은 type은 block을"),
+        ("mit이(가) deepseek이(가) scoring_func은(는)", "mit가 deepseek가 scoring_func는"),
+        ("base을(를) file(으)로 norm(으)로 code(으)로", "base를 file로 norm으로 code로"),
+        ("gpl을(를) head와(과) 12 %이(가)", "gpl을 head와 12 %가"),
     ],
 )
 def test_they_fit_how_a_word_is_read(written, read):
     assert particles(written) == read
 
 
-@pytest.mark.parametrize("written", ["DeepSeek-V3와(과)", "chat은(는)", "type은(는)", "와(과)"])
-def test_both_stay_where_readings_differ(written):
-    assert particles(written) == written
+def test_no_sentence_keeps_both_after_a_word():
+    """Of all letters, digits and endings that a name may have."""
+    ends = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%)'`"
+    for one in ends:
+        for two in ends:
+            assert "(" not in particles(f"x{one}{two}은(는)").removeprefix(f"x{one}{two}"), (
+                one + two
+            )
+    assert particles("와(과)") == "와(과)"  # after nothing there is nothing to fit
 
 
 def test_a_translated_sentence_has_them():

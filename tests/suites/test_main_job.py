@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+from collections import Counter
 
 import pytest
 
@@ -83,6 +85,29 @@ def test_pytest_html_carries_the_verdict_and_the_columns(alone):
     assert "strict: UNDETERMINED" in page
     assert "col-finding" in page
     assert "INSUFFICIENT_EVIDENCE" in page
+    assert re.search(r"<h1[^>]*>Was this model trained from scratch\? skt/A.X-K1</h1>", page)
+
+
+def rows_of(page):
+    """The rows of pytest-html's table: its own result, and the word that a reader sees."""
+    blob = json.loads(html.unescape(re.search('data-jsonblob="([^"]*)"', page)[1]))
+    tests = [test for rows in blob["tests"].values() for test in rows]
+    words = [re.search(">([^<]*)<", test["resultsTableRow"][0])[1] for test in tests]
+    return blob, [(test["result"], word) for test, word in zip(tests, words, strict=True)], tests
+
+
+def test_pytest_html_counts_as_the_terminal_does_and_collapses_what_measured_nothing(alone):
+    ran, home = alone
+    said = ran.output.splitlines()[-1].partition(" in ")[0].strip("= ")
+    counted = re.findall(r"(\d+) (\w+)", said)
+    page = (home / "r.html").read_text("utf-8")
+    blob, rows, _ = rows_of(page)
+    assert Counter(word for _, word in rows) == {word: int(n) for n, word in counted}
+    assert f'<p class="counts">{said}</p>' in page
+    assert {result for result, _ in rows} <= {"Passed", "Skipped"}  # its script filters by these
+    assert "skipped" in blob["renderCollapsed"]
+    filters = re.findall(r'<span class="(?:passed|skipped)">([^<]*?),?</span>', page)
+    assert sorted(", ".join(filters).split(", ")) == sorted(f"{n} {w}" for n, w in counted)
 
 
 def test_junit_carries_scalars_of_the_verdict(alone):
@@ -107,11 +132,21 @@ def test_serial_and_distributed_runs_write_the_same_bytes(alone, tmp_path):
 
 
 def test_korean_is_spoken(tmp_path):
-    page = tmp_path / "v.html"
+    page, table = tmp_path / "v.html", tmp_path / "r.html"
     ran = run_suites("--model", AXK1, "--report-lang", "ko", "--verdict-html", str(page),
-                     home=tmp_path)  # fmt: skip
+                     "--html", str(table), home=tmp_path)  # fmt: skip
     assert "텍스트 디코더" in ran.output
     assert '<html lang="ko">' in page.read_text("utf-8")
+    text = table.read_text("utf-8")
+    _, rows, tests = rows_of(text)
+    assert {word for _, word in rows} == {"통과", "건너뜀", "공표됨", "판단할 수 없음"}
+    for test in tests:
+        finding = re.search('"col-finding">([^<]*)<', "".join(test["resultsTableRow"]))[1]
+        assert re.search("[가-힣]", finding), finding
+        assert test["result"] == "Passed" or re.search("[가-힣]", test["log"])
+    words = json.loads(re.search('id="sv-words">([^<]*)<', text)[1])  # said by its script
+    assert all(re.search("[가-힣]", said) for said in words.values())
+    assert {"Environment", "Summary", "Result", "Show all details"} <= set(words)
 
 
 def test_the_whole_matrix_runs(tmp_path):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a report reads these classes without numpy
 COSINE = "aligned_centred_cosine"  # the effect that is comparable with the controls' values
 IN_PLACE = (Step.ALIGNED, Step.NONE)  # steps whose effect is that cosine
 MOST_LAYERS = 128  # of a table of all layers that a run keeps
+SHOWN = 50  # thousandths of a cosine from which on a cell is shaded
 MOST_GROUPS = 1000  # expected by chance: more bars than a figure shows
 MOVED = 0.05  # between shares by the table and by all weights: training since the merge
 
@@ -102,6 +103,17 @@ class LayerTable(FigureData):
 
     rows: tuple[str, ...]
 
+    @property
+    def drawable(self) -> bool:
+        """A table of strangers is blank: nothing to draw, and nothing that a figure could show."""
+        return any(
+            value != "." and int(value) >= SHOWN for row in self.rows for value in row.split()
+        )
+
+
+def _shaded(rows: Sequence[str]) -> bool:
+    return any(value != "." and int(value) >= SHOWN for row in rows for value in row.split())
+
 
 @dataclass(frozen=True, slots=True)
 class RoleTable(FigureData):
@@ -115,6 +127,11 @@ class RoleTable(FigureData):
     roles: tuple[str, ...]
     layers: tuple[int, ...]
     rows: tuple[str, ...]
+
+    @property
+    def drawable(self) -> bool:
+        """A table of which no cell would be shaded shows nothing."""
+        return _shaded(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,10 +148,10 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
             )
         elif parent is not None and node.name:
             axes.annotate(
-                node.name,
+                _support(node.name),
                 (depth, height),
-                xytext=(-3, 3),
-                ha="right",
+                xytext=(3, 0),
+                va="center",
                 fontsize=8,
                 textcoords="offset points",
                 color=SOFT,
@@ -162,6 +162,14 @@ def draw_branches(figure: Any, newick: str, ours: Container[str]) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False)
+
+
+def _support(label: str) -> str:
+    """Return a share of resamples as a whole percentage; any other label of a branch as it is."""
+    try:
+        return f"{float(label):.0f}"
+    except (ValueError, OverflowError):
+        return label
 
 
 def _tree_caption(data: AnswerTree) -> Text:
@@ -189,5 +197,5 @@ RANK_SCATTER = Drawing(
     RankScatter, Text("Order of shared tokens"), _draw_ranks, _ranks_caption, _ranks_alt, (5.2, 3.6)
 )
 TREE = Drawing(
-    AnswerTree, Text("Tree of answers"), _draw_tree, _tree_caption, _tree_alt, (7.6, 3.2)
+    AnswerTree, Text("Tree of answers"), _draw_tree, _tree_caption, _tree_alt, (5.2, 3.2)
 )

@@ -13,7 +13,7 @@ NO_RELATION = 3.09  # z at p = .001
 
 
 def _draw(figure: Any, data: CheckpointPath, say: Say) -> None:
-    left, middle, right = figure.subplots(1, 3)
+    left, middle, right = figure.subplots(3, 1)
     at = list(range(len(data.steps)))
     names = [_short(step) for step in data.steps]
     left.plot(at[: len(data.from_start)], data.from_start, "o-", color=FIRST, markersize=4)
@@ -46,8 +46,8 @@ def _short(step: int) -> str:
 def _caption(data: CheckpointPath) -> Text:
     del data
     return Text(
-        "Left, a training moves away from its start. Middle, a fresh matrix has no"
-        " singular value beyond the edge; training adds some. Right, neighbours of one"
+        "On top, a training moves away from its start. Middle, a fresh matrix has no"
+        " singular value beyond the edge; training adds some. Below, neighbours of one"
         " run are related channel by channel; a checkpoint of another run is not. The"
         " publisher chose what to show, and nothing here dates it."
     )
@@ -67,5 +67,5 @@ def _alt(data: CheckpointPath) -> Text:
 
 
 CHECKPOINT_PATH = Drawing(
-    CheckpointPath, Text("Checkpoints on the way"), _draw, _caption, _alt, (7.6, 2.9)
+    CheckpointPath, Text("Checkpoints on the way"), _draw, _caption, _alt, (5.2, 6.6)
 )

@@ -51,5 +51,5 @@ def _alt(data: LayerTable) -> Text:
 
 
 LAYER_TABLE = Drawing(
-    LayerTable, Text("Every layer against every layer"), _draw, _caption, _alt, (6.4, 3.6)
+    LayerTable, Text("Every layer against every layer"), _draw, _caption, _alt, (5.2, 3.4)
 )

@@ -41,6 +41,16 @@ class Lineage:
     newick: str | None
 
     @property
+    def pairs(self) -> list[tuple[str, str, float]]:
+        """Return every pair of models with its cosine, the most alike first."""
+        found = [
+            (one, other, self.cosines[i][j])
+            for i, one in enumerate(self.names)
+            for j, other in enumerate(self.names[:i])
+        ]
+        return sorted(found, key=lambda pair: -pair[2])
+
+    @property
     def figures(self) -> tuple[FigureData, ...]:
         """Return the data of the drawings: a tree, where Biopython joined one, and a plane."""
         plane = WeightPlane(self.names, self.tested, self.cosines)
@@ -257,7 +267,7 @@ def _plane_alt(data: WeightPlane) -> Text:
 
 
 LINEAGE = Drawing(
-    WeightTree, Text("Tree of weights"), _draw_lineage, _lineage_caption, _lineage_alt, (7.6, 3.2)
+    WeightTree, Text("Tree of weights"), _draw_lineage, _lineage_caption, _lineage_alt, (5.2, 3.2)
 )
 WEIGHT_PLANE = Drawing(
     WeightPlane,
@@ -265,5 +275,5 @@ WEIGHT_PLANE = Drawing(
     _draw_plane,
     _plane_caption,
     _plane_alt,
-    (7.6, 3.4),
+    (5.2, 3.4),
 )

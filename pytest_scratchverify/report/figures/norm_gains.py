@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.figure_data import NormGains, NormSeries
-from pytest_scratchverify.report.figures.drawing import Drawing, Say
+from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above
 from pytest_scratchverify.report.figures.style import FIRST, INK, PAPER, SECOND, SOFT
 
 
@@ -41,12 +41,12 @@ def _draw_gains(figure: Any, data: NormGains, say: Say) -> None:
             textcoords="offset points",
         )
     axes.set_yticks([0, 1], [say("centred"), say("raw")])
-    axes.set_ylim(-0.6, 1.9)
+    axes.set_ylim(-0.5, 1.6)
     axes.set_xlim(min(-0.1, data.centred_cosine - 0.1), 1.1)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(say("cosine"))
-    axes.legend(loc="lower right", ncols=2)
+    legend_above(axes, 2)
 
 
 def _gains_caption(data: NormGains) -> Text:
@@ -85,10 +85,11 @@ def _draw_series(figure: Any, data: NormSeries, say: Say) -> None:
         layers, data.centred, "o-", color=INK, markersize=3, linewidth=0.8, label=say("centred")
     )
     axes.axhline(0, color=SOFT, linewidth=0.8)
-    axes.set_ylim(-0.15, 1.35)
+    low, high = (edge(*data.raw, *data.shuffled, *data.centred, 0.0) for edge in (min, max))
+    axes.set_ylim(low - 0.05, high + 0.05)
     axes.set_xlabel(say("layer"))
     axes.set_ylabel(say("cosine"))
-    axes.legend(loc="upper center", ncols=3)
+    legend_above(axes, 2)
 
 
 def _series_caption(data: NormSeries) -> Text:
@@ -117,7 +118,7 @@ NORM_GAINS = Drawing(
     _draw_gains,
     _gains_caption,
     _gains_alt,
-    (7.6, 2.3),
+    (5.2, 2.5),
 )
 NORM_SERIES = Drawing(
     NormSeries,
@@ -125,5 +126,5 @@ NORM_SERIES = Drawing(
     _draw_series,
     _series_caption,
     _series_alt,
-    (7.6, 3.0),
+    (5.2, 3.2),
 )

@@ -18,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
+from pytest_scratchverify.report.figures.known_pairs import KnownRows
 from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.style import RC, finished, parted
@@ -106,17 +107,17 @@ def figures_of(finding: Finding, language: str) -> Iterator[Rendered | Undrawn]:
         except FOREIGN:
             yield Undrawn(kind, finding.id)
         else:
-            yield _of(finding, kind, language, (svg, caption))
+            yield _of(finding, data, language, (svg, caption))
 
 
 def shared_figures(finding: Finding, languages: Sequence[str]) -> Iterator[Shared | Undrawn]:
     """Draw the figures of one finding, the shapes once and the words in each language."""
     for kind, data in data_of(finding):
         drawn = draw_shared(data, languages, finding.id) if data is not None else None
-        if drawn is None:
+        if data is None or drawn is None:
             yield Undrawn(kind, finding.id)
         else:
-            own = {at: _of(finding, kind, at, words) for at, words in drawn.own.items()}
+            own = {at: _of(finding, data, at, words) for at, words in drawn.own.items()}
             yield Shared(drawn.shapes, own)
 
 
@@ -201,15 +202,18 @@ def _name(seed: str, kind: str) -> str:
     return "f" + hashlib.sha256(f"{seed} {kind}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
-def _of(finding: Finding, kind: str, language: str, drawn: tuple[str, str]) -> Rendered:
+def _of(finding: Finding, data: FigureData, language: str, drawn: tuple[str, str]) -> Rendered:
+    of = [finding.component]
+    if isinstance(data, KnownRows):
+        of = [Component(name) for name in data.components if name in {*Component}] or of
     return Rendered(
-        kind=kind,
+        kind=data.kind,
         svg=drawn[0],
-        title=translate(DRAWINGS[kind].title, language),
+        title=translate(DRAWINGS[data.kind].title, language),
         caption=drawn[1],
         method=finding.method,
         reference=finding.reference,
-        component=COMPONENT_NAMES[finding.component],
+        component=Text("{what}", what=[COMPONENT_NAMES[component] for component in of]),
     )
 
 

@@ -57,5 +57,5 @@ def _alt(data: RoleTable) -> Text:
 
 
 ROLE_TABLE = Drawing(
-    RoleTable, Text("Every role of every layer"), _draw, _caption, _alt, (6.4, 3.2)
+    RoleTable, Text("Every role of every layer"), _draw, _caption, _alt, (5.2, 3.2)
 )

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from pytest_scratchverify.methods.weights.figure_data import SHOWN
 from pytest_scratchverify.report.figures.drawing import Say
 from pytest_scratchverify.report.figures.style import FIRST, SOFT
 
 MOST = 128  # layers each way
 # Lower edges in thousandths, and how dark a cell is. Below the first lies what strangers show.
-SHADES = ((50, 0.15), (100, 0.3), (200, 0.45), (400, 0.65), (600, 0.82), (800, 1.0))
+SHADES = ((SHOWN, 0.15), (100, 0.3), (200, 0.45), (400, 0.65), (600, 0.82), (800, 1.0))
 UNREAD = -1
 MOST_BOXES = 3_000  # of a foreign run: a page stays small
 
@@ -68,16 +69,6 @@ def draw_cells(axes: Any, rows: Cells, say: Say) -> None:
         whole = Path.make_compound_path(*paths)
         axes.add_patch(PathPatch(whole, facecolor=colour, alpha=alpha, linewidth=0))
     columns = len(rows[0])
-    if not boxes:
-        axes.text(
-            (columns - 1) / 2,
-            (len(rows) - 1) / 2,
-            say("no pair reaches 0.05"),
-            ha="center",
-            va="center",
-            color=SOFT,
-            fontsize=9,
-        )
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False)

@@ -11,7 +11,7 @@ from pytest_scratchverify.methods.training_log.figure_data import (
     OrderResiduals,
     TrainingCurve,
 )
-from pytest_scratchverify.report.figures.drawing import Drawing, Say
+from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above
 from pytest_scratchverify.report.figures.style import FIRST, GOOD, INK, LINE, SECOND, SOFT
 
 
@@ -38,10 +38,22 @@ def _draw_curve(figure: Any, data: TrainingCurve, say: Say) -> None:
     bottom = min(data.low)
     axes.set_ylim(bottom - 0.06 * (top - bottom), top + 0.1 * (top - bottom))
     axes.set_xscale("log")
+    _choose_ticks(axes.xaxis, max(steps) / min(steps))
     axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    axes.xaxis.set_minor_formatter(lambda *_: "")
     axes.set_xlabel(say("step (logarithmic; step 0 is drawn at 1)"))
     axes.set_ylabel(say("loss, nats"))
-    axes.legend(loc="lower left" if data.middle[0] > data.middle[-1] else "best")
+    legend_above(axes, 2)
+
+
+def _choose_ticks(axis: Any, span: float) -> None:
+    """Let a logarithmic axis that spans less than two decades have more than one tick."""
+    from matplotlib.ticker import LogLocator, MaxNLocator  # noqa: PLC0415 - an extra
+
+    if span < 10:
+        axis.set_major_locator(MaxNLocator(5))
+    elif span < 100:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
 def _curve_caption(data: TrainingCurve) -> Text:
@@ -93,10 +105,10 @@ def _draw_noise(figure: Any, data: NoiseByBlock, say: Say) -> None:
         label = say("differs most: {ratio} times its neighbours", ratio=round(worst.ratio, 2))
         colour, alpha = (SECOND, 0.3) if worst.judged else (LINE, 0.8)
         axes.axvspan(worst.first, worst.last, color=colour, alpha=alpha, label=label)
-    axes.set_ylim(0, 1.25 * max(data.high))
+    axes.set_ylim(0, 1.05 * max(data.high))
     axes.set_xlabel(say("step"))
     axes.set_ylabel(say("noise of the loss, nats"))
-    axes.legend(loc="upper right", ncols=2)
+    legend_above(axes, 1)
 
 
 def _noise_caption(data: NoiseByBlock) -> Text:
@@ -119,15 +131,15 @@ def _noise_alt(data: NoiseByBlock) -> Text:
 
 
 def _draw_residuals(figure: Any, data: OrderResiduals, say: Say) -> None:
-    left, right = figure.subplots(1, 2, width_ratios=(2.4, 1))
+    left, right = figure.subplots(2, 1, height_ratios=(1, 1.3))
     steps, mine, theirs = data.steps, data.mine, data.theirs
     left.plot(steps, theirs, color=SECOND, linewidth=2.2, alpha=0.75, label=say("the reference"))
     left.plot(steps, mine, color=FIRST, linewidth=1.0, label=say("this log"))
     left.set_xlabel(say("step"))
     left.set_ylabel(say("residual, standard deviations"))
     low, high = min(*mine, *theirs), max(*mine, *theirs)
-    left.set_ylim(low - 0.1 * (high - low), high + 0.35 * (high - low))
-    left.legend(loc="upper right", ncols=2)
+    left.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    legend_above(left, 2)
     right.plot(data.scatter_theirs, data.scatter_mine, "o", color=GOOD, markersize=2.6, alpha=0.6)
     right.axhline(0, color=SOFT, linewidth=0.8)
     right.axvline(0, color=SOFT, linewidth=0.8)
@@ -161,7 +173,7 @@ TRAINING_CURVE = Drawing(
     TrainingCurve, Text("Training curve"), _draw_curve, _curve_caption, _curve_alt
 )
 NOISE_BY_BLOCK = Drawing(
-    NoiseByBlock, Text("Noise along the run"), _draw_noise, _noise_caption, _noise_alt, (7.6, 2.8)
+    NoiseByBlock, Text("Noise along the run"), _draw_noise, _noise_caption, _noise_alt, (5.2, 3.0)
 )
 ORDER_RESIDUALS = Drawing(
     OrderResiduals,
@@ -169,5 +181,5 @@ ORDER_RESIDUALS = Drawing(
     _draw_residuals,
     _residuals_caption,
     _residuals_alt,
-    (7.6, 3.0),
+    (5.2, 4.8),
 )

@@ -13,8 +13,9 @@ from pytest_scratchverify.methods.weights.figure_data import (
     SharesByLayer,
     SimilarityByLayer,
 )
-from pytest_scratchverify.report.figures.drawing import Drawing, Say
+from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above
 from pytest_scratchverify.report.figures.style import FIRST, GOOD, INK, LINE, SECOND, SOFT
+from pytest_scratchverify.report.terms import statistic_name
 
 DOTTED = (0, (1, 1.5))
 Z_999 = 3.29  # two-sided, one in a thousand
@@ -29,7 +30,7 @@ def _draw_layers(figure: Any, data: SimilarityByLayer, say: Say) -> None:
             -band,
             band,
             color=SOFT,
-            alpha=0.35,
+            alpha=0.25,
             linewidth=0,
             label=say("unrelated weights, 999 layers in 1,000"),
         )
@@ -40,14 +41,14 @@ def _draw_layers(figure: Any, data: SimilarityByLayer, say: Say) -> None:
     ):
         if value is not None:
             known.append(value)
-            axes.axhline(value, color=colour, linestyle=DOTTED, label=label)
+            axes.axhline(value, color=colour, linestyle=DOTTED, linewidth=2, label=label)
     axes.plot(layers, values, "o-", color=FIRST, markersize=4, label=say("this pair"))
     low, high = min(0.0, *values, *known), max(*values, *known, 0.1)
-    axes.set_ylim(low - 0.08 * (high - low), high + 0.32 * (high - low))
+    axes.set_ylim(low - 0.08 * (high - low), high + 0.05 * (high - low))
     axes.set_xlabel(say("layer"))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(say("centred cosine"))
-    axes.legend(loc="upper right", ncols=2)
+    legend_above(axes, 1 if data.per_layer else 2)
 
 
 def _layers_caption(data: SimilarityByLayer) -> Text:
@@ -70,27 +71,66 @@ def _layers_alt(data: SimilarityByLayer) -> Text:
     )
 
 
+def _farthest_bar(data: NullAndObserved) -> int:
+    """Return the count beyond which chance has next to nothing to show."""
+    return data.groups + 5 * int(sqrt(data.groups) + 1)
+
+
+def _is_broken(data: NullAndObserved) -> bool:
+    """Whether what was observed is so far from the bars that the axis between is left out."""
+    return data.observed > 2 * _farthest_bar(data)
+
+
 def _draw_null(figure: Any, data: NullAndObserved, say: Say) -> None:
-    axes = figure.subplots()
-    groups, observed = data.groups, data.observed
-    last = groups + 5 * int(sqrt(groups) + 1)
+    groups, observed, last = data.groups, data.observed, _farthest_bar(data)
+    if _is_broken(data):
+        axes, beyond = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
+        _break(axes, beyond)
+        beyond.set_xlim(observed - 1, observed + 1)
+        beyond.set_xticks([observed], [f"{observed:,}"])
+    else:
+        axes = beyond = figure.subplots()
     counts = list(range(last + 1))
     chance = [exp(k * log(groups) - groups - lgamma(k + 1)) for k in counts]
-    axes.bar(counts, chance, color=SOFT, width=0.8, label=say("under the null hypothesis"))
-    axes.axvline(observed, color=FIRST, linewidth=2.4, label=say("observed: {n}", n=observed))
-    axes.set_xscale("symlog", linthresh=max(10, last))
-    axes.set_xlim(-0.7, max(last + 1, 1.15 * observed))
-    ticks = sorted({0, groups, last, observed})
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    axes.minorticks_off()
-    axes.set_ylim(0, 1.45 * max(chance))
-    axes.set_xlabel(say("neurons that keep their number, of {n}", n=data.n))
+    bars = axes.bar(counts, chance, color=SOFT, width=0.8, label=say("under the null hypothesis"))
+    line = beyond.axvline(observed, color=FIRST, linewidth=2.4)
+    line.set_label(say("observed: {n}", n=observed))
+    axes.set_xlim(-0.7, max(last, 0 if _is_broken(data) else observed) + 0.7)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylim(0, 1.05 * max(chance))
+    figure.supxlabel(say("neurons that keep their number, of {n}", n=data.n), fontsize=10)
     axes.set_ylabel(say("probability"))
-    axes.legend(loc="upper center", ncols=2)
+    axes.legend(
+        handles=[bars, line], loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.3
+    )
+
+
+def _break(left: Any, right: Any) -> None:
+    """Mark with strokes that two axes are one, of which the middle is left out."""
+    right.spines["left"].set_visible(False)
+    right.tick_params(left=False)
+    strokes: Any = {
+        "marker": [(-0.6, -1), (0.6, 1)],
+        "markersize": 10,
+        "linestyle": "none",
+        "color": INK,
+        "clip_on": False,
+    }
+    left.plot([1], [0], transform=left.transAxes, **strokes)
+    right.plot([0], [0], transform=right.transAxes, **strokes)
 
 
 def _null_caption(data: NullAndObserved) -> Text:
-    del data
+    if _is_broken(data):
+        return Text(
+            "If the two were initialised apart, the best pairing of their neurons is a random"
+            " one, and about as many neurons keep their number as there are groups of them:"
+            " the grey bars. The line is what was counted; between the strokes the axis leaves"
+            " out what lies between {last} and {observed}. A line among the bars would not"
+            " exclude a copy whose neurons were renumbered.",
+            last=_farthest_bar(data),
+            observed=data.observed,
+        )
     return Text(
         "If the two were initialised apart, the best pairing of their neurons is a random"
         " one, and about as many neurons keep their number as there are groups of them:"
@@ -136,12 +176,7 @@ def _draw_known(figure: Any, data: KnownPairs, say: Say) -> None:
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(visible=False, axis="y")
-    if data.name == "inherited_order_share":
-        axes.set_xlabel(say("share of inherited order"))
-    elif data.name == "neurons_recognised":
-        axes.set_xlabel(say("share of neurons recognised in any basis"))
-    else:
-        axes.set_xlabel(say("centred cosine"))
+    axes.set_xlabel(say(statistic_name(data.name).template, kind=data.name.replace("_", " ")))
 
 
 def _known_caption(data: KnownPairs) -> Text:
@@ -185,7 +220,7 @@ def _draw_map(figure: Any, data: MatchedLayers, say: Say) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel(say("layer of the reference"))
     axes.set_ylabel(say("layer of this model"))
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+    legend_above(axes, 2)
 
 
 def _map_caption(data: MatchedLayers) -> Text:
@@ -226,8 +261,8 @@ def _draw_merge(figure: Any, data: SharesByLayer, say: Say) -> None:
     axes.set_xlabel(say("layer"))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(say("share"))
-    axes.set_ylim(0, 1.3 * max(1.0, *bottom))
-    axes.legend(loc="upper left", ncols=2)
+    axes.set_ylim(0, 1.02 * max(1.0, *bottom))
+    legend_above(axes, 1)
 
 
 def _merge_caption(data: SharesByLayer) -> Text:
@@ -256,7 +291,7 @@ SIMILARITY_BY_LAYER = Drawing(
     _draw_layers,
     _layers_caption,
     _layers_alt,
-    (7.6, 3.0),
+    (5.2, 3.2),
 )
 NULL_AND_OBSERVED = Drawing(
     NullAndObserved,
@@ -264,7 +299,7 @@ NULL_AND_OBSERVED = Drawing(
     _draw_null,
     _null_caption,
     _null_alt,
-    (7.6, 2.6),
+    (5.2, 2.7),
 )
 KNOWN_PAIRS = Drawing(
     KnownPairs,
@@ -272,10 +307,10 @@ KNOWN_PAIRS = Drawing(
     _draw_known,
     _known_caption,
     _known_alt,
-    (7.6, 2.3),
+    (5.2, 2.3),
 )
 LAYER_MAP = Drawing(
-    MatchedLayers, Text("Map of the layers"), _draw_map, _map_caption, _map_alt, (6.4, 3.6)
+    MatchedLayers, Text("Map of the layers"), _draw_map, _map_caption, _map_alt, (5.2, 3.6)
 )
 MERGE_SHARES = Drawing(
     SharesByLayer,
@@ -283,5 +318,5 @@ MERGE_SHARES = Drawing(
     _draw_merge,
     _merge_caption,
     _merge_alt,
-    (7.6, 3.0),
+    (5.2, 3.2),
 )
