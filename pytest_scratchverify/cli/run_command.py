@@ -27,6 +27,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
     "--numprocesses": ("xdist", "xdist"),
     "--dist": ("xdist", "xdist"),
     "--endpoint": ("openai", "behaviour"),
+    "--cluster": ("distributed", "cluster"),
 }
 # The lab's own file in the folder where a run is started, and where its table stands in it.
 OWN_FILES = {"scratchverify.toml": (), "pyproject.toml": ("tool",)}
