@@ -12,7 +12,7 @@ from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.matrix_file import parse_matrix
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.behaviour.asking.locate import Given
+from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
 from pytest_scratchverify.plugin.declarations import with_declarations
 from pytest_scratchverify.plugin.given_inputs import (
     check_answers,
@@ -136,6 +136,20 @@ def test_a_glob_means_those_that_are_tested():
     assert [spec.name for spec in select_models(["*/early"], MATRIX, None)] == ["lab/early"]
 
 
+def test_the_home_of_nobody_is_a_name_like_any_other():
+    for call in (
+        lambda: resolve_name("~no-such-user/x", MATRIX),
+        lambda: pairs([ONE], MATRIX, ["~no-such-user/x"]),
+        lambda: check_logs(["~no-such-user/x"], [ONE], []),
+        lambda: check_answers(
+            given_answers(["~no-such-user/x"], ["m"], None, None).values(), offline=True
+        ),
+    ):
+        with pytest.raises(ScratchError, match="there is no such"):
+            call()
+    assert declared("tokenizer=~no-such-user/x")[0]["tokenizer"].origin == "~no-such-user/x"
+
+
 def test_a_folder_has_one_name_and_no_dots_for_it(tmp_path, monkeypatch):
     (tmp_path / "s0" / "in").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "s0" / "in")
@@ -177,8 +191,9 @@ def test_answers_and_servers_that_are_not_there_are_refused(tmp_path, monkeypatc
         check_answers([Given(model="m", url=dead)], offline=True)
         server.listen()
         check_answers([Given(model="m", url=dead)], offline=False)
-    with pytest.raises(ScratchError, match="write an address"):
-        check_answers([Given(model="m", url="127.0.0.1:9/v1")], offline=False)
+    for url in ("127.0.0.1:9/v1", "http://[::1", "http://h:99999/v1", "ftp://h/v1", "http:///v1"):
+        with pytest.raises(ScratchError, match="write an address"):
+            check_answers([Given(model="m", url=url)], offline=True)
     with pytest.raises(ScratchError, match="there is no such file"):
         check_answers([Given(model="m", path=tmp_path / "none.jsonl")], offline=False)
 
