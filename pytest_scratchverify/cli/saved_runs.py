@@ -59,7 +59,10 @@ def render(arguments: list[str]) -> int:
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
     if any(paths.values()):
-        return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
+        try:
+            return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
+        except ScratchError as error:
+            return _refused(_UnreadableError(error))
 
     def show() -> None:
         for line, _ in summary_lines(run, given.report_lang, get_terminal_size().columns):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scratchverify.core.component import TRAINED, Component
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
@@ -60,6 +61,7 @@ class Controller:
         self.lost_workers: list[str] = []
         self.distributed = False
         self.run: Run | None = None
+        self.unwritten: str | None = None  # reports that were asked for
 
     def pytest_report_header(self) -> list[str]:
         """Say what is tested, by which matrix, and where bytes may come from."""
@@ -140,6 +142,8 @@ class Controller:
         width = max(60, getattr(terminalreporter._tw, "fullwidth", 80))  # noqa: SLF001 - no public width
         for line, markup in summary_lines(self.run, self.session.settings.language, width):
             terminalreporter.write_line(line, **markup)
+        if self.unwritten:
+            terminalreporter.write_line(f"ERROR: {visible(self.unwritten)}", red=True, bold=True)
         self._annotate(terminalreporter)
         requests, received = self._traffic()
         if requests:
@@ -280,14 +284,11 @@ class Controller:
         )
         from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
 
-        write_reports(
-            run,
-            {
-                name: options.as_path(self.session.config, f"verdict-{name}")
-                for name in options.REPORTS
-            },
-            self.session.settings.language,
-        )
+        paths = {n: options.as_path(self.session.config, f"verdict-{n}") for n in options.REPORTS}
+        try:
+            write_reports(run, paths, self.session.settings.language)
+        except ScratchError as error:  # the verdict is still printed
+            self.unwritten = str(error)
         summary = summary_path(os.environ)
         if summary is not None:
             append_summary(run, summary, self.session.settings.language)
@@ -297,6 +298,8 @@ class Controller:
         ours = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         if exitstatus not in ours or not self.failed <= self.intents.keys():
             return exitstatus  # interrupted, a usage error, or a test that is none of ours failed
+        if self.unwritten:
+            return pytest.ExitCode.INTERNAL_ERROR
         if run.refuted:
             return pytest.ExitCode.TESTS_FAILED
         broke = exitstatus == pytest.ExitCode.TESTS_FAILED and self.failed != self.rejected
