@@ -153,11 +153,11 @@ def _own_file(arguments: list[str]) -> Iterator[str]:
 
 
 def _has_table(file: Path, place: tuple[str, ...]) -> bool:
+    if not file.is_file():  # a pipe would never end
+        return False
     try:
         with file.open("rb") as stream:
             table = tomllib.loads(stream.read(LONGEST_FILE).decode("utf-8"))
-    except FileNotFoundError:
-        return False
     except (OSError, ValueError, RecursionError):  # another tool's file may be broken
         return not place
     for key in place:

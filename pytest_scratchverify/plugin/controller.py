@@ -77,7 +77,7 @@ class Controller:
                 f"budget {budget}, {where}"
             ),
             *([f"library: {len(library)} fingerprints"] if library else []),
-            *[visible(f"declared: {line}") for line in declared_lines(self.session.models)],
+            *[visible(f"declared: {line}") for line in declared_lines(self.session.models, matrix)],
         ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -13,7 +13,7 @@ from pytest_scratchverify.core.matrix_file import parse_matrix
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
-from pytest_scratchverify.plugin.declarations import with_declarations
+from pytest_scratchverify.plugin.declarations import declared_lines, with_declarations
 from pytest_scratchverify.plugin.given_inputs import (
     check_answers,
     check_logs,
@@ -62,6 +62,12 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_matrix(tmp_pa
     }
     assert (found["projector"].by, found["lm_head"].state) == ("Lab", "frozen")
     assert (model.against, model.released) == (("org/two",), "2026-11-01")
+    assert declared_lines([model], MATRIX) == [
+        "projector of org/one from org/p (Lab, scratchverify.toml)",
+        "tokenizer of org/one from org/b (--declare)",
+        "lm_head of org/one from org/h (Lab, card)",
+    ]
+    assert not declared_lines([MATRIX.models["org/one"]], MATRIX)
 
 
 def test_a_pyproject_holds_the_table_below_tool(tmp_path):
