@@ -44,6 +44,8 @@ class Options(TypedDict, total=False):
     """The plugin's other options, as ``pytest --help`` describes them."""
 
     against_library: Names
+    declare: str | Sequence[str]
+    declarations: Name
     byte_budget: str
     training_log: Names
     answers: Names

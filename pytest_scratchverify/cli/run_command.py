@@ -32,6 +32,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
 # The lab's own file in the folder where a run is started, and where its table stands in it.
 OWN_FILES = {"scratchverify.toml": (), "pyproject.toml": ("tool",)}
 LONGEST_FILE = 4 * 2**20
+WORKERS = ("auto", "logical")  # what xdist knows besides numbers
 OF_A_PROJECT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")  # settings, as those of its ini file
 EPILOG = (
     "Every option of pytest works beside these (pytest --help): -k, -m, -x, -q, -v, -ra, "
@@ -89,7 +90,7 @@ def _wait_for(command: Sequence[str], output: int | None) -> int:
 
 
 def _name(argument: str) -> str:
-    if argument.startswith("-n") and argument[2:].isdigit():
+    if argument.startswith("-n") and (argument[2:].isdigit() or argument[2:] in WORKERS):
         return "-n"
     return argument.partition("=")[0]
 

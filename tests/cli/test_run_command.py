@@ -132,7 +132,7 @@ def test_a_dash_is_the_standard_output_of_any_report(given, tmp_path):
 
 def test_an_option_of_a_missing_extra_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr("pytest_scratchverify.cli.run_command.find_spec", lambda _: None)
-    for option, extra in (("--html=x", "html"), ("-n", "xdist"), ("-n4", "xdist")):
+    for option, extra in (("--html=x", "html"), ("-n", "xdist"), ("-nauto", "xdist")):
         assert main(["run", option, "--model=x"]) == 4
         assert f"pip install 'pytest-scratchverify[{extra}]'" in capsys.readouterr().err
 
