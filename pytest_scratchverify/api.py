@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     against_library: Names
     declare: str | Sequence[str]
     declarations: Name
+    cluster: str
     byte_budget: str
     training_log: Names
     answers: Names
