@@ -61,6 +61,8 @@ class DealingByModel(LoadScopeScheduling):  # type: ignore[misc]
         xdist sees to this when a run starts. A worker that takes the place of a dead one would get
         one unit, which may be one test, and wait with it for ever.
         """
+        if node not in self.registered_collections:
+            return  # it has just taken a dead one's place, and asks when it knows the tests
         super()._reschedule(node)
         if node.shutting_down:
             return
