@@ -44,6 +44,9 @@ class Options(TypedDict, total=False):
     """The plugin's other options, as ``pytest --help`` describes them."""
 
     against_library: Names
+    declare: str | Sequence[str]
+    declarations: Name
+    cluster: str
     byte_budget: str
     training_log: Names
     answers: Names

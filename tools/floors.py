@@ -24,6 +24,8 @@ from tools.running import CLOSED_PORT, HANGS, ROOT
 from tools.zoo.hub_server import LoopbackHub
 from tools.zoo.ready_models import READY
 
+# Not this checkout, which may be on the path: what was installed.
+OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 OUTLETS = ("json", "html", "md", "sarif")
 
 
@@ -74,7 +76,7 @@ def runs(scripts: Path, into: Path) -> dict[str, int]:
             done = subprocess.run(
                 [scripts / "scratchverify", "run", *arguments, *outlets, "-q"],
                 cwd=into,
-                env={**os.environ, **environment},
+                env={**OUTSIDE, **environment},
                 capture_output=True,
                 text=True,
                 timeout=HANGS,
@@ -88,9 +90,8 @@ def runs(scripts: Path, into: Path) -> dict[str, int]:
 
 def differing(scripts: Path, one: Path, two: Path) -> str:
     """What `scratchverify diff` says of two runs; the empty text where they are the same."""
-    done = subprocess.run(
-        [scripts / "scratchverify", "diff", one, two], capture_output=True, text=True, check=False
-    )
+    command = [scripts / "scratchverify", "diff", one, two]
+    done = subprocess.run(command, env=OUTSIDE, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 

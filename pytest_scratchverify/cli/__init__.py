@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 
-from pytest_scratchverify.cli.printing import complain
+from pytest_scratchverify.cli.printing import ReaderGone, complain
 
 USAGE = """\
 usage: scratchverify COMMAND ...        (scratchverify COMMAND --help says more)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _command(given)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         # Python flushes once more when it ends, into the pipe that is closed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from pytest_scratchverify.core.visible import visible
@@ -14,6 +17,26 @@ MAX_LINE = 20_000  # characters: room for the names of all tests
 def say(line: str) -> None:
     """Print a line of the answer."""
     sys.stdout.write(f"{visible(line, MAX_LINE)}\n")
+
+
+class ReaderGone(BaseException):
+    """Ends a command whose standard output was closed; no handler of errors may take it for one."""
+
+
+@contextmanager
+def printed_as_a_whole() -> Iterator[None]:
+    """Tell a reader that went away from a file that cannot be read. Raises `ReaderGone`."""
+    kept, sys.stdout = sys.stdout, io.StringIO()
+    written = sys.stdout
+    try:
+        yield
+    finally:
+        sys.stdout = kept
+        try:
+            kept.write(written.getvalue())
+            kept.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
 
 
 def complain(line: str) -> None:

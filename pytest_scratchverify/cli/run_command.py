@@ -27,15 +27,18 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
     "--numprocesses": ("xdist", "xdist"),
     "--dist": ("xdist", "xdist"),
     "--endpoint": ("openai", "behaviour"),
+    "--cluster": ("distributed", "cluster"),
 }
 # The lab's own file in the folder where a run is started, and where its table stands in it.
 OWN_FILES = {"scratchverify.toml": (), "pyproject.toml": ("tool",)}
 LONGEST_FILE = 4 * 2**20
+WORKERS = ("auto", "logical")  # what xdist knows besides numbers
+OF_A_PROJECT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")  # settings, as those of its ini file
 EPILOG = (
     "Every option of pytest works beside these (pytest --help): -k, -m, -x, -q, -v, -ra, "
     "--junitxml FILE, and with their extras --html FILE and -n WORKERS. Of the project around no "
-    "setting, conftest.py or fixture is used. Exit codes: 0 every policy chosen says PASS, 1 one "
-    "says FAIL, 10 undetermined, 2 to 6 pytest's."
+    "setting (PYTEST_ADDOPTS among them), conftest.py or fixture is used. Exit codes: 0 every "
+    "policy chosen says PASS, 1 one says FAIL, 10 undetermined, 2 to 6 pytest's."
 )
 
 
@@ -67,7 +70,7 @@ def run(arguments: list[str]) -> int:
         given += [f"--declarations={file}" for file in _own_file(given)]
         settings = own_settings(scratch, os.environ.get(STARTED_BY) or "scratchverify run")
         # -P: a module of the working directory, which may be a model's folder, is not imported.
-        command = [sys.executable, "-P", "-m", "pytest", *settings, *map(_prefixed, given)]
+        command = [sys.executable, "-P", "-m", "pytest", *settings, *_prefixed(given)]
         code = _wait_for(command, sys.stderr.fileno() if printed else None)
         for file in printed:
             if file.is_file():
@@ -77,7 +80,8 @@ def run(arguments: list[str]) -> int:
 
 def _wait_for(command: Sequence[str], output: int | None) -> int:
     """Run a command to its end; Ctrl-C is its affair, for it has a verdict to write."""
-    with subprocess.Popen(command, stdout=output) as process:  # noqa: S603 - this interpreter
+    kept = {name: value for name, value in os.environ.items() if name not in OF_A_PROJECT}
+    with subprocess.Popen(command, stdout=output, env=kept) as process:  # noqa: S603 - this Python
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             return process.wait()
@@ -86,16 +90,30 @@ def _wait_for(command: Sequence[str], output: int | None) -> int:
 
 
 def _name(argument: str) -> str:
-    if argument.startswith("-n") and argument[2:].isdigit():
+    if argument.startswith("-n") and (argument[2:].isdigit() or argument[2:] in WORKERS):
         return "-n"
     return argument.partition("=")[0]
 
 
-def _prefixed(argument: str) -> str:
-    """Turn ``--model`` into ``--scratch-model``, which exists wherever the plugin is installed."""
-    name, separator, rest = argument.partition("=")
-    known = {f"--{option.name}" for option in OPTIONS}
-    return f"--scratch-{name[2:]}{separator}{rest}" if name in known else argument
+def _prefixed(arguments: Sequence[str]) -> list[str]:
+    """Turn ``--model X`` into ``--scratch-model=X``, which exists wherever the plugin does.
+
+    A value is joined: alone, pytest could take a folder for a place of tests.
+    """
+    with_value = {option.name: option.kind != "bool" for option in OPTIONS}
+    found: list[str] = []
+    waits = False
+    for word in arguments:
+        if waits and not word.startswith("-"):
+            found[-1] += f"={word}"
+            waits = False
+            continue
+        name, joined, value = word.partition("=")
+        short = name.removeprefix("--scratch-" if name.startswith("--scratch-") else "--")
+        ours = name.startswith("--") and short in with_value
+        found.append(f"--scratch-{short}{joined}{value}" if ours else word)
+        waits = ours and not joined and with_value[short]
+    return found
 
 
 def _to_standard_output(arguments: list[str], scratch: Path) -> tuple[list[str], list[Path]]:
@@ -136,11 +154,11 @@ def _own_file(arguments: list[str]) -> Iterator[str]:
 
 
 def _has_table(file: Path, place: tuple[str, ...]) -> bool:
+    if not file.is_file():  # a pipe would never end
+        return False
     try:
         with file.open("rb") as stream:
             table = tomllib.loads(stream.read(LONGEST_FILE).decode("utf-8"))
-    except FileNotFoundError:
-        return False
     except (OSError, ValueError, RecursionError):  # another tool's file may be broken
         return not place
     for key in place:

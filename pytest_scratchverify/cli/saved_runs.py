@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import get_terminal_size
 
-from pytest_scratchverify.cli.printing import Arguments, complain, say
+from pytest_scratchverify.cli.printing import Arguments, complain, printed_as_a_whole, say
 from pytest_scratchverify.core.errors import ScratchError, Unavailable
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.untrusted import reading
@@ -59,7 +59,10 @@ def render(arguments: list[str]) -> int:
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
     if any(paths.values()):
-        return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
+        try:
+            return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
+        except ScratchError as error:
+            return _refused(_UnreadableError(error))
 
     def show() -> None:
         for line, _ in summary_lines(run, given.report_lang, get_terminal_size().columns):
@@ -232,7 +235,7 @@ def _read(path: Path) -> Run:
 def _said(path: Path, say: Callable[[], None]) -> int:
     """Say what a stored run holds; what its content breaks is said of the file, on one line."""
     try:
-        with reading(str(path)):
+        with printed_as_a_whole(), reading(str(path)):
             say()
     except Unavailable as failure:
         return _refused(_UnreadableError(failure))

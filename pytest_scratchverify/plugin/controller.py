@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scratchverify.core.component import TRAINED, Component
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding, Intent, Outcome
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
@@ -24,7 +25,7 @@ from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
 from pytest_scratchverify.plugin.declarations import declared_lines
 from pytest_scratchverify.plugin.execution import REPORTED, TRAFFIC_PREFIX
-from pytest_scratchverify.plugin.given_inputs import AREAS, unused_inputs
+from pytest_scratchverify.plugin.given_inputs import own_inputs, unused_inputs
 from pytest_scratchverify.plugin.junit import add_junit_properties
 from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import own_references, planned_components
@@ -34,6 +35,10 @@ from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_model
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
 
 EXIT_UNDETERMINED = 10
+NOTHING_ASKED = Text(
+    "No test here asks about a model. The suites are run by `scratchverify run --model NAME`, or in"
+    " this pytest by `pytest --pyargs pytest_scratchverify._suites --scratch-model NAME`."
+)
 _REPORTED_LETTER = ("reported", "r", ("REPORTED", {"yellow": True}))
 SHORT_LETTERS = {
     Outcome.INDETERMINATE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
@@ -56,6 +61,7 @@ class Controller:
         self.lost_workers: list[str] = []
         self.distributed = False
         self.run: Run | None = None
+        self.unwritten: str | None = None  # reports that were asked for
 
     def pytest_report_header(self) -> list[str]:
         """Say what is tested, by which matrix, and where bytes may come from."""
@@ -71,7 +77,7 @@ class Controller:
                 f"budget {budget}, {where}"
             ),
             *([f"library: {len(library)} fingerprints"] if library else []),
-            *[visible(f"declared: {line}") for line in declared_lines(self.session.models)],
+            *[visible(f"declared: {line}") for line in declared_lines(self.session.models, matrix)],
         ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -122,10 +128,15 @@ class Controller:
         self.session.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the verdict."""
-        if self.run is None:
-            return
+        """Print the verdict; where nothing was asked of a named model, how it is asked."""
         from pytest_scratchverify.report.language import translate  # noqa: PLC0415
+
+        if self.run is None:
+            if self.session.settings.models and not self.intents:
+                terminalreporter.write_line(
+                    translate(NOTHING_ASKED, self.session.settings.language)
+                )
+            return
         from pytest_scratchverify.report.terminal import summary_lines  # noqa: PLC0415
         from pytest_scratchverify.report.wording import size  # noqa: PLC0415
 
@@ -133,6 +144,8 @@ class Controller:
         width = max(60, getattr(terminalreporter._tw, "fullwidth", 80))  # noqa: SLF001 - no public width
         for line, markup in summary_lines(self.run, self.session.settings.language, width):
             terminalreporter.write_line(line, **markup)
+        if self.unwritten:
+            terminalreporter.write_line(f"ERROR: {visible(self.unwritten)}", red=True, bold=True)
         self._annotate(terminalreporter)
         requests, received = self._traffic()
         if requests:
@@ -244,8 +257,8 @@ class Controller:
             yield Text("{n} planned hypotheses never reported", n=lost)
 
     def _unused(self, findings: tuple[Finding, ...]) -> Iterable[Text]:
-        config = self.session.config
-        given = [name for name, _ in AREAS if options.value(config, name) not in (None, [])]
+        logs = options.value(self.session.config, "training-log")
+        given = own_inputs(logs, self.session.answers, self.session.models)
         return unused_inputs(given, findings)
 
     def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
@@ -273,14 +286,11 @@ class Controller:
         )
         from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
 
-        write_reports(
-            run,
-            {
-                name: options.as_path(self.session.config, f"verdict-{name}")
-                for name in options.REPORTS
-            },
-            self.session.settings.language,
-        )
+        paths = {n: options.as_path(self.session.config, f"verdict-{n}") for n in options.REPORTS}
+        try:
+            write_reports(run, paths, self.session.settings.language)
+        except ScratchError as error:  # the verdict is still printed
+            self.unwritten = str(error)
         summary = summary_path(os.environ)
         if summary is not None:
             append_summary(run, summary, self.session.settings.language)
@@ -290,6 +300,8 @@ class Controller:
         ours = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         if exitstatus not in ours or not self.failed <= self.intents.keys():
             return exitstatus  # interrupted, a usage error, or a test that is none of ours failed
+        if self.unwritten:
+            return pytest.ExitCode.INTERNAL_ERROR
         if run.refuted:
             return pytest.ExitCode.TESTS_FAILED
         broke = exitstatus == pytest.ExitCode.TESTS_FAILED and self.failed != self.rejected

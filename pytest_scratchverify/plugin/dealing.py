@@ -18,6 +18,7 @@ from pytest_scratchverify.core.evidence import Intent
 if TYPE_CHECKING:
     from pytest_scratchverify.plugin.controller import Controller
 
+ENOUGH = 2  # tests: the one that is run and the one behind it
 UNITS = 2  # for each worker at least: the last ones end at about one time
 
 
@@ -34,6 +35,41 @@ class DealingByModel(LoadScopeScheduling):  # type: ignore[misc]
             self._controller.read_plan()
             self._units = units(self._controller.intents.values(), len(self.nodes))
         return self._units.get(nodeid, nodeid)
+
+    def remove_node(self, node: Any) -> str | None:
+        """Hand on what a dead worker had, but for the test that it died of.
+
+        That one is reported as crashed; dealt out once more, as the base class would, it kills the
+        workers one after the other, until xdist starts no new one and other models are lost.
+        """
+        workload = self.assigned_work.pop(node)
+        left = [(unit, one) for unit in workload.values() for one, done in unit.items() if not done]
+        if not left:
+            return None
+        unit, crashed = left[0]
+        unit[crashed] = True
+        self.workqueue.update(
+            {scope: unit for scope, unit in workload.items() if not all(unit.values())}
+        )
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return str(crashed)
+
+    def _reschedule(self, node: Any) -> None:
+        """Give a worker enough to go on: it runs a test when it knows the next one, or the end.
+
+        xdist sees to this when a run starts. A worker that takes the place of a dead one would get
+        one unit, which may be one test, and wait with it for ever.
+        """
+        if node not in self.registered_collections:
+            return  # it has just taken a dead one's place, and asks when it knows the tests
+        super()._reschedule(node)
+        if node.shutting_down:
+            return
+        while self.workqueue and self._pending_of(self.assigned_work[node]) < ENOUGH:
+            self._assign_work_unit(node)
+        if self._pending_of(self.assigned_work[node]) < ENOUGH:
+            node.shutdown()  # after what it has: there is no more
 
 
 def units(intents: Iterable[Intent], workers: int) -> dict[str, str]:

@@ -99,11 +99,12 @@ def _named_as(model: ModelSpec, references: Sequence[str]) -> ModelSpec:
     )
 
 
-def declared_lines(models: Iterable[ModelSpec]) -> list[str]:
+def declared_lines(models: Iterable[ModelSpec], matrix: Matrix) -> list[str]:
     """Return what a run was told of its models beside the matrix, a line each."""
     return [
-        f"{part} of {model.name} from {stated.origin} ({stated.source})"
+        f"{part} of {model.name} from {stated.origin}"
+        f" ({f'{stated.by}, ' if stated.by else ''}{stated.source})"
         for model in models
         for part, stated in model.declares.items()
-        if not stated.by
+        if stated != matrix.spec(model.name).declares.get(part)
     ]

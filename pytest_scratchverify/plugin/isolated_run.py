@@ -54,7 +54,7 @@ def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[s
     # The matrix is named so that a run without any option is one of ours, too.
     values = {
         "addopts": "--import-mode=importlib",
-        "cache_dir": _cache_folder(),
+        "cache_dir": _cache_folder(scratch),
         "filterwarnings": "ignore::pytest.PytestCacheWarning",  # a home may be read-only
         "scratch_matrix": home / "matrix.toml",
         STARTED_AS: started_as,
@@ -71,10 +71,13 @@ def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[s
     ]
 
 
-def _cache_folder() -> Path:
+def _cache_folder(scratch: Path) -> Path:
     """Return where pytest keeps what --lf reads: beside no project, and not in the package."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "scratchverify" / "pytest"
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as containers have
+        cache = scratch
+    return cache / "scratchverify" / "pytest"
 
 
 def _as_arguments(option: OptionSpec, values: Mapping[str, Any]) -> Iterator[str]:

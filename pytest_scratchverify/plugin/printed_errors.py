@@ -29,7 +29,8 @@ def make_visible(report: pytest.TestReport) -> None:
             for owner in (entry, getattr(entry, "reprlocals", None)):
                 lines = getattr(owner, "lines", None)
                 if isinstance(lines, list):
-                    lines[:] = [visible(line) for line in lines]
+                    # Those of a native traceback carry their ends.
+                    lines[:] = ["\n".join(map(visible, line.split("\n"))) for line in lines]
             place = getattr(entry, "reprfileloc", None)
             if place is not None:
                 place.message = visible(str(place.message))
@@ -50,13 +51,22 @@ def show_finding(report: pytest.TestReport, lines: Sequence[str], *, keep_locals
     if not isinstance(written, list):
         return
     headline = str(crash.message).split("\nassert ")[0]
-    asserted = [line for line in written if line.lstrip("> ").startswith("assert ")][:1]
+    crash.message = headline
+    style = getattr(entry, "style", "long")
+    if style not in ("long", "short", "native"):
+        written.clear()  # --tb=line: the message and its place are all there is
+        return
+    source = [line for text in written for line in text.splitlines()]
+    asserted = [line for line in source if line.lstrip("> ").startswith("assert ")][:1]
     entries[:] = [entry]
+    shown = [*asserted, *(f"E   {line}" for line in headline.split("\n"))]
+    shown += [f"E     {line}" for line in lines]
+    if style == "native":  # whose lines carry their ends; the place stands nowhere else
+        written[:] = [f"{line}\n" for line in [*shown, f"{crash.path}:{crash.lineno}"]]
+        return
+    written[:] = shown
     entry.reprfuncargs = None
     entry.reprlocals = getattr(entry, "reprlocals", None) if keep_locals else None
-    written[:] = [*asserted, *(f"E   {line}" for line in headline.split("\n"))]
-    written += [f"E     {line}" for line in lines]
-    crash.message = headline
 
 
 def _parts(longrepr: Any) -> Iterator[tuple[Any, Any]]:

@@ -26,6 +26,7 @@ from pytest_scratchverify.core.spec import (
     same_name,
     split_quantisation,
 )
+from pytest_scratchverify.core.user_path import user_path
 
 if TYPE_CHECKING:
     from pytest_scratchverify.stores.library import LibraryEntry
@@ -64,7 +65,7 @@ def select_models(names: Sequence[str], matrix: Matrix, revision: str | None) ->
 
 
 def _match(name: str, matrix: Matrix) -> list[ModelSpec]:
-    if _GLOB.search(name) and not Path(name).expanduser().is_dir():
+    if _GLOB.search(name) and not user_path(name).is_dir():
         found = [spec for spec in matrix if fnmatchcase(spec.name.lower(), name.lower())]
         if not found:
             raise ScratchError(f"--model {name}: no model of the matrix matches; {_known(matrix)}")
@@ -85,7 +86,7 @@ def resolve_name(
     listed = {key.lower(): spec for key, spec in matrix.models.items()}
     if name.lower() in listed:
         return listed[name.lower()]
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir() or (path.suffix in FILES and path.is_file()):
         return ModelSpec(name=folder_name(name), role=role, folder=True)
     model, quantisation = split_quantisation(name)
@@ -126,7 +127,7 @@ def folder_name(path: str) -> str:
     ended = path.rstrip("/") or path
     if Path(ended).name.strip("."):
         return ended
-    place = Path(ended).expanduser().resolve()
+    place = user_path(ended).resolve()
     above = ".." if ended == "." else f"{ended}/.."
     return f"{above}/{place.name}" if place.name else ended
 
@@ -230,7 +231,7 @@ def library_entries(folders: Iterable[str]) -> dict[str, LibraryEntry]:
     for folder in folders:
         from pytest_scratchverify.stores.library import read_library  # noqa: PLC0415 - only where asked
 
-        found = {**read_library(Path(folder).expanduser()), **found}
+        found = {**read_library(user_path(folder)), **found}
     return found
 
 
@@ -268,7 +269,7 @@ def _is_listed(model: ModelSpec, reference: ModelSpec) -> bool:
 
 def _same_place(one: str, two: str) -> bool:
     """Whether two paths lead to one folder, or to one that holds the model of the other."""
-    first, second = Path(one).expanduser(), Path(two).expanduser()
+    first, second = user_path(one), user_path(two)
     try:
         if first.samefile(second):
             return True
@@ -285,7 +286,7 @@ def _same_place(one: str, two: str) -> bool:
 def _reference(name: str, matrix: Matrix, *, given: bool) -> ModelSpec:
     """Return the spec of a reference; a slip is looked for in what a user typed alone."""
     listed = matrix.models.get(name)
-    exact = name if given or Path(name).expanduser().exists() else f"{EXACT_PREFIX}{name}"
+    exact = name if given or user_path(name).exists() else f"{EXACT_PREFIX}{name}"
     return listed or resolve_name(exact, matrix, role=Role.REFERENCE, option="--against")
 
 

@@ -70,8 +70,11 @@ class ControllerSide:
         """Deal by model, so that one worker opens it and reads its slices: not with --dist."""
         if config.getvalue("dist") != "load":
             return None
-        from pytest_scratchverify.plugin.dealing import dealing_by_model  # noqa: PLC0415 - xdist
+        from pytest_scratchverify.plugin.dealing import UNITS, dealing_by_model  # noqa: PLC0415 - xdist
 
+        enough = UNITS * len(config.getvalue("tx") or ())
+        if max(len(self.session.models), len(self.session.pairs)) < enough:
+            return None  # test by test; xdist's own way of that gets over workers that die
         return dealing_by_model(config, log, self.controller)
 
     @pytest.hookimpl(optionalhook=True)

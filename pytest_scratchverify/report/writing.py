@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.visible import visible_json
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.html import render_html
@@ -53,10 +54,22 @@ STANDARD_OUTPUT = Path("-")
 
 
 def write_reports(run: Run, paths: Mapping[str, Path | None], language: str) -> None:
-    """Render each report that has a path; missing folders are made, and ``-`` is printed."""
+    """Render each report that has a path; missing folders are made, and ``-`` is printed.
+
+    All that can be written is. Raises `ScratchError`, one line, for those that cannot.
+    """
+    failed = []
     for name, path in paths.items():
+        if path is None:
+            continue
+        text = RENDERERS[name](run, language)
         if path == STANDARD_OUTPUT:
-            sys.stdout.write(RENDERERS[name](run, language))
-        elif path is not None:
+            sys.stdout.write(text)
+            continue
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(RENDERERS[name](run, language), "utf-8")
+            path.write_text(text, "utf-8")
+        except (OSError, ValueError) as error:
+            failed.append(f"{path} could not be written: {error}")
+    if failed:
+        raise ScratchError("; ".join(failed))

@@ -13,6 +13,7 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.spec import GGUF, split_quantisation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.untrusted import open_regular, reading
+from pytest_scratchverify.core.user_path import user_path
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.fallback import NO_ANSWER, Catalogue
@@ -62,7 +63,7 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
         If no place knows the model; the sentence is the hub's.
     """
     model, quantisation = split_quantisation(target)
-    if quantisation is not None and not Path(target).expanduser().exists():
+    if quantisation is not None and not user_path(target).exists():
         from pytest_scratchverify.stores.one_set import one_quantisation  # noqa: PLC0415
 
         whole = open_store(
@@ -75,15 +76,15 @@ def open_store(  # noqa: PLR0913 - one argument per thing that can differ betwee
             access=access,
         )
         return one_quantisation(whole, quantisation)
-    if target.endswith(FINGERPRINT) and Path(target).expanduser().is_file():
+    if target.endswith(FINGERPRINT) and user_path(target).is_file():
         from pytest_scratchverify.stores.fingerprint import FingerprintStore  # noqa: PLC0415
 
         with reading(target):
-            return FingerprintStore(Path(target).expanduser(), run=run_dir, budget=budget)
-    if target.endswith(GGUF) and Path(target).expanduser().is_file():
+            return FingerprintStore(user_path(target), run=run_dir, budget=budget)
+    if target.endswith(GGUF) and user_path(target).is_file():
         from pytest_scratchverify.stores.folder import FileStore  # noqa: PLC0415
 
-        return FileStore(Path(target).expanduser(), budget=budget)
+        return FileStore(user_path(target), budget=budget)
     folder = _folder(target)
     if folder is not None:
         from pytest_scratchverify.stores.folder import FolderStore  # noqa: PLC0415
@@ -144,7 +145,7 @@ def folder_of(path: Path) -> Path:
 
 
 def _folder(target: str) -> Path | None:
-    path = Path(target).expanduser()
+    path = user_path(target)
     if path.is_dir():
         return path
     if target.startswith((".", "/", "~")):

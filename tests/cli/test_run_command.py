@@ -56,9 +56,10 @@ def hostile(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ran(hostile):
     return scratchverify(
-        *("run", "--model=s1/", "--against=s0", "--matrix=own.toml", "--offline", "-ra"),
+        *("run", "--model", "s1/", "--against=s0", "--matrix=own.toml", "--offline", "-ra"),
         *("-m", "disclosure or tokenizer", "--verdict-json", "-", "--policy=own-tokenizer"),
         home=hostile,
+        env={"PYTEST_ADDOPTS": "--no-such-option", "PYTEST_PLUGINS": "no_such_plugin"},
     )
 
 
@@ -131,7 +132,7 @@ def test_a_dash_is_the_standard_output_of_any_report(given, tmp_path):
 
 def test_an_option_of_a_missing_extra_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr("pytest_scratchverify.cli.run_command.find_spec", lambda _: None)
-    for option, extra in (("--html=x", "html"), ("-n", "xdist"), ("-n4", "xdist")):
+    for option, extra in (("--html=x", "html"), ("-n", "xdist"), ("-nauto", "xdist")):
         assert main(["run", option, "--model=x"]) == 4
         assert f"pip install 'pytest-scratchverify[{extra}]'" in capsys.readouterr().err
 
@@ -190,10 +191,11 @@ def test_a_shell_completes_commands_and_options(tmp_path):
         assert wanted in answer.read_text()
 
 
-def test_a_reader_that_went_away_is_no_error():
+@pytest.mark.parametrize("words", [["--help"], ["explain", "weights.origin"]])
+def test_a_reader_that_went_away_is_no_error(words):
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "pytest_scratchverify.cli", "--help"]
+    command = [sys.executable, "-m", "pytest_scratchverify.cli", *words]
     done = subprocess.run(
         command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=HANGS
     )

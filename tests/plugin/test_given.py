@@ -12,9 +12,14 @@ from pytest_scratchverify.core.evidence import Finding, Outcome
 from pytest_scratchverify.core.matrix_file import parse_matrix
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.behaviour.asking.locate import Given
-from pytest_scratchverify.plugin.declarations import with_declarations
-from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs, unused_inputs
+from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
+from pytest_scratchverify.plugin.declarations import declared_lines, with_declarations
+from pytest_scratchverify.plugin.given_inputs import (
+    check_answers,
+    check_logs,
+    own_inputs,
+    unused_inputs,
+)
 from pytest_scratchverify.plugin.selection import folder_name, pairs, resolve_name, select_models
 
 MATRIX = parse_matrix(
@@ -57,6 +62,12 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_matrix(tmp_pa
     }
     assert (found["projector"].by, found["lm_head"].state) == ("Lab", "frozen")
     assert (model.against, model.released) == (("org/two",), "2026-11-01")
+    assert declared_lines([model], MATRIX) == [
+        "projector of org/one from org/p (Lab, scratchverify.toml)",
+        "tokenizer of org/one from org/b (--declare)",
+        "lm_head of org/one from org/h (Lab, card)",
+    ]
+    assert not declared_lines([MATRIX.models["org/one"]], MATRIX)
 
 
 def test_a_pyproject_holds_the_table_below_tool(tmp_path):
@@ -131,6 +142,20 @@ def test_a_glob_means_those_that_are_tested():
     assert [spec.name for spec in select_models(["*/early"], MATRIX, None)] == ["lab/early"]
 
 
+def test_the_home_of_nobody_is_a_name_like_any_other():
+    for call in (
+        lambda: resolve_name("~no-such-user/x", MATRIX),
+        lambda: pairs([ONE], MATRIX, ["~no-such-user/x"]),
+        lambda: check_logs(["~no-such-user/x"], [ONE], []),
+        lambda: check_answers(
+            given_answers(["~no-such-user/x"], ["m"], None, None).values(), offline=True
+        ),
+    ):
+        with pytest.raises(ScratchError, match="there is no such"):
+            call()
+    assert declared("tokenizer=~no-such-user/x")[0]["tokenizer"].origin == "~no-such-user/x"
+
+
 def test_a_folder_has_one_name_and_no_dots_for_it(tmp_path, monkeypatch):
     (tmp_path / "s0" / "in").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "s0" / "in")
@@ -172,8 +197,9 @@ def test_answers_and_servers_that_are_not_there_are_refused(tmp_path, monkeypatc
         check_answers([Given(model="m", url=dead)], offline=True)
         server.listen()
         check_answers([Given(model="m", url=dead)], offline=False)
-    with pytest.raises(ScratchError, match="write an address"):
-        check_answers([Given(model="m", url="127.0.0.1:9/v1")], offline=False)
+    for url in ("127.0.0.1:9/v1", "http://[::1", "http://h:99999/v1", "ftp://h/v1", "http:///v1"):
+        with pytest.raises(ScratchError, match="write an address"):
+            check_answers([Given(model="m", url=url)], offline=True)
     with pytest.raises(ScratchError, match="there is no such file"):
         check_answers([Given(model="m", path=tmp_path / "none.jsonl")], offline=False)
 
@@ -193,10 +219,20 @@ def found(method, outcome, reference=None):
 def test_what_was_given_and_answered_nothing_is_said_once_of_the_run():
     lost = [found(f"training_log.{n}", Outcome.UNAVAILABLE) for n in "ab"]
     lost.append(found("training_log.c", Outcome.NOT_APPLICABLE))
-    said = [str(text) for text in unused_inputs(["training-log"], lost)]
+    logs = {"training-log": {"m"}}
+    said = [str(text) for text in unused_inputs(logs, lost)]
     assert said == ["what --training-log gave could not be used for m: There is no log.csv in m."]
-    assert not [*unused_inputs([], lost)]
-    assert not [
-        *unused_inputs(["training-log"], [*lost, found("training_log.d", Outcome.CONSISTENT)])
-    ]
-    assert not [*unused_inputs(["answers"], lost)]
+    assert not [*unused_inputs({"training-log": {"other"}}, lost)]
+    assert not [*unused_inputs(logs, [*lost, found("training_log.d", Outcome.CONSISTENT)])]
+    assert not [*unused_inputs({"answers": {"m"}}, lost)]
+
+
+def test_what_was_given_for_a_reference_is_none_of_the_models():
+    m = ModelSpec(name="m")
+    answers = {"m": Given(model="m", url="http://x/v1"), "r": Given(model="r", url="http://y/v1")}
+    assert own_inputs(["r=log.csv"], answers, [m]) == {
+        "training-log": set(),
+        "answers": set(),
+        "endpoint": {"m"},
+    }
+    assert own_inputs(["log.csv#step=a"], {}, [m])["training-log"] == {"m"}

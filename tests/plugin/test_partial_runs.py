@@ -82,6 +82,24 @@ def test_naming_components_narrows_the_question_and_says_so(suite, run):
     assert result.ret == 10  # one component does not answer for the model
 
 
+def test_a_report_that_cannot_be_written_costs_neither_verdict_nor_the_others(suite, run, pytester):
+    suite()
+    (pytester.path / "folder").mkdir()
+    result, found = run("--scratch-verdict-md", "folder", "--scratch-verdict-html", "page.html")
+    assert result.ret == 3
+    assert found["models"]
+    assert (pytester.path / "page.html").exists()
+    result.stdout.fnmatch_lines(["*strict: *PASS*", "ERROR: *folder could not be written: *"])
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_where_no_test_asks_a_line_says_how_it_is_asked(pytester, run):
+    pytester.makepyfile(test_mine="def test_mine(): pass")
+    result, found = run("--scratch-model", "skt/A.X-K1")
+    assert (result.ret, found) == (0, None)
+    result.stdout.fnmatch_lines(["No test here asks about a model. *scratchverify run --model*"])
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("-n", "2"), ("-n", "2", "--dist", "loadscope"), ("-p", "no:randomly")]
 )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pytest_scratchverify.core.errors import Reason, ScratchError, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.user_path import user_path
 from pytest_scratchverify.stores.http.access import shown_address
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -59,7 +60,7 @@ def given_answers(
             url, _, served = place.partition("#")
             found[model] = Given(model=model, url=url, served_as=served or model)
         else:
-            found[model] = Given(model=model, path=Path(place).expanduser())
+            found[model] = Given(model=model, path=user_path(place))
     if endpoint is not None:
         for model in tested:
             kept = found.get(model)

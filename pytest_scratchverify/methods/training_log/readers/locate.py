@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.user_path import user_path
 from pytest_scratchverify.methods.training_log.readers.log import TrainingLog
 from pytest_scratchverify.methods.training_log.readers.read import read_training_log
 from pytest_scratchverify.stores.store import Artifact, ArtifactStore
@@ -49,7 +49,7 @@ def locate_log(
 def _given(
     model: str, store: ArtifactStore | None, path: str, columns: dict[str, str]
 ) -> Artifact[TrainingLog]:
-    local = Path(path).expanduser()
+    local = user_path(path)
     if not local.is_file() and store is not None:
         return _from_store(store, path, columns)
     log = read_training_log(local, columns, name=path)
