@@ -73,7 +73,7 @@ KOREAN: Mapping[str, str] = {
     "sources disagree": "출처가 서로 다름",
     "disputed": "논란 있음",
     "re-initialised": "재초기화",
-    "fine-tuned": "파인튜닝",
+    "fine-tuned": "미세조정",
     "frozen": "동결",
     "unstated": "밝히지 않음",
     "What a run says without a hub": "허브 없이 실행한 결과",
