@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNS := $(VENV)/.runs
 ARTIFACTS := .artifacts/.fetched
 BROWSER := tests/browser/node_modules/.unpacked
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit clean
+.PHONY: setup run-setup browser quick test test-slow fuzz lint types format messages docs model-pages tutorial tutorial-question calibrate catalog faults serve-zoo locked audit floors release-check clean
 
 setup: $(STAMP)
 
@@ -24,6 +25,17 @@ else
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
 endif
 	touch $(STAMP)
+
+# What ./verify needs: the package and what reports are made with, no tool of development. Where
+# `make setup` has been, all of it is there.
+run-setup:
+	@$(MAKE) --silent --question $(STAMP) 2>/dev/null || $(MAKE) --silent $(RUNS)
+
+$(RUNS): pyproject.toml constraints.txt $(wildcard startup/*)
+	@echo "setting up $(VENV), once: a minute"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	touch $(RUNS)
 
 $(ARTIFACTS): $(STAMP) tools/facts/fetch_artifacts.py tools/facts/fetch_real_weights.py
 	$(BIN)/python -m tools.facts.fetch_artifacts
@@ -123,6 +135,14 @@ audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
 	build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/ci.txt
+
+# The oldest dependencies that are allowed, against the newest: the same verdicts and numbers.
+floors: $(STAMP)
+	$(BIN)/python -m tools.floors
+
+# What is put on an index: built twice, byte for byte the same; its page looked over by twine.
+release-check: $(STAMP)
+	$(BIN)/python -m tools.release --into build/release
 
 clean:
 	rm -rf $(VENV) .artifacts build dist *.egg-info

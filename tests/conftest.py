@@ -43,6 +43,8 @@ resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, resource.getrlimit(resour
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Here and not in the ini file, which would rule what users run of this checkout, too.
+    config.addinivalue_line("filterwarnings", "error")
     if not hasattr(config, "workerinput"):
         os.environ["TESTS_SHARED"] = tempfile.mkdtemp(prefix="scratchverify-tests-")
 

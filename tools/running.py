@@ -78,6 +78,7 @@ def run_suites(
             suites,
             "--verdict-json",
             str(target),
+            *("-W", "error"),  # a warning of ours, or of what we call, is a fault
             *without,
             *arguments,
         ],

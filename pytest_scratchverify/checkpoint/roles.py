@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from pytest_scratchverify.checkpoint import role_lines, tower_lines
 from pytest_scratchverify.checkpoint.mixer_lines import MIXER, ROUTER, mixer_kind
@@ -202,6 +202,7 @@ Outside = list[tuple[Component, str, re.Pattern[str]]]
 
 _NUMBERED = r"(?P<layer>\d{1,6})\.(?P<rest>.+)"  # of longer numbers no int is made
 LONGEST = 512  # characters of a name that patterns are tried on
+KEPT = 2**17  # names whose roles are kept: several steps ask, of both models; A.X-K1 has 35,476
 LONGEST_NUMBER = 9  # digits; a pattern of a third party may match any number of them
 SECOND = "second"  # of two feed-forward blocks of one layer
 MARKS = ("^T", "~", "#", "^2")  # behind a kind; see `role_lines`
@@ -214,6 +215,8 @@ def use_tensor_names(names: Iterable[TensorNames]) -> None:
     """Ask these names after the shipped ones from now on, in place of any that were added."""
     _added[:] = names
     _tables.cache_clear()
+    role_of.cache_clear()
+    _in_stack.cache_clear()
 
 
 @cache
@@ -242,6 +245,7 @@ def unwrapped(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in role_lines.WRAPPERS) or name
 
 
+@lru_cache(KEPT)
 def role_of(name: str) -> TensorRole | None:
     """Return the role of the tensor called `name`, or None where no line of the table fits.
 
@@ -250,12 +254,12 @@ def role_of(name: str) -> TensorRole | None:
     if len(name) > LONGEST:
         return None
     stem, part = _split(unwrapped(name))
-    stacks, inside, outside = _tables()
+    stacks, _, outside = _tables()
     for component, pattern in stacks:
         found = pattern.fullmatch(stem)
         if found:
             rest, block = doubled(found["rest"])
-            role = _in_layer(component, int(found["layer"]), rest, part, inside)
+            role = _in_layer(component, int(found["layer"]), rest, part)
             if role is None and component is TEXT:  # perhaps one of a stack in another prefix
                 continue
             if role is None:
@@ -271,7 +275,7 @@ def role_of(name: str) -> TensorRole | None:
 def role_in_layer(rest: str, layer: int) -> TensorRole | None:
     """Return the role that a name has behind a layer's number, in whatever stack of the text's."""
     stem, part = _split(rest)
-    return _in_layer(TEXT, layer, stem, part, _tables()[1])
+    return _in_layer(TEXT, layer, stem, part)
 
 
 def role_outside(name: str) -> TensorRole | None:
@@ -315,14 +319,15 @@ def _split(name: str) -> tuple[str, str]:
     return name, "weight"
 
 
-def _in_layer(
-    component: Component,
-    layer: int,
-    rest: str,
-    part: str,
-    inside: list[tuple[str, re.Pattern[str]]],
-) -> TensorRole | None:
-    for kind, pattern in inside:
+def _in_layer(component: Component, layer: int, rest: str, part: str) -> TensorRole | None:
+    role = _in_stack(component, rest, part)
+    return None if role is None else replace(role, layer=layer)
+
+
+@lru_cache(KEPT)
+def _in_stack(component: Component, rest: str, part: str) -> TensorRole | None:
+    """Return the role that every layer of a stack has a tensor in; its own number is to come."""
+    for kind, pattern in _tables()[1]:
         found = pattern.fullmatch(rest)
         if found:
             groups = found.groupdict()
@@ -332,9 +337,8 @@ def _in_layer(
             return TensorRole(
                 EXPERTS if routed and component is TEXT else component,
                 kind.removesuffix(mark),
-                layer,
-                expert,
-                part,
+                expert=expert,
+                part=part,
                 transposed=mark == "^T",
                 layout="" if mark == "^T" else mark,
             )
@@ -342,7 +346,7 @@ def _in_layer(
     if mixer is None:
         return None
     routes = component is TEXT and ROUTER.match(rest)
-    return TensorRole(EXPERTS if routes else component, mixer, layer, part=part)
+    return TensorRole(EXPERTS if routes else component, mixer, part=part)
 
 
 def _expert(groups: Mapping[str, str | None]) -> int | str | None:

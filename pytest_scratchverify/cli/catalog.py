@@ -31,6 +31,8 @@ from pytest_scratchverify.stores.opening import open_store
 HUB_FILE = DATA / "hub.json"
 SHIPPED_SKETCHES = DATA.parent / "tokenizers"
 JOBS = 4
+REPO = "repository on the hub, org/name"
+REVISION = "branch, tag or commit (default: the main branch)"
 
 
 def add(repo: str, revision: str | None, target: Path) -> str:
@@ -118,17 +120,17 @@ def show_nearest(repo: str, count: int) -> list[str]:
     return lines
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 where the hub does not give what was asked for."""
-    parser = Arguments(prog="scratchverify catalog")
+def catalog_arguments() -> Arguments:
+    """Return the parser of ``scratchverify catalog``."""
+    parser = Arguments(prog="scratchverify catalog", description="Maintain the catalogue.")
     commands = parser.add_subparsers(dest="command", required=True)
     adding = commands.add_parser("add", help="add a model's config from the hub")
-    adding.add_argument("repo")
-    adding.add_argument("--revision")
+    adding.add_argument("repo", help=REPO)
+    adding.add_argument("--revision", metavar="REV", help=REVISION)
     adding.add_argument("--file", type=Path, default=HUB_FILE, help="default: the shipped file")
     vocabulary = commands.add_parser("add-tokenizer", help="sketch a tokenizer from the hub")
-    vocabulary.add_argument("repo")
-    vocabulary.add_argument("--revision")
+    vocabulary.add_argument("repo", help=REPO)
+    vocabulary.add_argument("--revision", metavar="REV", help=REVISION)
     vocabulary.add_argument("--name", required=True, help="short name of the sketch")
     vocabulary.add_argument("--folder", type=Path, help="default: the shipped vocabularies")
     updating = commands.add_parser("update", help="refresh and extend all of it from the hub")
@@ -140,12 +142,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     updating.add_argument("--tokenizers", nargs="?", type=Path, const=SHIPPED_SKETCHES,
                           help="sketch tokenizers too, by default the shipped ones")  # fmt: skip
     updating.add_argument("--report", type=Path, help="write what changed, as Markdown")
-    updating.add_argument("--jobs", type=int, default=JOBS, choices=range(1, 17), metavar="N")
+    updating.add_argument("--jobs", type=int, default=JOBS, choices=range(1, 17), metavar="N",
+                          help=f"models at once ({JOBS})")  # fmt: skip
     near = commands.add_parser("nearest", help="name the nearest designs of a catalogued model")
-    near.add_argument("repo")
-    near.add_argument("-k", type=int, default=5)
+    near.add_argument("repo", help="a model of the catalogue")
+    near.add_argument("-k", type=int, default=5, metavar="N", help="how many designs (5)")
     commands.add_parser("list", help="list all entries with their status")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 1 where the hub does not give what was asked for."""
+    given = catalog_arguments().parse_args(arguments)
     if given.command == "add":
         return _said(lambda: f"{add(given.repo, given.revision, given.file)} in {given.file}")
     if given.command == "add-tokenizer":

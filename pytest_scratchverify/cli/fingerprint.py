@@ -51,9 +51,9 @@ class Asked(NamedTuple):
     revision: str | None = None
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Make one fingerprint, or go on with a library; 1 where some model could not be read."""
-    parser = Arguments(prog="scratchverify fingerprint")
+def fingerprint_arguments() -> Arguments:
+    """Return the parser of ``scratchverify fingerprint``."""
+    parser = Arguments(prog="scratchverify fingerprint", description=main.__doc__)
     parser.add_argument("model", nargs="*", help="org/name, org/name@revision, or a folder")
     parser.add_argument("--matrix", nargs="?", type=Path, const=Path(), metavar="FILE",
                         help="every model of a matrix; without FILE, the shipped one")  # fmt: skip
@@ -62,10 +62,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--library", type=Path, metavar="FOLDER", help="many models: the library")
     parser.add_argument("--depth", choices=tuple(EXTENTS),
                         help="how much is kept (default: quick; in a library: small)")  # fmt: skip
-    parser.add_argument("--revision")
-    parser.add_argument("--jobs", type=int, default=JOBS, help=f"models at once ({JOBS})")
+    parser.add_argument("--revision", metavar="REV", help="branch, tag or commit of the models")
+    parser.add_argument("--jobs", type=int, default=JOBS, metavar="N",
+                        help=f"models at once ({JOBS})")  # fmt: skip
     parser.add_argument("--refresh", action="store_true",
                         help="make those again whose branch has moved since")  # fmt: skip
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make one fingerprint, or go on with a library; 1 where some model could not be read."""
+    parser = fingerprint_arguments()
     given = parser.parse_args(arguments)
     use_tensor_names(installed().tensor_names)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import get_terminal_size
 
 from pytest_scratchverify.cli.printing import Arguments, complain, say
 from pytest_scratchverify.core.errors import ScratchError, Unavailable
@@ -17,23 +18,35 @@ from pytest_scratchverify.plugin.options import LANGUAGES, REPORTS
 from pytest_scratchverify.verdict.run import Run
 
 UNREADABLE = 2
+FORMATS = tuple(name for name in REPORTS if name != "json")
+RUN = "a run that --verdict-json wrote"
+LANGUAGE = "language of what is written (default: en)"
 
 
 class _UnreadableError(Exception):
     """A file that is no run."""
 
 
+def render_arguments() -> Arguments:
+    """Return the parser of ``scratchverify render``."""
+    parser = Arguments(prog="scratchverify render", description=render.__doc__)
+    parser.add_argument("run", type=Path, help=RUN)
+    for name in FORMATS:
+        what = REPORTS[name]
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}; - prints it")
+    parser.add_argument(
+        "--badge", type=Path, metavar="FILE", help="FILE.svg, or FILE.json for shields.io"
+    )
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en", help=LANGUAGE)
+    return parser
+
+
 def render(arguments: list[str]) -> int:
-    """Render reports from a run.json."""
+    """Render reports from a run.json; without an outlet, print the verdict."""
+    from pytest_scratchverify.report.terminal import summary_lines  # noqa: PLC0415
     from pytest_scratchverify.report.writing import write_reports  # noqa: PLC0415
 
-    parser = Arguments(prog="scratchverify render")
-    parser.add_argument("run", type=Path)
-    formats = [name for name in REPORTS if name != "json"]
-    for name in formats:
-        parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--badge", type=Path, help="FILE.svg, or FILE.json for shields.io")
-    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
+    parser = render_arguments()
     given = parser.parse_args(arguments)
     badge: Path | None = given.badge
     if badge is not None and badge.suffix not in (".svg", ".json"):
@@ -42,10 +55,26 @@ def render(arguments: list[str]) -> int:
         run = _read(given.run)
     except _UnreadableError as failure:
         return _refused(failure)
-    paths: dict[str, Path | None] = {name: getattr(given, name) for name in formats}
+    paths: dict[str, Path | None] = {name: getattr(given, name) for name in FORMATS}
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
-    return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
+    if any(paths.values()):
+        return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
+
+    def show() -> None:
+        for line, _ in summary_lines(run, given.report_lang, get_terminal_size().columns):
+            say(line)
+
+    return _said(given.run, show)
+
+
+def diff_arguments() -> Arguments:
+    """Return the parser of ``scratchverify diff``."""
+    parser = Arguments(prog="scratchverify diff", description=diff.__doc__)
+    parser.add_argument("old", type=Path, help=RUN)
+    parser.add_argument("new", type=Path, help=RUN)
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en", help=LANGUAGE)
+    return parser
 
 
 def diff(arguments: list[str]) -> int:
@@ -54,11 +83,7 @@ def diff(arguments: list[str]) -> int:
     from pytest_scratchverify.report.difference import differences, settings  # noqa: PLC0415
     from pytest_scratchverify.report.language import translate  # noqa: PLC0415
 
-    parser = Arguments(prog="scratchverify diff", description=diff.__doc__)
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
-    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
-    given = parser.parse_args(arguments)
+    given = diff_arguments().parse_args(arguments)
     try:
         old, new = _read(given.old), _read(given.new)
     except _UnreadableError as failure:
@@ -77,16 +102,21 @@ def diff(arguments: list[str]) -> int:
     return _said(given.new, report) or (1 if found else 0)
 
 
+def explain_arguments() -> Arguments:
+    """Return the parser of ``scratchverify explain``."""
+    parser = Arguments(prog="scratchverify explain", description=explain.__doc__)
+    parser.add_argument("test", help="weights.origin, a node id of pytest, or a finding's id")
+    parser.add_argument("run", type=Path, nargs="?", help=f"{RUN}: what the test found there")
+    parser.add_argument("--report-lang", choices=LANGUAGES, default="en", help=LANGUAGE)
+    return parser
+
+
 def explain(arguments: list[str]) -> int:
     """Explain a test by its method, node id or finding id; with a run, what it found there."""
     from pytest_scratchverify.report.explanation import explained  # noqa: PLC0415
     from pytest_scratchverify.report.language import translate  # noqa: PLC0415
 
-    parser = Arguments(prog="scratchverify explain", description=explain.__doc__)
-    parser.add_argument("test", help="weights.origin, a node id of pytest, or a finding's id")
-    parser.add_argument("run", type=Path, nargs="?")
-    parser.add_argument("--report-lang", choices=LANGUAGES, default="en")
-    given = parser.parse_args(arguments)
+    given = explain_arguments().parse_args(arguments)
     try:
         run = _read(given.run) if given.run else None
     except _UnreadableError as failure:

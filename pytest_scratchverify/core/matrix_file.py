@@ -23,6 +23,10 @@ from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.spec import Declaration, Matrix, ModelLine, ModelSpec
 
 MAX_MATRIX_BYTES = 4 * 2**20
+# What a file of its own may say of the tested model; its role and its truth are a matrix's.
+TABLE_KEYS = frozenset(
+    {"declares", "disputed", "developer", "released", "against", "components", "note"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,36 +40,74 @@ def read_matrix(path: Path) -> Matrix:
 
     Raises `ScratchError` that lists every unknown key, role or component with its place.
     """
+    return parse_matrix(_text_of(path, "the matrix"), str(path))
+
+
+def _text_of(path: Path, what: str = "it") -> str:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_MATRIX_BYTES + 1)
         if len(raw) > MAX_MATRIX_BYTES:
             raise ScratchError(f"{path}: larger than {MAX_MATRIX_BYTES} bytes")
-        return parse_matrix(raw.decode("utf-8"), str(path))
+        return raw.decode("utf-8")
     except OSError as error:
-        raise ScratchError(f"{path}: cannot read the matrix: {error.strerror}") from error
+        raise ScratchError(f"{path}: cannot read {what}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ScratchError(f"{path}: the matrix is not UTF-8") from error
+        raise ScratchError(f"{path}: {what} is not UTF-8") from error
 
 
 def parse_matrix(text: str, where: str = "matrix") -> Matrix:
     """Parse matrix TOML; `where` names it in errors. Raises `ScratchError`."""
-    # cattrs: the validator that refuses unknown keys, reports all errors and names the key.
-    from cattrs import transform_error  # noqa: PLC0415 - 90 ms that foreign projects need not pay
-
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScratchError(f"{where}: not valid TOML: {error}") from error
+    data = _parsed(text, where)
     _take_predecessors_out(data.get("models"), where)
-    try:
-        lines: _File = _converter().structure(data, _File)
-    except Exception as error:  # cattrs raises an exception group; every leaf becomes a line
-        faults = "; ".join(transform_error(error, path="$", format_exception=_fault))
-        raise ScratchError(f"{where}: {faults}") from error
+    lines = _structured(data, where)
     digest = hashlib.sha256(text.encode()).hexdigest()
     models = {name: _spec(name, line) for name, line in lines.models.items()}
-    _check_predecessors(models, where)
+    check_predecessors(models, where)
     return Matrix(models=models, default_against=lines.default_against, path=where, digest=digest)
+
+
+def read_line(path: Path) -> tuple[ModelLine, frozenset[str]]:
+    """Read what a file says of the tested model, as a line of the matrix does, and which keys.
+
+    It is the table ``[scratchverify]`` of a TOML file, or ``[tool.scratchverify]`` of a
+    pyproject.toml, with the keys of `TABLE_KEYS`. Raises `ScratchError`.
+    """
+    data = _parsed(_text_of(path), str(path))
+    tool = data.get("tool")
+    inside = tool if isinstance(tool, dict) and path.name == "pyproject.toml" else data
+    table = inside.get("scratchverify")
+    if not isinstance(table, dict):
+        where = "[tool.scratchverify]" if inside is tool else "[scratchverify]"
+        raise ScratchError(f"{path}: no table {where}")
+    if unknown := sorted(table.keys() - TABLE_KEYS):
+        raise ScratchError(f"{path}: {unknown[0]}: known are {', '.join(sorted(TABLE_KEYS))}")
+    return line_of(table, str(path)), frozenset(table)
+
+
+def line_of(table: Mapping[str, Any], where: str) -> ModelLine:
+    """Return a line of the matrix from its table; a declaration may be the origin's name alone.
+
+    Who declares is the table's developer, or nobody by name: whoever runs the tests. Raises
+    `ScratchError`, which names `where`.
+    """
+    line = dict(table)
+    usual = {"by": line.get("developer", ""), "source": Path(where).name}
+    if isinstance(line.get("declares"), dict):
+        line["declares"] = {
+            component: {"from": stated, **usual}
+            if isinstance(stated, str)
+            else {**usual, **stated}
+            if isinstance(stated, dict)
+            else stated
+            for component, stated in line["declares"].items()
+        }
+    lines = {"it": line}
+    _take_predecessors_out(lines, where)
+    try:
+        return _structured({"models": lines}, where).models["it"]
+    except ScratchError as error:  # a place in the table, not in the matrix that it stands in for
+        raise ScratchError(str(error).replace("$.models['it']", "$")) from error
 
 
 def _take_predecessors_out(lines: object, where: str) -> None:
@@ -80,7 +122,7 @@ def _take_predecessors_out(lines: object, where: str) -> None:
             line["predecessor"] = declares.pop("predecessor")
 
 
-def _check_predecessors(models: Mapping[str, ModelSpec], where: str) -> None:
+def check_predecessors(models: Mapping[str, ModelSpec], where: str) -> None:
     """Refuse a predecessor that is another developer's, the model itself, or younger than it."""
     for name, model in models.items():
         if model.predecessor is None:
@@ -103,6 +145,26 @@ def _fault(error: BaseException, kind: type | None) -> str:
     from cattrs.v import format_exception  # noqa: PLC0415 - as above
 
     return str(error) if type(error) is ValueError else format_exception(error, kind)
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ScratchError(f"{where}: not valid TOML: {error}") from error
+
+
+def _structured(data: object, where: str) -> _File:
+    # cattrs: the validator that refuses unknown keys, reports all errors and names the key.
+    from cattrs import transform_error  # noqa: PLC0415 - 90 ms that foreign projects need not pay
+
+    try:
+        lines: _File = _converter().structure(data, _File)
+    except Exception as error:  # cattrs raises an exception group; every leaf becomes a line
+        faults = "; ".join(transform_error(error, path="$", format_exception=_fault))
+        faults = faults.replace("].origin", "].from")  # as the file spells it
+        raise ScratchError(f"{where}: {faults}") from error
+    return lines
 
 
 def _spec(name: str, line: ModelLine) -> ModelSpec:

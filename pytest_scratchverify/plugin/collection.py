@@ -22,9 +22,10 @@ import pytest
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Intent
 from pytest_scratchverify.core.spec import ModelSpec, Pair
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.options import DEPTHS
 from pytest_scratchverify.plugin.selection import declared_components, readable_id
-from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.plugin.session import KEPT_MODELS, Session
 from pytest_scratchverify.verdict.serialization import to_json
 
 INTENT = pytest.StashKey[Intent]()
@@ -96,6 +97,7 @@ class Parametrizer:
         dropped: list[pytest.Item] = []
         for item in items:
             if _asks_nothing(item):
+                dropped.append(item)
                 continue
             intent = _intent(item)
             if intent is None:
@@ -108,20 +110,28 @@ class Parametrizer:
                 self.intents.append(intent)
         if dropped:
             config.hook.pytest_deselected(items=dropped)
-        items[:] = self._by_reference(kept)
+        items[:] = self._in_order(kept)
 
-    def _by_reference(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Put the tests of one fingerprint of a library together, so that it is opened once."""
+    def _in_order(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Put together the tests of a model, where there are many, and of a library's fingerprint.
+
+        So each is opened once, or few times, and what was read of it is not held to the end.
+        """
+        models = {spec.name: number for number, spec in enumerate(self.session.models, start=1)}
+        if len(models) <= KEPT_MODELS:
+            models = {}
         place = {spec.name: number for number, spec in enumerate(self.session.library, start=1)}
-        if not place:
+        if not (place or models):
             return items
 
-        def key(item: pytest.Item) -> int:
+        def key(item: pytest.Item) -> tuple[int, int]:
             callspec = getattr(item, "callspec", None)
             pair = callspec.params.get("pair") if callspec is not None else None
-            if not isinstance(pair, Pair) or pair.reference.saved is None:
-                return 0
-            return place[pair.reference.name]
+            if not isinstance(pair, Pair):
+                model = callspec.params.get("model") if callspec is not None else None
+                return models.get(getattr(model, "name", ""), 0), 0
+            saved = pair.reference.saved is not None
+            return models.get(pair.model.name, 0), place[pair.reference.name] if saved else 0
 
         return sorted(items, key=key)
 
@@ -167,23 +177,36 @@ def _intent(item: pytest.Item) -> Intent | None:
     if item.get_closest_marker("scratch") is None:
         return None
     marker = _marker(item)
-    unknown = set(marker.kwargs) - MARKER_KEYWORDS
-    if unknown or len(marker.args) != 1:
-        raise pytest.UsageError(f"{item.nodeid}: scratch(method, component=...): got {marker}")
+    missing = {"component"} - set(marker.kwargs)
+    if missing or set(marker.kwargs) - MARKER_KEYWORDS or len(marker.args) != 1:
+        given = [*map(repr, marker.args), *(f"{k}={v!r}" for k, v in marker.kwargs.items())]
+        raise _wrong(item, f"got ({', '.join(given)})")
+    if marker.kwargs.get("depth", DEPTHS[0]) not in DEPTHS:
+        raise _wrong(item, f"depth is one of {', '.join(DEPTHS)}")
     callspec = getattr(item, "callspec", None)
-    if callspec is None:
-        return None
-    params = callspec.params
-    names = {name: _label(value) for name, value in params.items()}
+    params = callspec.params if callspec is not None else {}
     pair, declared = params.get("pair"), params.get("declared")
-    model = pair.model if pair is not None else params["model"]
+    model = pair.model if pair is not None else params.get("model")
+    if not isinstance(model, ModelSpec):
+        raise _wrong(item, "the test takes none of model, pair, tower, claim and declared")
     reference = pair.reference.name if pair is not None else getattr(declared, "reference", None)
-    return Intent(
-        nodeid=item.nodeid,
-        method=marker.args[0].format(**names),
-        component=Component(str(marker.kwargs["component"]).format(**names)),
-        model=model.name,
-        reference=reference,
+    names = {name: _label(value) for name, value in params.items()}
+    try:
+        return Intent(
+            nodeid=item.nodeid,
+            method=str(marker.args[0]).format(**names),
+            component=Component(str(marker.kwargs["component"]).format(**names)),
+            model=model.name,
+            reference=reference,
+        )
+    except (KeyError, IndexError, ValueError) as error:
+        raise _wrong(item, f"{error}; components are {', '.join(Component)}") from None
+
+
+def _wrong(item: pytest.Item, why: str) -> pytest.UsageError:
+    """Return the error that names a test whose marker cannot be read."""
+    return pytest.UsageError(
+        visible(f"{item.nodeid}: scratch(method, component=...), a hypothesis: {why}")
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.methods.registry import calibrated_areas
 from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.collection import PLAN_PREFIX, Parametrizer
+from pytest_scratchverify.plugin.declarations import declared_lines
 from pytest_scratchverify.plugin.execution import REPORTED, TRAFFIC_PREFIX
+from pytest_scratchverify.plugin.given_inputs import AREAS, unused_inputs
 from pytest_scratchverify.plugin.junit import add_junit_properties
 from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import own_references, planned_components
-from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.plugin.session import Session, suites_path
 from pytest_scratchverify.verdict.fold import unique_findings
 from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models, missing_intents
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
@@ -69,6 +71,7 @@ class Controller:
                 f"budget {budget}, {where}"
             ),
             *([f"library: {len(library)} fingerprints"] if library else []),
+            *[visible(f"declared: {line}") for line in declared_lines(self.session.models)],
         ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -100,7 +103,7 @@ class Controller:
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, None, None]:
         """Fold and write before any guest reports; set the exit code after all of them."""
-        self._read_plan()
+        self.read_plan()
         if self.intents and not session.config.option.collectonly:
             self.run = self._fold(session, exitstatus)
             session.config.hook.pytest_scratchverify_run(run=self.run)
@@ -149,7 +152,7 @@ class Controller:
         ]
         return sum(requests for requests, _ in counts), sum(received for _, received in counts)
 
-    def _read_plan(self) -> None:
+    def read_plan(self) -> None:
         """Read the plan: this process's own collection, or what the workers left."""
         parametrizer = self.session.config.pluginmanager.get_plugin("scratchverify-parametrize")
         assert isinstance(parametrizer, Parametrizer)  # noqa: S101 - registered beside this object
@@ -166,14 +169,14 @@ class Controller:
 
     def _fold(self, session: pytest.Session, exitstatus: int) -> Run:
         settings = self.session.settings
-        intents = tuple(self.intents[key] for key in sorted(self.intents))
+        intents = _hypotheses(self.intents)
         findings = tuple(unique_findings(self.findings))
         missing = missing_intents(intents, findings)
         narrowed = tuple(self._narrowed_because(session, exitstatus, intents))
         # What broke on one model's files, be it a worker process that died of them, leaves that
         # model open, and no other one: `fold_models` sees which hypotheses did not report.
         lost = tuple(self._lost_because(missing))
-        broken = tuple(_broken(findings))
+        broken = (*_broken(findings), *self._unused(findings))
         extensions = self.session.extensions
         collected = Collected(
             intents=intents,
@@ -182,20 +185,24 @@ class Controller:
             calibrated=calibrated_areas(extensions.methods),
             earlier=self.session.earlier,
         )
+        models = fold_models(
+            self._subjects(findings),
+            collected,
+            extensions.policies_called(settings.policies),
+            extensions.policies.values(),
+        )
+        alone = self.session.models[0] if len(models) == 1 else None
+        commit = models[0].revision if alone is not None and not alone.folder else None
+        methods = (intent.method for intent in intents)
         return Run(
-            models=fold_models(
-                self._subjects(findings),
-                collected,
-                extensions.policies_called(settings.policies),
-                extensions.policies.values(),
-            ),
+            models=models,
             findings=findings,
             partial=bool(narrowed or lost or broken),
             partial_because=(*narrowed, *lost, *broken),
             planned=len(intents),
             arrived=len(intents) - len(missing),
             missing=tuple(intent.nodeid for intent in missing),
-            reproduce=reproduce_command(self.session, (intent.method for intent in intents)),
+            reproduce=reproduce_command(self.session, methods, commit),
             matrix=_shown_path(Path(self.session.matrix.path), self.session.config.rootpath),
             matrix_digest=self.session.matrix.digest,
             version=_version("pytest-scratchverify"),
@@ -205,6 +212,7 @@ class Controller:
                 "depth": settings.depth,
                 "policy": [*settings.policies],
                 "against": [*settings.against],
+                "declare": [*settings.declared],
                 "predecessor_verdict": [*settings.earlier],
                 "against_library": [*settings.libraries],
                 "component": [*sorted(component.value for component in settings.components)],
@@ -232,6 +240,11 @@ class Controller:
         lost = sum(intent.nodeid in self.selected for intent in missing)
         if lost:
             yield Text("{n} planned hypotheses never reported", n=lost)
+
+    def _unused(self, findings: tuple[Finding, ...]) -> Iterable[Text]:
+        config = self.session.config
+        given = [name for name, _ in AREAS if options.value(config, name) not in (None, [])]
+        return unused_inputs(given, findings)
 
     def _subjects(self, findings: tuple[Finding, ...]) -> list[Subject]:
         subjects = []
@@ -282,6 +295,16 @@ class Controller:
         return EXIT_UNDETERMINED if broke or warns else pytest.ExitCode.OK
 
 
+def _hypotheses(intents: Mapping[str, Intent]) -> tuple[Intent, ...]:
+    """Return the plan, sorted: a test that is repeated (pytest-repeat) asks one hypothesis."""
+    once: dict[tuple[str | None, ...], Intent] = {}
+    for nodeid in sorted(intents):
+        one = intents[nodeid]
+        test = nodeid.partition("[")[0]
+        once.setdefault((test, one.method, one.component, one.model, one.reference), one)
+    return tuple(once.values())
+
+
 def _broken(findings: Iterable[Finding]) -> Iterable[Text]:
     count = sum(finding.outcome is Outcome.HARNESS_ERROR for finding in findings)
     if count:
@@ -316,13 +339,18 @@ def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
     if any("::" in argument for argument in config.args):
         return "node ids"
     named = {Path(argument).resolve() for argument in config.args}
-    suites = Path(session.matrix.path).resolve().parent
-    left_out = [path for path in suites.glob("test_*.py") if not ({path, *path.parents} & named)]
-    some = any(suites in path.parents for path in named)
-    return "named files" if some and left_out else None
+    for suites in {Path(session.matrix.path).resolve().parent, suites_path().resolve()}:
+        tests = suites.glob("test_*.py")
+        left_out = [path for path in tests if not ({path, *path.parents} & named)]
+        if left_out and any(suites in path.parents for path in named):
+            return "named files"
+    return None
 
 
 def _shown_path(path: Path, root: Path) -> str:
+    """Return a matrix as runs name it: the shipped one alike from a wheel and from a checkout."""
+    if path.resolve() == (suites_path() / "matrix.toml").resolve():
+        return "suites/matrix.toml"
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 

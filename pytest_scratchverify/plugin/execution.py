@@ -18,10 +18,13 @@ from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.evidence import Finding, Intent, Outcome, Relation, Source
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.plugin.collection import INTENT
 from pytest_scratchverify.plugin.fixtures import FINDINGS
-from pytest_scratchverify.plugin.printed_errors import make_visible
+from pytest_scratchverify.plugin.printed_errors import make_visible, show_finding
 from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.report.failure import failure_lines
+from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.verdict.policy import Policy, asks
 from pytest_scratchverify.verdict.serialization import dumps
 
@@ -58,11 +61,17 @@ class Worker:
         if report.when == "setup":
             report.scratch_intent = dumps(intent)  # type: ignore[attr-defined]
         findings = self._findings(item, intent, report, call)
+        language = self.session.settings.language
+        rejected = [f for f in findings if f.derived] if report.failed else []
+        if rejected:
+            asked_for = bool(item.config.getoption("showlocals", default=False))
+            show_finding(report, failure_lines(rejected[0], language), keep_locals=asked_for)
         make_visible(report)
         if findings:
             report.scratch_findings = [dumps(f) for f in findings]  # type: ignore[attr-defined]
             strongest = next((f for f in findings if f.derived), findings[0])
-            self._shape(report, strongest, item, self.policies)
+            report.scratch_reason = reason = reason_of(strongest, language)  # type: ignore[attr-defined]
+            self._shape(report, strongest, item, self.policies, reason)
             if self.session.settings.junit:
                 item.user_properties += scalars(strongest)  # leave with the teardown report
         return report
@@ -99,7 +108,11 @@ class Worker:
 
     @staticmethod
     def _shape(
-        report: pytest.TestReport, finding: Finding, item: pytest.Item, policies: Sequence[Policy]
+        report: pytest.TestReport,
+        finding: Finding,
+        item: pytest.Item,
+        policies: Sequence[Policy],
+        reason: str,
     ) -> None:
         """Set pytest's outcome: there is no fifth one, so `?` is a skip with a finding.
 
@@ -111,11 +124,11 @@ class Worker:
         skips = (*SHOWN_AS_QUESTION, Outcome.NOT_APPLICABLE)
         if finding.outcome in skips:
             report.outcome = "skipped"
-            report.longrepr = (path, line or 0, f"Skipped: {_reason(finding)}")
+            report.longrepr = (path, line or 0, f"Skipped: {reason}")
         elif finding.derived and not any(asks(p, finding.component) for p in policies):
             report.scratch_outcome = REPORTED  # type: ignore[attr-defined]
             report.outcome = "skipped"
-            report.longrepr = (path, line or 0, f"{REPORTED_WORD}: {_reason(finding)}")
+            report.longrepr = (path, line or 0, f"{REPORTED_WORD}: {reason}")
 
 
 def scalars(finding: Finding) -> list[tuple[str, object]]:
@@ -129,11 +142,12 @@ def scalars(finding: Finding) -> list[tuple[str, object]]:
     return [(name, value) for name, value in measured if value is not None]
 
 
-def _reason(finding: Finding) -> str:
-    said = str(finding.headline)
-    if finding.remedy is None:
-        return said
-    return f"{said}{'' if said.endswith('.') else '.'} {finding.remedy}"
+def reason_of(finding: Finding, language: str) -> str:
+    """Return what was found and what to do, as one line in the reader's language."""
+    parts = [finding.headline, finding.remedy] if finding.remedy else [finding.headline]
+    said, *remedy = (visible(translate(part, language)) for part in parts)
+    ended = said if said.endswith((".", "!", "?")) or not remedy else f"{said}."
+    return " ".join([ended, *remedy])
 
 
 def _error_text(error: BaseException | None) -> Text:

@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_scratchverify.plugin.options import OPTIONS, OptionSpec
+from pytest_scratchverify.plugin.options import OPTIONS, STARTED_AS, OptionSpec
 from pytest_scratchverify.plugin.session import suites_path
 
 # Of a pytest that calls this, and of a workflow whose summary is not ours to write.
 _NOT_INHERITED = ("PYTEST_", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+# What other packages bring into every pytest (the hub's client anyio), and no suite of ours asks:
+# a quarter of what it takes to start.
+_IDLE = ("anyio", "hypothesispytest")
 _CHILD = "import sys; sys.path[:] = {path!r}; import pytest; sys.exit(pytest.main({arguments!r}))"
 
 
@@ -39,22 +42,39 @@ def run_isolated(
     return _why(_run(arguments, quiet=quiet))
 
 
-def own_settings(scratch: Path) -> list[str]:
+def own_settings(scratch: Path, started_as: str = "scratchverify run") -> list[str]:
     """Return arguments that name the shipped suites and keep every other setting out.
 
     No ini file and no conftest.py is read but the one that is written into the empty folder
     `scratch`: those of the working directory or of a model's folder could load any code.
+    `started_as` is what the line that repeats the run begins with.
     """
-    ini = scratch / "pytest.ini"
-    ini.write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
     home = suites_path()
+    ini = scratch / "pytest.ini"
+    # The matrix is named so that a run without any option is one of ours, too.
+    values = {
+        "addopts": "--import-mode=importlib",
+        "cache_dir": _cache_folder(),
+        "filterwarnings": "ignore::pytest.PytestCacheWarning",  # a home may be read-only
+        "scratch_matrix": home / "matrix.toml",
+        STARTED_AS: started_as,
+    }
+    lines = ["[pytest]", *(f"{name} = {value}" for name, value in values.items())]
+    ini.write_text("\n".join(lines) + "\n", "utf-8")
     return [
         str(home),
         f"-c{ini}",
         f"--rootdir={home.parent}",
         f"--confcutdir={home}",
         "--noconftest",
+        *(f"-pno:{name}" for name in _IDLE),
     ]
+
+
+def _cache_folder() -> Path:
+    """Return where pytest keeps what --lf reads: beside no project, and not in the package."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "scratchverify" / "pytest"
 
 
 def _as_arguments(option: OptionSpec, values: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,7 @@ from pytest_scratchverify.core.errors import Unavailable
 from pytest_scratchverify.core.evidence import Source
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.visible import visible
-from pytest_scratchverify.plugin.session import Session
+from pytest_scratchverify.plugin.session import KEPT_MODELS, Session, store_key
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.declared_bases import is_named
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
@@ -30,16 +31,18 @@ KEPT_ENTRIES = 4  # of a library: what was read of a hundred models would fill t
 def open_model(session: Session, spec: ModelSpec) -> ArtifactStore:
     """Return the store of a model; a failure to open is remembered and raised again.
 
-    Of a library's fingerprints the last few stay open: tests come reference by reference.
+    Of a library's fingerprints the last few stay open: tests come reference by reference. So do the
+    last few tested models, where there are many: then tests come model by model.
     """
-    key = spec.saved or f"{spec.name}@{spec.revision}"
+    key = store_key(spec)
     if key not in session.stores:
         session.stores[key] = _open(session, spec)
-    if spec.saved:
-        session.stores[key] = session.stores.pop(key)
-        kept = {entry.saved for entry in session.library} & session.stores.keys()
-        for old in [name for name in session.stores if name in kept][:-KEPT_ENTRIES]:
-            del session.stores[old]
+    session.stores[key] = session.stores.pop(key)  # the last one used
+    bounded = (session.library_keys, KEPT_ENTRIES), (session.model_keys, KEPT_MODELS)
+    for keys, kept in bounded:
+        for old in [name for name in session.stores if name in keys][:-kept]:
+            if not isinstance(session.stores[old], Unavailable):
+                del session.stores[old]
     found: ArtifactStore | Unavailable = session.stores[key]
     if isinstance(found, Unavailable):
         raise Unavailable(found.reason, found.what, found.remedy)
@@ -96,7 +99,7 @@ def snapshots_of(session: Session, spec: ModelSpec) -> Snapshots:
 
 
 def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
-    budget = ByteBudget.parse(session.settings.byte_budget)
+    budget = session.budgets[spec.name] = ByteBudget.parse(session.settings.byte_budget)
     try:
         if spec.saved:
             entry = session.entries[spec.name]
@@ -115,14 +118,23 @@ def _open(session: Session, spec: ModelSpec) -> ArtifactStore | Unavailable:
 
 
 def _announce(session: Session) -> OnFetch:
-    """Return a callback that names slow fetches: a line, never a bar, above pytest's dots."""
+    """Return a callback that names slow fetches."""
+    say = line_above(session)
+
+    def announce(repo: str, file: str, size: int | None) -> None:
+        if size is not None and size >= SLOW_BYTES:
+            say(f"fetching {repo} {file} ({size / 2**20:.0f} MiB)")
+
+    return announce
+
+
+def line_above(session: Session) -> Callable[[str], None]:
+    """Return what says a line, never a bar, above pytest's dots."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = session.config.pluginmanager.get_plugin("capturemanager")
 
-    def announce(repo: str, file: str, size: int | None) -> None:
-        if size is None or size < SLOW_BYTES:
-            return
-        line = visible(f"fetching {repo} {file} ({size / 2**20:.0f} MiB)")
+    def say(text: str) -> None:
+        line = visible(text)
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             if session.is_worker or reporter is None:  # its standard error is the controller's
                 print(line, file=sys.stderr, flush=True)  # noqa: T201
@@ -130,4 +142,4 @@ def _announce(session: Session) -> OnFetch:
                 reporter.ensure_newline()
                 reporter.write_line(line)
 
-    return announce
+    return say

@@ -16,6 +16,7 @@ from typing import Any
 
 DEPTHS = ("metadata", "quick", "robust", "full")
 LANGUAGES = ("en", "ko")
+STARTED_AS = "scratch_started_as"  # the ini value by which our own commands name themselves
 # What a run is written as: the option verdict-NAME, and its help. report.writing renders them.
 REPORTS = {
     "json": "write the run as JSON",
@@ -105,6 +106,19 @@ OPTIONS = (
         metavar="NAME",
     ),
     OptionSpec(
+        "declare",
+        "reuse that the tested model's developer states: COMPONENT=NAME of the model or vocabulary "
+        "that it comes from, such as tokenizer=org/parent (repeatable)",
+        kind="args",
+        metavar="COMPONENT=NAME",
+    ),
+    OptionSpec(
+        "declarations",
+        "file of declarations: the table [scratchverify] of a TOML file, or [tool.scratchverify] "
+        "of a pyproject.toml",
+        metavar="FILE",
+    ),
+    OptionSpec(
         "depth",
         "how much to read: %(choices)s (default: quick)",
         default="quick",
@@ -150,6 +164,12 @@ OPTIONS = (
         "price of a million tokens, prompt/completion, such as 0.15/0.60: adds the cost",
         metavar="IN/OUT",
         check=_price,
+    ),
+    OptionSpec(
+        "cluster",
+        "with --depth full: let a Dask cluster read and compare; local, local:WORKERS or the "
+        "scheduler's address, tcp://HOST:PORT",
+        metavar="ADDRESS",
     ),
     OptionSpec("offline", "use no network: folders, cache and catalogue only", kind="bool"),
     OptionSpec(
@@ -211,6 +231,7 @@ def add_ini_twins(addini: Callable[..., Any]) -> None:
         choices = ", ".join(option.choices or ()) if named else f"see --scratch-{option.name}"
         help_text = option.help.replace("%(choices)s", choices)
         addini(option.dest, help_text, type=option.kind, default=None)
+    addini(STARTED_AS, "how our own commands were started; for the line that repeats a run")
 
 
 def value(config: Any, name: str) -> Any:
@@ -258,4 +279,6 @@ def is_used(config: Any) -> bool:
 def as_path(config: Any, name: str) -> Path | None:
     """Return a path option, relative to where pytest was started."""
     given = value(config, name)
-    return None if given is None else Path(config.invocation_params.dir) / str(given)
+    if given in (None, "-"):  # the standard output
+        return None if given is None else Path("-")
+    return Path(config.invocation_params.dir) / str(given)

@@ -1,8 +1,11 @@
-"""What pytest prints of a failed test, made visible: an exception may quote a model's files."""
+"""What pytest prints of a failed test: a rejected hypothesis in a few lines, and all of it visible.
+
+An exception may quote a model's files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +33,30 @@ def make_visible(report: pytest.TestReport) -> None:
             place = getattr(entry, "reprfileloc", None)
             if place is not None:
                 place.message = visible(str(place.message))
+
+
+def show_finding(report: pytest.TestReport, lines: Sequence[str], *, keep_locals: bool) -> None:
+    """Let a rejected hypothesis speak: its assert, its headline, `lines`, and where it stands.
+
+    What pytest says of it by itself are the fixtures' addresses and the finding's repr, which
+    nobody can read. Locals stay where somebody asked for them (``--showlocals``).
+    """
+    traceback, crash = next(_parts(report.longrepr), (None, None))
+    entries = getattr(traceback, "reprentries", None)
+    if not entries or crash is None:
+        return
+    entry = entries[-1]
+    written = getattr(entry, "lines", None)
+    if not isinstance(written, list):
+        return
+    headline = str(crash.message).split("\nassert ")[0]
+    asserted = [line for line in written if line.lstrip("> ").startswith("assert ")][:1]
+    entries[:] = [entry]
+    entry.reprfuncargs = None
+    entry.reprlocals = getattr(entry, "reprlocals", None) if keep_locals else None
+    written[:] = [*asserted, *(f"E   {line}" for line in headline.split("\n"))]
+    written += [f"E     {line}" for line in lines]
+    crash.message = headline
 
 
 def _parts(longrepr: Any) -> Iterator[tuple[Any, Any]]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _GLOB = re.compile(r"[*?\[]")
 ALIKE = 0.93
+MOST_LISTED = 1_000  # entries of a folder among which a slip is looked for
 FILES = (".fingerprint", GGUF)  # that are a model each
 EXACT_PREFIX = "hf:"  # --model hf:org/name means this very id, however near a listed one it is
 
@@ -66,12 +68,18 @@ def _match(name: str, matrix: Matrix) -> list[ModelSpec]:
         found = [spec for spec in matrix if fnmatchcase(spec.name.lower(), name.lower())]
         if not found:
             raise ScratchError(f"--model {name}: no model of the matrix matches; {_known(matrix)}")
-        return found
+        # References stand in the matrix for others' sake: what they declare is not recorded.
+        return [spec for spec in found if spec.role is not Role.REFERENCE] or found
     return [resolve_name(name, matrix)]
 
 
-def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> ModelSpec:
-    """Return the spec of one name: listed, folder, or an unlisted repository id."""
+def resolve_name(
+    name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE, option: str = "--model"
+) -> ModelSpec:
+    """Return the spec of one name: listed, folder, or an unlisted repository id.
+
+    Raises `ScratchError` in the name of `option`, with near matches, for any other.
+    """
     exact = name.startswith(EXACT_PREFIX)
     name = name.removeprefix(EXACT_PREFIX)
     listed = {key.lower(): spec for key, spec in matrix.models.items()}
@@ -79,25 +87,48 @@ def resolve_name(name: str, matrix: Matrix, *, role: Role = Role.CANDIDATE) -> M
         return listed[name.lower()]
     path = Path(name).expanduser()
     if path.is_dir() or (path.suffix in FILES and path.is_file()):
-        return ModelSpec(name=name, role=role, folder=True)
+        return ModelSpec(name=folder_name(name), role=role, folder=True)
     model, quantisation = split_quantisation(name)
     if quantisation is not None:
         prefix = EXACT_PREFIX if exact else ""
-        return replace(resolve_name(prefix + model, matrix, role=role), name=name)
+        return replace(resolve_name(prefix + model, matrix, role=role, option=option), name=name)
     if name.startswith((".", "/", "~")):
-        raise ScratchError(f"--model {name}: there is no such folder, GGUF file or fingerprint")
+        raise ScratchError(
+            f"{option} {name}: there is no such folder, GGUF file or fingerprint{_beside(path)}"
+        )
+    if not exact and path.parent != Path() and path.parent.is_dir():
+        raise ScratchError(
+            f"{option} {name}: there is a folder {path.parent}, and no {path.name} in it"
+            f"{_beside(path)}; for the repository of that name, write {option} {EXACT_PREFIX}{name}"
+        )
     if not _REPOSITORY.fullmatch(name):
         raise ScratchError(
-            f"--model {name}: neither a repository id (org/name), nor a folder, nor a glob over "
+            f"{option} {name}: neither a repository id (org/name), nor a folder, nor a glob over "
             f"the matrix.{_did_you_mean(name, matrix)}"
         )
     typo = None if exact else _typo_of(name, matrix)
     if typo:
         raise ScratchError(
-            f"--model {name}: not in the matrix; did you mean {typo}? To test exactly this id, "
-            f"write --model {EXACT_PREFIX}{name}"
+            f"{option} {name}: not in the matrix; did you mean {typo}? To name exactly this id, "
+            f"write {option} {EXACT_PREFIX}{name}"
         )
     return ModelSpec(name=name, role=role)
+
+
+def folder_name(path: str) -> str:
+    """Return the path by which a folder is named: one ending alike, and never by dots alone.
+
+    Examples
+    --------
+    >>> folder_name("models/s0/"), folder_name("./s0")
+    ('models/s0', './s0')
+    """
+    ended = path.rstrip("/") or path
+    if Path(ended).name.strip("."):
+        return ended
+    place = Path(ended).expanduser().resolve()
+    above = ".." if ended == "." else f"{ended}/.."
+    return f"{above}/{place.name}" if place.name else ended
 
 
 def is_repository(name: str) -> bool:
@@ -111,9 +142,27 @@ def _typo_of(name: str, matrix: Matrix) -> str | None:
         same_numbers = re.findall(r"\d+", known) == re.findall(r"\d+", name)
         alike = difflib.SequenceMatcher(None, known.lower(), name.lower()).ratio() > ALIKE
         cut_short = known.lower().startswith(name.lower()) and len(known) - len(name) <= 2
-        if (same_numbers and alike) or cut_short:
+        twice = name.lower() != known.lower() and _undoubled(name) == _undoubled(known)
+        if (same_numbers and alike) or cut_short or twice:
             return known
     return None
+
+
+def _undoubled(name: str) -> str:
+    """Return a name without what a key that was hit twice leaves: V33 for V3."""
+    return re.sub(r"(.)\1+", r"\1", name.lower())
+
+
+def _beside(path: Path) -> str:
+    """Name what lies where a path leads and is spelt nearly so, if anything is."""
+    try:
+        there = [entry.name for entry in islice(path.parent.iterdir(), MOST_LISTED)]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, there, n=2, cutoff=0.6)
+    return (
+        f"; did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+    )
 
 
 def _did_you_mean(name: str, matrix: Matrix) -> str:
@@ -128,15 +177,15 @@ def _known(matrix: Matrix) -> str:
     return f"known: {', '.join(sorted(matrix.models))}"
 
 
-def select_components(names: Iterable[str]) -> frozenset[Component]:
-    """Return the components that `--component` names. Raises `ScratchError` on unknown ones."""
+def select_components(names: Iterable[str], option: str = "--component") -> frozenset[Component]:
+    """Return the components that `option` names. Raises `ScratchError` on unknown ones."""
     known = [component.value for component in Component]
     chosen = set()
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
             hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-            raise ScratchError(f"--component {name}: no such component; {hint}")
+            raise ScratchError(f"{option} {name}: no such component; {hint}")
         chosen.add(Component(name))
     return frozenset(chosen)
 
@@ -162,7 +211,7 @@ def pairs(
             names.append(origin)
         chosen: dict[str, Pair] = {}
         for name in names:
-            reference = _reference(name, matrix)
+            reference = _reference(name, matrix, given=name in against)
             if named or not _is_listed(model, reference):
                 chosen[reference.name] = Pair(model, reference, is_itself(model, reference))
         for reference in library:
@@ -233,9 +282,11 @@ def _same_place(one: str, two: str) -> bool:
         return one == two
 
 
-def _reference(name: str, matrix: Matrix) -> ModelSpec:
+def _reference(name: str, matrix: Matrix, *, given: bool) -> ModelSpec:
+    """Return the spec of a reference; a slip is looked for in what a user typed alone."""
     listed = matrix.models.get(name)
-    return listed or resolve_name(f"{EXACT_PREFIX}{name}", matrix, role=Role.REFERENCE)
+    exact = name if given or Path(name).expanduser().exists() else f"{EXACT_PREFIX}{name}"
+    return listed or resolve_name(exact, matrix, role=Role.REFERENCE, option="--against")
 
 
 def declared_components(model: ModelSpec) -> list[DeclaredComponent]:

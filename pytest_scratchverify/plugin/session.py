@@ -19,8 +19,10 @@ from pytest_scratchverify.core.spec import Matrix, ModelSpec, Pair
 from pytest_scratchverify.methods.behaviour.asking.locate import Given, given_answers
 from pytest_scratchverify.methods.thresholds import read_calibration
 from pytest_scratchverify.plugin import options
+from pytest_scratchverify.plugin.declarations import with_declarations
 from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
+from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs
 from pytest_scratchverify.plugin.selection import (
     library_entries,
     library_specs,
@@ -31,10 +33,12 @@ from pytest_scratchverify.plugin.selection import (
 from pytest_scratchverify.verdict.predecessor import Judged
 
 if TYPE_CHECKING:
+    from pytest_scratchverify.stores.budget import ByteBudget
     from pytest_scratchverify.stores.library import LibraryEntry
 
 SESSION = pytest.StashKey["Session"]()
 RUN_DIRECTORY = "scratch_run_directory"  # the key in xdist's workerinput
+KEPT_MODELS = 8  # tested models that stay open; of more, tests come model by model
 DEPTH_BUDGETS = {"metadata": "64MiB", "quick": "80MiB", "robust": "320MiB", "full": None}
 
 
@@ -45,10 +49,12 @@ class Settings:
     models: tuple[str, ...]
     against: tuple[str, ...]
     libraries: tuple[str, ...]
+    declared: tuple[str, ...]
     revision: str | None
     components: frozenset[Component]
     depth: str
     byte_budget: str | None
+    cluster: str | None
     offline: bool
     policies: tuple[str, ...]
     earlier: tuple[str, ...]  # stored runs that judged predecessors
@@ -69,10 +75,12 @@ def read_settings(config: pytest.Config, extensions: Extensions) -> Settings:
         models=tuple(get("model")),
         against=tuple(get("against")),
         libraries=tuple(get("against-library")),
+        declared=tuple(get("declare")),
         revision=get("revision"),
         components=select_components(get("component")),
         depth=get("depth"),
         byte_budget=get("byte-budget") or DEPTH_BUDGETS[get("depth")],
+        cluster=get("cluster"),
         offline=bool(get("offline")),
         policies=policies,
         earlier=tuple(get("predecessor-verdict")),
@@ -95,6 +103,7 @@ class Session:
     run_path: Path
     owns_run_path: bool
     stores: dict[str, Any] = field(default_factory=dict)
+    budgets: dict[str, ByteBudget] = field(default_factory=dict)  # of models, by name
     answers: Mapping[str, Given] = field(default_factory=dict)
     earlier: Mapping[str, Judged] = field(default_factory=dict)
 
@@ -109,21 +118,36 @@ class Session:
         return tuple(library_specs(self.entries, self.matrix))
 
     @cached_property
+    def library_keys(self) -> frozenset[str]:
+        """Return under which keys the stores of the libraries' fingerprints are open."""
+        return frozenset(map(store_key, self.library))
+
+    @cached_property
+    def model_keys(self) -> frozenset[str]:
+        """Return under which keys the stores of the tested models are open."""
+        return frozenset(map(store_key, self.models))
+
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Return every pair of the run."""
         return tuple(pairs(self.models, self.matrix, self.settings.against, self.library))
 
     def calibration(self, name: str) -> Mapping[str, Any]:
-        """Return a frozen calibration file of the suites, which lie beside the matrix.
+        """Return a frozen calibration file of the shipped suites, wherever the matrix lies.
 
         Raises `ScratchError`.
         """
-        return read_calibration(Path(self.matrix.path).parent / "calibration" / f"{name}.json")
+        return read_calibration(suites_path() / "calibration" / f"{name}.json")
 
     def close(self) -> None:
         """Remove the run's shared directory, in the process that made it."""
         if self.owns_run_path:
             shutil.rmtree(self.run_path, ignore_errors=True)
+
+
+def store_key(spec: ModelSpec) -> str:
+    """Name the store of a model among those that are open."""
+    return spec.saved or f"{spec.name}@{spec.revision}"
 
 
 def open_session(config: pytest.Config, extensions: Extensions) -> Session:
@@ -134,7 +158,13 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
     if worker_input is not None:
         share_threads(int(worker_input.get("workercount", 1)))
     given = worker_input.get(RUN_DIRECTORY) if worker_input is not None else None
-    models = tuple(select_models(settings.models, matrix, settings.revision))
+    models = with_declarations(
+        select_models(settings.models, matrix, settings.revision),
+        matrix,
+        declared=settings.declared,
+        file=options.as_path(config, "declarations"),
+        references=settings.against,
+    )
     session = Session(
         config=config,
         settings=settings,
@@ -152,7 +182,12 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
             options.value(config, "endpoint-model"),
         ),
     )
-    _ = session.library  # its mistakes are those of the command line
+    others = [
+        pair.reference.name for pair in session.pairs
+    ]  # mistakes of libraries and references are those of the command line
+    if not session.is_worker:
+        check_logs(options.value(config, "training-log"), models, others)
+        check_answers(session.answers.values(), offline=settings.offline)
     return session
 
 

@@ -66,6 +66,15 @@ class ControllerSide:
         self.controller.distributed = True
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Deal by model, so that one worker opens it and reads its slices: not with --dist."""
+        if config.getvalue("dist") != "load":
+            return None
+        from pytest_scratchverify.plugin.dealing import dealing_by_model  # noqa: PLC0415 - xdist
+
+        return dealing_by_model(config, log, self.controller)
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         """Note a worker that did not end by itself: the run is partial from here on."""
         if error is not None and not isinstance(error, KeyboardInterrupt):

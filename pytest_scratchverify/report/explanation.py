@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_scratchverify.core.evidence import Finding, Level, Outcome
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.report.failure import number
 from pytest_scratchverify.report.wording import COMPONENT_NAMES, OUTCOME_WORDS
 
 OUTCOME_MEANING: Mapping[Outcome, Text] = {
@@ -50,9 +51,13 @@ def explained(
     if hypothesis:
         yield Text("In the suites (English): {text}", text=" ".join(hypothesis.split()))
     found = list(findings)
-    for finding in found:
+    told = [f for f in found if f.outcome is not Outcome.NOT_APPLICABLE] or found
+    for finding in told:
         yield Text("")
         yield from _finding(finding)
+    if len(told) < len(found):
+        yield Text("")
+        yield Text("not applicable in {n} more cases", n=len(found) - len(told))
     if not found:
         yield Text("")
         for outcome, meaning in OUTCOME_MEANING.items():
@@ -84,15 +89,7 @@ def _finding(finding: Finding) -> Iterator[Text]:
     yield Text("  Finding: {text}", text=finding.headline)
     for name, statistic in (("statistic", finding.statistic), ("effect", finding.effect)):
         if statistic is not None:
-            yield Text(
-                "  {name}: {statistic} = {value} (n = {n}, interval {low} to {high})",
-                name=name,
-                statistic=statistic.name,
-                value=statistic.value,
-                n=statistic.n,
-                low=statistic.low,
-                high=statistic.high,
-            )
+            yield Text("  {name}: {statistic}", name=name, statistic=number(statistic))
     if finding.pvalue is not None:
         yield Text("  p {p}, before the correction for the number of tests", p=finding.pvalue)
     yield from _calibration(finding)

@@ -200,7 +200,11 @@ def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
             )
         )
     unread = Source.CATALOGUE.value in model.sources or not model.sources
-    if unread:
+    if not model.sources:
+        lines.append(
+            Text("the model's own files: none was read; complete its folder, or reach the hub")
+        )
+    elif unread:
         lines.append(Text("the model's own files: reach the hub (HF_TOKEN where gated)"))
     if open_ones and not (run is not None and run.partial):
         names = [COMPONENT_NAMES[component] for component in open_ones]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -32,9 +33,14 @@ RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
 }
 
 
+STANDARD_OUTPUT = Path("-")
+
+
 def write_reports(run: Run, paths: Mapping[str, Path | None], language: str) -> None:
-    """Render each report that has a path; missing folders are made."""
+    """Render each report that has a path; missing folders are made, and ``-`` is printed."""
     for name, path in paths.items():
-        if path is not None:
+        if path == STANDARD_OUTPUT:
+            sys.stdout.write(RENDERERS[name](run, language))
+        elif path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(RENDERERS[name](run, language), "utf-8")

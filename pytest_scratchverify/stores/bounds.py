@@ -25,7 +25,10 @@ def malformed(repo: str, file: str, problem: str) -> Unavailable:
     return Unavailable(
         Reason.MALFORMED,
         Text("{file} of {repo} is malformed: {problem}.", file=file, repo=repo, problem=problem),
-        Text("Ask the publisher to repair the file, or name a revision in which it is sound."),
+        Text(
+            "Where it was copied or downloaded, do that once more; else its publisher would have to"
+            " repair it, or name a revision in which it is sound."
+        ),
     )
 
 
@@ -49,7 +52,7 @@ def absent(repo: str, file: str) -> Unavailable:
     return Unavailable(
         Reason.ABSENT,
         Text("There is no {file} in {repo}.", file=file, repo=repo),
-        Text("Check the revision, or ask the publisher for the file."),
+        Text("Check the folder or the revision, or ask the publisher for the file."),
     )
 
 

@@ -90,6 +90,11 @@ class FolderStore(BaseStore):
         """The folder whose weights are read."""
         return self._path if self._inner is None else self._path / self._inner.folder
 
+    @property
+    def given(self) -> tuple[Path, InnerFolder | None]:
+        """The folder as it was given, and the one below it that is read for it."""
+        return self._path, self._inner
+
     def judged(self) -> FolderStore:
         """Return the store of the folder that is the model: this one, or one below it."""
         try:
@@ -245,6 +250,11 @@ class FileStore(FolderStore):
             listed = file_name(path.name)
             self._places[listed] = path
             yield FileEntry(path=listed, size=path.stat().st_size)
+
+    @property
+    def file_path(self) -> Path:
+        """The file."""
+        return self._file
 
     def _is_inside(self, path: Path) -> bool:
         return path == self._file or super()._is_inside(path)

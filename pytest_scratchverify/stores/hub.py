@@ -61,6 +61,7 @@ from pytest_scratchverify.stores.weight_files import holds_no_weights
 
 _CONCURRENT_SHARDS = 8
 READ_AGAIN = 32  # ranges of a large file that are read a second time, to confirm them
+READ_AGAIN_BYTES = 64 * 2**20  # of them at most, but two: at full depth a range is megabytes
 
 
 class HubStore(BaseStore):
@@ -101,6 +102,16 @@ class HubStore(BaseStore):
             build_hf_headers(token=self._access.token, library_name=LIBRARY),
             self._access.timeout or constants.HF_HUB_DOWNLOAD_TIMEOUT,
         )
+
+    @property
+    def resolution(self) -> Resolution:
+        """The hub's answer to the model's name."""
+        return self._resolution
+
+    @property
+    def address(self) -> str:
+        """The hub's endpoint, as requests are sent to it."""
+        return (self._access.endpoint or constants.ENDPOINT).rstrip("/")
 
     def _entries(self) -> tuple[FileEntry, ...]:
         return self._resolution.files
@@ -171,7 +182,7 @@ class HubStore(BaseStore):
     def _confirmed_in_parts(
         self, entry: FileEntry, seen: Mapping[ByteRange, bytes], further: Sequence[ByteRange]
     ) -> Artifact[Confirmation]:
-        again = sorted(seen)[:: max(1, -(-len(seen) // READ_AGAIN))]
+        again = _some(sorted(seen))
         spans = [*again, *further]
         needed = coalesce(spans, gap=0)
         self._budget.charge(sum(map(len, needed)), entry.path)
@@ -294,3 +305,10 @@ class HubStore(BaseStore):
             if lost_connection(failure.__cause__):
                 self._run.settle(REACHABILITY, self._endpoint, failure)
             raise
+
+
+def _some(spans: Sequence[ByteRange]) -> list[ByteRange]:
+    """Choose ranges over the whole of a file, the first among them."""
+    mean = max(1, sum(map(len, spans)) // max(1, len(spans)))
+    most = min(READ_AGAIN, max(2, READ_AGAIN_BYTES // mean))
+    return [*spans[:: max(1, -(-len(spans) // most))]]

@@ -39,6 +39,11 @@ class OneSetStore(BaseStore):
         self._sets = WeightSets((one,), doubts.doubts)
 
     @property
+    def whole(self) -> BaseStore:
+        """The repository."""
+        return self._repository
+
+    @property
     def files_of_set(self) -> tuple[str, ...]:
         """The files of the set, as a sentence names them."""
         return files_of(self.one)

@@ -187,8 +187,11 @@ def shards_of_index(
     if not isinstance(weight_map, dict) or not weight_map:
         raise malformed(repo, file, "it has no weight_map")
     shards: dict[str, str] = {}
+    safe: set[str] = set()
     for tensor, shard in weight_map.items():
-        if not isinstance(shard, str) or not is_safe_name(shard):
+        if isinstance(shard, str) and shard not in safe and is_safe_name(shard):
+            safe.add(shard)  # of a hundred files, which tens of thousands of tensors name
+        if not isinstance(shard, str) or shard not in safe:
             raise malformed(repo, file, f"{shard!r:.80} is no file name")
         if listing is not None and shard not in listing:
             raise absent(repo, shard)

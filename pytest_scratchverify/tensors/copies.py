@@ -128,7 +128,9 @@ def _namesakes(checkpoint: Checkpoint, log: ReadLog) -> list[str]:
     known = tensors.keys() - odd - checkpoint.packed
     if not unknown:
         return []
-    by_end = {end: name for name in sorted(known, reverse=True) for end in _ends(name)}
+    lasts = {name.rpartition(".")[2] for name in unknown}  # which no end goes without
+    alike = [name for name in known if name.rpartition(".")[2] in lasts]
+    by_end = {end: name for name in sorted(alike, reverse=True) for end in _ends(name)}
     pairs: list[tuple[TensorInfo, TensorInfo]] = []
     for name in sorted(unknown):
         of = next((by_end[end] for end in _ends(name) if end in by_end), None)

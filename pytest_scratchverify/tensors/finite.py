@@ -77,6 +77,11 @@ class BrokenNumbers:
         if bad:
             self._bad[key] = bad
 
+    def join(self, other: BrokenNumbers) -> None:
+        """Take in what another process counted."""
+        self._read |= other._read
+        self._bad |= other._bad
+
     def names(self, component: Component) -> list[str]:
         """Name the tensors of a component in which numbers are none, sorted."""
         return sorted({key[1] for key in self._bad if key[0] == component.value})

@@ -9,9 +9,10 @@ its shape, or keeps a slot of its own name (`tensors.structure`). What is to be 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from pytest_scratchverify.checkpoint.attention_shape import AttentionShape
 from pytest_scratchverify.checkpoint.dtypes import NEEDS_SCALE, NUMPY_DTYPES
@@ -111,6 +112,16 @@ class Inventory:
             if found is not None and found.rows == 1 and found.cols == width:
                 return found
         return None
+
+    @cached_property
+    def fixed(self) -> Mapping[Slot, Matrix]:
+        """The matrices of which any number of rows costs the same: packed across their rows."""
+        return {slot: matrix for slot, matrix in self.matrices.items() if matrix.fixed}
+
+    @cached_property
+    def derived(self) -> dict[Hashable, Any]:
+        """What was made of these matrices, kept as long as they are."""
+        return {}
 
     @cached_property
     def _of_component(self) -> Mapping[str, Mapping[Slot, Matrix]]:

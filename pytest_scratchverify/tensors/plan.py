@@ -16,6 +16,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, reads_residual
@@ -90,6 +91,14 @@ def block_of(matrix: Matrix, seed: str = SEED) -> Block:
     return Block(matrix, start, start + count)
 
 
+def neurons_at(matrix: Matrix, count: int, seed: str = SEED) -> Block:
+    """Return `count` rows of a matrix whose rows are neurons: the same of all of its shape."""
+    places = (matrix.rows - count) // 16 + 1
+    start = _draw(seed, "neurons", matrix.rows, matrix.cols) % places * 16
+    return Block(matrix, start, start + count)
+
+
+@lru_cache(2**14)
 def _draw(*words: object) -> int:
     digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

@@ -25,6 +25,7 @@ from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.finite import BrokenNumbers, repaired
 from pytest_scratchverify.tensors.inventory import (
     Inventory,
+    Matrix,
     Slot,
     take_inventory,
     with_undecoded,
@@ -58,6 +59,16 @@ class ReadLog:
             span = ByteRange(start, stop)
             if span not in known and len(known) < WITNESSED:
                 known[span] = hashlib.sha256(body).digest()
+
+    def join(self, other: ReadLog, repo: str) -> None:
+        """Take in what another process needed of the model that is called `repo` here."""
+        for file, record in other.files.items():
+            self.note(replace(record, repo=repo), other.spent[file])
+        for file, seen in other.seen.items():
+            known = self.seen.setdefault(file, {})
+            for span, digest in seen.items():
+                if span not in known and len(known) < WITNESSED:
+                    known[span] = digest
 
     def note(self, record: ArtifactRecord, spans: Iterable[ByteRange]) -> None:
         """Remember which bytes of one file were needed; those needed twice count once."""
@@ -143,6 +154,20 @@ class Checkpoint:
         changed.inventory = inventory
         changed.__dict__.pop("components", None)
         return changed
+
+    def limited_to(self, matrices: Mapping[Slot, Matrix]) -> Checkpoint:
+        """Return the checkpoint with these places alone, as if nothing had been read of it.
+
+        Threads may each have one: they share what headers say, and nothing that reading changes.
+        """
+        changed = self.with_inventory(replace(self.inventory, matrices=matrices))
+        changed._broken, changed._row_cache = BrokenNumbers(), {}  # noqa: SLF001 - nobody has it yet
+        return changed
+
+    @property
+    def broken(self) -> BrokenNumbers:
+        """Which numbers of what was read are none."""
+        return self._broken
 
     def beside(self, other: Checkpoint) -> dict[Hashable, Any]:
         """Return what was found of this checkpoint beside another, kept as long as both."""
@@ -306,7 +331,7 @@ class CheckpointPair:
         blocks = self.readable(blocks)
         group: list[Block] = []
         size = 0
-        for together in _grouped(blocks):
+        for together in pieces_together(blocks):
             cost = sum(2 * 4 * (b.stop - b.start) * b.matrix.cols for b in together)
             if group and size + cost > BATCH_BYTES:
                 yield self._batch(group)
@@ -338,7 +363,7 @@ class CheckpointPair:
         }
 
 
-def _grouped(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+def pieces_together(blocks: Sequence[Block]) -> Iterator[list[Block]]:
     """Put pieces of one layer or expert and of the same rows together."""
     groups: dict[tuple[int, str, int], list[Block]] = {}
     for block in blocks:
@@ -350,11 +375,11 @@ def _grouped(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 
 def _charged(ours: Checkpoint, theirs: Checkpoint) -> Checkpoint:
     """Let the plan, which is made of our blocks, know what the same block costs over there."""
-    other = theirs.inventory.matrices
+    mine = ours.inventory.matrices
     dearer = {
-        slot: replace(matrix, fixed=other[slot].fixed)
-        for slot, matrix in ours.inventory.matrices.items()
-        if slot in other and other[slot].fixed > matrix.fixed
+        slot: replace(mine[slot], fixed=matrix.fixed)
+        for slot, matrix in theirs.inventory.fixed.items()
+        if slot in mine and matrix.fixed > mine[slot].fixed
     }
     if not dearer:
         return ours

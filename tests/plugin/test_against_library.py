@@ -130,7 +130,7 @@ def test_among_a_hundred_the_parent_is_first_and_nobody_else_is_accused(model, t
     from benchmarks.library import ACCUSED, ask, build
 
     build(tmp_path, 100)
-    _, run = ask(tmp_path, model, workers=2)
+    _, run = ask(tmp_path, [READY / model], workers=2)
     nearest = run["models"][0]["nearest"]
     assert len(nearest) == 100
     assert [row["reference"] for row in nearest[:2]] == ["models/s0", "models/s0-twin"]

@@ -34,13 +34,27 @@ def test_one_derived_exits_1_with_a_visible_assert(suite, run):
     assert found["models"][0]["policies"]["strict"]["result"] == "FAIL"
     result.stdout.fnmatch_lines(["*assert not finding.derived, finding.headline*"])
     result.stdout.fnmatch_lines(["*AssertionError: measured derived*"])
+    result.stdout.fnmatch_lines(
+        [
+            "E     claim      h",
+            "E     measured   no statistic; effect: e = 0.9",
+            "E     p          1e-09, before the correction for the number of tests",
+            "E     controls   positive: 1 of 1 passed; negative: 1 of 1 passed",
+            "E     reference  org/reference (org/suspect, text decoder)",
+        ],
+        consecutive=True,
+    )
+    assert "<function" not in result.stdout.str()  # no fixture, no local, no repr of a finding
+    assert "Finding(" not in result.stdout.str()
 
 
 @pytest.mark.parametrize("outcome", ["indeterminate", "unavailable"])
 def test_an_open_question_exits_10_and_shows_a_question_mark(outcome, suite, run):
     suite(embeddings=outcome)
-    result, found = run()
+    result, found = run("-ra")
     assert result.ret == 10, result.stdout.str()
+    why = "org/x is gated. Set HF_TOKEN." if outcome == "unavailable" else "measured indeterminate"
+    result.stdout.fnmatch_lines([f"INCONCLUSIVE [[]3] test_suite.py: {why}"])
     assert verdict(found, component="embeddings") == "INSUFFICIENT_EVIDENCE"
     assert verdict(found) == "NO_EVIDENCE_OF_REUSE"
     result.stdout.fnmatch_lines(["*test_suite.py *[?]*"])
@@ -50,7 +64,11 @@ def test_an_open_question_exits_10_and_shows_a_question_mark(outcome, suite, run
 def test_declared_reuse_is_a_category_of_its_own_and_the_exit_code_is_the_policys(suite, run):
     """No test fails; `strict` says FAIL of a declared head, and the exit code says the same."""
     suite(lm_head="declared")
-    result, found = run()
+    result, found = run("-v")
+    result.stdout.re_match_lines(
+        [r"test_suite.py::test_weights.*lm_head\] DECLARED +\[.*", "    measured declared"],
+        consecutive=True,
+    )
     assert verdict(found, component="lm_head") == "DECLARED_REUSE"
     assert found["models"][0]["policies"]["strict"]["result"] == "FAIL"
     assert result.ret == 1, result.stdout.str()

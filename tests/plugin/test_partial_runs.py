@@ -76,7 +76,9 @@ def test_naming_components_narrows_the_question_and_says_so(suite, run):
     assert not found["partial"]
     assert set(found["models"][0]["components"]) == {"text_decoder"}
     assert found["options"]["component"] == ["text_decoder"]
-    assert "--component text_decoder" in found["reproduce"]
+    assert found["reproduce"] == (
+        "pytest --scratch-component text_decoder --scratch-matrix=matrix.toml --scratch-depth quick"
+    )
     assert result.ret == 10  # one component does not answer for the model
 
 

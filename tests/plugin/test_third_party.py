@@ -151,7 +151,7 @@ def test_its_policy_is_chosen_like_any_other(alone):
 
 
 def test_the_command_that_repeats_the_run_names_its_suites(alone):
-    assert alone["reproduce"].startswith("pytest suites/ --pyargs mylab_scratch.suites --model")
+    assert alone["reproduce"].startswith("pytest --pyargs mylab_scratch.suites --scratch-model")
 
 
 def test_it_sees_the_finished_run(alone, lab):

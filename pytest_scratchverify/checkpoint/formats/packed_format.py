@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 from pytest_scratchverify.checkpoint.formats.codec import Codec
@@ -91,6 +92,7 @@ class PackedFormat:
         return None
 
 
+@lru_cache(16)  # one name after the other, asked of a dozen formats
 def stem_and_word(name: str) -> tuple[str, str]:
     """Return the parts of a tensor's name before and behind its last dot."""
     stem, _, word = name.rpartition(".")

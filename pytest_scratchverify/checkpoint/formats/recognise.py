@@ -72,6 +72,9 @@ FORMATS: tuple[PackedFormat, ...] = (
 )
 
 
+_SHAPE_ENDS = tuple(end for packed_format in FORMATS for end in packed_format.shapes)
+
+
 @dataclass(frozen=True, slots=True)
 class Unpacked:
     """A checkpoint with decoded shapes, and the codecs by the names of their weights.
@@ -99,6 +102,8 @@ def shape_tensors(index: TensorIndex) -> list[TensorInfo]:
 
 def _stated_weights(index: TensorIndex, name: str) -> Iterator[tuple[TensorInfo, int]]:
     """Yield the weight whose shape the tensor `name` states, and how long it may be."""
+    if not name.endswith(_SHAPE_ENDS):
+        return
     for packed_format in FORMATS:
         weight = packed_format.weight_of(name)
         if weight and weight in index.tensors:

@@ -26,7 +26,9 @@ from pytest_scratchverify.methods.architecture.config import (
 )
 from pytest_scratchverify.methods.architecture.thresholds import ArchitectureThresholds
 
-_WEIGHTS_NEXT = Text("compare the weights tensor by tensor: the shapes allow it")
+_WEIGHTS_NEXT = Text(
+    "Whether weights came along is what weights.origin asks, where both can be read."
+)
 
 
 class Nearness(Enum):

@@ -42,13 +42,22 @@ def declared_component(model: ModelSpec, component: Component) -> Finding:
             Text(HEADLINES[Outcome.INDETERMINATE], dispute=model.disputed.get(component, "-")),
             relation=Relation.CONFLICTING,
         )
+    # Without a name it is said by whoever runs the tests, who may be anybody.
     headline = Text(
-        HEADLINES[Outcome.DECLARED],
-        by=declaration.by,
+        "Declared for this run ({source}): the {component} comes from {origin}; where the"
+        " developer publishes this was not looked up",
+        source=declaration.source,
         component=component,
         origin=declaration.origin,
-        state=declaration.state,
     )
+    if declaration.by:
+        headline = Text(
+            HEADLINES[Outcome.DECLARED],
+            by=declaration.by,
+            component=component,
+            origin=declaration.origin,
+            state=declaration.state,
+        )
     return tested.finding(
         Outcome.DECLARED,
         headline,
@@ -70,6 +79,13 @@ def _declared_predecessor(model: ModelSpec, declaration: Declaration) -> Finding
     ).finding(
         Outcome.DECLARED,
         Text(
+            "Declared for this run ({source}): parts of the model start from {origin}, an earlier"
+            " model of the same developer; where the developer publishes this was not looked up",
+            source=declaration.source,
+            origin=declaration.origin,
+        )
+        if not declaration.by
+        else Text(
             "{by} states that parts of the model start from {origin}, an earlier model of the"
             " same developer",
             by=declaration.by,

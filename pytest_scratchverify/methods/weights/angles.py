@@ -22,6 +22,16 @@ Array = NDArray[np.float32]
 ORDERED = ("kv_a", "router")
 
 
+def takes_part(slot: Slot) -> bool:
+    """Whether a slot is looked at for angles: neurons of a layer, and the gains before them."""
+    return slot.kind in NORMS or _kind_of(slot) is not None
+
+
+def _kind_of(slot: Slot) -> str | None:
+    kind = NEURON_GROUPS.get(slot.kind)
+    return None if slot.layer < 0 or kind in ORDERED else kind
+
+
 def compare_angles(sample: Batch, component: Component) -> GramPermutation | None:
     """Compare the Gram matrices of equally numbered neurons, layer by layer.
 
@@ -36,8 +46,8 @@ def compare_angles(sample: Batch, component: Component) -> GramPermutation | Non
     new: dict[tuple[str, int, str, int], bool] = {}
     blocks: dict[tuple[str, int, str, int], tuple[list[Array], list[Array]]] = {}
     for (slot, start), pair in sorted(sample.items()):
-        kind = NEURON_GROUPS.get(slot.kind)
-        if kind is None or slot.layer < 0 or kind in ORDERED:
+        kind = _kind_of(slot)
+        if kind is None:
             continue
         key = (kind, slot.layer, slot.expert, start)
         if key not in new:  # the first view of a block decides for all of them

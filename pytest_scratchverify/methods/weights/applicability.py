@@ -16,6 +16,7 @@ from pytest_scratchverify.methods.architecture.config import trained_components
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.measure import Measured
+from pytest_scratchverify.methods.weights.tensor_groups import GroupsLost
 from pytest_scratchverify.methods.weights.thresholds import UNPLACED
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.inventory import Matrix, Slot, is_unnamed
@@ -153,6 +154,19 @@ def not_comparable(hypothesis: ComponentHypothesis, pair: ComponentPair) -> Find
             "What cannot be laid side by side is not thereby different: ask for other"
             " references, or for activations."
         ),
+    )
+
+
+def partly_measured(
+    hypothesis: ComponentHypothesis, pair: ComponentPair, lost: GroupsLost
+) -> Finding:
+    """Answer where the rest of a comparison is lost: what was found stays, and decides nothing."""
+    found = _described(hypothesis.unanswered(Outcome.INDETERMINATE, lost.what), pair)
+    return replace(
+        found,
+        artifacts=pair.checkpoints.records,
+        remedy=lost.remedy,
+        details={**found.details, "reason": lost.reason.value, "until_lost": lost.found},
     )
 
 

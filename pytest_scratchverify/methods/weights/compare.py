@@ -17,6 +17,12 @@ from pytest_scratchverify.methods.weights.alignment import Aligned, align
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.decoder_relation import DecoderRelation, decoder_relation
+from pytest_scratchverify.methods.weights.framed_basis import (
+    FramedBasis,
+    FramePlan,
+    match_by_frames,
+    plan_frames,
+)
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.layers import map_layers
 from pytest_scratchverify.methods.weights.measure import Measure, Measured, gains_of
@@ -34,6 +40,10 @@ from pytest_scratchverify.methods.weights.rotation_invariant import (
     match_rotation_invariant,
     table_in_basis,
 )
+from pytest_scratchverify.methods.weights.tensor_groups import (
+    SAMPLE_ELEMENTS,
+    measure_everything,
+)
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
@@ -45,7 +55,6 @@ from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, 
 
 Array = NDArray[np.float32]
 
-SAMPLE_ELEMENTS = 2**20  # of the suspect's own slices, kept for controls and power
 CONTEXT_NORMS = 8
 LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
 DECIDED = 1e-7
@@ -58,6 +67,8 @@ ALIGNED = (
     Component.ROUTER_EXPERTS,
 )
 KEPT = 0.4  # of a component's bytes at most, for experts that may have other numbers
+# Of a component's bytes at most, for frames, which see what is not in its place at any size.
+FRAMES_SHARE = {"quick": 0.5, "robust": 0.7}
 RESERVE = 0.02  # of the bytes, for the norms that every component's report shows
 
 
@@ -80,6 +91,7 @@ class Compared:
     layers: LayerMap | None = None
     aligned: Aligned | None = None
     rotated: RotationInvariantMatch | None = None
+    framed: FramedBasis | None = None
     angles: GramPermutation | None = None
     table: float | None = None
     changes: tuple[Kind, ...] = ()  # of shape
@@ -143,8 +155,13 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     component = pair.component
     budget = _pair_budget(pair, total_budget(effort))
     part = None if budget is None else int(budget * LAYERS_SHARE)
-    source = _source(pair, budget, effort)
-    measured, sample, roles = _measure(pair, source.batches)
+    limit = None if budget is None else int(budget * FRAMES_SHARE.get(effort.depth, 1))
+    frames = plan_frames(pair, limit)
+    source = _source(pair, budget, effort, frames)
+    if budget is None and source.blocks:
+        measured, sample, roles = measure_everything(pair, source.blocks)
+    else:
+        measured, sample, roles = _measure(pair, source.batches)
     is_open = measured.pvalue > DECIDED
     layers = _layers(pair, measured, part, effort)
     rotated = None
@@ -152,8 +169,11 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         spare = None if budget is None else max(0, budget - 2 * (part or 0) - source.nbytes)
         many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
         rotated = match_rotation_invariant(pair, source.blocks, spare, many)
+    framed = None
+    if frames is not None and is_open and _asks_frames(rotated, effort):
+        framed = match_by_frames(pair, frames)
     empty = not measured.elements and not measured.formulas
-    if empty and layers is None and rotated is None:
+    if empty and layers is None and rotated is None and framed is None:
         return None
     # All elements that may be the component's: what nothing was compared with is no 100 %.
     parameters = pair.checkpoints.ours.inventory.counted(component)
@@ -165,6 +185,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         layers=layers,
         aligned=align(pair.embeddings, sample, part) if is_open and component in ALIGNED else None,
         rotated=rotated,
+        framed=framed,
         angles=compare_angles(sample, component) if is_open else None,
         table=table_in_basis(pair, rotated, part) if rotated and pair.is_token_table else None,
         changes=pair.shape_changes,
@@ -189,7 +210,16 @@ class _Source:
         return sum(block.nbytes for block in self.blocks)
 
 
-def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
+def _asks_frames(rotated: RotationInvariantMatch | None, effort: Effort) -> bool:
+    """Whether frames may tell more: where no whole block was read, or depth was asked for."""
+    if rotated is None:
+        return True
+    return effort.depth != "quick" and rotated.match.pvalue > DECIDED
+
+
+def _source(
+    pair: ComponentPair, budget: int | None, effort: Effort, frames: FramePlan | None
+) -> _Source:
     """Say which slices to read: planned blocks, or the rows of shared tokens."""
     aligned = True
     if pair.is_token_table:
@@ -200,7 +230,7 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
             touched = sum(m.rows * m.cols for m in pair.ours.values())
             return _Source([found], touched if found else 0, bool(found))
         aligned = same is True
-    part = None if budget is None else _slices_budget(pair, budget)
+    part = None if budget is None else _slices_budget(pair, budget, frames)
     whole = part // 2 if part is not None and effort.depth == "robust" else 0
     plan = plan_component(pair.matrices, part, whole_budget=whole)
     # What a fingerprint does not hold was not looked at, and covers nothing.
@@ -209,14 +239,18 @@ def _source(pair: ComponentPair, budget: int | None, effort: Effort) -> _Source:
     return _Source(pair.checkpoints.batches(blocks), touched, aligned, blocks)
 
 
-def _slices_budget(pair: ComponentPair, budget: int) -> int:
+def _slices_budget(pair: ComponentPair, budget: int, frames: FramePlan | None) -> int:
     """Return the bytes for slices: some are kept for all experts of a layer, if that is enough.
+
+    And for what frames need.
 
     Where everything can be read these experts are at hand, and nothing has to be kept.
     """
     part = int(budget * (1 - LAYERS_SHARE))
     if sum(m.rows * m.row_bytes for m in pair.matrices.values()) <= part:
         return part
+    if frames is not None:
+        part = max(0, part - frames.nbytes)
     kept = cost_of_whole_layers(pair) if pair.component is Component.ROUTER_EXPERTS else 0
     return part - int(budget * LAYERS_SHARE) - kept if 0 < kept <= KEPT * budget else part
 

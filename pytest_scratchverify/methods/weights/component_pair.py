@@ -11,7 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pytest_scratchverify.core.component import SIBLINGS, TOKEN_TABLES, Component
-from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock, gated_blocks
+from pytest_scratchverify.methods.weights.gated_blocks import (
+    GatedBlock,
+    GatedBlocks,
+    gated_blocks,
+)
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.shape_changes import shape_changes
 from pytest_scratchverify.stats.weights.anchored_search import Key
@@ -91,13 +95,13 @@ class ComponentPair:
         return shape_changes(ours.inventory, theirs.inventory, self.component)
 
     @cached_property
-    def own_blocks(self) -> tuple[Blocks, Blocks]:
+    def own_blocks(self) -> tuple[GatedBlocks, GatedBlocks]:
         """The gated blocks of the component itself, ours and theirs."""
         ours, theirs = self.checkpoints.ours.inventory, self.checkpoints.theirs.inventory
         return gated_blocks(ours, self.component), gated_blocks(theirs, self.component)
 
     @cached_property
-    def blocks(self) -> tuple[Blocks, Blocks]:
+    def blocks(self) -> tuple[GatedBlocks, GatedBlocks]:
         """The gated blocks, ours and theirs; where a side has none, those of the sibling."""
         ours, theirs = self.own_blocks
         if self.sibling is None:

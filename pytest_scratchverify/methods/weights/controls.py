@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Control
-from pytest_scratchverify.methods.weights.measure import Measured, measure
+from pytest_scratchverify.methods.weights.measure import Measured, gains_of, measure
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
@@ -76,10 +76,8 @@ def known_pairs(component: Component, alpha: float) -> tuple[Control, Control]:
 
 @cache
 def _shipped_gains(one: str, two: str) -> GainSimilarity | None:
-    measured = _measure_shipped(Component.TEXT_DECODER, one, two)
-    if measured is None:
-        return None
-    return gain_similarity(measured.gains, np.random.default_rng(2026), GAIN_DRAWS)
+    gains = gains_of(_beside(Component.TEXT_DECODER, one, two))
+    return gain_similarity(gains, np.random.default_rng(2026), GAIN_DRAWS) if gains else None
 
 
 def known_gains(thresholds: WeightsThresholds) -> tuple[Control, Control]:
@@ -100,9 +98,13 @@ def known_gains(thresholds: WeightsThresholds) -> tuple[Control, Control]:
 
 
 def _measure_shipped(component: Component, one: str, two: str) -> Measured | None:
-    left, right = shipped(one), shipped(two)
-    batch = left.beside(right, component.value) if left and right else {}
+    batch = _beside(component, one, two)
     return measure(component, [batch], matching=False) if batch else None
+
+
+def _beside(component: Component, one: str, two: str) -> Batch:
+    left, right = shipped(one), shipped(two)
+    return left.beside(right, component.value) if left and right else {}
 
 
 @cache

@@ -64,6 +64,7 @@ def details_of(
             "attention_cka_of_deranged_tokens": compared.aligned.attention_null,
         }
     table |= _rotation_invariant(compared)
+    table |= _framed(compared)
     if compared.layers is not None:
         table["layer_map"] = {
             "pairs": [*compared.layers.pairs],
@@ -124,6 +125,28 @@ def _rotation_invariant(compared: Compared) -> dict[str, Json]:
             "table_cosine": compared.table,
         }
     return table
+
+
+def _framed(compared: Compared) -> dict[str, Json]:
+    """Return what frames recognised: block by block, or layer by layer of heads."""
+    if compared.framed is None:
+        return {}
+    match = compared.framed.match
+    return {
+        "frames": {
+            "asked": "heads" if match.held[0].of_heads else "neurons",
+            "agreed": match.statistic,
+            "of": round(match.n, 2),
+            "p": match.pvalue,
+            "kept_number": match.fixed_share,
+            "score": round(match.frame.score, 4),
+            "layers_read": len(compared.framed.network.heads),
+            "held_out": [
+                [*map(str, held.ours), *map(str, held.theirs), held.agreed, round(held.n, 2)]
+                for held in match.held
+            ],
+        }
+    }
 
 
 def gains_table(gains: GainSimilarity) -> dict[str, Json]:

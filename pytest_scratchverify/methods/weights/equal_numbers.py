@@ -30,6 +30,11 @@ class EqualNumbers:
             self._rounded[0] += is_rounding_of(left, right)
             self._rounded[1] += is_rounding_of(right, left)
 
+    def join(self, other: EqualNumbers) -> None:
+        """Take in batches that were looked at elsewhere, after these."""
+        self._found += other._found
+        self._rounded = [a + b for a, b in zip(self._rounded, other._rounded, strict=True)]
+
     @property
     def rounded(self) -> tuple[int, int]:
         """How many matrices are the other model's in fewer bits: ours of theirs, theirs of ours."""

@@ -44,6 +44,7 @@ from pytest_scratchverify.tensors.completeness import incomplete
 EFFECTS: Mapping[Step, str] = {
     Step.MATCHING: "share_of_neurons_matched",
     Step.BASIS: "share_of_neurons_recognised",
+    Step.FRAMES: "share_of_neurons_recognised",
     Step.ANGLES: "correlation_of_angles",
     Step.ALIGNMENT: "fitted_likeness",
 }
@@ -245,6 +246,8 @@ def _replications(compared: Compared, judgement: Judgement) -> int:
         return compared.layers.replications
     if judgement.step is Step.BASIS and compared.rotated is not None:
         return max(1, compared.rotated.match.replications(REPLICATED))
+    if judgement.step is Step.FRAMES and compared.framed is not None:
+        return max(1, compared.framed.match.replications(REPLICATED))
     measured = compared.measured
     if measured.component in TOKEN_TABLES and judgement.relation is not Relation.VERBATIM:
         return _halves_alike(compared, judgement)

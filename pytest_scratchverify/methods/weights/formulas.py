@@ -45,6 +45,11 @@ class Formulas:
                 self._followed.add(str(slot))
         return found
 
+    def join(self, other: Formulas) -> None:
+        """Take in slots that were looked at elsewhere."""
+        self.names |= other.names
+        self._followed |= other._followed
+
     @property
     def followed(self) -> frozenset[str]:
         """The slots that were trained away from their formula."""

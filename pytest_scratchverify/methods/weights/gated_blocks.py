@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.stats.weights.anchored_search import Key
 from pytest_scratchverify.tensors.inventory import NORMS, Inventory, Matrix, Slot
+from pytest_scratchverify.tensors.plan import layer_rank
 
 MOST_NEURONS = 2048  # an assignment of more takes too long
 GATED = ("gate", "up", "down")
@@ -34,23 +35,66 @@ class GatedBlock:
         """Return the block as two matrices, which cost less to read."""
         return replace(self, third=None)
 
-    def cost(self, free: frozenset[Slot]) -> int:
+    def cost(self, free: frozenset[Slot], *, third: bool = True) -> int:
         """Return the bytes beside what is read anyway, and beside norms, for which some are kept.
+
+        Without `third`, of two matrices.
 
         A component that is read whole leaves nothing over: its blocks must not be lost for the
         few bytes of a norm.
         """
-        read = free if self.norm is None else free | {self.norm.slot}
-        return sum(m.rows * m.row_bytes for m in self.matrices if m.slot not in read)
+        parts = (self.first, self.second, self.third if third else None)
+        read = [m for m in parts if m is not None and m.slot not in free]
+        return sum(m.rows * m.row_bytes for m in read)
 
 
-def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, GatedBlock]:
-    """Return the feed-forward blocks of a component by layer and expert, whole ones only."""
+class GatedBlocks(dict[Key, GatedBlock]):
+    """Blocks by layer and expert, the order in which they are chosen, and the cheapest of them."""
+
+    @cached_property
+    def in_turn(self) -> tuple[Key, ...]:
+        """One expert of every layer after the other, the layers in the order of the plan."""
+        turns: dict[int, int] = {}
+        ranked: list[tuple[int, int, Key]] = []
+        for key in sorted(self):
+            turns[key[0]] = turns.get(key[0], -1) + 1
+            ranked.append((turns[key[0]], layer_rank(key[0]), key))
+        return tuple(key for _, _, key in sorted(ranked))
+
+    def cheapest(self, *, third: bool) -> int:
+        """Return what the block costs that costs least, of which nothing is read anyway."""
+        return self._cheapest[third]
+
+    @cached_property
+    def _cheapest(self) -> tuple[int, int]:
+        nothing: frozenset[Slot] = frozenset()
+        costs = ([b.cost(nothing, third=third) for b in self.values()] for third in (False, True))
+        two, three = (min(found, default=0) for found in costs)
+        return two, three
+
+
+def gated_blocks(
+    inventory: Inventory, component: Component, most: int | None = MOST_NEURONS
+) -> GatedBlocks:
+    """Return the feed-forward blocks of a component by layer and expert, whole ones only.
+
+    Found once for an inventory: tables, the decoder and its experts all ask for them. `most` are
+    the neurons of a block that is matched whole; None for blocks of any size.
+    """
+    known: dict[tuple[Component, int | None], GatedBlocks]
+    known = inventory.derived.setdefault(GatedBlock, {})
+    if (component, most) not in known:
+        known[component, most] = _listed(inventory, component, most)
+    return known[component, most]
+
+
+def _listed(inventory: Inventory, component: Component, most: int | None) -> GatedBlocks:
     matrices = inventory.of(component)
-    found: dict[Key, GatedBlock] = {}
+    found = GatedBlocks()
+    norms: dict[tuple[int, int], Matrix | None] = {}  # of a layer, whose experts share it
     for slot, matrix in matrices.items():
         names = {"gate": GATED, "fc1": PLAIN}.get(slot.kind)
-        if names is None or slot.layer < 0 or matrix.rows > MOST_NEURONS:
+        if names is None or slot.layer < 0 or (most is not None and matrix.rows > most):
             continue
         parts = [matrices.get(Slot(slot.component, k, slot.layer, slot.expert)) for k in names]
         last = parts[-1]
@@ -60,8 +104,11 @@ def gated_blocks(inventory: Inventory, component: Component) -> Mapping[Key, Gat
         if second is None or (names is GATED and second.rows != matrix.rows):
             continue
         third = last if names is GATED else None
-        norm = _norm_before(inventory, component, slot.layer, matrix.cols)
-        found[slot.layer, slot.expert] = GatedBlock(component, matrix, second, third, norm)
+        place = (slot.layer, matrix.cols)
+        if place not in norms:
+            norms[place] = _norm_before(inventory, component, *place)
+        block = GatedBlock(component, matrix, second, third, norms[place])
+        found[slot.layer, slot.expert] = block
     return found
 
 

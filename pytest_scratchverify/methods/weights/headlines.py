@@ -27,6 +27,7 @@ class Case(Enum):
     LEAD = auto()
     LEAD_AFTER_ALIGNMENT = auto()
     LEAD_IN_BASIS = auto()
+    LEAD_BY_FRAMES = auto()
     NO_RELATION = auto()
     UNDECIDED = auto()
 
@@ -54,6 +55,8 @@ HEADLINES: Mapping[Case, str] = {
     " after fitting, a lead without a p-value",
     Case.LEAD_IN_BASIS: "alike to {reference} in the basis in which its layers were recognised:"
     " cosine {effect}; taken along, or learnt in that basis",
+    Case.LEAD_BY_FRAMES: "some neurons of {reference} are recognised in another order or basis:"
+    " share {effect}, p {p}, fewer than of a copy",
     Case.NO_RELATION: "no relation to {reference}: cosine {effect}, p {p} over {tensors} tensors",
     Case.UNDECIDED: "nothing was found against {reference}, and the test could not have decided",
 }
@@ -68,6 +71,8 @@ _OF_RELATION: Mapping[Relation, Case] = {
 _OF_STEP: Mapping[tuple[Relation, Step], Case] = {
     (Relation.DERIVED, Step.ROLES): Case.DERIVED_IN_PART,
     (Relation.DERIVED, Step.BASIS): Case.DERIVED_BY_MATCHING,
+    (Relation.DERIVED, Step.FRAMES): Case.DERIVED_BY_MATCHING,
+    (Relation.UNCLEAR, Step.FRAMES): Case.LEAD_BY_FRAMES,
     (Relation.UNCLEAR, Step.ALIGNMENT): Case.LEAD_AFTER_ALIGNMENT,
     (Relation.UNCLEAR, Step.BASIS): Case.LEAD_IN_BASIS,
 }

@@ -26,6 +26,7 @@ from pytest_scratchverify.methods.weights.transformations import (
     HEADS,
     aligned_kind,
     distinct,
+    framed_kinds,
     further_kinds,
     identity_kinds,
     rotation_invariant_kinds,
@@ -316,6 +317,22 @@ def _rotated(case: _Case) -> Judgement | None:
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
 
+def _framed(case: _Case) -> Judgement | None:
+    """Judge neurons and heads that were recognised by residual frames, in any basis and order."""
+    found, thresholds = case.compared.framed, case.thresholds
+    if found is None:
+        return None
+    pvalue, effect = case.corrected(found.match.pvalue), found.match.effect
+    if pvalue > thresholds.alpha or effect < thresholds.agreement_none:
+        return None
+    kinds = framed_kinds(found, thresholds, case.compared.changes)
+    known = effect >= thresholds.agreement_inherited
+    relation = Relation.DERIVED if known else Relation.UNCLEAR
+    alike = [held.ours[0] for held in found.match.held if held.pvalue <= thresholds.alpha]
+    layers = tuple(dict.fromkeys(alike))
+    return Judgement(relation, Step.FRAMES, pvalue, effect, kinds, layers)
+
+
 def _by_angles(case: _Case) -> Judgement | None:
     """Give a lead at most: the order of neurons may be a convention."""
     found, thresholds = case.compared.angles, case.thresholds
@@ -360,6 +377,8 @@ def _least(case: _Case) -> float:
         return 1.0
     if compared.rotated is not None and measured.component not in TOKEN_TABLES:
         found.append(compared.rotated.match.pvalue)
+    if compared.framed is not None:
+        found.append(compared.framed.match.pvalue)
     return case.corrected(min(found))
 
 
@@ -372,6 +391,7 @@ RULES: tuple[Callable[[_Case], Judgement | None], ...] = (
     _matched,
     lambda case: case.mapped,
     lambda case: case.rotated,
+    _framed,
     _by_angles,
     _by_alignment,
     lambda case: case.aligned,  # last: a lead that no other step made more of

@@ -75,9 +75,9 @@ def first_rows(matrix: Matrix, limit: int) -> Block:
 
 def _of_kind(matrices: Mapping[Slot, Matrix], kind: str) -> list[Matrix]:
     found: dict[int, Matrix] = {}
-    for slot, matrix in sorted(matrices.items()):
-        if slot.kind == kind and slot.layer >= 0 and slot.expert in ("", "0"):
-            found.setdefault(slot.layer, matrix)
+    first = (s for s in matrices if s.kind == kind and s.layer >= 0 and s.expert in ("", "0"))
+    for slot in sorted(first):
+        found.setdefault(slot.layer, matrices[slot])
     return [found[layer] for layer in sorted(found)]
 
 

@@ -7,7 +7,7 @@ memory than a megabyte. It judges nothing, and the same code measures pair and c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.methods.weights.equal_numbers import EqualNumbers
 from pytest_scratchverify.methods.weights.formulas import Formulas
-from pytest_scratchverify.methods.weights.neurons import Batch, Draws, neuron_groups
+from pytest_scratchverify.methods.weights.halves import (
+    Group,
+    channels_together,
+    neurons_together,
+)
+from pytest_scratchverify.methods.weights.neurons import Batch, Draws, Piece, neuron_groups
 from pytest_scratchverify.stats.weights.assignment import (
     FixedPoints,
-    fixed_points_pvalue,
 )
 from pytest_scratchverify.stats.weights.centring import (
     centred_cosine,
@@ -162,33 +166,15 @@ def combined_pvalue(neurons: FixedPoints | None, channels: ChannelSimilarity | N
 
 
 @dataclass(slots=True)
-class _Group:
-    fixed: int = 0
-    sizes: list[int] = field(default_factory=list)
-    sums: ChannelSums | None = None
-
-    def neurons(self) -> FixedPoints | None:
-        if not self.sizes:
-            return None
-        return FixedPoints(
-            self.fixed,
-            sum(self.sizes),
-            fixed_points_pvalue(self.fixed, self.sizes),
-            tuple(self.sizes),
-        )
-
-    def channels(self) -> ChannelSimilarity | None:
-        return self.sums.result() if self.sums else None
-
-
-@dataclass(slots=True)
 class Measure:
     """Accumulates batches of one component; `result` evaluates them."""
 
     component: Component
     whole_rows: Mapping[Slot, int] = field(default_factory=dict)
     matching: bool = True
-    _halves: tuple[_Group, _Group] = field(default_factory=lambda: (_Group(), _Group()))
+    half: int | None = None  # that all layers belong to, where it is known beforehand
+    width: int = 0  # of the channels that are drawn from; 0 for the first matrix's
+    _halves: tuple[Group, Group] = field(default_factory=lambda: (Group(), Group()))
     _similar: list[Similar] = field(default_factory=list)
     _gains: list[tuple[Array, Array]] = field(default_factory=list)
     _equal: EqualNumbers = field(default_factory=EqualNumbers)
@@ -202,14 +188,41 @@ class Measure:
     _zeros: list[int] = field(default_factory=lambda: [0, 0])
     _beyond: set[str] = field(default_factory=set)
 
-    def add(self, batch: Batch) -> Batch:
-        """Take in one batch, of which pieces of a layer come together; return what was measured."""
-        usable = {
+    def rejects(
+        self, batch: Batch, level: float, least: float, learnt: Container[Piece] = ()
+    ) -> bool:
+        """Say of one batch alone whether its aligned tests reject at `level`, as `result` would.
+
+        And whether what is alike is at least `least`. What cannot change the answer is not asked:
+        channels, an assignment of hundreds, where neurons have rejected already, nor formulas of
+        what is `learnt`: pieces that in ours follow none.
+        """
+        usable = self._usable(batch)
+        matrices = {p: pair for p, pair in usable.items() if len(pair[0]) > 1}
+        doubtful = {p: pair for p, pair in matrices.items() if p not in learnt}
+        placed = self._formulas.add(doubtful, self.whole_rows)
+        matrices = {p: pair for p, pair in matrices.items() if p not in placed}
+        alike = [centred_cosine(*pair) for pair in matrices.values()]
+        if not alike or np.mean(alike) < least:
+            return False
+        self._add_neurons(matrices)
+        neurons = neurons_together(self._halves)
+        if neurons is not None and 2 * neurons.pvalue <= level:  # paid for as one of two
+            return True
+        self._add_channels(matrices)
+        return combined_pvalue(neurons, channels_together(self._halves)) <= level
+
+    def _usable(self, batch: Batch) -> Batch:
+        return {
             piece: pair
             for piece, pair in batch.items()
             if not (is_degenerate(pair[0]) or is_degenerate(pair[1]))
             and not (_may_be_computed(piece[0].kind) and is_fixed_basis(pair[0]))
         }
+
+    def add(self, batch: Batch) -> Batch:
+        """Take in one batch, of which pieces of a layer come together; return what was measured."""
+        usable = self._usable(batch)
         refused = batch.keys() - usable.keys()
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][0]))}
         self._beyond |= {str(p[0]) for p in refused if not np.isfinite(np.sum(batch[p][1]))}
@@ -240,8 +253,8 @@ class Measure:
         )
         return Measured(
             component=self.component,
-            neurons=_together(self._halves),
-            channels=_channels_together(self._halves),
+            neurons=neurons_together(self._halves),
+            channels=channels_together(self._halves),
             agreement=_agreed(self._agreements),
             identity=self._equal.identity,
             halves=found,
@@ -263,10 +276,12 @@ class Measure:
         """Whether both were seen to follow one public formula at a slot."""
         return str(slot) in self._formulas.names
 
-    def _half(self, slot: Slot, start: int) -> _Group:
+    def _half(self, slot: Slot, start: int) -> Group:
         """Return the half of a layer, or of rows where there are no layers."""
         if slot.layer < 0:
             return self._halves[start // 16 % 2]
+        if self.half is not None:
+            return self._halves[self.half]
         # In turn as layers come, and they come in the order of the plan.
         turn = self._layers.setdefault(slot.layer, len(self._layers))
         return self._halves[turn % 2]
@@ -306,7 +321,7 @@ class Measure:
                 if group.sums is None and further:
                     continue  # what the first table has no part in says nothing of it
                 if group.sums is None:
-                    group.sums = ChannelSums(chosen_channels(ours.shape[1]))
+                    group.sums = ChannelSums(chosen_channels(self.width or ours.shape[1]))
                 if ours.shape[1] > group.sums.channels.max():
                     group.sums.add(ours[first:last], theirs[first:last])
 
@@ -351,22 +366,6 @@ def measure(component: Component, batches: Iterable[Batch], *, matching: bool = 
 def _mean_of(found: list[tuple[float, int]]) -> float | None:
     total = sum(size for _, size in found)
     return math.fsum(value * size for value, size in found) / total if found else None
-
-
-def _together(halves: tuple[_Group, _Group]) -> FixedPoints | None:
-    both = _Group(halves[0].fixed + halves[1].fixed, halves[0].sizes + halves[1].sizes)
-    return both.neurons()
-
-
-def _channels_together(halves: tuple[_Group, _Group]) -> ChannelSimilarity | None:
-    sums = [group.sums for group in halves if group.sums and group.sums.matrices]
-    if not sums:
-        return None
-    joined = ChannelSums(sums[0].channels)
-    for item in sums:
-        joined.total += item.total
-        joined.matrices += item.matrices
-    return joined.result()
 
 
 def _agreed(found: list[MatchAgreement]) -> MatchAgreement | None:

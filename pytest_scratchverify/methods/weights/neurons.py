@@ -46,6 +46,15 @@ class NeuronGroup:
     match: FixedPoints
 
 
+@dataclass(frozen=True, slots=True)
+class Sketched:
+    """A sketch of one group in either model; groups of one `key` may be repeats."""
+
+    key: tuple[str, int, int, int]
+    ours: Array
+    theirs: Array
+
+
 @dataclass(slots=True)
 class Draws:
     """Remembers a sketch of every group, to tell one draw that comes again and again.
@@ -59,15 +68,36 @@ class Draws:
 
     def is_new(self, group: str, start: int, ours: Array, theirs: Array) -> bool:
         """Whether this group is no repeat, in both models, of an earlier one; remembers it."""
-        key = (group, start, *ours.shape)
-        pair = _sketch(ours), _sketch(theirs)
-        seen = self._seen.setdefault(key, [])
+        return self.is_new_sketch(sketched(group, start, ours, theirs))
+
+    def is_new_sketch(self, found: Sketched) -> bool:
+        """Whether a group that was sketched elsewhere is no repeat; remembers it."""
+        pair = found.ours, found.theirs
+        seen = self._seen.setdefault(found.key, [])
         if seen:
             alike = [np.abs(np.stack([s[i] for s in seen]) @ pair[i]) for i in (0, 1)]
             if bool(np.any(np.minimum(*alike) >= REPEATED)):
                 return False
         seen.append(pair)
         return True
+
+
+@dataclass(slots=True)
+class EveryDraw(Draws):
+    """Takes every group for new, and keeps the sketch by which that can be asked later."""
+
+    every: list[Sketched] = field(default_factory=list)
+
+    def is_new(self, group: str, start: int, ours: Array, theirs: Array) -> bool:
+        """Remember the sketch of a group."""
+        self.every.append(sketched(group, start, ours, theirs))
+        return True
+
+
+def sketched(group: str, start: int, ours: Array, theirs: Array) -> Sketched:
+    """Sketch one group of two models, of which pieces start at row `start`."""
+    rows, columns = ours.shape
+    return Sketched((group, start, rows, columns), _sketch(ours), _sketch(theirs))
 
 
 def _sketch(values: Array) -> Array:

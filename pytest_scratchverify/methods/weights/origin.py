@@ -12,17 +12,20 @@ depth (docs/methods/weights.md): the sentence on power says which would have bee
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_scratchverify.core.evidence import Control, Finding, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.applicability import (
     not_comparable,
+    partly_measured,
     without_common_draw,
     without_component,
     without_counterpart,
@@ -42,6 +45,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     derivation_order,
 )
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
+from pytest_scratchverify.methods.weights.framed_power import known_framed
 from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.judge import judge
@@ -49,14 +53,18 @@ from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings
+from pytest_scratchverify.methods.weights.tensor_groups import GroupsLost
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
-from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
+from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.adapted import AdaptedStore
+from pytest_scratchverify.tensors.reading import CheckpointPair
 from pytest_scratchverify.tensors.side_by_side import side_by_side
 from pytest_scratchverify.verdict.clearance import JUDGED
+
+Gains = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 DRAWS = 999
 SMALLEST_P = 1e-300  # what a float of 0 stands for: no test shows an impossibility
@@ -134,10 +142,13 @@ def _one_reading(
     if absent is not None:
         return absent
     thresholds = WeightsThresholds.from_json(calibration)
-    compared = compare(pair, _effort(hypothesis, thresholds))
+    try:
+        compared = compare(pair, _effort(hypothesis, thresholds))
+    except GroupsLost as lost:
+        return partly_measured(hypothesis, pair, lost)
     if compared is None:
         return not_comparable(hypothesis, pair)
-    gains = gain_similarity(compared.gains, np.random.default_rng(2026), DRAWS)
+    gains = _gain_similarity(checkpoints, compared.gains)
     judgement = judge(compared, gains, thresholds)
     incomparable = without_common_draw(hypothesis, pair, compared.measured)
     if incomparable is not None and judgement.relation is not Relation.VERBATIM:
@@ -158,6 +169,18 @@ def _one_reading(
     finding = finding_of(hypothesis, pair, compared, result)
     identity = compared.measured.identity
     return sustained(finding, checkpoints, differing=identity.statistic < identity.n)
+
+
+def _gain_similarity(checkpoints: CheckpointPair, gains: Gains) -> GainSimilarity | None:
+    """Compare norm gains once for two checkpoints: those beside tables and experts are the same."""
+    digest = hashlib.sha256()
+    for pair in gains:
+        for side in pair:
+            digest.update(f"{side.shape}{side.dtype}".encode() + side.tobytes())
+    return checkpoints.once(
+        ("norm gains", digest.digest()),
+        lambda: gain_similarity(gains, np.random.default_rng(2026), DRAWS),
+    )
 
 
 def _growth(pair: ComponentPair, judgement: Judgement, *, limited: bool) -> Growth | None:
@@ -191,6 +214,8 @@ def _controls(
     )
     if compared.rotated is not None:
         controls += known_rotated(thresholds.alpha, thresholds.agreement_inherited)
+    if compared.framed is not None:
+        controls += known_framed(thresholds.alpha, thresholds.agreement_inherited)
     return controls
 
 
@@ -219,7 +244,7 @@ def _with_power(
 ) -> Result:
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
-    recognisable = power.rotation_invariant is not None
+    recognisable = power.rotation_invariant is not None or power.frames is not None
     followed = compared.measured.followed
     formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
     missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +11,23 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.component import TOKEN_TABLES, Component
 from pytest_scratchverify.core.evidence import Power
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.weights.angles import compare_angles
+from pytest_scratchverify.methods.weights.angles import compare_angles, takes_part
 from pytest_scratchverify.methods.weights.compare import Compared
+from pytest_scratchverify.methods.weights.framed_power import power_of_frames
 from pytest_scratchverify.methods.weights.measure import Measure
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
-from pytest_scratchverify.stats.weights.anchored_search import described, recognise_one
+from pytest_scratchverify.stats.weights.anchored_search import HeldOut, described, recognise_one
 from pytest_scratchverify.stats.weights.power_by_dilution import (
     PowerCurve,
+    Promise,
     diluted,
     power_curve,
-    repeated,
+    promised,
 )
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.tensors.inventory import Slot
 
 Array = NDArray[np.float32]
@@ -43,6 +45,11 @@ HEADLINES = {
     " order or basis, from cosine {other} on, if it is among the {read} of {blocks} that were"
     " read: {hits} of {draws} such copies were found; experts that were renumbered were not"
     " looked for",
+    "frames": "weights as weakly inherited as cosine {effect}, in their order, would have been"
+    " found with probability {power}; a copy of all layers whose channels were renumbered or"
+    " rotated and whose neurons and heads were renumbered as well, from cosine {other} on: {hits}"
+    " of {draws} such copies were found, by the keys and values of the {read} of {blocks} layers"
+    " that were read and samples of neurons",
     "angles": "weights as weakly inherited as cosine {effect}, in their order, would have been"
     " found with probability {power}, and a copy of all that was read in another basis from cosine"
     " {other} on: {hits} of {draws} such copies were found; not one whose neurons were renumbered"
@@ -56,18 +63,6 @@ HEADLINES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """The smallest cosine at which copies were found, and how many of how many."""
-
-    cosine: float
-    hits: int
-    draws: int
-    read: int = 0
-    blocks: int = 0
-    renumbered: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class PowerMeasured:
     """What the same bytes would have found: in place, one block in any basis, else by angles.
 
@@ -78,6 +73,7 @@ class PowerMeasured:
     curve: PowerCurve | None
     rotation_invariant: Promise | None
     angles: Promise | None
+    frames: Promise | None = None
     by_tokens: bool = False
 
 
@@ -87,10 +83,13 @@ def measure_power(
     """Measure what would have been found of a descendant of the suspect's own slices."""
     rotated = None if component in TOKEN_TABLES else compared.rotated
     block = _rotation_invariant(rotated, thresholds)
+    frames = power_of_frames(compared.framed, thresholds) if block is None else None
+    none = block is None and frames is None
     return PowerMeasured(
         _in_place(component, compared.sample, thresholds),
         block,
-        _by_angles(component, compared.sample, thresholds) if block is None else None,
+        _by_angles(component, compared.sample, thresholds) if none else None,
+        frames,
         by_tokens=compared.aligned is not None,
     )
 
@@ -100,16 +99,15 @@ def _in_place(component: Component, sample: Batch, thresholds: WeightsThresholds
     pieces = [piece for piece, pair in sorted(sample.items()) if len(pair[0]) > 1]
     originals = [sample[piece][0] for piece in pieces]
     bar = thresholds.shared_from(component)
+    own = zip(pieces, originals, strict=True)
+    learnt = {piece for piece, a in own if formula_of(a, piece[1]) is None}
 
     def detects(slices: Sequence[Array]) -> bool:
         batch: dict[tuple[Slot, int], tuple[Array, Array]] = {
             piece: (a, b) for piece, a, b in zip(pieces, originals, slices, strict=True)
         }
-        taken = Measure(component, matching=False)
-        taken.add(batch)
-        found = taken.result(halves=False)
-        significant = thresholds.tests * found.pvalue <= thresholds.alpha
-        return significant and (found.similarity or 0.0) >= 0.9 * bar
+        level = thresholds.alpha / thresholds.tests
+        return Measure(component).rejects(batch, level, 0.9 * bar, learnt)
 
     shares = [share for share in thresholds.dilution if share >= bar]
     return power_curve(originals, detects, np.random.default_rng(519), draws=DRAWS, shares=shares)
@@ -128,29 +126,21 @@ def _rotation_invariant(
         return None
     rng = np.random.default_rng(519)
     keys, known = sorted(rotated.views), described(rotated.views)
+    among = len(keys) * rotated.tried
+
+    def recognised(found: HeldOut) -> bool:
+        significant = thresholds.tests * found.pvalue <= thresholds.alpha
+        return significant and found.share >= thresholds.agreement_inherited
 
     def detects(share: float) -> bool:
         key = keys[rng.integers(len(keys))]
         faint = {key: [diluted(view, share, rng) for view in rotated.views[key]]}
         copy = disguised(faint, rng)[key]
-        found = recognise_one(copy, rotated.views, known, len(keys) * rotated.tried)
-        pvalue = thresholds.tests * found.pvalue
-        return pvalue <= thresholds.alpha and found.share >= thresholds.agreement_inherited
+        return recognised(recognise_one(copy, rotated.views, known, among, recognised))
 
     shares = [s for s in thresholds.dilution if s >= thresholds.agreement_inherited]
-    promise = _promised(shares, detects)
-    if promise is None:
-        return None
-    return replace(promise, read=len(keys), blocks=rotated.blocks, renumbered=rotated.renumbered)
-
-
-def _promised(shares: Sequence[float], detects: Callable[[float], bool]) -> Promise | None:
-    """Return the smallest share at which all draws but one in twenty are found."""
-    for share in shares:
-        hits, made, kept = repeated(partial(detects, share), DRAWS)
-        if kept:
-            return Promise(share, hits, made)
-    return None
+    promise = promised(shares, detects, DRAWS, read=len(keys), blocks=rotated.blocks)
+    return None if promise is None else replace(promise, renumbered=rotated.renumbered)
 
 
 def _by_angles(
@@ -158,9 +148,10 @@ def _by_angles(
 ) -> Promise | None:
     """Measure at which cosine the angles among the suspect's neurons still give a copy away."""
     rng = np.random.default_rng(520)
+    own = {piece: a for piece, (a, _) in sample.items() if takes_part(piece[0])}
 
     def detects(share: float) -> bool:
-        faint = {piece: (a, diluted(a, share, rng)) for piece, (a, _) in sample.items()}
+        faint = {piece: (a, diluted(a, share, rng)) for piece, a in own.items()}
         found = compare_angles(faint, component)
         if found is None:
             return False
@@ -168,7 +159,7 @@ def _by_angles(
         return significant and found.effect >= thresholds.angles_shared
 
     bar = thresholds.shared_from(component)
-    return _promised([s for s in thresholds.dilution if s >= bar], detects)
+    return promised([s for s in thresholds.dilution if s >= bar], detects, DRAWS)
 
 
 def power_of(found: PowerMeasured | None) -> Power | None:
@@ -181,11 +172,14 @@ def power_of(found: PowerMeasured | None) -> Power | None:
     effect, power = curve.minimum_detectable_effect, curve.power
     words: dict[str, object] = {"effect": effect, "power": power}
     key = "aligned" if found.by_tokens else "in place"
-    promise = found.rotation_invariant or found.angles
+    promise = found.rotation_invariant or found.frames or found.angles
     if promise is not None:
         words |= {"other": promise.cosine, "hits": promise.hits, "draws": promise.draws}
         key = "angles"
-    if promise is not None and promise is found.rotation_invariant:
+    if promise is not None and promise is found.frames:
+        words |= {"read": promise.read, "blocks": promise.blocks}
+        key = "frames"
+    elif promise is not None and promise is found.rotation_invariant:
         words |= {"read": promise.read, "blocks": promise.blocks}
         key = "rotation_invariant" if promise.renumbered else "own number"
     description = Text(HEADLINES[key], **words)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,6 +86,14 @@ class RoleSums:
             if key not in self._sums:
                 self._sums[key] = ChannelSums(chosen_channels(ours.shape[1]))
             self._sums[key].add(ours, theirs)
+
+    def join(self, other: RoleSums) -> None:
+        """Take in what was added elsewhere."""
+        for key, sums in other._sums.items():
+            if key in self._sums:
+                self._sums[key].join(sums)
+            else:
+                self._sums[key] = deepcopy(sums)
 
     def pvalues(self) -> Mapping[str, float]:
         """Return a p-value for every role that could be tested, paid for its groups of channels."""

@@ -21,7 +21,7 @@ from pytest_scratchverify.methods.weights.attention_values import match_attentio
 from pytest_scratchverify.methods.weights.component_pair import Blocks, ComponentPair
 from pytest_scratchverify.methods.weights.formulas import blocks_of_formulas
 from pytest_scratchverify.methods.weights.gain_convention import Gains, conventions_of
-from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock
+from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock, GatedBlocks
 from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
 from pytest_scratchverify.methods.weights.token_rows import read_table
 from pytest_scratchverify.stats.weights.anchored_matching import Views
@@ -268,7 +268,7 @@ def _is_matched_by_its_experts(pair: ComponentPair, ours: Blocks) -> bool:
 
 
 def _chosen(
-    blocks: tuple[Blocks, Blocks], free: frozenset[Slot], spare: int | None, many: int
+    blocks: tuple[GatedBlocks, GatedBlocks], free: frozenset[Slot], spare: int | None, many: int
 ) -> tuple[Blocks, Blocks] | None:
     """Choose blocks of either side within `spare`: with the third matrix, or else without.
 
@@ -278,28 +278,33 @@ def _chosen(
     thirds = all(block.third is not None for side in blocks for block in side.values())
     if thirds and len(left) > 1 and len(right) > 1:
         return left, right
-    bare = [{key: block.without_third() for key, block in side.items()} for side in blocks]
-    left, right = (_affordable(side, free, spare, many) for side in bare)
-    return (left, right) if len(left) > 1 and len(right) > 1 else None
+    left, right = (_affordable(side, free, spare, many, third=False) for side in blocks)
+    if min(len(left), len(right)) < 2:
+        return None
+    left, right = ({k: block.without_third() for k, block in s.items()} for s in (left, right))
+    return left, right
 
 
-def _affordable(blocks: Keyed, free: frozenset[Slot], spare: int | None, many: int) -> Keyed:
+def _affordable(
+    blocks: GatedBlocks, free: frozenset[Slot], spare: int | None, many: int, *, third: bool = True
+) -> Keyed:
     """Take experts of whole layers, or else one expert of every layer after the other."""
     whole = _whole_layers(blocks)
-    if whole and (spare is None or sum(block.cost(free) for block in whole.values()) <= spare):
+    costs = (block.cost(free, third=third) for block in whole.values())
+    if whole and (spare is None or sum(costs) <= spare):
         return whole
     chosen: dict[Key, GatedBlock] = {}
     left = spare
-    turns: dict[int, int] = {}
-    ranked = []
-    for key in sorted(blocks):
-        turns[key[0]] = turns.get(key[0], -1) + 1
-        ranked.append((turns[key[0]], layer_rank(key[0]), key))
-    for _, _, key in sorted(ranked):
+    read = {(slot.layer, slot.expert) for slot in free}
+    cheapest = blocks.cheapest(third=third)
+    for key in blocks.in_turn:
+        if left is not None and left < cheapest and key not in read:
+            continue  # of ten thousand experts, nearly all
         block = blocks[key]
-        cost = block.cost(free)
-        most = FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS
-        if len(chosen) < most and (left is None or cost <= left):
+        if len(chosen) >= (FEW_BLOCKS if block.first.rows > many else MOST_BLOCKS):
+            continue
+        cost = block.cost(free, third=third)
+        if left is None or cost <= left:
             chosen[key] = block
             left = None if left is None else left - cost
     return chosen

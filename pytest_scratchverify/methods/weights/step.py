@@ -14,6 +14,7 @@ class Step(Term):
     MATCHING = "matching of neurons"
     LAYERS = "map of layers"
     BASIS = "matching in any basis"
+    FRAMES = "residual frames"
     ANGLES = "angles between neurons"
     ALIGNMENT = "alignment by shared embeddings"
     NONE = "all steps"

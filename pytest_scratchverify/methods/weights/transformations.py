@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_scratchverify.checkpoint.dtypes import is_packed, is_quantised
+from pytest_scratchverify.methods.weights.framed_basis import FramedBasis
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import UNPLACED, WeightsThresholds
+from pytest_scratchverify.stats.weights.anchored_matching import Anchors
+from pytest_scratchverify.stats.weights.matched_channels import Channels, matched_channels
 
 HEADS, BLOCKS = frozenset({"q", "k", "v", "o"}), frozenset({"gate", "up", "down"})
 IN_ITS_PLACE = frozenset({Kind.CONTINUED, Kind.RESCALED})  # said by the kind of an aligned copy
@@ -98,12 +101,7 @@ def rotation_invariant_kinds(
 
     `changes` are those of shape; a copy without any disguise was rescaled.
     """
-    kinds: list[Kind] = []
-    channels = found.channels
-    if channels is not None and channels.alike < thresholds.channels_alike:
-        kinds.append(Kind.ROTATED)
-    elif channels is not None and channels.fixed_share < 0.5:
-        kinds.append(Kind.PERMUTED_CHANNELS)
+    kinds = _channel_kinds(found.channels, thresholds)
     if found.widths:
         kinds.append(Kind.WIDTH)
     elif found.match.fixed_share < 0.5:
@@ -118,3 +116,25 @@ def rotation_invariant_kinds(
     if _is_pruned(found.zeros, thresholds):
         kinds.append(Kind.PRUNED)
     return distinct(*kinds, *changes) or (Kind.RESCALED,)
+
+
+def framed_kinds(
+    found: FramedBasis, thresholds: WeightsThresholds, changes: Sequence[Kind] = ()
+) -> tuple[Kind, ...]:
+    """Name the disguises of a copy that was recognised by residual frames."""
+    frame, held = found.match.frame, found.match.held
+    channels = matched_channels(Anchors(frame.ours.T.copy(), frame.theirs.T.copy()))
+    kinds = _channel_kinds(channels, thresholds) if channels else [Kind.CHANGED_CHANNELS]
+    if found.match.fixed_share < 0.5:
+        kinds.append(Kind.PERMUTED_NEURONS)
+    if any(one.ours[0] != one.theirs[0] for one in held):
+        kinds.append(Kind.LAYERS)
+    return distinct(*kinds, *changes) or (Kind.RESCALED,)
+
+
+def _channel_kinds(channels: Channels | None, thresholds: WeightsThresholds) -> list[Kind]:
+    """Name what was done to the channels, as far as their correspondence tells."""
+    if channels is not None and channels.alike < thresholds.channels_alike:
+        return [Kind.ROTATED]
+    permuted = channels is not None and channels.fixed_share < 0.5
+    return [Kind.PERMUTED_CHANNELS] if permuted else []

@@ -11,8 +11,9 @@ the anchors were not fitted to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations_with_replacement
 from typing import TypeVar
 
@@ -32,12 +33,45 @@ QUANTILES = 24
 REFINEMENTS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Anchors:
-    """Unit vectors of the same neurons in two networks, (k, d_A) and (k, d_B)."""
+    """Unit vectors of the same neurons in two networks, (k, d_A) and (k, d_B).
+
+    What is multiplied of them, and with a layer, is kept: layers are asked by the same anchors
+    one after the other.
+    """
 
     ours: Array
     theirs: Array
+    _kept: dict[tuple[str, int], tuple[Array, Array]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def across(self) -> Array:
+        """Products of the anchors of either network, (d_A, d_B)."""
+        return np.asarray(self.ours.T @ self.theirs)
+
+    @cached_property
+    def own(self) -> tuple[Array, Array]:
+        """Products of the anchors of each network alone, (d_A, d_A) and (d_B, d_B)."""
+        return self.ours.T @ self.ours, self.theirs.T @ self.theirs
+
+    def seen_across(self, rows: Array) -> Array:
+        """Return neurons of A as unit vectors of the anchors, multiplied into B's stream."""
+
+        def made() -> Array:
+            return np.asarray(rows @ self.across / _norms(rows, self.own[0])[:, None])
+
+        return self._once("ours", rows, made)
+
+    def lengths(self, rows: Array) -> Array:
+        """Return how long neurons of B are as the anchors describe them; 1 for nothing."""
+        return self._once("theirs", rows, lambda: _norms(rows, self.own[1]))
+
+    def _once(self, side: str, rows: Array, made: Callable[[], Array]) -> Array:
+        key = side, id(rows)
+        if key not in self._kept:
+            self._kept[key] = rows, made()  # with the rows, so that no others get their id
+        return self._kept[key][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +184,9 @@ def similarities(ours: Views, theirs: Views, anchors: Anchors) -> list[Array]:
     """
     left, right = anchors.ours, anchors.theirs
     if _is_cheaper_by_products(ours, theirs, anchors):
-        across, own, other = left.T @ right, left.T @ left, right.T @ right
         return [
-            ((mine @ across) @ theirs[view].T)
-            / _norms(mine, own)[:, None]
-            / _norms(theirs[view], other)[None]
-            for view, mine in enumerate(ours)
+            anchors.seen_across(mine) @ other.T / anchors.lengths(other)[None]
+            for mine, other in zip(ours, theirs, strict=False)
         ]
     return [
         unit_rows(mine @ left.T) @ unit_rows(other @ right.T).T

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -208,17 +208,21 @@ def _effect(found: Sequence[HeldOut]) -> float:
 
 
 def recognise_one(
-    views: Views, theirs: Mapping[Key, Views], known: Mapping[Key, Array], among: int
+    views: Views,
+    theirs: Mapping[Key, Views],
+    known: Mapping[Key, Array],
+    among: int,
+    enough: Callable[[HeldOut], bool] = lambda _: False,
 ) -> HeldOut:
     """Look for the layers of B in one layer of A, which stands `among` as many (its p pays).
 
-    `known` are the layers of B as `described` says.
+    `known` are the layers of B as `described` says. Beyond one that is `enough` none is asked.
     """
     rng = fold_generator([views])
     numbers = _asked(views, rng)
     starts = _starts(invariants(views, numbers), known, sorted(theirs))
     asked = _Asked((0, ""), [view[numbers] for view in views], numbers)
-    found = _by_itself(asked, theirs, starts, rng)
+    found = _by_itself(asked, theirs, starts, rng, lambda one: enough(_paid(one, 2 * among)))
     return _paid(found, 2 * among)
 
 
@@ -245,6 +249,7 @@ def _by_itself(
     theirs: Mapping[Key, Views],
     starts: Sequence[Start],
     rng: np.random.Generator,
+    enough: Callable[[HeldOut], bool] = lambda _: False,
 ) -> HeldOut:
     """Recognise a layer of A by folds of its own neurons; all of B are paid for."""
     tried: list[HeldOut] = []
@@ -254,6 +259,8 @@ def _by_itself(
         )
         held = (found.agreed, found.fixed_points, found.n, found.pvalue, found.weaker)
         tried.append(_paid(HeldOut(asked.key, other, *held), len(theirs)))
+        if enough(tried[-1]):
+            break
     return min(tried, key=lambda layer: (layer.pvalue, -layer.agreed))
 
 

@@ -128,7 +128,7 @@ def _angles(view: Array) -> Array:
 
 def _correlation(left: Sequence[Array], right: Sequence[Array]) -> float:
     pairs = zip(left, right, strict=True)
-    return float(np.mean([np.vdot(a, b) for a, b in pairs]))
+    return math.fsum(np.vdot(a, b) for a, b in pairs) / len(left)
 
 
 def binomial_tail(hits: int, trials: int, chance: float) -> float:

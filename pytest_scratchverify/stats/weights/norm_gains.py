@@ -100,9 +100,7 @@ def gain_similarity(
     slopes = [_slope(a, b) for a, b in pairs]
     by_layer = (left * right).sum(axis=1)
     observed = float(by_layer.mean())
-    drawn = np.array(
-        [(left[:, rng.permutation(left.shape[1])] * right).sum(axis=1) for _ in range(draws)]
-    )
+    drawn = _renumbered(left, right, rng, draws)
     null = drawn.mean(axis=1)
     # A raw cosine is its moment null plus a multiple of the centred one, layer by layer.
     raw_null = np.mean(offsets) + (drawn * np.array(slopes)).mean(axis=1)
@@ -120,6 +118,23 @@ def gain_similarity(
         draws=draws,
         minimum_detectable_effect=3.5 * deviation if math.isfinite(deviation) else math.inf,
     )
+
+
+def _renumbered(
+    left: Array, right: Array, rng: np.random.Generator, draws: int
+) -> NDArray[np.float64]:
+    """Return (draws, layers) products of rows after joint permutations of the left columns.
+
+    Channels lie in rows here, which are taken several times faster than columns.
+    """
+    mine, other = np.ascontiguousarray(left.T), np.ascontiguousarray(right.T)
+    ones, taken = np.ones(len(mine), mine.dtype), np.empty_like(mine)
+    found = np.empty((draws, mine.shape[1]))
+    for draw in range(draws):
+        np.take(mine, rng.permutation(len(mine)), axis=0, out=taken, mode="clip")
+        np.multiply(taken, other, out=taken)
+        found[draw] = ones @ taken
+    return found
 
 
 def _of_one_length(pairs: Sequence[tuple[Array, Array]]) -> list[tuple[Array, Array]]:

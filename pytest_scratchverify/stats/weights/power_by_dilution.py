@@ -61,6 +61,38 @@ def repeated(detects: Callable[[], bool], draws: int) -> tuple[int, int, bool]:
     return hits, hits + misses, misses <= draws // 20
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The smallest cosine at which copies were found, and how many of how many.
+
+    `read` of `blocks` (or layers) were at hand; `renumbered` says that experts were looked for
+    under other numbers.
+    """
+
+    cosine: float
+    hits: int
+    draws: int
+    read: int = 0
+    blocks: int = 0
+    renumbered: bool = True
+
+
+def promised(
+    shares: Sequence[float],
+    detects: Callable[[float], bool],
+    draws: int,
+    *,
+    read: int = 0,
+    blocks: int = 0,
+) -> Promise | None:
+    """Return the smallest share at which all draws but one in twenty are found."""
+    for share in shares:
+        hits, made, kept = repeated(partial(detects, share), draws)
+        if kept:
+            return Promise(share, hits, made, read, blocks)
+    return None
+
+
 def power_curve(
     slices: Sequence[Array],
     detects: Callable[[Sequence[Array]], bool],

@@ -40,6 +40,12 @@ class TrafficMeter:
         with self._lock:
             self._received += size
 
+    def count(self, other: Traffic) -> None:
+        """Count what another process received for this one."""
+        with self._lock:
+            self._requests += other.requests
+            self._received += other.received
+
     def attach(self, client: Any) -> None:
         """Count what `client` sends from now on, and bound its waits; harmless if done twice.
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from huggingface_hub import errors
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
-    httpx,
     parse_ratelimit_headers,
     validate_repo_id,
 )
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.stores.http.hub_client import httpx
 
 _CREDENTIALS = re.compile(r"//[^/\s@]*@")  # user and password of a URL
 

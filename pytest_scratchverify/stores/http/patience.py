@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import httpx, parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+
+from pytest_scratchverify.stores.http.hub_client import httpx
 
 T = TypeVar("T")
 

@@ -15,7 +15,6 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     hf_raise_for_status,
     http_stream_backoff,
-    httpx,
 )
 
 from pytest_scratchverify.stores.http.accounting import METER
@@ -24,6 +23,7 @@ from pytest_scratchverify.stores.http.failures import (
     RangeIgnoredError,
     ShortBodyError,
 )
+from pytest_scratchverify.stores.http.hub_client import httpx
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.http.verification import BodyPlan, checked_plan, entity_tag
 from pytest_scratchverify.stores.store import FileEntry

@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
-
 from pytest_scratchverify.stores.http.failures import ListingMismatchError, ShortBodyError
+from pytest_scratchverify.stores.http.hub_client import httpx
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.store import FileEntry
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -127,3 +129,34 @@ def test_script_shares_of_a_small_vocabulary():
     assert tokens_per_syllable(np.array([2, 3]), np.array([4, 1])) == 1.0
     with pytest.raises(ValueError, match="no Hangul"):
         tokens_per_syllable(np.array([2]), np.array([0]))
+
+
+def of_scipy(function, a, b):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of constant ranks
+        value = function(a, b).statistic
+    return pytest.approx(value) if np.isfinite(value) else None
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 2), min_size=2, max_size=60))
+def test_correlations_are_scipys_whatever_is_tied(pairs):
+    a, b = np.array(pairs).T
+    found = rank_correlation(a, b)
+    assert found.kendall == of_scipy(stats.kendalltau, a, b)
+    assert found.spearman == of_scipy(stats.spearmanr, a, b)
+
+
+def test_correlations_of_many_are_scipys():
+    a, b = _noisy_frequency_orders(np.random.default_rng(4), 4096, 1.0)
+    assert rank_correlation(a, b).kendall == of_scipy(stats.kendalltau, a, b)
+
+
+@pytest.mark.parametrize(
+    ("n", "chance", "alpha"), [(9, 0.5, 0.001), (512, 0.52, 0.001), (2048, 0.6, 1e-6)]
+)
+def test_detectable_share_starts_from_the_critical_count_of_scipy(n, chance, alpha):
+    critical = stats.binom.isf(alpha, n, chance) + 1
+    shares = np.linspace(chance, 1.0, 501)
+    enough = shares[stats.binom.sf(critical - 1, n, shares) >= 0.9]
+    expected = 2 * enough[0] - 1 if len(enough) else None
+    assert detectable_share(n, chance, alpha) == expected

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,6 @@ class Client:
         return _with_clock(answer, round(time.monotonic() - started, 3), now)
 
     def _try(self, request: Request, dropped: tuple[str, ...]) -> Answer:
-        import httpx2  # noqa: PLC0415 - huggingface_hub's and openai's HTTP client, for its errors
         import openai  # noqa: PLC0415 - an extra
 
         sent = {k: v for k, v in request.body.items() if k not in dropped}
@@ -89,13 +89,20 @@ class Client:
         except openai.APIConnectionError as error:
             what = "timeout" if isinstance(error, openai.APITimeoutError) else "connection"
             return _failed(self.endpoint, request, dropped, f"{what}: no answer")
-        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:  # while the body came
+        except _errors_of_transport() as error:  # while the body came
             return _failed(self.endpoint, request, dropped, f"broken: {type(error).__name__}")
         return _parsed(self.endpoint, request, dropped, raw)
 
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
+
+
+def _errors_of_transport() -> tuple[type[Exception], ...]:
+    """Return the errors of the HTTP library that the openai client uses, and the system's."""
+    loaded = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    ours = (error for library in loaded for error in (library.HTTPError, library.StreamError))
+    return (*ours, OSError)
 
 
 def _client(endpoint: Endpoint) -> Any:

@@ -1,0 +1,281 @@
+"""Residual frames of two models: keys and values of a few layers, and some of their neurons.
+
+What matching in any basis needs whole, two layers or experts, a model of real size has no bytes
+for. Frames need the keys and values of two layers and more, and as many gate and up rows that
+two samples of a renumbered block have some dozens in common. What is read is decided by the
+shapes of both and a published seed, within the bytes that are kept for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.gain_convention import conventions_of
+from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock, gated_blocks
+from pytest_scratchverify.stats.weights.anchored_search import Key
+from pytest_scratchverify.stats.weights.centring import is_degenerate
+from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
+from pytest_scratchverify.stats.weights.framed_recognition import (
+    FramedMatch,
+    Network,
+    Sampled,
+    recognise_by_frames,
+)
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
+from pytest_scratchverify.tensors.inventory import Matrix, Slot
+from pytest_scratchverify.tensors.plan import Block, layer_rank, neurons_at
+from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
+
+Array = NDArray[np.float32]
+
+# What reads the residual stream for all heads of a layer, in the order in which it is looked for:
+# keys and values, or the latents of both and of queries.
+READERS = (("k", "v"), ("kv_a", "q_a"))
+COMMON = 40  # neurons that two samples of a renumbered block shall have in common
+MOST_LAYERS, MOST_BLOCKS = 6, 3
+SIGNIFICANT = 1e-9  # from which no other convention of gains is tried
+FRAMED = (
+    Component.TEXT_DECODER,
+    Component.ROUTER_EXPERTS,
+    Component.VISION_ENCODER,
+    Component.AUDIO_ENCODER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The readers of one layer, and the norm before them."""
+
+    readers: tuple[Matrix, ...]
+    norm: Matrix | None
+
+    @property
+    def parts(self) -> list[Block]:
+        whole = (*self.readers, *(() if self.norm is None else (self.norm,)))
+        return [Block(matrix, 0, matrix.rows) for matrix in whole]
+
+
+@dataclass(frozen=True, slots=True)
+class _Neurons:
+    """Some gate and up rows of a block, and the norm before it."""
+
+    block: GatedBlock
+    count: int
+
+    @property
+    def parts(self) -> list[Block]:
+        block = self.block
+        rows = [neurons_at(block.first, self.count)]
+        gated = block.first.slot.kind == "gate"
+        rows.append(
+            neurons_at(block.second, self.count)
+            if gated
+            else Block(block.second, 0, block.second.rows)
+        )
+        return rows if block.norm is None else [*rows, Block(block.norm, 0, 1)]
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """What is read of either model: the same layers and the same neurons by number."""
+
+    layers: tuple[Mapping[int, _Layer], Mapping[int, _Layer]]
+    blocks: tuple[Mapping[Key, _Neurons], Mapping[Key, _Neurons]]
+    deep: int  # layers that could be read
+
+    @cached_property
+    def nbytes(self) -> int:
+        """What it costs the model for which it is dearer."""
+        costs = []
+        for layers, blocks in zip(self.layers, self.blocks, strict=True):
+            costs.append(sum(map(_cost, layers.values())) + sum(map(_cost, blocks.values())))
+        return max(costs)
+
+    @property
+    def names(self) -> tuple[tuple[int, ...], tuple[Key, ...]]:
+        """The numbers of what is read."""
+        return tuple(sorted(self.layers[0])), tuple(sorted(self.blocks[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class FramedBasis:
+    """What frames recognised, with what they asked: `network` is the suspect's.
+
+    `deep` layers could have been read, `tried` conventions of gains were.
+    """
+
+    match: FramedMatch
+    network: Network
+    deep: int
+    tried: int = 1
+
+
+def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
+    """Choose what is read within `limit` bytes; None where it would be too little for a frame."""
+    if pair.component not in FRAMED:
+        return None
+    anchoring = pair.decoder if pair.is_decoder else pair
+    sides = (pair.checkpoints.ours, pair.checkpoints.theirs)
+    layers = [_layers(side, anchoring.component) for side in sides]
+    blocks = [_blocks(side, anchoring) for side in sides]
+    common = sorted(layers[0].keys() & layers[1].keys(), key=layer_rank)
+    shared = [key for key in blocks[0] if key in blocks[1]][:MOST_BLOCKS]
+    chosen: FramePlan | None = None
+    for numbers, keys in _growing(common, shared):
+        plan = FramePlan(
+            ({n: layers[0][n] for n in numbers}, {n: layers[1][n] for n in numbers}),
+            ({k: blocks[0][k] for k in keys}, {k: blocks[1][k] for k in keys}),
+            len(common),
+        )
+        if limit is not None and plan.nbytes > limit:
+            break
+        chosen = plan
+    return chosen
+
+
+def _growing(layers: Sequence[int], blocks: Sequence[Key]) -> Iterator[tuple[list[int], list[Key]]]:
+    """Yield growing choices: two layers and a block first, then one more of each in turn."""
+    if not layers or not blocks:
+        return
+    wide, tall = min(2, len(layers)), 1
+    last = min(MOST_LAYERS, len(layers)), min(MOST_BLOCKS, len(blocks))
+    yield [*layers[:wide]], [*blocks[:tall]]
+    while (wide, tall) != last:
+        if wide < last[0] and (wide <= 2 * tall or tall == last[1]):
+            wide += 1
+        else:
+            tall += 1
+        yield [*layers[:wide]], [*blocks[:tall]]
+
+
+def _cost(part: _Layer | _Neurons) -> int:
+    return sum(block.nbytes for block in part.parts if block.matrix.rows > 1)
+
+
+def _layers(side: Checkpoint, component: Component) -> dict[int, _Layer]:
+    """Return the layers whose readers can be read whole."""
+    place = component.value
+    matrices = side.inventory.of(component)
+    found: dict[int, _Layer] = {}
+    for names in READERS:
+        for slot, first in matrices.items():
+            if slot.kind != names[0] or slot.layer in found or slot.layer < 0 or slot.expert:
+                continue
+            readers = [matrices.get(Slot(place, name, slot.layer)) for name in names]
+            known = tuple(m for m in readers if m is not None and m.cols == first.cols)
+            norm = side.inventory.gains_at(Slot(place, "norm_in", slot.layer), first.cols)
+            layer = _Layer(known, norm)
+            if all(map(side.holds, layer.parts)):
+                found[slot.layer] = layer
+    return found
+
+
+def _blocks(side: Checkpoint, pair: ComponentPair) -> dict[Key, _Neurons]:
+    """Return the blocks of which neurons can be read: the component's own, or its experts'."""
+    found: dict[Key, _Neurons] = {}
+    layers: set[int] = set()
+    for component in (pair.component, *([pair.sibling.component] if pair.sibling else [])):
+        blocks = gated_blocks(side.inventory, component, most=None)
+        for key in blocks.in_turn:
+            if key[0] in layers:  # one block of a layer: the first of its experts
+                continue
+            block = blocks[key].without_third()
+            size = block.first.rows
+            count = min(size, max(64, -(-math.isqrt(COMMON * size) // 16) * 16))
+            part = _Neurons(block, count)
+            if all(map(side.holds, part.parts)):
+                found[key] = part
+                layers.add(key[0])
+    return found
+
+
+def match_by_frames(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
+    """Read what was planned, and recognise one model's layers in the other's, in any basis."""
+    component = Component.TEXT_DECODER if pair.is_decoder else pair.component
+    return pair.checkpoints.once(("frames", component, plan.names), lambda: _recognised(pair, plan))
+
+
+def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
+    checkpoints = pair.checkpoints
+    ours = _Read(checkpoints.ours, plan.layers[0], plan.blocks[0], checkpoints.logs[0])
+    theirs = _Read(checkpoints.theirs, plan.layers[1], plan.blocks[1], checkpoints.logs[1])
+    other = theirs.network(theirs.conventions(sure=True)[0])
+    conventions = ours.conventions(sure=False)
+    best: FramedBasis | None = None
+    for offset in conventions:
+        network = ours.network(offset)
+        match = recognise_by_frames(network, other)
+        if match is not None and (best is None or match.pvalue < best.match.pvalue):
+            best = FramedBasis(match, network, plan.deep)
+        if best is not None and best.match.pvalue <= SIGNIFICANT:
+            break
+    if best is None:
+        return None
+    tried = len(conventions)
+    match = replace(best.match, pvalue=min(1.0, tried * best.match.pvalue))
+    return replace(best, match=match, tried=tried)
+
+
+class _Read:
+    """What was read of one model, as it is stored."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        layers: Mapping[int, _Layer],
+        blocks: Mapping[Key, _Neurons],
+        log: ReadLog,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.layers = {n: (layer, checkpoint.read(layer.parts, log)) for n, layer in layers.items()}
+        self.blocks = {k: (part, checkpoint.read(part.parts, log)) for k, part in blocks.items()}
+
+    def conventions(self, *, sure: bool) -> tuple[float, ...]:
+        """Return what may have to be added to the gains as they are stored."""
+        gains = [values[-1][0] for layer, values in self.layers.values() if layer.norm is not None]
+        gains += [values[-1][0] for part, values in self.blocks.values() if part.block.norm]
+        return conventions_of(self.checkpoint, gains, sure=sure)
+
+    def network(self, offset: float) -> Network:
+        """Fold the gains in, and cut readers into heads."""
+        heads = {}
+        for number, (layer, values) in self.layers.items():
+            gains = np.float32(1) if layer.norm is None else values[-1][0] + np.float32(offset)
+            rows = [value * gains for value in values[: len(layer.readers)]]
+            if not any(map(is_degenerate, rows)):
+                heads[number] = [
+                    self._heads(m, r) for m, r in zip(layer.readers, rows, strict=True)
+                ]
+        neurons = {}
+        for key, (part, values) in self.blocks.items():
+            gains = np.float32(1) if part.block.norm is None else values[-1][0] + np.float32(offset)
+            gated = part.block.first.slot.kind == "gate"
+            first = values[0] * gains
+            second = values[1] * gains if gated else _columns(values[1], part)
+            if any(map(is_degenerate, (first, second))):
+                continue
+            kept = distinct_rows([first, second])
+            neurons[key] = Sampled([first[kept], second[kept]], part.block.first.rows)
+        return Network(heads, neurons)
+
+    def _heads(self, matrix: Matrix, rows: Array) -> HeadReads:
+        """Cut the rows of a reader into heads; a latent is one, and so is what no config cuts."""
+        shape = self.checkpoint.attention
+        text = matrix.slot.component == Component.TEXT_DECODER.value
+        size = shape.size if shape is not None and text and matrix.slot.kind in "kv" else 0
+        count = len(rows) // size if size and len(rows) % size == 0 else 1
+        return HeadReads(np.ascontiguousarray(rows.reshape(count, -1, rows.shape[1])))
+
+
+def _columns(second: Array, part: _Neurons) -> Array:
+    """Return the columns of a plain block's second matrix that belong to its sampled neurons."""
+    rows = neurons_at(part.block.first, part.count)
+    return second[:, rows.start : rows.stop].T.copy()

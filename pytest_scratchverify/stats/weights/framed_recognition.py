@@ -1,0 +1,383 @@
+"""Recognition by residual frames: neurons and heads that no frame was fitted to, in any basis.
+
+A frame is fitted to what the heads of some layers read. Neurons have two rows within it, gate
+and up, and heads of other layers two tables, of keys and of values. Matched by one and by the
+other, the neurons and heads of a copy get the same partner; two matchings of strangers agree as
+two shuffled packs of cards do, on about one card whatever their number. A frame needs no whole
+block, and a few hundred neurons are enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
+from pytest_scratchverify.stats.weights.anchored_matching import Anchors, Views, agreement
+from pytest_scratchverify.stats.weights.anchored_search import DISPERSION, Key
+from pytest_scratchverify.stats.weights.assignment import best_permutation
+from pytest_scratchverify.stats.weights.centring import unit_rows
+from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
+from pytest_scratchverify.stats.weights.residual_frame import (
+    Frame,
+    Layer,
+    fit_frame,
+    leading,
+)
+
+Array = NDArray[np.float32]
+
+REFLECTIONS = 64  # draws of the pair under its null, for the mean of heads
+MOST_PAIRS = 12  # of layers that may be each other's under other numbers
+FEWEST_NEURONS = 16
+FEWEST_ANCHORS = 8  # matched neurons by which those of other blocks are matched again
+# In two forms each: neurons by a frame of all layers and by neurons of other blocks, heads by a
+# frame of either half, neurons in these two ways by a frame of two layers of unlike numbers.
+QUESTIONS = 12
+SIGNIFICANT = 1e-9  # from which no further frame is tried
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Some neurons of a block: (n, width) gate and up rows out of `total`."""
+
+    views: Views
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What is at hand of one network: what the heads of layers read, and neurons of blocks."""
+
+    heads: Mapping[int, Layer]
+    neurons: Mapping[Key, Sampled] = field(default_factory=dict)
+
+    def as_spans(self) -> Network:
+        """Return it with heads by what their rows span."""
+        spans = {n: [heads.as_spans() for heads in layer] for n, layer in self.heads.items()}
+        return Network(spans, self.neurons)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Heads or neurons of `ours` that found the same partner in `theirs` by either matching.
+
+    `n` is how many would if all were the other's: of heads their number, of sampled neurons the
+    number that two samples of one renumbered block have in common. `chance` is how many would of
+    strangers, measured on the pair where it matters.
+    """
+
+    ours: Key
+    theirs: Key
+    agreed: int
+    n: float
+    pvalue: float
+    chance: float
+    of_heads: bool
+    fixed_points: int = 0  # of those that agreed, how many keep their number
+
+    @property
+    def share(self) -> float:
+        """The share of those that could agree."""
+        return min(1.0, self.agreed / self.n) if self.n else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FramedMatch:
+    """What was recognised of one network in another by a frame of their residual streams.
+
+    `statistic` counts the neurons or heads of `held` that agree, of `n` that could; `effect` is
+    the quotient. `frame` is the one that recognised most.
+    """
+
+    statistic: int
+    n: float
+    pvalue: float
+    held: tuple[Held, ...]
+    frame: Frame = field(repr=False)
+    null: str = (
+        "neurons: Poisson, 2.5 agreements a block; heads: shuffled cards; or what the pair itself"
+        " shows under reflections of the frame where that is more"
+    )
+
+    @property
+    def effect(self) -> float:
+        """The share of neurons or heads that agree, of those that could."""
+        return min(1.0, self.statistic / self.n) if self.n else 0.0
+
+    @property
+    def fixed_share(self) -> float:
+        """The share of agreed neurons that keep their number; 1 where heads were asked."""
+        agreed = sum(one.agreed for one in self.held if not one.of_heads)
+        return sum(one.fixed_points for one in self.held) / agreed if agreed else 1.0
+
+    def replications(self, pvalue: float) -> int:
+        """Count the blocks that say the same by themselves."""
+        return sum(one.pvalue <= pvalue for one in self.held)
+
+
+def recognise_by_frames(ours: Network, theirs: Network) -> FramedMatch | None:
+    """Recognise the layers of B in A, whatever was done to basis, neurons, heads and tables.
+
+    Returns
+    -------
+    FramedMatch or None
+        None if nothing could be asked: no heads on either side, nothing held out.
+
+    Notes
+    -----
+    A frame of all layers under their own numbers is asked about neurons, on which it does not
+    rest. Layers dealt into two folds give a frame each, asked about the heads of the other fold.
+    Where nothing is found so, a last frame is of the two layers of unlike numbers that fit each
+    other best, asked about their neurons. Heads are taken by their rows, and by what those span.
+    p is Bonferroni over all of these, and over the blocks that were asked.
+
+    The null: given the frame, the two matchings of neurons (of held-out heads) are independent of
+    each other. Gate and up rows of one neuron resemble each other, and so may the keys and values
+    of heads of one kind that both networks have: how many agree for that is measured on the pair,
+    with the signs of the frame's directions drawn anew, which keeps all lengths and takes away
+    which direction of A is which of B. What it rejects is that the two were trained apart; twins
+    of one seed do not agree (`tests/stats/weights/test_framed_recognition.py`).
+    """
+    found: list[FramedMatch] = []
+    for frames in (_in_order, _moved):
+        for side in ((ours, theirs), (ours.as_spans(), theirs.as_spans())):
+            found += frames(*side)
+        if found and QUESTIONS * min(match.pvalue for match in found) <= SIGNIFICANT:
+            break
+    if not found:
+        return None
+    best = min(found, key=lambda match: (match.pvalue, -match.effect))
+    return replace(best, pvalue=min(1.0, QUESTIONS * best.pvalue))
+
+
+def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
+    """Ask by frames of layers under their own numbers."""
+    common = sorted(ours.heads.keys() & theirs.heads.keys())
+    if not common:
+        return
+    frame = _frame(ours, theirs, [(layer, layer) for layer in common])
+    blocks = sorted(ours.neurons.keys() & theirs.neurons.keys())
+    yield from _asked_neurons(ours, theirs, frame, [(key, key) for key in blocks])
+    folds = (common[::2], common[1::2]) if len(common) > 1 else ()
+    for fitted, held in (folds, folds[::-1]) if folds else ():
+        frame = _frame(ours, theirs, [(layer, layer) for layer in fitted])
+        heads = [_heads(ours.heads[n], theirs.heads[n], frame, n) for n in held]
+        asked = [one for one in heads if one is not None]
+        if asked:
+            yield _together(asked, frame)
+
+
+def _moved(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
+    """Ask by the two layers of unlike numbers that fit each other best."""
+    pairs = [(a, b) for a, b in product(sorted(ours.heads), sorted(theirs.heads)) if a != b]
+    if not pairs or len(pairs) > MOST_PAIRS:
+        return
+    frames = [(_frame(ours, theirs, [pair]), pair) for pair in pairs]
+    frame, (a, b) = max(frames, key=lambda item: item[0].score)
+    of_layers = product(
+        (key for key in sorted(ours.neurons) if key[0] == a),
+        (key for key in sorted(theirs.neurons) if key[0] == b),
+    )
+    yield from _asked_neurons(ours, theirs, frame, list(of_layers))
+
+
+def _frame(ours: Network, theirs: Network, pairs: Sequence[tuple[int, int]]) -> Frame:
+    return fit_frame(
+        leading([ours.heads[a] for a, _ in pairs]), leading([theirs.heads[b] for _, b in pairs])
+    )
+
+
+def _asked_neurons(
+    ours: Network, theirs: Network, frame: Frame, blocks: Sequence[tuple[Key, Key]]
+) -> Iterable[FramedMatch]:
+    """Match the neurons of blocks by the frame, and by neurons of the other blocks so matched."""
+    large = [
+        (a, b)
+        for a, b in blocks
+        if min(len(ours.neurons[a].views[0]), len(theirs.neurons[b].views[0])) >= FEWEST_NEURONS
+    ]
+    asked = {pair: _Asked(ours.neurons[pair[0]], theirs.neurons[pair[1]]) for pair in large}
+    directions = Anchors(frame.ours.T, frame.theirs.T)
+    orders = {pair: asked[pair].order(directions) for pair in large}
+    yield from _counted(asked, dict.fromkeys(large, directions), orders, frame)
+    known = {
+        pair: _matched(asked[pair], orders[pair], frame)
+        for pair in large
+        if np.count_nonzero(orders[pair] >= 0) >= FEWEST_ANCHORS
+    }
+    anchors: dict[tuple[Key, Key], Anchors] = {}
+    for pair in large:
+        others = [found for other, found in known.items() if other != pair]
+        if others:
+            anchors[pair] = Anchors(
+                np.concatenate([found.ours for found in others]),
+                np.concatenate([found.theirs for found in others]),
+            )
+    refined = {pair: asked[pair].order(found) for pair, found in anchors.items()}
+    yield from _counted(asked, anchors, refined, frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Sampled neurons of a block of either network."""
+
+    ours: Sampled
+    theirs: Sampled
+
+    def order(self, anchors: Anchors) -> NDArray[np.intp]:
+        """Return the partner of each of our neurons by both matchings, -1 where they differ."""
+        return agreement(*self._seen(anchors), signed=False)
+
+    def chance(self, anchors: Anchors, agreed: int) -> float:
+        """Return how many would agree between strangers."""
+        sizes = len(self.ours.views[0]), len(self.theirs.views[0])
+        mean = DISPERSION * min(sizes) / max(sizes)
+        if poisson_tail(agreed, mean) >= SUSPICIOUS:
+            return mean
+        return expected_agreements(*self._seen(anchors), mean, signed=False)
+
+    def _seen(self, anchors: Anchors) -> tuple[Views, Views, Anchors]:
+        """Turn rows and anchors into the anchors' span: as many numbers, and the same products."""
+        sides = []
+        for side, rows in ((self.ours, anchors.ours), (self.theirs, anchors.theirs)):
+            axes = np.linalg.qr(rows.T)[0] if len(rows) < rows.shape[1] else None
+            views = side.views if axes is None else [view @ axes for view in side.views]
+            sides.append((views, rows if axes is None else rows @ axes))
+        (left, one), (right, other) = sides
+        return left, right, Anchors(one, other)
+
+    @property
+    def common(self) -> float:
+        """How many neurons two samples of one renumbered block have in common."""
+        sizes = len(self.ours.views[0]), len(self.theirs.views[0])
+        return sizes[0] * sizes[1] / max(self.ours.total, self.theirs.total)
+
+
+def _matched(asked: _Asked, order: NDArray[np.intp], frame: Frame) -> Anchors:
+    """Take matched neurons as anchors; the frame settles the signs of their rows."""
+    mine = order >= 0
+    ours, theirs = [], []
+    for left, right in zip(asked.ours.views, asked.theirs.views, strict=True):
+        one, other = unit_rows(left[mine]), unit_rows(right[order[mine]])
+        along = ((one @ frame.ours) * (other @ frame.theirs)).sum(axis=1)
+        ours.append(one * np.where(along < 0, -1, 1).astype(np.float32)[:, None])
+        theirs.append(other)
+    return Anchors(np.concatenate(ours), np.concatenate(theirs))
+
+
+def _counted(
+    asked: Mapping[tuple[Key, Key], _Asked],
+    anchors: Mapping[tuple[Key, Key], Anchors],
+    orders: Mapping[tuple[Key, Key], NDArray[np.intp]],
+    frame: Frame,
+) -> Iterable[FramedMatch]:
+    """Count agreed neurons; the best block counts, and pays for all."""
+    held = []
+    for pair, order in orders.items():
+        agreed = int(np.count_nonzero(order >= 0))
+        mean = asked[pair].chance(anchors[pair], agreed)
+        pvalue = min(1.0, len(orders) * poisson_tail(agreed, mean))
+        fixed = int(np.count_nonzero(order == np.arange(len(order))))
+        common = asked[pair].common
+        held.append(Held(*pair, agreed, common, pvalue, mean, of_heads=False, fixed_points=fixed))
+    if held:
+        best = min(held, key=lambda one: (one.pvalue, -one.share))
+        yield FramedMatch(best.agreed, best.n, best.pvalue, tuple(held), frame)
+
+
+def _together(held: Sequence[Held], frame: Frame) -> FramedMatch:
+    """Add up the heads of several layers under their own numbers."""
+    agreed, size = sum(one.agreed for one in held), sum(one.n for one in held)
+    chance = sum(one.chance for one in held)
+    pvalue = _tail(agreed, [int(one.n) for one in held], chance)
+    return FramedMatch(agreed, size, pvalue, tuple(held), frame)
+
+
+def _heads(ours: Layer, theirs: Layer, frame: Frame, layer: int) -> Held | None:
+    """Match the heads of two layers by what their keys read, and by what their values read."""
+    left = [_crossed(heads.tables(frame.ours)) for heads in ours]
+    right = [_crossed(heads.tables(frame.theirs)) for heads in theirs]
+    sizes = {len(side) for side in (*left, *right)}
+    if len(left) != 2 or len(right) != 2 or len(sizes) > 1 or min(sizes) < 2:
+        return None  # latent attention has one table for all heads
+    size = sizes.pop()
+    agreed, chance = _agreed(left, right), 1.0
+    if cards_pvalue(agreed, [size]) < SUSPICIOUS:
+        chance = _mean_of_reflections(left, right)
+    pvalue = _tail(agreed, [size], chance)
+    return Held((layer, ""), (layer, ""), agreed, size, pvalue, chance, of_heads=True)
+
+
+def _crossed(tables: Array) -> Array:
+    """Flatten tables less their mean, of length one, without what no reflection changes."""
+    rank = tables.shape[1]
+    rows = (tables - tables.mean(axis=0)) * (1 - np.eye(rank, dtype=np.float32))
+    flat = rows.reshape(len(tables), -1)
+    norms = np.linalg.norm(flat, axis=1, keepdims=True)
+    found: Array = flat / np.where(norms > 0, norms, 1)
+    return found
+
+
+def _agreed(ours: Sequence[Array], theirs: Sequence[Array]) -> int:
+    one, two = (best_permutation(a @ b.T) for a, b in zip(ours, theirs, strict=True))
+    return int(np.count_nonzero(one == two))
+
+
+def _mean_of_reflections(ours: Sequence[Array], theirs: Sequence[Array]) -> float:
+    """Return the mean agreement, three standard errors up, with the frame's signs drawn anew."""
+    rank = math.isqrt(theirs[0].shape[1])
+    rng = np.random.default_rng(rank)
+    total = 0
+    for _ in range(REFLECTIONS):
+        signs = rng.choice(np.array([-1, 1], np.float32), rank)
+        turned = np.outer(signs, signs).ravel()
+        total += _agreed(ours, [table * turned for table in theirs])
+    return max(1.0, (total + 3 * math.sqrt(total)) / REFLECTIONS)
+
+
+def _tail(agreed: int, sizes: Sequence[int], chance: float) -> float:
+    """Return P(so many agree): as shuffled cards, or by the measured mean where that is more.
+
+    A count whose factorial moments are at most the powers of its mean, as those of cards are, is
+    k or more with probability mean**k / k! at most.
+    """
+    pvalue = cards_pvalue(agreed, sizes)
+    if chance <= len(sizes) or agreed <= 0:
+        return pvalue
+    return max(pvalue, math.exp(min(0.0, agreed * math.log(chance) - math.lgamma(agreed + 1))))
+
+
+def cards_pvalue(agreed: int, sizes: Sequence[int]) -> float:
+    """Return P(K >= agreed) where two matchings of the heads of every layer are independent.
+
+    The number of fixed points of uniform permutations (Montmort 1713), by convolution over
+    layers: summed from the tail, so that it is exact where it is small.
+
+    Examples
+    --------
+    >>> round(cards_pvalue(3, [3]), 4), round(cards_pvalue(1, [2]), 4)
+    (0.1667, 0.5)
+    """
+    if agreed <= 0:
+        return 1.0
+    total = np.ones(1)
+    for size in sizes:
+        total = np.convolve(total, _cards(size))
+    return min(1.0, float(total[agreed:].sum()))
+
+
+@cache
+def _cards(size: int) -> NDArray[np.float64]:
+    """P(j fixed points) of a uniform permutation, j = 0 ... size."""
+    left = [
+        math.fsum((-1) ** i / math.factorial(i) for i in range(min(m, 20) + 1))
+        for m in range(size + 1)
+    ]
+    return np.array([left[size - j] * math.exp(-math.lgamma(j + 1)) for j in range(size + 1)])
