@@ -343,7 +343,8 @@ def test_every_verdict_outcome_and_result_has_words():
 def test_a_run_of_chosen_tests_wants_the_others_first():
     run = run_of(finding(Outcome.INDETERMINATE))
     model = run.models[0]
-    whole = [str(text) for text in would_decide(model, replace(run, partial=False))]
+    away = replace(model, sources=("catalogue",))
+    whole = [str(text) for text in would_decide(away, replace(run, partial=False))]
     part = [str(text) for text in would_decide(model, replace(run, partial=True, arrived=3))]
     read = [str(text) for text in would_decide(replace(model, sources=("folder",)), run)]
     assert whole[0].startswith("the model's own files: reach the hub")  # before anything of them

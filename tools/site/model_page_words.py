@@ -77,6 +77,7 @@ KOREAN: Mapping[str, str] = {
     "frozen": "동결",
     "unstated": "밝히지 않음",
     "What a run says without a hub": "허브 없이 실행한 결과",
+    "The tests behind it": "그 근거가 된 검사",
     "Component": "구성 요소",
     "Verdict": "판정",
     "Reference": "참조 모델",
