@@ -45,6 +45,9 @@ class Options(TypedDict, total=False):
 
     against_library: Names
     byte_budget: str
+    cluster: str
+    declare: str | Sequence[str]
+    declarations: Name
     training_log: Names
     answers: Names
     endpoint: str

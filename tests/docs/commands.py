@@ -64,6 +64,7 @@ NOT_EXECUTED: dict[str, str] = {
     "make tutorial-question": "tests/docs/test_tutorial.py runs it in a copy of the tree",
     "make serve-zoo": "installs torch and transformers",
     "pre-commit install": "writes a hook into the .git of whoever runs it",
+    "python -m tools.site.refresh_sample": "needs a browser; tests/report/test_outlets.py compares the page",
     "pytest test_my_lab.py": "tests/docs/test_examples.py runs it on models of the zoo",
     "pytest --fixtures": "pytest's own; prints the docstrings that the page's table is made of",
     "pytest -n 2": "a fragment: the main job, which tests/suites/test_main_job.py runs with -n 2",

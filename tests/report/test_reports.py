@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Intent, Outcome, Relation, Statistic
+from pytest_scratchverify.core.evidence import Control, Intent, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.finding import EFFECTS
@@ -260,9 +260,15 @@ def test_no_identifier_is_left_in_a_korean_page():
         relation=Relation.SAME_CORE,
         headline=Text("the model has no {component} of its own", component="router_experts"),
         statistic=Statistic(name="neurons_that_keep_their_number", value=4.0),
+        controls=(
+            Control(
+                kind="self_permuted", pair=("org/suspect", "renumbered"), passed=True, value=0.1
+            ),
+            Control(kind="positive", pair=("a", "a-child"), passed=True, disguised=True),
+        ),
     )
     page = render_html(run_of(found), "ko").split('<div class="half')[1]
-    for word in ("router_experts", "same_core", "neurons", "not enough"):
+    for word in ("router_experts", "same_core", "neurons", "not enough", "renumbered", "disguised"):
         assert word not in page
     for word in (
         translate(COMPONENT_NAMES[Component.ROUTER_EXPERTS], "ko"),
