@@ -54,7 +54,6 @@ class Options(TypedDict, total=False):
     endpoint_model: str
     endpoint_api: str
     endpoint_price: str
-    cluster: str
     offline: bool
     policy: str | Sequence[str]
     predecessor_verdict: Names

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Intent, Outcome, Relation, Statistic
+from pytest_scratchverify.core.evidence import Control, Intent, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible_json
@@ -262,9 +262,15 @@ def test_no_identifier_is_left_in_a_korean_page():
         relation=Relation.SAME_CORE,
         headline=Text("the model has no {component} of its own", component="router_experts"),
         statistic=Statistic(name="neurons_that_keep_their_number", value=4.0),
+        controls=(
+            Control(
+                kind="self_permuted", pair=("org/suspect", "renumbered"), passed=True, value=0.1
+            ),
+            Control(kind="positive", pair=("a", "a-child"), passed=True, disguised=True),
+        ),
     )
     page = render_html(run_of(found), "ko").split('<div class="half')[1]
-    for word in ("router_experts", "same_core", "neurons", "not enough"):
+    for word in ("router_experts", "same_core", "neurons", "not enough", "renumbered", "disguised"):
         assert word not in page
     for word in (
         translate(COMPONENT_NAMES[Component.ROUTER_EXPERTS], "ko"),
@@ -345,7 +351,8 @@ def test_every_verdict_outcome_and_result_has_words():
 def test_a_run_of_chosen_tests_wants_the_others_first():
     run = run_of(finding(Outcome.INDETERMINATE))
     model = run.models[0]
-    whole = [str(text) for text in would_decide(model, replace(run, partial=False))]
+    away = replace(model, sources=("catalogue",))
+    whole = [str(text) for text in would_decide(away, replace(run, partial=False))]
     part = [str(text) for text in would_decide(model, replace(run, partial=True, arrived=3))]
     read = [str(text) for text in would_decide(replace(model, sources=("folder",)), run)]
     assert whole[0].startswith("the model's own files: reach the hub")  # before anything of them

@@ -131,8 +131,8 @@ def _grown(ours: Double, theirs: Double, turn: Double) -> tuple[Double, float]:
             continue
         start = np.zeros((rank, rank))
         start[: len(turn), : len(turn)] = turn
-        sides = (_traceless(side[:, :rank, :rank]) for side in (ours, theirs))
-        turn, score = _improved(*sides, start, STEPS)
+        left, right = (_traceless(side[:, :rank, :rank]) for side in (ours, theirs))
+        turn, score = _improved(left, right, start, STEPS)
     return turn, score
 
 
