@@ -1,7 +1,8 @@
 """Controls and power of recognition by residual frames: copies of known truth, made of own slices.
 
-No control turns the basis: what a frame rests on and what it is asked do not change under any
-rotation (`tests/stats/weights/test_residual_frame.py`), and that of a wide stream costs minutes.
+The basis is changed by renumbering channels and turning their signs. What a frame rests on does
+not change under any rotation (`tests/stats/weights/test_residual_frame.py`), a general one of a
+wide stream costs minutes, and without any the search would start where the copy is.
 """
 
 from __future__ import annotations
@@ -71,15 +72,21 @@ def _shipped_network(name: str) -> Network | None:
 
 
 def renumbered(network: Network, rng: np.random.Generator) -> Network:
-    """Renumber heads and neurons: samples of a renumbered block have few neurons in common.
+    """Renumber heads, neurons and channels: samples of a block have few neurons in common then.
 
     The others are strangers of the same lengths: rows whose channels changed their signs.
     """
+    width = next(iter(network.heads.values()))[0].width
+    channels = rng.permutation(width)
+    signs = rng.choice(np.array([-1, 1], np.float32), width)
     heads = {}
     for number, layer in network.heads.items():
         order = rng.permutation(layer[0].heads)
-        heads[number] = [HeadReads(one.rows[order]) for one in layer]
-    neurons = {k: _resampled(network.neurons[k], rng) for k in sorted(network.neurons)}
+        heads[number] = [HeadReads(one.rows[order][..., channels] * signs) for one in layer]
+    neurons = {}
+    for key in sorted(network.neurons):
+        block = _resampled(network.neurons[key], rng)
+        neurons[key] = Sampled([view[:, channels] * signs for view in block.views], block.total)
     return Network(heads, neurons)
 
 

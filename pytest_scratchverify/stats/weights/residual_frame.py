@@ -28,8 +28,8 @@ FIRST = (16, 8)  # directions of the first fits
 LOOK = 10  # steps after which the best starts are known
 KEPT = 4
 GOOD = 0.9
-ROUNDS = 6  # of subspace iteration
-SPARE = 16  # directions beside those that are kept, for its convergence
+ROUNDS = 12  # of subspace iteration
+SPARE = 32  # directions beside those that are kept, for its convergence
 STEPS = 100
 SETTLED = 1e-6
 
