@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]
 
-RIDGE = 1e-3  # of the mean square of a head's rows: what is smaller is rounding
+RIDGE = 1e-4  # of the mean square of a head's rows: what is smaller is rounding
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ class HeadReads:
         if not self.spans:
             found: Array = (scale * one).astype(np.float32)
             return found
-        # Scaled to a mean square of one first, so that single precision is enough.
-        inner = np.linalg.inv(grams * (scale * size) + RIDGE * one)
+        inner = np.linalg.inv((grams * (scale * size) + RIDGE * one).astype(np.float64))
         spans: Array = (inner * scale).astype(np.float32)
         return spans
 
