@@ -157,9 +157,9 @@ def measured() -> tuple[dict[str, Cost], dict[str, Cost]]:
                 [saved[kind]] = (home / "library").glob("*.fingerprint")
             cost = made[name]
             print(
-                f"| {name} | {cost.received / 1e6:.1f} MB"
-                f" | {cost.whole / 1e9:.1f} GB | {cost.api} |"
-                f" {cost.files} | {cost.processor:.1f} s | {cost.kept / 1e6:.1f} MB |", flush=True,
+                f"| {name} | {cost.received / 1e6:.1f} MB | {cost.whole / 1e9:.1f} GB |"
+                f" {cost.api} | {cost.files} | {cost.processor:.1f} s |"
+                f" {cost.kept / 1e6:.1f} MB |", flush=True,
             )  # fmt: skip
             for kind in saved.keys() - {"base"}:
                 words = "strangers" if kind == "stranger" else "kin"
@@ -210,6 +210,8 @@ def priced(made: dict[str, Cost], pairs: dict[str, Cost], rate: float, given: As
         total += days
         print(f"| {step} | {amount} | {requests} | {work:,.1f} | {days:,.2f} |")
     print(f"| all | | | {sum(row[3] for row in rows):,.0f} | {total:,.1f} |")
+    every = models * (models - 1) / 2 * strangers / DAY / 365.25
+    print(f"\nAll pairs of them instead, each by all suites: {every:,.0f} core-years.")
     print("\n| account | list, days | fingerprints, days |\n|---|---|---|")
     for plan, (api, resolved) in given.limits.items():
         listing = given.repositories / api * WINDOW / DAY

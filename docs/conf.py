@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sphinx import addnodes
+
+from pytest_scratchverify.plugin.options import OPTIONS
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -129,6 +132,54 @@ def _shorten(_app: Any, page: str, content: list[str]) -> None:
         ).replace("   :undoc-members:\n", "   :ignore-module-all:\n")
 
 
+def _tabulate(_app: Any, _page: str, content: list[str]) -> None:
+    """Put a table made of the sources where a page asks for it: `<!-- table: options -->`."""
+    for name, rows in {"options": _options, "fixtures": _fixtures, "modules": _modules}.items():
+        mark = f"<!-- table: {name} -->"
+        if mark in content[0]:
+            content[0] = content[0].replace(mark, "\n".join(rows()))
+
+
+def _options() -> list[str]:
+    rows = ["| option | what it does |", "|---|---|"]
+    for option in OPTIONS:
+        said = option.help
+        if option.choices is not None:
+            said = said.replace("%(choices)s", ", ".join(f"`{c}`" for c in option.choices))
+        value = "" if option.kind == "bool" else f" {option.metavar or 'VALUE'}"
+        rows.append(f"| `--{option.name}{value}` | {said} |")
+    return rows
+
+
+def _fixtures() -> list[str]:
+    tree = ast.parse((ROOT / "pytest_scratchverify/plugin/fixtures.py").read_text("utf-8"))
+    made = [n for n in tree.body if isinstance(n, ast.FunctionDef) and "fixture" in _decorated(n)]
+    rows = ["| fixture | what it is |", "|---|---|"]
+    return [*rows, *(f"| `{n.name}` | {_first_line(n)} |" for n in made)]
+
+
+def _decorated(node: ast.FunctionDef) -> str:
+    return " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def _first_line(node: ast.FunctionDef | ast.Module) -> str:
+    said = (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ")
+    return said.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _modules() -> list[str]:
+    rows = []
+    for layer in LAYERS:
+        rows += [f"\n## {layer}\n", "| module | what it is |", "|---|---|"]
+        for path in sorted((ROOT / "pytest_scratchverify" / layer).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            said = _first_line(ast.parse(path.read_text("utf-8")))
+            if (said and not path.name.startswith("_")) or (path.name == "__init__.py" and said):
+                short = name.removeprefix("pytest_scratchverify.")
+                rows.append(f"| [{short}](generated/{name}.rst) | {said} |")
+    return rows
+
+
 KOREAN_HOME = "ko/index"
 # The theme's own words, where a Korean reader needs them to find the way.
 _WORDS = {"Next": "다음", "Previous": "이전", "Search": "검색", "On this page": "이 문서의 차례"}
@@ -136,6 +187,11 @@ _WORDS = {"Next": "다음", "Previous": "이전", "Search": "검색", "On this p
 
 def _speak(app: Any, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     """Give a page its language: in the HTML, in the sidebar, and a way to the other language."""
+    if "body" in context:  # the sample report is opened, not saved
+        context["body"] = context["body"].replace(
+            'class="reference download internal" download="" href',
+            'class="reference internal" href',
+        )
     korean = page.startswith("ko/")
     sister = page.removeprefix("ko/") if korean else f"ko/{page}"
     if sister not in app.env.found_docs:
@@ -164,5 +220,6 @@ def setup(app: Any) -> dict[str, bool]:
     connect: Callable[[str, Any], int] = app.connect
     connect("include-read", _relink)
     connect("source-read", _shorten)
+    connect("source-read", _tabulate)
     connect("html-page-context", _speak)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

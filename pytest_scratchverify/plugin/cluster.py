@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -56,13 +57,12 @@ Failed: TypeAlias = tuple[str, Text, Text]  # of an `Unavailable`, which does no
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """A group, and where both models are; `digests` are of their headers."""
+class _Models:
+    """Where both models are; `digests` are of their headers. Sent to each worker once."""
 
     run: str
     places: tuple[Place, Place]
     digests: tuple[str | None, str | None]
-    group: TensorGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,28 +140,30 @@ class ClusterRunner(GroupRunner):
             yield from super().measured(checkpoints, groups)
             return
         digests = sides[0].index_record.digest, sides[1].index_record.digest
-        tasks = [_Task(self._run, (places[0], places[1]), digests, group) for group in groups]
-        yield from self._gathered(tasks)
+        models = _Models(self._run, (places[0], places[1]), digests)
+        yield from self._gathered(models, groups)
 
-    def _gathered(self, tasks: Sequence[_Task]) -> Iterator[GroupMeasured]:
-        awaited, shown = 0, _Progress(self._say, tasks)
+    def _gathered(self, models: _Models, groups: Sequence[TensorGroup]) -> Iterator[GroupMeasured]:
+        awaited, shown = 0, _Progress(self._say, groups)
         if self._client.status != "running":
             raise shown.lost(Text("the scheduler is gone"))
-        small, sums = _graph(tasks)
-        futures = self._client.compute([*small, *([sums] if sums is not None else [])])
+        small, sums = _graph(models, groups)
+        with warnings.catch_warnings():  # the places of a hundred thousand rows are megabytes
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            futures = self._client.compute([*small, *([sums] if sums is not None else [])])
         order = {future.key: number for number, future in enumerate(futures)}
         waiting: dict[int, Any] = {}
         try:
             for future in self._completed(futures, shown):
                 number = order[future.key]
                 waiting[number] = self._result(future, shown)
-                if number < len(tasks):
+                if number < len(groups):
                     shown.done(number)
-                while awaited in waiting and awaited < len(tasks) - 1:
+                while awaited in waiting and awaited < len(groups) - 1:
                     yield _measured(waiting.pop(awaited))
                     awaited += 1
             last = _measured(waiting.pop(awaited))
-            yield replace(last, sums=waiting[len(tasks)])
+            yield replace(last, sums=waiting[len(groups)])
         finally:
             self._client.cancel(futures)
 
@@ -225,10 +227,10 @@ def _other_model(repo: str) -> Unavailable:
 class _Progress:
     """Says how much of a component is measured, a line at a time."""
 
-    def __init__(self, say: Say, tasks: Sequence[_Task]) -> None:
+    def __init__(self, say: Say, groups: Sequence[TensorGroup]) -> None:
         self._say = say
-        self._sizes = [task.group.nbytes for task in tasks]
-        self._component = tasks[0].group.component.value if tasks else ""
+        self._sizes = [group.nbytes for group in groups]
+        self._component = groups[0].component.value if groups else ""
         self._count = self._bytes = 0
         self._said = time.monotonic()
 
@@ -280,7 +282,7 @@ def _opened(address: str, local: re.Match[str] | None) -> tuple[Any, Any]:
         raise ScratchError(f"--cluster {address}: no scheduler answers there ({said})") from error
 
 
-def _graph(tasks: Sequence[_Task]) -> tuple[list[Any], Any]:
+def _graph(models: _Models, groups: Sequence[TensorGroup]) -> tuple[list[Any], Any]:
     """Return the small part of every group, and the tree that joins their sums."""
     from dask import delayed  # noqa: PLC0415 - an extra
 
@@ -290,8 +292,9 @@ def _graph(tasks: Sequence[_Task]) -> tuple[list[Any], Any]:
         task = delayed(function, pure=False, traverse=False)
         return task(*given, dask_key_name=(f"{step}-{token}", number))
 
-    # The task is bound to its function: arguments would be searched for other tasks, row by row.
-    measured = [made(partial(_measure, one), "measure", n) for n, one in enumerate(tasks)]
+    # A group is bound to its function: arguments would be searched for other tasks, row by row.
+    where = delayed(models, traverse=False, name=f"models-{token}")
+    measured = [made(partial(_measure, one), "measure", n, where) for n, one in enumerate(groups)]
     small = [made(_without_sums, "strip", n, one) for n, one in enumerate(measured)]
     level = [made(_sums_of, "sums", n, one) for n, one in enumerate(measured)]
     depth = 0
@@ -305,21 +308,20 @@ def _graph(tasks: Sequence[_Task]) -> tuple[list[Any], Any]:
 # What workers run. A worker has one directory a run, and opens each model once in it.
 
 
-def _measure(task: _Task) -> _Done:
+def _measure(group: TensorGroup, models: _Models) -> _Done:
     before = traffic()
     try:
-        stores = [_store(task.run, place) for place in task.places]
+        stores = [_store(models.run, place) for place in models.places]
         sides = [open_checkpoint(store) for store in stores]
-        for side, digest, store in zip(sides, task.digests, stores, strict=True):
+        for side, digest, store in zip(sides, models.digests, stores, strict=True):
             if side.index_record.digest != digest:
                 raise _other_model(store.repo)
         ours, theirs = (
-            side.limited_to(places)
-            for side, places in zip(sides, task.group.matrices(), strict=True)
+            side.limited_to(places) for side, places in zip(sides, group.matrices(), strict=True)
         )
         pair = CheckpointPair(ours, theirs)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # bytes may be anything
-            found = measured_group(pair, task.group)
+            found = measured_group(pair, group)
     except Unavailable as failure:
         return _Done(None, (failure.reason.value, failure.what, failure.remedy))
     after = traffic()

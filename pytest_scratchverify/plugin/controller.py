@@ -87,6 +87,8 @@ class Controller:
             self.intents.setdefault(report.nodeid, intent_from_json(intent))
         for text in getattr(report, "scratch_findings", ()):
             self.findings.append(finding_from_json(text))
+        if not getattr(self.session.config.option, "htmlpath", None):  # whose page shows them
+            vars(report).pop("scratch_findings", None)  # pytest keeps every report to the end
         if report.failed:
             self.failed.add(report.nodeid)
             if getattr(report, "scratch_outcome", None) == Outcome.DERIVED:

@@ -54,8 +54,11 @@ class Worker:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach intent and findings, and give each outcome its pytest form."""
-        report = yield
         intent = item.stash.get(INTENT, None)
+        if intent is not None and call.excinfo and isinstance(call.excinfo.value, Unavailable):
+            # It becomes a skip with one sentence: to quote the source for it took a tenth of a run.
+            item.repr_failure = lambda excinfo, style=None: str(excinfo.value)  # type: ignore[method-assign] # noqa: ARG005
+        report = yield
         if intent is None:
             return report
         if report.when == "setup":

@@ -74,9 +74,11 @@ class HtmlGuest:
 
         language = self.controller.session.settings.language
         numbers = self._recount()
-        prefix.append(
-            verdict_fragment(run, language, counts(sum(numbers.values(), Counter()), language))
-        )
+        every = sum(numbers.values(), Counter[str]())
+        terminal = self.controller.session.config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None:
+            every["deselected"] = len(terminal.stats.get("deselected", ()))
+        prefix.append(verdict_fragment(run, language, counts(every, language)))
 
     def _recount(self) -> dict[str, Counter[str]]:
         """Put words of ours into the rows; count them under the result that pytest-html has."""

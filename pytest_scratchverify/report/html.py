@@ -60,6 +60,7 @@ def _environment() -> Any:
         "statistic_name": terms.statistic_name,
         "relation_text": terms.relation_text,
         "status_text": terms.status_text,
+        "named": terms.named,
     }
     environment.tests["below_floor"] = below_floor
     return environment

@@ -9,6 +9,7 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible, visible_document
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.nearest import counted, listed, said_of, title
+from pytest_scratchverify.report.terms import named
 from pytest_scratchverify.report.wording import (
     COMPONENT_NAMES,
     MEANING,
@@ -92,7 +93,8 @@ def _policies(model: ModelVerdict, language: str) -> Iterator[str]:
         for text in result.because:
             yield f"- {escaped(translate(text, language))}"
         for method, grade in result.rows:
-            yield f"- {escaped(method)}: {escaped(translate(grade, language))}"
+            said = translate(named(method), language)
+            yield f"- {escaped(said)}: {escaped(translate(grade, language))}"
         yield ""
 
 

@@ -16,6 +16,7 @@ COUNT_HEADLINES: Mapping[str, str] = {
     "failed": "{n} failed",
     "passed": "{n} passed",
     "skipped": "{n} skipped",
+    "deselected": "{n} deselected",
     "xfailed": "{n} expected failures",
     "xpassed": "{n} unexpected passes",
     "error": "{n} errors",

@@ -125,6 +125,20 @@ PLACES: Mapping[str, Text] = {  # components and towers, where a sentence holds 
 }
 
 
+# What policies' rows and controls' second models are called, where it is no name of a model.
+OTHERS: Mapping[str, Text] = {
+    "weights": Text("weights"),
+    "llm_dna": Text("LLM-DNA"),
+    "renumbered": Text("renumbered"),
+    "own rows": Text("its own rows in another order"),
+}
+
+
+def named(name: str) -> Text:
+    """Return a component, a method or the other model of a control in words."""
+    return PLACES.get(name) or OTHERS.get(name) or Text("{what}", what=name)
+
+
 def statistic_name(name: str) -> Text:
     """Return a statistic's name in words."""
     return STATISTIC_WORDS.get(name) or _as_it_is(name)

@@ -22,7 +22,9 @@ const LAUNCH = NAMED || !existsSync(UNPACKED)
   ? { executablePath: NAMED || "/usr/bin/chromium", args: ["--no-sandbox"] }
   : CARRIED;
 const PICTURES = process.env.SCREENSHOTS;
-const WHOLE = (process.env.WHOLE || "").split(","); // pages that axe sees in every view, and that print
+const named = (name) => (process.env[name] || "").split(",");
+const WHOLE = named("WHOLE"); // pages that axe sees in every view, and that print
+const WORKED = named("WORKED"); // pages that are used by keyboard, and read without script
 const VIEWS = {
   light: { viewport: { width: 1280, height: 800 }, colorScheme: "light" },
   dark: { viewport: { width: 1920, height: 1080 }, colorScheme: "dark" },
@@ -173,10 +175,11 @@ async function lookAt(browser, path) {
     const context = await browser.newContext(options);
     const found = await glance(context, url, picture(view));
     seen[view] = found.seen;
-    if (view === "light") await work(found.page, url, found.seen);
+    if (view === "light" && WORKED.includes(name)) await work(found.page, url, found.seen);
     if (view === "light" || WHOLE.includes(name)) found.seen.violations = await violations(found.page);
     await context.close();
   }
+  if (!WORKED.includes(name)) return seen;
   const context = await browser.newContext({ javaScriptEnabled: false });
   const still = await context.newPage();
   seen.withoutScript = {};

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import shutil
 import subprocess
@@ -108,3 +109,35 @@ def test_the_face_is_lifted_when_it_is_asked_for(tmp_path):
     done = python("-c", code, cwd=tmp_path)
     assert done.stdout.strip() == "verify True"
     assert "AttributeError: module 'pytest_scratchverify' has no attribute" in done.stderr
+
+
+def test_the_test_of_a_lab_runs_alone_and_stands_in_the_verdict(tmp_path):
+    """docs/own-test.md shows it; below E3 it is a lead, whatever it says."""
+    shutil.copy(ROOT / "docs" / "examples" / "test_my_lab.py", tmp_path)
+    pair = [f"--scratch-model={READY / 's0-finetune'}", f"--scratch-against={READY / 's0'}"]
+    target = tmp_path / "run.json"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "test_my_lab.py",
+            *pair,
+            f"--scratch-verdict-json={target}",
+        ],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "HF_ENDPOINT": CLOSED_PORT,
+            "HF_HOME": str(tmp_path),
+            "PYTHONPATH": str(ROOT),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 10, done.stdout + done.stderr
+    run = json.loads(target.read_text("utf-8"))
+    (found,) = run["findings"]
+    assert (found["method"], found["outcome"]) == ("lab.context", "indeterminate")
+    assert run["models"][0]["components"]["architecture"]["verdict"] == "SUSPECTED"

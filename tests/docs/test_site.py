@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_scratchverify.plugin.options import OPTIONS
 from tools.running import HANGS, ROOT
 from tools.site.korean_digests import UnmarkedPageError, digests, korean_pages, refresh
 
@@ -87,6 +88,38 @@ def test_links_into_the_site_lead_to_pages(site):
     ]
     assert len(links) > 1000
     assert not [(page, target) for page, target in links if not (page.parent / target).exists()]
+
+
+def test_tables_of_options_and_fixtures_are_whole_in_both_languages(site):
+    fixtures = re.findall(
+        r"@pytest.fixture.*\ndef (\w+)",
+        (ROOT / "pytest_scratchverify" / "plugin" / "fixtures.py").read_text("utf-8"),
+    )
+    assert len(fixtures) >= 12
+    for page, names in (
+        ("options", [f"--{option.name}" for option in OPTIONS]),
+        ("own-test", fixtures),
+    ):
+        for path in (site / f"{page}.html", site / "ko" / f"{page}.html"):
+            text = path.read_text("utf-8")
+            missing = [n for n in names if not re.search(rf">{n}[ <]", text)]
+            assert not missing, (path, missing)
+
+
+def test_the_reference_begins_with_a_line_for_each_module(site):
+    page = (site / "api" / "index.html").read_text("utf-8")
+    lines = re.findall(r'href="generated/pytest_scratchverify\.[\w.]+\.html"><.*?</td>\s*<td>(.*?)</td>', page, re.DOTALL)  # fmt: skip
+    assert len(lines) > 150
+    assert all(len(re.sub("<.*?>", "", line)) > 15 for line in lines)
+
+
+def test_the_sample_report_is_opened_and_not_saved(site):
+    page = (site / "index.html").read_text("utf-8")
+    (target,) = set(
+        re.findall(r'<a class="reference internal" href="([^"]*sample-report.html)"', page)
+    )
+    assert "The claim is contradicted" in (site / target).read_text("utf-8")
+    assert 'download=""' not in page
 
 
 @pytest.mark.parametrize("floor", ["core", "stats", "verdict", "methods"])

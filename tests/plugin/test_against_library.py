@@ -140,3 +140,11 @@ def test_among_a_hundred_the_parent_is_first_and_nobody_else_is_accused(model, t
     assert all(row["why"] for row in open_ones)  # a control that failed by chance is said
     decoder = run["models"][0]["components"]["text_decoder"]
     assert (decoder["verdict"], decoder["reference"]) == ("DERIVED", "models/s0")
+
+
+@pytest.mark.slow
+def test_many_models_in_one_run_and_nobody_else_is_accused():
+    """The benchmark of docs/scale.md, small: a child and three strangers, eight fingerprints."""
+    from benchmarks.library import many
+
+    assert many(4, 8, workers=2, child="s0-finetune", only="-m weights --component lm_head") == 0

@@ -29,6 +29,7 @@ from tools.running import HANGS, ROOT, run_suites
 
 FOLDER = ROOT / "tests" / "browser"
 READY = "tools/zoo/ready"
+SUITES = {"logs": "suites/test_behaviour.py"}
 VIEWS = {"light": (1280, 800), "dark": (1920, 1080), "phone": (390, 844)}
 
 
@@ -65,6 +66,7 @@ def runs(machine, tmp_path_factory):
     given = {
         "undecided": ["--model", "skt/A.X-K1", "--offline"],
         "logs": [
+            "suites/test_training_log.py",
             *("--model", "zoo/s0-finetune", "--against", "zoo/s0", "--offline"),
             *answers("s0-finetune", "s0", "s1", "s2", "s3"),
             *("--training-log", f"zoo/s0-finetune={LOGS / 'olmo-ladder-190M-1xC.csv'}"),
@@ -81,7 +83,9 @@ def runs(machine, tmp_path_factory):
         ],
     }
     found = {
-        name: run_from_json(run_suites(*arguments, home=home).json_bytes.decode())
+        name: run_from_json(
+            run_suites(*arguments, home=home, suites=SUITES.get(name, "suites")).json_bytes.decode()
+        )
         for name, arguments in given.items()
     }
     for name, model in zip(("derived", "independent"), found["matrix"].models, strict=True):
@@ -110,7 +114,7 @@ def look(runs, tmp_path_factory):
     pages = {name: folder / f"{name}.html" for name, _ in PAGES}
     for name, language in PAGES:
         pages[name].write_text(render_html(runs[name], language), "utf-8")
-    seen = opened(*pages.values(), WHOLE="derived")
+    seen = opened(*pages.values(), WHOLE="derived", WORKED=",".join(name for name, _ in WORKED))
     return lambda name: (pages[name], seen[name])
 
 
@@ -121,7 +125,10 @@ PAGES = [
     ("logs", "en"),
     ("matrix", "en"),
 ]
+# What takes seconds of each page is asked of a page of each kind.
+WORKED = [page for page in PAGES if page[0] in {"derived", "undecided", "matrix"}]
 pages = pytest.mark.parametrize(("name", "language"), PAGES)
+worked = pytest.mark.parametrize(("name", "language"), WORKED)
 
 
 def both(seen):
@@ -139,13 +146,12 @@ def test_no_request_leaves_the_page(name, language, look):
         assert seen[view]["errors"] == []
 
 
-@pages
+@worked
 def test_links_are_followed_by_keyboard(name, language, look):
     _, seen = look(name)
     for shown in (seen["light"], seen["light"]["other"]):
         assert len(shown["followed"]) == shown["links"] >= 4
         assert all(asked == reached for asked, reached in shown["followed"])
-    assert all(shown["dead"] == [] for shown, _ in both(seen))
 
 
 @pages
@@ -153,6 +159,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_its_box(name, langu
     _, seen = look(name)
     for shown, _ in both(seen):
         assert shown["wide"] == []
+        assert shown["dead"] == []  # no link leads nowhere
     assert seen["light"]["violations"] == []
     if name == "derived":
         assert seen["dark"]["violations"] == []
@@ -190,9 +197,10 @@ def test_the_language_is_switched_by_keyboard_and_back_and_by_address(name, lang
         assert first["words"] == HEADLINES[name][language]
         assert second["words"] == HEADLINES[name][other]
         assert second["hash"] == f"#{other}"
-    assert seen["light"]["other"]["pressed"] == LABELS[other]
-    assert seen["light"]["other"]["toggled"] == [other]
-    assert seen["light"]["back"] == [language]
+    if (name, language) in WORKED:
+        assert seen["light"]["other"]["pressed"] == LABELS[other]
+        assert seen["light"]["other"]["toggled"] == [other]
+        assert seen["light"]["back"] == [language]
 
 
 FIGURES = {"derived": 6, "independent": 5, "undecided": 0, "logs": 2, "matrix": 12}
@@ -222,10 +230,10 @@ def test_the_table_of_models_is_sorted_by_keyboard(look):
     assert set(before["sorted"]) == {None}
     assert (up["sorted"][0], down["sorted"][0]) == ("ascending", "descending")
     assert set(down["sorted"][1:]) == {None}
-    assert look("derived")[1]["light"]["sorted"] is None
+    assert look("derived")[1]["light"]["sorted"] is None  # one model, and nothing to sort
 
 
-@pages
+@worked
 def test_it_reads_without_script_and_prints_the_language_that_is_shown(name, language, look):
     _, seen = look(name)
     other = "ko" if language == "en" else "en"
@@ -253,7 +261,7 @@ def test_the_check_can_fail(runs, tmp_path):
     )
     page = tmp_path / "bad.html"
     page.write_text(bad, "utf-8")
-    seen = opened(page, VIEWS="light")["bad"]["light"]
+    seen = opened(page, VIEWS="light", WORKED="bad")["bad"]["light"]
     assert seen["dead"] == ["#nowhere"]
     assert any("color-contrast" in found for found in seen["violations"])
     assert any(found.startswith("TABLE") for found in seen["wide"])

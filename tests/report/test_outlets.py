@@ -27,6 +27,7 @@ from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.report.runs import HOSTILE, hostile_run, run_of
 from tests.verdict.findings import finding
 from tools.running import ROOT, run_suites, scratchverify
+from tools.site.refresh_sample import DAY, PAGE
 
 READY = "tools/zoo/ready"
 PAIR = ("--model", f"{READY}/s0-cpt-long", "--against", f"{READY}/s0")
@@ -263,6 +264,17 @@ def test_an_unknown_test_is_answered_with_near_ones(home):
     done = scratchverify("explain", "weights.orgin", home=home)
     assert done.returncode == 2
     assert "weights.origin" in done.stderr
+
+
+def test_the_sample_report_says_what_a_page_says_today(run, monkeypatch):
+    """After a change of pages: `python -m tools.site.refresh_sample`. Versions and shapes may differ."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", DAY)
+
+    def words(page):
+        page = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", page, flags=re.DOTALL)
+        return re.sub(r"<[^>]*>", " ", page.partition("pytest-scratchverify")[0]).split()
+
+    assert words(render_html(run, "en")) == words(PAGE.read_text("utf-8"))
 
 
 # ---- first screen ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from base64 import b64encode
 from dataclasses import replace
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Intent, Outcome, Relation, Statistic
+from pytest_scratchverify.core.evidence import Control, Intent, Outcome, Relation, Statistic
 from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible_json
 from pytest_scratchverify.methods.weights.finding import EFFECTS
 from pytest_scratchverify.methods.weights.step import Step
 from pytest_scratchverify.report import html
@@ -35,7 +37,7 @@ from pytest_scratchverify.report.wording import (
 from pytest_scratchverify.report.writing import render_json
 from pytest_scratchverify.verdict.policy import shipped_policies
 from pytest_scratchverify.verdict.run import Collected, Subject, fold_models
-from pytest_scratchverify.verdict.serialization import run_from_json
+from pytest_scratchverify.verdict.serialization import run_from_json, run_to_json
 from tests.report.runs import hostile_run, run_of, tags_of
 from tests.verdict.findings import finding, intent_of
 from tools import messages
@@ -260,9 +262,15 @@ def test_no_identifier_is_left_in_a_korean_page():
         relation=Relation.SAME_CORE,
         headline=Text("the model has no {component} of its own", component="router_experts"),
         statistic=Statistic(name="neurons_that_keep_their_number", value=4.0),
+        controls=(
+            Control(
+                kind="self_permuted", pair=("org/suspect", "renumbered"), passed=True, value=0.1
+            ),
+            Control(kind="positive", pair=("a", "a-child"), passed=True, disguised=True),
+        ),
     )
     page = render_html(run_of(found), "ko").split('<div class="half')[1]
-    for word in ("router_experts", "same_core", "neurons", "not enough"):
+    for word in ("router_experts", "same_core", "neurons", "not enough", "renumbered", "disguised"):
         assert word not in page
     for word in (
         translate(COMPONENT_NAMES[Component.ROUTER_EXPERTS], "ko"),
@@ -343,7 +351,8 @@ def test_every_verdict_outcome_and_result_has_words():
 def test_a_run_of_chosen_tests_wants_the_others_first():
     run = run_of(finding(Outcome.INDETERMINATE))
     model = run.models[0]
-    whole = [str(text) for text in would_decide(model, replace(run, partial=False))]
+    away = replace(model, sources=("catalogue",))
+    whole = [str(text) for text in would_decide(away, replace(run, partial=False))]
     part = [str(text) for text in would_decide(model, replace(run, partial=True, arrived=3))]
     read = [str(text) for text in would_decide(replace(model, sources=("folder",)), run)]
     assert whole[0].startswith("the model's own files: reach the hub")  # before anything of them
@@ -353,3 +362,14 @@ def test_a_run_of_chosen_tests_wants_the_others_first():
     assert read[0].startswith("weights of embeddings, text decoder compared")
     assert part[0] == f"the whole run: 3 of {run.planned} planned tests reported"
     assert not any("weights" in text for text in part)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_findings_are_written_one_by_one_into_the_document_they_would_be_in(count):
+    hostile = hostile_run()
+    findings = (hostile.findings * 3)[:count]
+    run = replace(hostile, findings=findings)
+    whole = json.dumps(
+        run_to_json(run), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False
+    )
+    assert render_json(run, "en") == visible_json(whole) + "\n"

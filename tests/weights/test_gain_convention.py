@@ -47,7 +47,11 @@ def test_a_config_says_what_is_stored(config, offset, tmp_path):
 
 
 def test_numbers_around_zero_say_it_without_a_config(tmp_path):
-    checkpoint = opened(tmp_path / "model")
+    checkpoint = opened(tmp_path / "model", model_type="own")
     around = np.random.default_rng(0).normal(0.1, 0.2, 64).astype(np.float32)
     assert conventions_of(checkpoint, [around, POSITIVE], sure=True) == (1.0,)  # one for all
     assert conventions_of(checkpoint, [None], sure=True) == (0.0,)
+    # SmolLM2's gains lie so, and a family that stores them as they are says it.
+    known = opened(tmp_path / "known", model_type="llama")
+    assert conventions_of(known, [around, POSITIVE], sure=True) == (0.0,)
+    assert conventions_of(known, [around, POSITIVE], sure=False) == (0.0, 1.0)  # a suspect may lie

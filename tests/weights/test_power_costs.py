@@ -11,7 +11,12 @@ from scipy.optimize import linear_sum_assignment
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.measure import Measure
-from pytest_scratchverify.stats.weights import assignment, channel_permutation
+from pytest_scratchverify.stats.weights import (
+    assignment,
+    channel_permutation,
+    framed_recognition,
+)
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.power_by_dilution import diluted
 from pytest_scratchverify.tensors.inventory import Slot
 
@@ -68,3 +73,28 @@ def test_reduced_costs_have_the_best_assignments_of_the_similarity(similarity):
     assert len({*matched[rows].tolist()}) == len(rows)
     best = similarity[linear_sum_assignment(similarity, maximize=True)]
     assert similarity[rows, matched[rows]].sum(dtype=float) == pytest.approx(best.sum(dtype=float))
+
+
+def test_the_second_network_of_many_is_described_once(monkeypatch):
+    """Power asks a network about copies of itself, again and again: its own side stays."""
+    described = []
+    known = framed_recognition.leading
+    monkeypatch.setattr(
+        framed_recognition, "leading", lambda layers: [known(layers), described.append(layers)][0]
+    )
+    rng = np.random.default_rng(3)
+
+    def network():
+        rows = rng.standard_normal((2, 3, 8, 4, 32), np.float32)
+        return framed_recognition.Network(
+            {layer: [HeadReads(part) for part in rows[:, layer]] for layer in range(3)}
+        )
+
+    asked, other = [network() for _ in range(3)], network()
+    found = [framed_recognition.recognise_by_frames(one, other) for one in asked]
+    asked_for = [tuple(id(heads) for layer in layers for heads in layer) for layers in described]
+    assert len(asked_for) > 4 * len(asked)  # folds, rows and spans, of four networks
+    assert len(asked_for) == len({*asked_for})
+    fresh = framed_recognition.Network(other.heads)
+    again = framed_recognition.recognise_by_frames(asked[-1], fresh)
+    assert (again.pvalue, again.held) == (found[-1].pvalue, found[-1].held)

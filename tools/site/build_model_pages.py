@@ -109,13 +109,14 @@ def lines(page: Page) -> Iterator[str]:
         "No weight of this model was read for this page, so nothing here says whose weights it has."
     )
     yield ""
+    yield from judged(page)
+    yield from claimed(page)
+    yield from undecided(page)
+    yield from declared(page)
     if page.entry.repo in SECOND_PHASE:
         yield from started(page)
     yield from published(page)
-    yield from claimed(page)
-    yield from declared(page)
     yield from measured(page)
-    yield from undecided(page)
     yield f"## {say('How to reproduce')}"
     yield ""
     yield f"    pytest suites/ --model {page.entry.repo} --report-lang {page.language}"
@@ -265,8 +266,8 @@ def declared(page: Page) -> Iterator[str]:
     yield ""
 
 
-def measured(page: Page) -> Iterator[str]:
-    """Yield the verdict without a hub, both policies, and what a run could measure."""
+def judged(page: Page) -> Iterator[str]:
+    """Yield what a reader came for: the verdict without a hub, by every policy and component."""
     say = page.say
     yield f"## {say('What a run says without a hub')}"
     yield ""
@@ -287,6 +288,13 @@ def measured(page: Page) -> Iterator[str]:
             for component, verdict in page.verdict.components.items()
         ),
     )
+
+
+def measured(page: Page) -> Iterator[str]:
+    """Yield what a run could measure."""
+    say = page.say
+    yield f"## {say('The tests behind it')}"
+    yield ""
     heads = (say("Test"), say("Outcome"), say("Finding"))
     yield from table(heads, finding_rows(page))
 

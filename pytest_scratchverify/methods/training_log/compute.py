@@ -201,7 +201,7 @@ def _lacking(model: str, facts: Facts, lacking: list[str]) -> Unavailable:
             "Compute of {model} cannot be checked: no verified {lacking} ({known}).",
             model=model,
             lacking=lacking,
-            known=known or "nothing published",
+            known=known or Text("nothing published"),
         ),
         Text("Publish parameters, tokens, GPU hours and the kind of GPU."),
     )

@@ -99,7 +99,7 @@ def known_gains(thresholds: WeightsThresholds) -> tuple[Control, Control]:
 
 def _measure_shipped(component: Component, one: str, two: str) -> Measured | None:
     batch = _beside(component, one, two)
-    return measure(component, [batch], matching=False) if batch else None
+    return measure(component, [batch], matching=False, halves=False) if batch else None
 
 
 def _beside(component: Component, one: str, two: str) -> Batch:
@@ -173,8 +173,8 @@ def _renumbered(
 ) -> Control:
     rng = np.random.default_rng(20260108)
     permuted, rows_only = _permuted(sample, rng)
-    blind = measure(component, [permuted], matching=False)
-    seeing = measure(component, [rows_only])
+    blind = measure(component, [permuted], matching=False, halves=False)
+    seeing = measure(component, [rows_only], halves=False)
     passed = blind.pvalue > thresholds.alpha
     if seeing.agreement is not None and seeing.agreement.n >= 16:
         passed &= seeing.agreement.effect >= thresholds.agreement_inherited
@@ -198,10 +198,10 @@ def deranged(
         moved = {k: (a, b[:, _neighbours((b**2).sum(axis=0))]) for k, (a, b) in sample.items()}
     else:
         moved = _exchanged(sample)
-    found = measure(component, [moved], matching=False)
+    found = measure(component, [moved], matching=False, halves=False)
     left, explained = found.similarity or 0.0, False
     if found.pvalue <= thresholds.alpha:
-        whole = measure(component, [sample], matching=False).similarity or 0.0
+        whole = measure(component, [sample], matching=False, halves=False).similarity or 0.0
         explained = left >= whole / 2
     return Control(kind="deranged", pair=(name, "own rows"), passed=not explained, value=left)
 

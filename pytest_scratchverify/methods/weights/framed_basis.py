@@ -40,7 +40,7 @@ Array = NDArray[np.float32]
 # keys and values, or the latents of both and of queries.
 READERS = (("k", "v"), ("kv_a", "q_a"))
 COMMON = 40  # neurons that two samples of a renumbered block shall have in common
-MOST_LAYERS, MOST_BLOCKS = 6, 3
+MOST_LAYERS, MOST_BLOCKS = 12, 3
 SIGNIFICANT = 1e-9  # from which no other convention of gains is tried
 FRAMED = (
     Component.TEXT_DECODER,

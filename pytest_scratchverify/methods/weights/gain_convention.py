@@ -36,6 +36,13 @@ LESS_ONE = (
     "minimax_m3",
 )
 PLAIN = ("gemma3n", "gemma4", "nemotron_h", "nemotron-nas")  # of such names, and stored as they are
+# Of other families the gains are what is stored, small ones too: SmolLM2's lie around a tenth and
+# are negative now and then, as gains that are stored less one would be.
+AS_THEY_ARE = (
+    "llama", "smollm", "mistral", "mixtral", "ministral", "qwen", "deepseek", "glm", "chatglm",
+    "olmo", "phi", "exaone", "granite", "starcoder", "internlm", "baichuan", "kimi", "hunyuan",
+    "ernie", "solar", "cohere", "falcon", "gpt", "bert", "roberta", "stablelm", "minicpm", "yi",
+)  # fmt: skip
 # Keys of a config by which a design says so itself, or that it does not: MiniMax, Megatron, NeMo.
 FLAGS = ("use_gemma_norm", "apply_layernorm_1p", "layernorm_zero_centered_gamma")
 NEGATIVE = 0.02  # share of gains below zero from which they were stored less one: gains are not
@@ -59,8 +66,9 @@ def conventions_of(
     known = [one for one in gains if one is not None]
     if not known:
         return (0.0,)
-    together = np.concatenate(known)
-    likeliest = 1.0 if _declares_less_one(checkpoint) or _is_less_one(together) else 0.0
+    declared = _declares_less_one(checkpoint)
+    less_one = _is_less_one(np.concatenate(known)) if declared is None else declared
+    likeliest = 1.0 if less_one else 0.0
     alike = all(_matters_little(one) for one in known)
     return (likeliest,) if sure or alike else (likeliest, 1.0 - likeliest)
 
@@ -75,19 +83,19 @@ def _matters_little(gains: Gains) -> bool:
     return bool(gains.any()) and cosine(gains, gains + 1) >= SAME
 
 
-def _declares_less_one(checkpoint: Checkpoint) -> bool:
+def _declares_less_one(checkpoint: Checkpoint) -> bool | None:
+    """Say what the config declares, by itself or by its family; None where it tells nothing."""
     try:
         if checkpoint.store.tensor_index().value.metadata:
             return False  # GGUF holds the gains themselves, whatever the family stores them as
         config = checkpoint.store.config().value
     except Unavailable:
-        return False
+        return None
     parts = [part for part in (config, config.get("text_config")) if isinstance(part, dict)]
     flags = [part[key] for part in parts for key in FLAGS if isinstance(part.get(key), bool)]
     if flags:
         return any(flags)
-    kinds = [part.get("model_type") for part in parts]
-    return any(
-        isinstance(kind, str) and kind.startswith(LESS_ONE) and not kind.startswith(PLAIN)
-        for kind in kinds
-    )
+    kinds = [kind for part in parts if isinstance(kind := part.get("model_type"), str)]
+    if any(kind.startswith(LESS_ONE) and not kind.startswith(PLAIN) for kind in kinds):
+        return True
+    return False if any(kind.startswith((*AS_THEY_ARE, *PLAIN)) for kind in kinds) else None

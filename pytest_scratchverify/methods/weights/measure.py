@@ -355,12 +355,18 @@ def _may_be_computed(kind: str) -> bool:
     return "position" in kind or is_unnamed(kind)
 
 
-def measure(component: Component, batches: Iterable[Batch], *, matching: bool = True) -> Measured:
-    """Measure batches that are at hand."""
+def measure(
+    component: Component,
+    batches: Iterable[Batch],
+    *,
+    matching: bool = True,
+    halves: bool = True,
+) -> Measured:
+    """Measure batches that are at hand; without `halves`, replication is not looked at."""
     taken = Measure(component, matching=matching)
     for batch in batches:
         taken.add(batch)
-    return taken.result()
+    return taken.result(halves=halves)
 
 
 def _mean_of(found: list[tuple[float, int]]) -> float | None:

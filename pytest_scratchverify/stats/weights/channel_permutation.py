@@ -113,8 +113,7 @@ def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> Chan
     size = len(cross)
     trace = float(np.trace(cross))
     mean = float(cross.sum()) / size
-    spread = cross - cross.mean(0) - cross.mean(1, keepdims=True) + cross.mean()
-    deviation = math.sqrt(float((spread**2).sum()) / (size - 1))
+    deviation = math.sqrt(_spread(cross) / (size - 1))
     z = (trace - mean) / deviation if deviation > 0 else 0.0
     pvalue = 0.5 * math.erfc(z / math.sqrt(2))
     fixed = _fixed_points(cross) if pvalue <= MATCHED_FROM else 0
@@ -128,6 +127,15 @@ def channel_similarity(cross: NDArray[np.float64], *, matrices: int = 1) -> Chan
         minimum_detectable_effect=5.0 * deviation,
         matrices=matrices,
     )
+
+
+def _spread(cross: NDArray[np.float64]) -> float:
+    """Return ``|dc(C)|^2`` by the sums of C's squares, and of those of its means."""
+    size = len(cross)
+    whole = float(np.vdot(cross, cross))
+    means = float((cross.mean(0) ** 2).sum() + (cross.mean(1) ** 2).sum())
+    found = whole - size * means + (size * float(cross.mean())) ** 2
+    return found if found > 1e-12 * whole else 0.0
 
 
 def _fixed_points(cross: NDArray[np.float64]) -> int:

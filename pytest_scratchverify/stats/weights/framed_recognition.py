@@ -27,6 +27,7 @@ from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, p
 from pytest_scratchverify.stats.weights.residual_frame import (
     Frame,
     Layer,
+    Leading,
     fit_frame,
     leading,
 )
@@ -34,6 +35,7 @@ from pytest_scratchverify.stats.weights.residual_frame import (
 Array = NDArray[np.float32]
 
 REFLECTIONS = 64  # draws of the pair under its null, for the mean of heads
+DRAWN = 40  # starts of the frame of all layers
 MOST_PAIRS = 12  # of layers that may be each other's under other numbers
 FEWEST_NEURONS = 16
 FEWEST_ANCHORS = 8  # matched neurons by which those of other blocks are matched again
@@ -57,11 +59,25 @@ class Network:
 
     heads: Mapping[int, Layer]
     neurons: Mapping[Key, Sampled] = field(default_factory=dict)
+    # Made once: power and readings ask one network after another about the same second one.
+    _spans: list[Network] = field(default_factory=list, repr=False, compare=False)
+    _leading: dict[tuple[int, ...], Leading] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def as_spans(self) -> Network:
         """Return it with heads by what their rows span."""
-        spans = {n: [heads.as_spans() for heads in layer] for n, layer in self.heads.items()}
-        return Network(spans, self.neurons)
+        if not self._spans:
+            spans = {n: [heads.as_spans() for heads in layer] for n, layer in self.heads.items()}
+            self._spans.append(Network(spans, self.neurons))
+        return self._spans[0]
+
+    def leading(self, layers: Sequence[int]) -> Leading:
+        """Return the directions that the heads of these layers use most."""
+        key = tuple(layers)
+        if key not in self._leading:
+            self._leading[key] = leading([self.heads[layer] for layer in key])
+        return self._leading[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +178,7 @@ def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     common = sorted(ours.heads.keys() & theirs.heads.keys())
     if not common:
         return
-    frame = _frame(ours, theirs, [(layer, layer) for layer in common])
+    frame = _frame(ours, theirs, [(layer, layer) for layer in common], DRAWN)
     blocks = sorted(ours.neurons.keys() & theirs.neurons.keys())
     yield from _asked_neurons(ours, theirs, frame, [(key, key) for key in blocks])
     folds = (common[::2], common[1::2]) if len(common) > 1 else ()
@@ -188,10 +204,11 @@ def _moved(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     yield from _asked_neurons(ours, theirs, frame, list(of_layers))
 
 
-def _frame(ours: Network, theirs: Network, pairs: Sequence[tuple[int, int]]) -> Frame:
-    return fit_frame(
-        leading([ours.heads[a] for a, _ in pairs]), leading([theirs.heads[b] for _, b in pairs])
-    )
+def _frame(
+    ours: Network, theirs: Network, pairs: Sequence[tuple[int, int]], drawn: int = 0
+) -> Frame:
+    left, right = ours.leading([a for a, _ in pairs]), theirs.leading([b for _, b in pairs])
+    return fit_frame(left, right, drawn=drawn)
 
 
 def _asked_neurons(

@@ -24,7 +24,9 @@ Double = NDArray[np.float64]
 Layer = Sequence[HeadReads]  # what the keys and what the values of one layer read
 
 RANKS = (16, 32, 64)  # directions, from coarse to fine
-STARTS = (16, 8, 24, 4)  # directions that the first fit is made of, until one is good
+FIRST = (16, 8)  # directions of the first fits
+LOOK = 10  # steps after which the best starts are known
+KEPT = 4
 GOOD = 0.9
 ROUNDS = 6  # of subspace iteration
 SPARE = 16  # directions beside those that are kept, for its convergence
@@ -70,13 +72,15 @@ def leading(layers: Sequence[Layer]) -> Leading:
     return Leading((basis @ turn).astype(np.float32), turn.T @ inner @ turn)
 
 
-def fit_frame(ours: Leading, theirs: Leading) -> Frame:
+def fit_frame(ours: Leading, theirs: Leading, *, drawn: int = 0) -> Frame:
     """Find the rotation that carries each matrix of one network into that of the other.
 
     Parameters
     ----------
     ours, theirs : Leading
         Of as many layers, in the same order.
+    drawn : int
+        How many rotations the first fits start from beside matched directions.
 
     Returns
     -------
@@ -91,27 +95,44 @@ def fit_frame(ours: Leading, theirs: Leading) -> Frame:
     Few directions come first, twice as many start from them.
     """
     most = min(len(ours.basis.T), len(theirs.basis.T))
-    found: list[tuple[Double, float]] = []
-    for first in STARTS:
-        found.append(_grown(ours.inner, theirs.inner, [min(first, most), *RANKS], most))
-        if found[-1][1] >= GOOD:
-            break
+    found = [
+        _grown(ours.inner, theirs.inner, turn) for turn in _starts(ours.inner, theirs.inner, drawn)
+    ]
     turn, score = max(found, key=lambda item: item[1])
     return Frame((ours.basis[:, :most] @ turn).astype(np.float32), theirs.basis[:, :most], score)
 
 
-def _grown(ours: Double, theirs: Double, ranks: Sequence[int], most: int) -> tuple[Double, float]:
-    """Fit the first few directions, and twice as many from there, up to `most`."""
-    turn, score = np.zeros((0, 0)), 0.0
-    for rank in sorted({min(rank, most) for rank in ranks if rank >= ranks[0]}):
-        mine, other = (side[:, :rank, :rank] for side in (ours, theirs))
-        starts = []
-        if len(turn):
-            starts.append(np.zeros((rank, rank)))
-            starts[0][: len(turn), : len(turn)] = turn
-        else:
-            starts += [_by_diagonals(mine, other), _with_signs(mine, other, np.arange(rank))]
-        turn, score = max((_improved(mine, other, s) for s in starts), key=lambda item: item[1])
+def _starts(ours: Double, theirs: Double, drawn: int) -> list[Double]:
+    """Return the best fits of few directions, from directions matched and from drawn rotations."""
+    found: list[Double] = []
+    for rank in sorted({min(rank, ours.shape[1], theirs.shape[1]) for rank in FIRST}):
+        mine, other = (_traceless(side[:, :rank, :rank]) for side in (ours, theirs))
+        rng = np.random.default_rng(rank)
+        starts = [
+            _by_diagonals(ours[:, :rank, :rank], theirs[:, :rank, :rank]),
+            _with_signs(ours[:, :rank, :rank], theirs[:, :rank, :rank], np.arange(rank)),
+            *(np.linalg.qr(rng.normal(size=(rank, rank)))[0] for _ in range(drawn)),
+        ]
+        tried = sorted((_improved(mine, other, s, LOOK) for s in starts), key=lambda item: -item[1])
+        fits = [_improved(mine, other, turn, STEPS) for turn, _ in tried[:KEPT]]
+        turn, score = max(fits, key=lambda item: item[1])
+        found.append(turn)
+        if score >= GOOD:
+            break
+    return found
+
+
+def _grown(ours: Double, theirs: Double, turn: Double) -> tuple[Double, float]:
+    """Let a fit of a few directions grow to all of them, twice as many each time."""
+    score = 0.0
+    most = min(ours.shape[1], theirs.shape[1])
+    for rank in sorted({min(rank, most) for rank in (len(turn), *RANKS, most)}):
+        if rank < len(turn):
+            continue
+        start = np.zeros((rank, rank))
+        start[: len(turn), : len(turn)] = turn
+        left, right = (_traceless(side[:, :rank, :rank]) for side in (ours, theirs))
+        turn, score = _improved(left, right, start, STEPS)
     return turn, score
 
 
@@ -148,11 +169,10 @@ def _correlations(inner: Double) -> Double:
     return found
 
 
-def _improved(mine: Double, other: Double, turn: Double) -> tuple[Double, float]:
+def _improved(left: Double, right: Double, turn: Double, steps: int) -> tuple[Double, float]:
     """Improve a rotation until it stays; return it and its mean cosine over the C."""
-    left, right = _traceless(mine), _traceless(other)
     best, score = turn, -1.0
-    for _ in range(STEPS):
+    for _ in range(steps):
         carried = (left @ turn @ right).sum(axis=0)
         found = float((carried * turn).sum()) / len(left)
         if found - score < SETTLED:
