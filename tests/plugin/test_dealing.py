@@ -47,6 +47,23 @@ def test_the_coarsest_deal_that_keeps_all_workers_busy(models, references, worke
     assert len(dealt) == 2 * models * references
 
 
+def test_tests_that_kill_their_workers_cost_one_model_and_no_more(suite, run, pytester):
+    """Dealt by model: a dead worker's model goes on with another, without the test it died of."""
+    suite(text_decoder="crash")
+    lines = [f'"org/m{n}" = {{ against = ["org/r1", "org/r2"] }}' for n in range(5)]
+    (pytester.path / "matrix.toml").write_text("\n".join(["[models]", *lines]))
+    path = pytester.path / "test_suite.py"
+    only = 'if wanted == "crash" and pair.model.name == "org/m1":'
+    text = path.read_text().replace('if wanted == "crash":', only)
+    path.write_text(
+        text.replace("Outcome(wanted)", 'Outcome(wanted.replace("crash", "consistent"))')
+    )
+    result, found = run("-n", "2")
+    assert result.ret == 10, result.stdout.str()
+    assert found["plan"]["planned"] - found["plan"]["arrived"] == 2  # its two references
+    assert all("org/m1" in nodeid for nodeid in found["plan"]["missing"])
+
+
 def test_few_models_stay_open_and_failures_are_remembered(monkeypatch):
     models = tuple(ModelSpec(name=f"org/m{n}") for n in range(3 * KEPT_MODELS))
     bad = store_key(models[0])
