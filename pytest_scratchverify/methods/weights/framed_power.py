@@ -115,7 +115,7 @@ def power_of_frames(framed: FramedBasis | None, thresholds: WeightsThresholds) -
 
     def detects(share: float) -> bool:
         copy = renumbered(_faint(own, share, rng), rng)
-        match = recognise_by_frames(copy, own)
+        match = recognise_by_frames(copy, own, moved=False)
         if match is None:
             return False
         pvalue = thresholds.tests * framed.tried * match.pvalue

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import product
 
 import numpy as np
@@ -31,6 +30,7 @@ from pytest_scratchverify.stats.weights.residual_frame import (
     fit_frame,
     leading,
 )
+from pytest_scratchverify.stats.weights.shuffled_cards import cards_pvalue
 
 Array = NDArray[np.float32]
 
@@ -138,13 +138,13 @@ class FramedMatch:
         return sum(one.pvalue <= pvalue for one in self.held)
 
 
-def recognise_by_frames(ours: Network, theirs: Network) -> FramedMatch | None:
+def recognise_by_frames(
+    ours: Network, theirs: Network, *, moved: bool = True
+) -> FramedMatch | None:
     """Recognise the layers of B in A, whatever was done to basis, neurons, heads and tables.
 
-    Returns
-    -------
-    FramedMatch or None
-        None if nothing could be asked: no heads on either side, nothing held out.
+    `moved` says whether layers may have other numbers. None if nothing could be asked: no heads
+    on either side, nothing held out.
 
     Notes
     -----
@@ -159,14 +159,18 @@ def recognise_by_frames(ours: Network, theirs: Network) -> FramedMatch | None:
     of heads of one kind that both networks have: how many agree for that is measured on the pair,
     with the signs of the frame's directions drawn anew, which keeps all lengths and takes away
     which direction of A is which of B. What it rejects is that the two were trained apart; twins
-    of one seed do not agree (`tests/stats/weights/test_framed_recognition.py`).
+    of one seed do not agree (`benchmarks.framed_kin`).
     """
+    sides = (ours, theirs), (ours.as_spans(), theirs.as_spans())
     found: list[FramedMatch] = []
-    for frames in (_in_order, _moved):
-        for side in ((ours, theirs), (ours.as_spans(), theirs.as_spans())):
-            found += frames(*side)
-        if found and QUESTIONS * min(match.pvalue for match in found) <= SIGNIFICANT:
-            break
+    for frames, side in product((_in_order, _moved) if moved else (_in_order,), sides):
+        for match in frames(*side):
+            found.append(match)
+            if QUESTIONS * match.pvalue <= SIGNIFICANT:
+                break
+        else:
+            continue
+        break
     if not found:
         return None
     best = min(found, key=lambda match: (match.pvalue, -match.effect))
@@ -369,32 +373,3 @@ def _tail(agreed: int, sizes: Sequence[int], chance: float) -> float:
     if chance <= len(sizes) or agreed <= 0:
         return pvalue
     return max(pvalue, math.exp(min(0.0, agreed * math.log(chance) - math.lgamma(agreed + 1))))
-
-
-def cards_pvalue(agreed: int, sizes: Sequence[int]) -> float:
-    """Return P(K >= agreed) where two matchings of the heads of every layer are independent.
-
-    The number of fixed points of uniform permutations (Montmort 1713), by convolution over
-    layers: summed from the tail, so that it is exact where it is small.
-
-    Examples
-    --------
-    >>> round(cards_pvalue(3, [3]), 4), round(cards_pvalue(1, [2]), 4)
-    (0.1667, 0.5)
-    """
-    if agreed <= 0:
-        return 1.0
-    total = np.ones(1)
-    for size in sizes:
-        total = np.convolve(total, _cards(size))
-    return min(1.0, float(total[agreed:].sum()))
-
-
-@cache
-def _cards(size: int) -> NDArray[np.float64]:
-    """P(j fixed points) of a uniform permutation, j = 0 ... size."""
-    left = [
-        math.fsum((-1) ** i / math.factorial(i) for i in range(min(m, 20) + 1))
-        for m in range(size + 1)
-    ]
-    return np.array([left[size - j] * math.exp(-math.lgamma(j + 1)) for j in range(size + 1)])

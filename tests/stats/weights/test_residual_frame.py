@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pytest_scratchverify.stats.weights.framed_recognition import (
     Network,
     Sampled,
-    cards_pvalue,
     recognise_by_frames,
 )
 from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.residual_frame import fit_frame, leading
+from pytest_scratchverify.stats.weights.shuffled_cards import cards_pvalue
 
 WIDTH, GROUPS, HEAD, NEURONS, LAYERS = 96, 4, 16, 160, 4
 
