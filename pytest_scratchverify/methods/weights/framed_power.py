@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pytest_scratchverify.core.evidence import Control
 from pytest_scratchverify.methods.weights.controls import DENSE, shipped
 from pytest_scratchverify.methods.weights.framed_basis import FramedBasis
-from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import Views
 from pytest_scratchverify.stats.weights.framed_recognition import (
     Network,
@@ -119,7 +119,7 @@ def power_of_frames(framed: FramedBasis | None, thresholds: WeightsThresholds) -
         if match is None:
             return False
         pvalue = thresholds.tests * framed.tried * match.pvalue
-        return pvalue <= thresholds.alpha and match.effect >= thresholds.agreement_inherited
+        return pvalue <= thresholds.alpha and match.effect >= FRAMES_INHERITED
 
     shares = [s for s in thresholds.dilution if s >= thresholds.agreement_inherited]
     return promised(shares, detects, DRAWS, read=len(own.heads), blocks=framed.deep)

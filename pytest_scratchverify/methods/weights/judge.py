@@ -20,7 +20,7 @@ from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.roles_in_place import SharedRoles, shared_roles
 from pytest_scratchverify.methods.weights.step import Step
-from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
 from pytest_scratchverify.methods.weights.transformations import (
     BLOCKS,
     HEADS,
@@ -323,10 +323,10 @@ def _framed(case: _Case) -> Judgement | None:
     if found is None:
         return None
     pvalue, effect = case.corrected(found.match.pvalue), found.match.effect
-    if pvalue > thresholds.alpha or effect < thresholds.agreement_none:
+    if pvalue > thresholds.alpha or effect < FRAMES_INHERITED / 3:
         return None
     kinds = framed_kinds(found, thresholds, case.compared.changes)
-    known = effect >= thresholds.agreement_inherited
+    known = effect >= FRAMES_INHERITED
     relation = Relation.DERIVED if known else Relation.UNCLEAR
     alike = [held.ours[0] for held in found.match.held if held.pvalue <= thresholds.alpha]
     layers = tuple(dict.fromkeys(alike))

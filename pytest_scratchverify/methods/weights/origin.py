@@ -54,7 +54,7 @@ from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.power import measure_power
 from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.methods.weights.tensor_groups import GroupsLost
-from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
 from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
 from pytest_scratchverify.stores.folder import FolderStore
@@ -215,7 +215,7 @@ def _controls(
     if compared.rotated is not None:
         controls += known_rotated(thresholds.alpha, thresholds.agreement_inherited)
     if compared.framed is not None:
-        controls += known_framed(thresholds.alpha, thresholds.agreement_inherited)
+        controls += known_framed(thresholds.alpha, FRAMES_INHERITED)
     return controls
 
 

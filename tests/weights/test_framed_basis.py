@@ -1,0 +1,69 @@
+"""Residual frames of checkpoints: what is read of them, what is recognised, what is promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_scratchverify.core.component import Component
+from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.framed_basis import match_by_frames, plan_frames
+from pytest_scratchverify.methods.weights.framed_power import known_framed, power_of_frames
+from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
+from pytest_scratchverify.stores.folder import FolderStore
+from pytest_scratchverify.tensors.side_by_side import side_by_side
+from tests.weights.shipped import CALIBRATION
+from tools.zoo import small_checkpoints as checkpoints
+from tools.zoo.disguises import every_disguise
+from tools.zoo.ready_models import READY, read_model
+
+THRESHOLDS = WeightsThresholds.from_json(CALIBRATION, "weights.json")
+
+
+def pair_of(ours, theirs, component=Component.TEXT_DECODER):
+    return ComponentPair(side_by_side(FolderStore(ours), FolderStore(theirs)), component)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("framed") / "copy"
+    made = every_disguise(read_model("s0-cpt-long"), np.random.default_rng(3))
+    return checkpoints.write(folder, made.tensors, config=made.config, card={"license": "mit"})
+
+
+def test_what_is_read_grows_with_the_bytes_and_is_the_same_of_both(copy):
+    pair = pair_of(copy, READY / "s0")
+    plans = [plan_frames(pair, limit) for limit in (1_000, 90_000, 150_000, None)]
+    assert plans[0] is None  # too little for two layers and a block
+    read = [plan.nbytes for plan in plans[1:]]
+    assert read == sorted(set(read))
+    assert read[0] <= 90_000
+    assert read[1] <= 150_000
+    for plan in plans[1:]:
+        assert plan.layers[0].keys() == plan.layers[1].keys()
+        assert plan.blocks[0].keys() == plan.blocks[1].keys()
+        assert len(plan.names[0]) >= 2
+    assert plan_frames(pair_of(copy, READY / "s0", Component.EMBEDDINGS), None) is None
+
+
+def test_a_trained_descendant_is_recognised_through_every_disguise(copy):
+    pair = pair_of(copy, READY / "s0")
+    found = match_by_frames(pair, plan_frames(pair, None))
+    assert found.match.pvalue < 1e-9
+    assert found.match.effect > FRAMES_INHERITED
+
+
+def test_a_stranger_is_not_and_is_told_what_would_have_been(copy):
+    pair = pair_of(READY / "s1", READY / "s0")
+    found = match_by_frames(pair, plan_frames(pair, None))
+    assert found.match.pvalue > 1e-3
+    promise = power_of_frames(found, THRESHOLDS)
+    assert promise is not None
+    assert promise.hits == promise.draws
+    assert (promise.read, promise.blocks) == (4, 4)
+
+
+def test_controls_find_the_known_descendant_and_spare_the_known_stranger():
+    controls = known_framed(THRESHOLDS.alpha, FRAMES_INHERITED)
+    assert [control.kind for control in controls] == ["positive", "negative"]
+    assert all(control.passed for control in controls)
