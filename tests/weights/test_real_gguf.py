@@ -30,6 +30,12 @@ TEXT = (Component.EMBEDDINGS, Component.TEXT_DECODER)
 PARAMETERS = {"smollm2": 134_515_008, "gemma3-270m": 268_098_176}
 
 
+def everything(model, rng):
+    """Renumber neurons and heads and rotate the residual stream, gains folded in."""
+    model = disguises.permute_heads(disguises.permute_neurons(model, rng), rng)
+    return disguises.rotate_residual(model, rng)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Write a disguise of SmolLM2 as a repository of safetensors, once."""
@@ -41,6 +47,10 @@ def made(tmp_path_factory):
         "channels": lambda: disguises.permute_channels(original, rng),
         "rotated": lambda: disguises.rotate_residual(original, rng),
         "noise": lambda: with_noise(original, 0.3, rng),
+        "everything": lambda: everything(original, rng),
+        "everything after pruning": lambda: everything(disguises.prune(original, 0.5), rng),
+        "everything and values rescaled": lambda: disguises.rescale(everything(original, rng), rng),
+        "everything after noise": lambda: everything(with_noise(original, 0.75, rng), rng),
     }
 
     def make(name):
@@ -120,3 +130,20 @@ def test_at_quick_renumbered_channels_are_a_lead_and_rotations_are_not_promised(
     missed = ask(made("rotated"), Component.TEXT_DECODER, "quick")
     assert missed.outcome is not Outcome.DERIVED
     assert "rotated, would not" in str(missed.power.description)
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("everything", "quick"),
+        ("everything after pruning", "quick"),
+        ("everything and values rescaled", "quick"),
+        ("everything after noise", "robust"),  # whose cosine with the original is .8
+    ],
+)
+def test_a_whole_disguise_is_seen_through_by_frames(name, depth, made):
+    found = ask(made(name), Component.TEXT_DECODER, depth)
+    assert found.outcome is Outcome.DERIVED, str(found.headline)
+    assert found.details["frames"]["p"] < 1e-15
+    assert found.pvalue < 1e-12
+    assert {control.passed for control in found.controls} == {True}
