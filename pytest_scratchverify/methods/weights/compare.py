@@ -7,7 +7,7 @@ channels, then matchings that see through permuted neurons, then the map of laye
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,12 +166,13 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     layers = _layers(pair, measured, part, effort)
     rotated = None
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
-        spare = None if budget is None else max(0, budget - 2 * (part or 0) - source.nbytes)
+        kept = 2 * (part or 0) + source.nbytes + (0 if frames is None else frames.nbytes)
+        spare = None if budget is None else max(0, budget - kept)
         many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
         rotated = match_rotation_invariant(pair, source.blocks, spare, many)
     framed = None
-    if frames is not None and is_open and _asks_frames(rotated, effort):
-        framed = match_by_frames(pair, frames)
+    if frames is not None and is_open:
+        rotated, framed = _with_frames(rotated, pair, frames, effort)
     empty = not measured.elements and not measured.formulas
     if empty and layers is None and rotated is None and framed is None:
         return None
@@ -210,11 +211,26 @@ class _Source:
         return sum(block.nbytes for block in self.blocks)
 
 
-def _asks_frames(rotated: RotationInvariantMatch | None, effort: Effort) -> bool:
-    """Whether frames may tell more: where no whole block was read, or depth was asked for."""
+def _with_frames(
+    rotated: RotationInvariantMatch | None, pair: ComponentPair, frames: FramePlan, effort: Effort
+) -> tuple[RotationInvariantMatch | None, FramedBasis | None]:
+    """Ask by frames where no whole block was read, or where depth was asked for.
+
+    Both ways to see through a change of basis stand in one factor of Bonferroni: at quick one of
+    them is asked, which the bytes decide. Where both may be, each pays for two.
+    """
     if rotated is None:
-        return True
-    return effort.depth != "quick" and rotated.match.pvalue > DECIDED
+        return None, match_by_frames(pair, frames)
+    if effort.depth == "quick":
+        return rotated, None
+    paid = replace(rotated, match=rotated.match.among(2))
+    if paid.match.pvalue <= DECIDED:
+        return paid, None
+    found = match_by_frames(pair, frames)
+    if found is None:
+        return paid, None
+    match = replace(found.match, pvalue=min(1.0, 2 * found.match.pvalue))
+    return paid, replace(found, match=match, tried=2 * found.tried)
 
 
 def _source(

@@ -244,7 +244,8 @@ def _with_power(
 ) -> Result:
     """Add to silence what would have been found, and what was not compared."""
     power = measure_power(pair.component, compared, thresholds)
-    recognisable = power.rotation_invariant is not None or power.frames is not None
+    # Frames ask layers under their own numbers: they stand in for no search in every place.
+    recognisable = power.rotation_invariant is not None
     followed = compared.measured.followed
     formulas = {s: name for s, name in compared.measured.formulas.items() if s in followed}
     missed = uncompared_reason(pair, rotation_invariant=recognisable, formulas=formulas)
