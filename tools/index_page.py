@@ -17,11 +17,19 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 VARIABLE = "SCRATCHVERIFY_REPOSITORY"
 ADDRESS = re.compile(r"https://[\w.-]+/[\w.-]+/[\w.-]+")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#|mailto:)([^)\s]+)\)")
+PICTURE = re.compile(r"\[!\[([^\]]*)\]\((?!https?:)([^)\s]+)\)\]\(([^)\s]+)\)\n*")
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
 def standing_alone(readme: str, address: str | None, version: str) -> str:
     """Return a README without relative links and without comments for our own tools."""
+
+    def picture(found: re.Match[str]) -> str:
+        if address is None:
+            return ""
+        words, source, target = found.groups()
+        place = f"blob/v{version}"
+        return f"[![{words}]({address}/{place}/{source}?raw=true)]({address}/{place}/{target})\n\n"
 
     def link(found: re.Match[str]) -> str:
         words, target = found.groups()
@@ -29,7 +37,7 @@ def standing_alone(readme: str, address: str | None, version: str) -> str:
             return words
         return f"[{words}]({address}/blob/v{version}/{target})"
 
-    return LINK.sub(link, COMMENT.sub("", readme))
+    return LINK.sub(link, PICTURE.sub(picture, COMMENT.sub("", readme)))
 
 
 def addresses(address: str) -> dict[str, str]:

@@ -50,7 +50,9 @@ def _suites(config: pytest.Config) -> Iterator[str]:
     named = dict.fromkeys(argument.partition("::")[0] for argument in config.args)
     ours = [name for name in named if (at / name).resolve().is_relative_to(home.resolve())]
     if ours:
-        yield f"{_shown(home, at)}/" if home.name == "suites" else PACKAGED
+        # Beyond the folder whole, so that a run says the same wherever it was started.
+        shown = _shown(home, at) if home.is_relative_to(at) else quote(str(home))
+        yield f"{shown}/" if home.name == "suites" else PACKAGED
     yield from (quote(name) for name in named if name not in ours)
 
 

@@ -57,12 +57,16 @@ def test_without_answers_the_remedy_names_the_options(tmp_path):
 
 def test_a_missing_and_a_foreign_file_are_sentences(tmp_path):
     (tmp_path / "bad.jsonl").write_text("<html>\n{}\n")
-    for path in ("nowhere.jsonl", tmp_path / "bad.jsonl"):
-        ran = run_suites(
+    missing, foreign = (
+        run_suites(
             "--model", "zoo/s1", "--answers", str(path), "--offline", home=tmp_path, suites=SUITE
         )
-        assert ran.finding("behaviour.answers")["outcome"] == "unavailable"
-        assert "Traceback" not in ran.output
+        for path in ("nowhere.jsonl", tmp_path / "bad.jsonl")
+    )
+    assert missing.code == 4
+    assert "--answers nowhere.jsonl: there is no such file" in missing.output
+    assert foreign.finding("behaviour.answers")["outcome"] == "unavailable"
+    assert "Traceback" not in missing.output + foreign.output
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ def test_without_a_log_the_remedy_names_the_option(folder, tmp_path):
 
 def test_a_missing_file_is_one_sentence(folder, tmp_path):
     ran = run(folder, tmp_path, "--training-log", "nowhere.csv")
-    assert ran.finding("training_log.continuity")["outcome"] == "unavailable"
+    assert ran.code == 4
+    assert "--training-log nowhere.csv: there is no such file" in ran.output
     assert "Traceback" not in ran.output
 
 

@@ -20,20 +20,30 @@ from pytest_scratchverify.methods.weights import compare as compare_module
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Effort, compare
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
+from pytest_scratchverify.methods.weights.framed_basis import match_by_frames, plan_frames
+from pytest_scratchverify.methods.weights.framed_power import faint, power_of_frames, renumbered
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.judge import judge
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.origin import weights_origin
 from pytest_scratchverify.methods.weights.power import HEADLINES, measure_power, power_of
 from pytest_scratchverify.methods.weights.step import Step
-from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_matching import disguised
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.framed_recognition import (
+    Network,
+    Sampled,
+    recognise_by_frames,
+)
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.power_by_dilution import diluted
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
+from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.opening import open_store
 from pytest_scratchverify.tensors.reading import CheckpointPair, open_checkpoint
+from pytest_scratchverify.tensors.side_by_side import side_by_side
 from tests.weights.shipped import CALIBRATION
 from tools.zoo import disguises as d
 from tools.zoo import forgeries as f
@@ -42,7 +52,7 @@ from tools.zoo.ready_models import READY, read_model
 
 DECODER, EXPERTS = Component.TEXT_DECODER, Component.ROUTER_EXPERTS
 NUMBERS = WeightsThresholds.from_json(CALIBRATION)
-TOLD = {"rotation_invariant", "own number", "angles", "aligned", "in place"}
+TOLD = {"rotation_invariant", "own number", "frames", "angles", "aligned", "in place"}
 CHANCE = 1e-3  # of a true promise to fail here
 DRAWS = 12
 
@@ -77,6 +87,30 @@ def power(strangers):
 
 def test_every_sentence_is_held_to_its_word_here():
     assert set(HEADLINES) == TOLD
+
+
+def test_a_copy_in_any_basis_and_order_is_found_as_often_as_frames_promise():
+    """The promise is measured on renumbered channels; here the stream is rotated."""
+    stores = [FolderStore(READY / name) for name in ("s1", "s0")]
+    pair = ComponentPair(side_by_side(*stores), DECODER)
+    found = match_by_frames(pair, plan_frames(pair, None))
+    promise = power_of_frames(found, NUMBERS)
+    own, rng = found.network, np.random.default_rng(2)
+    hits = 0
+    for _ in range(DRAWS):
+        copy = renumbered(faint(own, promise.cosine, rng), rng)
+        width = copy.heads[0][0].width
+        turn = np.linalg.qr(rng.normal(size=(width, width)))[0].astype(np.float32)
+        turned = Network(
+            {n: [HeadReads(one.rows @ turn) for one in pair] for n, pair in copy.heads.items()},
+            {
+                key: Sampled([view @ turn for view in block.views], block.total)
+                for key, block in copy.neurons.items()
+            },
+        )
+        match = recognise_by_frames(turned, own)
+        hits += 5 * match.pvalue <= NUMBERS.alpha and match.effect >= FRAMES_INHERITED
+    assert kept(hits, DRAWS, promise.hits / promise.draws)
 
 
 def test_inheritance_in_its_order_is_found_as_often_as_it_says(strangers, power):

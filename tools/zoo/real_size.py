@@ -4,7 +4,8 @@ FIXTURE: generated weights, made row by row on demand; nothing is stored. What i
 trained model (SmolLM2-135M, `python -m benchmarks.real_size --fit`): how the squares of singular
 values fall over the width, how much of that a layer's matrices have in common, and all layers,
 and how alike gate and up rows of a neuron are. Outputs (o, down) and tables are drawn without
-structure, and drawn anew in a disguised copy, which has a new vocabulary.
+structure, and drawn anew in a copy, as is what reads latents; a disguised copy has a new
+vocabulary.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ class Weights:
         wanted = np.arange(start, stop)
         kind = name.split(".")[-2].removesuffix("_proj")
         if kind not in READERS or change is None:
-            seed = self.seed if change is None or kind in ("q_b", "kv_b") else self.seed + 500
+            seed = self.seed if change is None else self.seed + 500
             return self._drawn(name, wanted) if kind in READERS else self._plain(name, wanted, seed)
         order = self._order(name, shape[0]) if change.disguised else np.arange(shape[0])
         found = self._drawn(name, order[wanted])
@@ -209,8 +210,9 @@ class Weights:
         if ".mlp." in name:
             return rng.permutation(rows)
         groups = int(self.size.config["num_key_value_heads"])
-        if rows % groups or "_a_proj" in name:
-            return np.arange(rows)  # latents may be turned as a whole; here they are left
+        if "_a_proj" in name:  # latents are renumbered; what keys have for their places is not
+            latents = rows - (int(self.size.config["qk_rope_head_dim"]) if "kv_a" in name else 0)
+            return np.concatenate([rng.permutation(latents), np.arange(latents, rows)])
         order = rng.permutation(groups)
         return np.arange(rows).reshape(groups, -1)[order].ravel()
 

@@ -114,7 +114,7 @@ def power_of_frames(framed: FramedBasis | None, thresholds: WeightsThresholds) -
     own = framed.network
 
     def detects(share: float) -> bool:
-        copy = renumbered(_faint(own, share, rng), rng)
+        copy = renumbered(faint(own, share, rng), rng)
         match = recognise_by_frames(copy, own, moved=False)
         if match is None:
             return False
@@ -125,7 +125,9 @@ def power_of_frames(framed: FramedBasis | None, thresholds: WeightsThresholds) -
     return promised(shares, detects, DRAWS, read=len(own.heads), blocks=framed.deep)
 
 
-def _faint(network: Network, share: float, rng: np.random.Generator) -> Network:
+def faint(network: Network, share: float, rng: np.random.Generator) -> Network:
+    """Mix all rows with noise of their own size, so that `share` is the cosine with them."""
+
     def mixed(views: Views) -> list[Array]:
         return [diluted(view, share, rng) for view in views]
 
