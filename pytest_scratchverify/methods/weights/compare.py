@@ -68,7 +68,7 @@ ALIGNED = (
 )
 KEPT = 0.4  # of a component's bytes at most, for experts that may have other numbers
 # Of a component's bytes at most, for frames, which see what is not in its place at any size.
-FRAMES_SHARE = {"quick": 0.5, "robust": 0.7}
+FRAMES_SHARE = {"quick": 0.5, "robust": 0.75}
 RESERVE = 0.02  # of the bytes, for the norms that every component's report shows
 
 

@@ -97,6 +97,7 @@ class Held:
     chance: float
     of_heads: bool
     fixed_points: int = 0  # of those that agreed, how many keep their number
+    halves: tuple[int, int] = (0, 0)  # how many of every second neuron, and of the others
 
     @property
     def share(self) -> float:
@@ -134,8 +135,14 @@ class FramedMatch:
         return sum(one.fixed_points for one in self.held) / agreed if agreed else 1.0
 
     def replications(self, pvalue: float) -> int:
-        """Count the blocks that say the same by themselves."""
-        return sum(one.pvalue <= pvalue for one in self.held)
+        """Count the blocks that say the same by themselves, or the halves of one if more."""
+        blocks = sum(one.pvalue <= pvalue for one in self.held)
+        tests = 2 * len(self.held)
+        halves = (
+            sum(tests * poisson_tail(half, one.chance / 2) <= pvalue for half in one.halves)
+            for one in self.held
+        )
+        return max(blocks, *halves)
 
 
 def recognise_by_frames(
@@ -305,9 +312,19 @@ def _counted(
         agreed = int(np.count_nonzero(order >= 0))
         mean = asked[pair].chance(anchors[pair], agreed)
         pvalue = min(1.0, len(orders) * poisson_tail(agreed, mean))
-        fixed = int(np.count_nonzero(order == np.arange(len(order))))
-        common = asked[pair].common
-        held.append(Held(*pair, agreed, common, pvalue, mean, of_heads=False, fixed_points=fixed))
+        known = order >= 0
+        held.append(
+            Held(
+                *pair,
+                agreed,
+                asked[pair].common,
+                pvalue,
+                mean,
+                of_heads=False,
+                fixed_points=int(np.count_nonzero(order == np.arange(len(order)))),
+                halves=(int(np.count_nonzero(known[::2])), int(np.count_nonzero(known[1::2]))),
+            )
+        )
     if held:
         best = min(held, key=lambda one: (one.pvalue, -one.share))
         yield FramedMatch(best.agreed, best.n, best.pvalue, tuple(held), frame)
