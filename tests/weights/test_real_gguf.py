@@ -147,3 +147,10 @@ def test_a_whole_disguise_is_seen_through_by_frames(name, depth, made):
     assert found.details["frames"]["p"] < 1e-15
     assert found.pvalue < 1e-12
     assert {control.passed for control in found.controls} == {True}
+
+
+def test_a_table_that_was_taken_into_another_basis_is_a_lead_and_not_cleared(made):
+    found = ask(made("everything"), Component.EMBEDDINGS, "quick")
+    assert found.outcome is Outcome.INDETERMINATE
+    assert found.effect.name == "cosine_in_the_recognised_basis"
+    assert found.effect.value > 0.9

@@ -155,9 +155,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     component = pair.component
     budget = _pair_budget(pair, total_budget(effort))
     part = None if budget is None else int(budget * LAYERS_SHARE)
-    limit = None if budget is None else int(budget * FRAMES_SHARE.get(effort.depth, 1))
-    frames = plan_frames(pair, limit)
-    source = _source(pair, budget, effort, frames)
+    frames = _plan_frames(pair, effort)
+    source = _source(pair, budget, effort, None if pair.is_token_table else frames)
     if budget is None and source.blocks:
         measured, sample, roles = measure_everything(pair, source.blocks)
     else:
@@ -166,7 +165,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     layers = _layers(pair, measured, part, effort)
     rotated = None
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
-        kept = 2 * (part or 0) + source.nbytes + (0 if frames is None else frames.nbytes)
+        own = frames is not None and not pair.is_token_table
+        kept = 2 * (part or 0) + source.nbytes + (frames.nbytes if frames and own else 0)
         spare = None if budget is None else max(0, budget - kept)
         many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
         rotated = match_rotation_invariant(pair, source.blocks, spare, many)
@@ -188,7 +188,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
         rotated=rotated,
         framed=framed,
         angles=compare_angles(sample, component) if is_open else None,
-        table=table_in_basis(pair, rotated, part) if rotated and pair.is_token_table else None,
+        table=_table(pair, rotated, framed, part) if pair.is_token_table else None,
         changes=pair.shape_changes,
         stored=pair.dtypes[0],
         sample=sample,
@@ -211,6 +211,26 @@ class _Source:
         return sum(block.nbytes for block in self.blocks)
 
 
+def _plan_frames(pair: ComponentPair, effort: Effort) -> FramePlan | None:
+    """Say what frames read: of the decoder, for tables of tokens too, from its own bytes."""
+    anchoring = pair.decoder if pair.is_token_table else pair
+    budget = _pair_budget(anchoring, total_budget(effort))
+    share = FRAMES_SHARE.get(effort.depth, 1)
+    return plan_frames(anchoring, None if budget is None else int(budget * share))
+
+
+def _table(
+    pair: ComponentPair,
+    rotated: RotationInvariantMatch | None,
+    framed: FramedBasis | None,
+    budget: int | None,
+) -> float | None:
+    """Compare a table of tokens in the basis in which its decoder was recognised."""
+    if rotated is not None:
+        return table_in_basis(pair, rotated.match.anchors, budget)
+    return None if framed is None else table_in_basis(pair, framed.anchors, budget)
+
+
 def _with_frames(
     rotated: RotationInvariantMatch | None, pair: ComponentPair, frames: FramePlan, effort: Effort
 ) -> tuple[RotationInvariantMatch | None, FramedBasis | None]:
@@ -219,6 +239,7 @@ def _with_frames(
     Both ways to see through a change of basis stand in one factor of Bonferroni: at quick one of
     them is asked, which the bytes decide. Where both may be, each pays for two.
     """
+    pair = pair.decoder if pair.is_token_table else pair
     if rotated is None:
         return None, match_by_frames(pair, frames)
     if effort.depth == "quick":

@@ -20,6 +20,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.gain_convention import conventions_of
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock, gated_blocks
+from pytest_scratchverify.stats.weights.anchored_matching import Anchors
 from pytest_scratchverify.stats.weights.anchored_search import Key
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
@@ -116,6 +117,12 @@ class FramedBasis:
     network: Network
     deep: int
     tried: int = 1
+
+    @property
+    def anchors(self) -> Anchors:
+        """The frame's directions in either stream, one to one."""
+        frame = self.match.frame
+        return Anchors(frame.ours.T.copy(), frame.theirs.T.copy())
 
 
 def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:

@@ -287,11 +287,7 @@ def _by_layers(case: _Case) -> Judgement | None:
 
 
 def _rotated(case: _Case) -> Judgement | None:
-    """Judge what was recognised without regard to basis, order and width.
-
-    A table of embeddings is told from one that was learnt in the taken basis by nothing that
-    has a null: for tables it is a lead.
-    """
+    """Judge what was recognised without regard to basis, order and width."""
     found, thresholds = case.compared.rotated, case.thresholds
     if found is None:
         return None
@@ -300,10 +296,7 @@ def _rotated(case: _Case) -> Judgement | None:
         return None
     kinds = rotation_invariant_kinds(found, thresholds, case.compared.changes)
     if case.measured.component in TOKEN_TABLES:
-        table = case.compared.table
-        if table is None or table < thresholds.table_in_basis:
-            return None
-        return Judgement(Relation.UNCLEAR, Step.BASIS, pvalue, table, kinds)
+        return _table_in_basis(case, pvalue, kinds)
     if found.values is not None:
         agreed, size, tail = found.values
         pvalue, effect = case.corrected(max(tail, found.match.pvalue)), agreed / size
@@ -317,20 +310,28 @@ def _rotated(case: _Case) -> Judgement | None:
     return Judgement(relation, Step.BASIS, pvalue, effect, kinds, layers)
 
 
+def _table_in_basis(case: _Case, pvalue: float, kinds: tuple[Kind, ...]) -> Judgement | None:
+    """Give a lead: nothing tells a table that was taken along from one learnt in that basis."""
+    table = case.compared.table or 0.0
+    alike = table >= case.thresholds.table_in_basis
+    return Judgement(Relation.UNCLEAR, Step.BASIS, pvalue, table, kinds) if alike else None
+
+
 def _framed(case: _Case) -> Judgement | None:
     """Judge neurons and heads that were recognised by residual frames, in any basis and order."""
     found, thresholds = case.compared.framed, case.thresholds
     if found is None:
         return None
-    pvalue, effect = case.corrected(found.match.pvalue), found.match.effect
-    if pvalue > thresholds.alpha or effect < FRAMES_INHERITED / 3:
+    match, pvalue = found.match, case.corrected(found.match.pvalue)
+    if pvalue > thresholds.alpha or match.effect < FRAMES_INHERITED / 3:
         return None
     kinds = framed_kinds(found, thresholds, case.compared.changes)
-    known = effect >= FRAMES_INHERITED
-    relation = Relation.DERIVED if known else Relation.UNCLEAR
-    alike = [held.ours[0] for held in found.match.held if held.pvalue <= thresholds.alpha]
-    layers = tuple(dict.fromkeys(alike))
-    return Judgement(relation, Step.FRAMES, pvalue, effect, kinds, layers)
+    if case.measured.component in TOKEN_TABLES:
+        return _table_in_basis(case, pvalue, kinds)
+    known = Relation.DERIVED if match.effect >= FRAMES_INHERITED else Relation.UNCLEAR
+    return Judgement(
+        known, Step.FRAMES, pvalue, match.effect, kinds, match.layers(thresholds.alpha)
+    )
 
 
 def _by_angles(case: _Case) -> Judgement | None:
@@ -377,7 +378,7 @@ def _least(case: _Case) -> float:
         return 1.0
     if compared.rotated is not None and measured.component not in TOKEN_TABLES:
         found.append(compared.rotated.match.pvalue)
-    if compared.framed is not None:
+    if compared.framed is not None and measured.component not in TOKEN_TABLES:
         found.append(compared.framed.match.pvalue)
     return case.corrected(min(found))
 

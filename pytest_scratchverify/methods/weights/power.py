@@ -83,7 +83,8 @@ def measure_power(
     """Measure what would have been found of a descendant of the suspect's own slices."""
     rotated = None if component in TOKEN_TABLES else compared.rotated
     block = _rotation_invariant(rotated, thresholds)
-    frames = power_of_frames(compared.framed, thresholds) if block is None else None
+    own = component not in TOKEN_TABLES  # the decoder's frames say nothing of its tables
+    frames = power_of_frames(compared.framed, thresholds) if own and block is None else None
     none = block is None and frames is None
     return PowerMeasured(
         _in_place(component, compared.sample, thresholds),

@@ -24,7 +24,7 @@ from pytest_scratchverify.methods.weights.gain_convention import Gains, conventi
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock, GatedBlocks
 from pytest_scratchverify.methods.weights.neurons import Draws, neuron_groups
 from pytest_scratchverify.methods.weights.token_rows import read_table
-from pytest_scratchverify.stats.weights.anchored_matching import Views
+from pytest_scratchverify.stats.weights.anchored_matching import Anchors, Views
 from pytest_scratchverify.stats.weights.anchored_search import (
     EVERY_PAIR,
     SIGNIFICANT,
@@ -371,9 +371,7 @@ def _zeros(found: Mapping[Key, Sequence[Array]]) -> float:
     return sum(view.size - int(np.count_nonzero(view)) for view in views) / max(1, size)
 
 
-def table_in_basis(
-    pair: ComponentPair, basis: RotationInvariantMatch, budget: int | None
-) -> float | None:
+def table_in_basis(pair: ComponentPair, anchors: Anchors, budget: int | None) -> float | None:
     """Compare the rows of shared tokens in relative coordinates, to the anchors of either model.
 
     Of use only where the anchors are of layers that were recognised: a table that is alike in
@@ -382,7 +380,7 @@ def table_in_basis(
     table = read_table(pair, budget)
     if table is None:
         return None
-    anchors = basis.match.anchors
     if (table[0].shape[1], table[1].shape[1]) != (anchors.ours.shape[1], anchors.theirs.shape[1]):
         return None
-    return centred_cosine(table[0] @ anchors.ours.T, table[1] @ anchors.theirs.T)
+    # The sign of a frame is unknown, that of all its directions together.
+    return abs(centred_cosine(table[0] @ anchors.ours.T, table[1] @ anchors.theirs.T))

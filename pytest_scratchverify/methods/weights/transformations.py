@@ -10,7 +10,6 @@ from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import UNPLACED, WeightsThresholds
-from pytest_scratchverify.stats.weights.anchored_matching import Anchors
 from pytest_scratchverify.stats.weights.matched_channels import Channels, matched_channels
 
 HEADS, BLOCKS = frozenset({"q", "k", "v", "o"}), frozenset({"gate", "up", "down"})
@@ -122,8 +121,8 @@ def framed_kinds(
     found: FramedBasis, thresholds: WeightsThresholds, changes: Sequence[Kind] = ()
 ) -> tuple[Kind, ...]:
     """Name the disguises of a copy that was recognised by residual frames."""
-    frame, held = found.match.frame, found.match.held
-    channels = matched_channels(Anchors(frame.ours.T.copy(), frame.theirs.T.copy()))
+    held = found.match.held
+    channels = matched_channels(found.anchors)
     kinds = _channel_kinds(channels, thresholds) if channels else [Kind.CHANGED_CHANNELS]
     if found.match.fixed_share < 0.5:
         kinds.append(Kind.PERMUTED_NEURONS)

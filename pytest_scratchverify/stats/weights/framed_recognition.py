@@ -134,6 +134,10 @@ class FramedMatch:
         agreed = sum(one.agreed for one in self.held if not one.of_heads)
         return sum(one.fixed_points for one in self.held) / agreed if agreed else 1.0
 
+    def layers(self, pvalue: float) -> tuple[int, ...]:
+        """Return the layers of A that were recognised, each once."""
+        return tuple(dict.fromkeys(one.ours[0] for one in self.held if one.pvalue <= pvalue))
+
     def replications(self, pvalue: float) -> int:
         """Count the blocks that say the same by themselves, or the halves of one if more."""
         blocks = sum(one.pvalue <= pvalue for one in self.held)
