@@ -134,7 +134,9 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
     layers = [_layers(side, anchoring.component) for side in sides]
     blocks = [_blocks(side, anchoring) for side in sides]
     common = sorted(layers[0].keys() & layers[1].keys(), key=layer_rank)
-    shared = [key for key in blocks[0] if key in blocks[1]][:MOST_BLOCKS]
+    both = [key for key in blocks[0] if key in blocks[1]]
+    # Those that cost least, of a mixture its experts; of equal ones in the order of the plan.
+    shared = sorted(both, key=lambda key: max(_cost(side[key]) for side in blocks))[:MOST_BLOCKS]
     chosen: FramePlan | None = None
     for numbers, keys in _growing(common, shared):
         plan = FramePlan(
