@@ -63,7 +63,7 @@ quick: lint types
 # What CI runs. Whatever needs an artifact has it, or fails.
 test: export ARTIFACTS_REQUIRED := 1
 test: $(ARTIFACTS) $(BROWSER) lint types
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m "not slow"
 
 test-slow: export ARTIFACTS_REQUIRED := 1
 test-slow: $(ARTIFACTS)
