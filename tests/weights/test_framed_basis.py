@@ -46,6 +46,20 @@ def test_what_is_read_grows_with_the_bytes_and_is_the_same_of_both(copy):
     assert plan_frames(pair_of(copy, READY / "s0", Component.EMBEDDINGS), None) is None
 
 
+def test_a_layer_that_lacks_what_others_have_is_left_out(tmp_path):
+    made = read_model("s0")
+    del made.tensors["model.layers.1.self_attn.v_proj.weight"]
+    made.tensors["model.layers.2.mlp.gate_proj.weight"] = np.ones((176, 32), np.float32)
+    made.tensors["model.layers.2.mlp.up_proj.weight"] = np.ones((176, 32), np.float32)
+    folder = tmp_path / "model"
+    checkpoints.write(folder, made.tensors, config=made.config, card={"license": "mit"})
+    pair = pair_of(folder, READY / "s0")
+    plan = plan_frames(pair, None)
+    assert plan.names[0] == (0, 2, 3)
+    assert (2, "") not in plan.names[1]
+    assert match_by_frames(pair, plan).match.pvalue < 1e-9
+
+
 def test_a_trained_descendant_is_recognised_through_every_disguise(copy):
     pair = pair_of(copy, READY / "s0")
     found = match_by_frames(pair, plan_frames(pair, None))

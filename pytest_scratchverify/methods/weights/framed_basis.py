@@ -40,6 +40,7 @@ Array = NDArray[np.float32]
 # What reads the residual stream for all heads of a layer, in the order in which it is looked for:
 # keys and values, or the latents of both and of queries.
 READERS = (("k", "v"), ("kv_a", "q_a"))
+WIDEST, USUAL = 2048, 128  # rows of one head at most, and those of a head that no config cuts
 COMMON = 40  # neurons that two samples of a renumbered block shall have in common
 MOST_LAYERS, MOST_BLOCKS = 12, 3
 SIGNIFICANT = 1e-9  # from which no other convention of gains is tried
@@ -57,6 +58,11 @@ class _Layer:
 
     readers: tuple[Matrix, ...]
     norm: Matrix | None
+
+    @property
+    def kind(self) -> tuple[tuple[str, ...], int]:
+        """What the readers are, and how wide."""
+        return tuple(matrix.slot.kind for matrix in self.readers), self.readers[0].cols
 
     @property
     def parts(self) -> list[Block]:
@@ -134,7 +140,18 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
     layers = [_layers(side, anchoring.component) for side in sides]
     blocks = [_blocks(side, anchoring) for side in sides]
     common = sorted(layers[0].keys() & layers[1].keys(), key=layer_rank)
-    both = [key for key in blocks[0] if key in blocks[1]]
+    # A frame is of one kind of readers, and of one width on either side.
+    kinds = {n: [side[n].kind for side in layers] for n in common}
+    first = next((kinds[n] for n in common if kinds[n][0][0] == kinds[n][1][0]), None)
+    if first is None:
+        return None
+    common = [n for n in common if kinds[n] == first]
+    widths = [kind[1] for kind in first]
+    both = [
+        key
+        for key in blocks[0]
+        if key in blocks[1] and [side[key].block.first.cols for side in blocks] == widths
+    ]
     # Those that cost least, of a mixture its experts; of equal ones in the order of the plan.
     shared = sorted(both, key=lambda key: max(_cost(side[key]) for side in blocks))[:MOST_BLOCKS]
     chosen: FramePlan | None = None
@@ -182,9 +199,22 @@ def _layers(side: Checkpoint, component: Component) -> dict[int, _Layer]:
             known = tuple(m for m in readers if m is not None and m.cols == first.cols)
             norm = side.inventory.gains_at(Slot(place, "norm_in", slot.layer), first.cols)
             layer = _Layer(known, norm)
-            if all(map(side.holds, layer.parts)):
+            cut = all(_head_size(side, matrix) for matrix in known)
+            if cut and all(map(side.holds, layer.parts)):
                 found[slot.layer] = layer
     return found
+
+
+def _head_size(side: Checkpoint, matrix: Matrix) -> int:
+    """Return the rows of a head; a latent is one. 0 where a head would be too wide to take."""
+    shape, rows = side.attention, matrix.rows
+    text = matrix.slot.component == Component.TEXT_DECODER.value
+    known = shape.size if shape is not None and text and matrix.slot.kind in "kv" else rows
+    if rows % known == 0 and known <= WIDEST:
+        return known
+    if rows <= WIDEST:
+        return rows
+    return 0 if rows % USUAL else USUAL
 
 
 def _blocks(side: Checkpoint, pair: ComponentPair) -> dict[Key, _Neurons]:
@@ -276,12 +306,9 @@ class _Read:
         return Network(heads, neurons)
 
     def _heads(self, matrix: Matrix, rows: Array) -> HeadReads:
-        """Cut the rows of a reader into heads; a latent is one, and so is what no config cuts."""
-        shape = self.checkpoint.attention
-        text = matrix.slot.component == Component.TEXT_DECODER.value
-        size = shape.size if shape is not None and text and matrix.slot.kind in "kv" else 0
-        count = len(rows) // size if size and len(rows) % size == 0 else 1
-        return HeadReads(np.ascontiguousarray(rows.reshape(count, -1, rows.shape[1])))
+        """Cut the rows of a reader into heads."""
+        size = _head_size(self.checkpoint, matrix)
+        return HeadReads(np.ascontiguousarray(rows.reshape(-1, size, rows.shape[1])))
 
 
 def _columns(second: Array, part: _Neurons) -> Array:
