@@ -156,7 +156,8 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     budget = _pair_budget(pair, total_budget(effort))
     part = None if budget is None else int(budget * LAYERS_SHARE)
     frames = _plan_frames(pair, effort)
-    source = _source(pair, budget, effort, None if pair.is_token_table else frames)
+    reserved = None if pair.is_token_table else frames  # a table's are of its decoder's bytes
+    source = _source(pair, budget, effort, reserved)
     if budget is None and source.blocks:
         measured, sample, roles = measure_everything(pair, source.blocks)
     else:
@@ -165,8 +166,7 @@ def compare(pair: ComponentPair, effort: Effort) -> Compared | None:
     layers = _layers(pair, measured, part, effort)
     rotated = None
     if component is not Component.PROJECTOR and (is_open or _is_weak(measured, effort)):
-        own = frames is not None and not pair.is_token_table
-        kept = 2 * (part or 0) + source.nbytes + (frames.nbytes if frames and own else 0)
+        kept = 2 * (part or 0) + source.nbytes + (reserved.nbytes if reserved else 0)
         spare = None if budget is None else max(0, budget - kept)
         many = MANY_AT_QUICK if effort.depth == "quick" else MANY_NEURONS
         rotated = match_rotation_invariant(pair, source.blocks, spare, many)
@@ -215,8 +215,10 @@ def _plan_frames(pair: ComponentPair, effort: Effort) -> FramePlan | None:
     """Say what frames read: of the decoder, for tables of tokens too, from its own bytes."""
     anchoring = pair.decoder if pair.is_token_table else pair
     budget = _pair_budget(anchoring, total_budget(effort))
-    share = FRAMES_SHARE.get(effort.depth, 1)
-    return plan_frames(anchoring, None if budget is None else int(budget * share))
+    limit = None if budget is None else int(budget * FRAMES_SHARE.get(effort.depth, 1))
+    # Once for two checkpoints: tables ask for their decoder's.
+    key = ("frames planned", anchoring.component, limit)
+    return pair.checkpoints.once(key, lambda: plan_frames(anchoring, limit))
 
 
 def _table(
@@ -228,7 +230,7 @@ def _table(
     """Compare a table of tokens in the basis in which its decoder was recognised."""
     if rotated is not None:
         return table_in_basis(pair, rotated.match.anchors, budget)
-    return None if framed is None else table_in_basis(pair, framed.anchors, budget)
+    return None if framed is None else table_in_basis(pair, framed.match.frame.anchors, budget)
 
 
 def _with_frames(

@@ -20,7 +20,6 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
 from pytest_scratchverify.methods.weights.gain_convention import conventions_of
 from pytest_scratchverify.methods.weights.gated_blocks import GatedBlock, gated_blocks
-from pytest_scratchverify.stats.weights.anchored_matching import Anchors
 from pytest_scratchverify.stats.weights.anchored_search import Key
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
@@ -79,15 +78,14 @@ class _Neurons:
 
     @property
     def parts(self) -> list[Block]:
-        block = self.block
-        rows = [neurons_at(block.first, self.count)]
-        gated = block.first.slot.kind == "gate"
-        rows.append(
-            neurons_at(block.second, self.count)
-            if gated
-            else Block(block.second, 0, block.second.rows)
-        )
+        block, second = self.block, Block(self.block.second, 0, self.block.second.rows)
+        rows = [self.rows, neurons_at(block.second, self.count) if block.is_gated else second]
         return rows if block.norm is None else [*rows, Block(block.norm, 0, 1)]
+
+    @property
+    def rows(self) -> Block:
+        """Which neurons: their rows in the first matrix, their columns in an ungated second."""
+        return neurons_at(self.block.first, self.count)
 
 
 @dataclass(frozen=True)
@@ -123,12 +121,6 @@ class FramedBasis:
     network: Network
     deep: int
     tried: int = 1
-
-    @property
-    def anchors(self) -> Anchors:
-        """The frame's directions in either stream, one to one."""
-        frame = self.match.frame
-        return Anchors(frame.ours.T.copy(), frame.theirs.T.copy())
 
 
 def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
@@ -287,7 +279,7 @@ class _Read:
         """Fold the gains in, and cut readers into heads."""
         heads = {}
         for number, (layer, values) in self.layers.items():
-            gains = np.float32(1) if layer.norm is None else values[-1][0] + np.float32(offset)
+            gains = _gains(layer.norm, values, offset)
             rows = [value * gains for value in values[: len(layer.readers)]]
             if not any(map(is_degenerate, rows)):
                 heads[number] = [
@@ -295,10 +287,12 @@ class _Read:
                 ]
         neurons = {}
         for key, (part, values) in self.blocks.items():
-            gains = np.float32(1) if part.block.norm is None else values[-1][0] + np.float32(offset)
-            gated = part.block.first.slot.kind == "gate"
-            first = values[0] * gains
-            second = values[1] * gains if gated else _columns(values[1], part)
+            gains = _gains(part.block.norm, values, offset)
+            first, second = values[0] * gains, values[1]
+            if part.block.is_gated:
+                second = second * gains
+            else:
+                second = second[:, part.rows.start : part.rows.stop].T.copy()
             if any(map(is_degenerate, (first, second))):
                 continue
             kept = distinct_rows([first, second])
@@ -311,7 +305,6 @@ class _Read:
         return HeadReads(np.ascontiguousarray(rows.reshape(-1, size, rows.shape[1])))
 
 
-def _columns(second: Array, part: _Neurons) -> Array:
-    """Return the columns of a plain block's second matrix that belong to its sampled neurons."""
-    rows = neurons_at(part.block.first, part.count)
-    return second[:, rows.start : rows.stop].T.copy()
+def _gains(norm: Matrix | None, values: Sequence[Array], offset: float) -> Array | np.float32:
+    """Return the gains of the norm that was read last, where there is one."""
+    return np.float32(1) if norm is None else values[-1][0] + np.float32(offset)

@@ -26,6 +26,11 @@ class GatedBlock:
     norm: Matrix | None
 
     @property
+    def is_gated(self) -> bool:
+        """Whether rows of the second matrix read the residual stream too."""
+        return self.first.slot.kind == "gate"
+
+    @property
     def matrices(self) -> tuple[Matrix, ...]:
         """All that is read."""
         parts = (self.first, self.second, self.third, self.norm)

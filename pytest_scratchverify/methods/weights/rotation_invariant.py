@@ -351,7 +351,7 @@ def _read(checkpoint: Checkpoint, blocks: Blocks, log: ReadLog) -> dict[Key, _Re
             continue
         values = checkpoint.read(parts, log)
         gains = values.pop()[0] if block.norm is not None else None
-        found[key] = _Read(values, gains, block.first.slot.kind == "gate")
+        found[key] = _Read(values, gains, block.is_gated)
     return found
 
 

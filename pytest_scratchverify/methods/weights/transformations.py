@@ -122,7 +122,7 @@ def framed_kinds(
 ) -> tuple[Kind, ...]:
     """Name the disguises of a copy that was recognised by residual frames."""
     held = found.match.held
-    channels = matched_channels(found.anchors)
+    channels = matched_channels(found.match.frame.anchors)
     kinds = _channel_kinds(channels, thresholds) if channels else [Kind.CHANGED_CHANNELS]
     if found.match.fixed_share < 0.5:
         kinds.append(Kind.PERMUTED_NEURONS)

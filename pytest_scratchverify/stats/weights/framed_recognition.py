@@ -236,9 +236,8 @@ def _asked_neurons(
         if min(len(ours.neurons[a].views[0]), len(theirs.neurons[b].views[0])) >= FEWEST_NEURONS
     ]
     asked = {pair: _Asked(ours.neurons[pair[0]], theirs.neurons[pair[1]]) for pair in large}
-    directions = Anchors(frame.ours.T, frame.theirs.T)
-    orders = {pair: asked[pair].order(directions) for pair in large}
-    yield from _counted(asked, dict.fromkeys(large, directions), orders, frame)
+    orders = {pair: asked[pair].order(frame.anchors) for pair in large}
+    yield from _counted(asked, dict.fromkeys(large, frame.anchors), orders, frame)
     known = {
         pair: _matched(asked[pair], orders[pair], frame)
         for pair in large
@@ -313,10 +312,10 @@ def _counted(
     """Count agreed neurons; the best block counts, and pays for all."""
     held = []
     for pair, order in orders.items():
-        agreed = int(np.count_nonzero(order >= 0))
+        known = order >= 0
+        agreed = int(np.count_nonzero(known))
         mean = asked[pair].chance(anchors[pair], agreed)
         pvalue = min(1.0, len(orders) * poisson_tail(agreed, mean))
-        known = order >= 0
         held.append(
             Held(
                 *pair,

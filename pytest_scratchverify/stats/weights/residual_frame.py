@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_scratchverify.stats.weights.anchored_matching import Anchors
 from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.head_reads import HeadReads
 
@@ -45,6 +46,11 @@ class Frame:
     ours: Array = field(repr=False)
     theirs: Array = field(repr=False)
     score: float
+
+    @property
+    def anchors(self) -> Anchors:
+        """The directions as rows, one to one."""
+        return Anchors(self.ours.T, self.theirs.T)
 
 
 @dataclass(frozen=True, slots=True)
