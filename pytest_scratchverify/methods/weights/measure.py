@@ -7,8 +7,8 @@ memory than a megabyte. It judges nothing, and the same code measures pair and c
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ from pytest_scratchverify.tensors.inventory import (
 )
 
 Array = NDArray[np.float32]
+Sides = tuple[Array, Array]
 
 AGREEMENT_BLOCKS = 4
 UNMOVED = 0.9999  # cosine of two rows, from which they are equal up to scale and rounding
@@ -328,16 +329,19 @@ class Measure:
     def _add_agreement(self, matrices: Batch) -> None:
         if not self.matching or len(self._agreements) >= AGREEMENT_BLOCKS:
             return
-        for (slot, start), gates in matrices.items():
-            partner = (Slot(slot.component, "up", slot.layer, slot.expert), start)
-            ups = matrices.get(partner)
-            whole = start == 0 and len(gates[0]) >= self.whole_rows.get(slot, len(gates[0]))
-            if slot.kind != "gate" or ups is None or not whole:
-                continue
+        for _, gates, ups in self._whole_gates(matrices):
             room = len(self._agreements) < AGREEMENT_BLOCKS
             if room and self._blocks.is_new("mlp", 0, *gates):
                 found = match_agreement([(gates, ups)], largest=AGREEMENT_ROWS)
                 self._agreements.append(found)
+
+    def _whole_gates(self, matrices: Batch) -> Iterator[tuple[Slot, Sides, Sides]]:
+        """Yield the gates that are at hand whole, with the up matrices beside them."""
+        for (slot, start), gates in matrices.items():
+            ups = matrices.get((replace(slot, kind="up"), start))
+            whole = start == 0 and len(gates[0]) >= self.whole_rows.get(slot, len(gates[0]))
+            if slot.kind == "gate" and ups is not None and whole:
+                yield slot, gates, ups
 
 
 def gains_of(batch: Batch) -> list[tuple[Array, Array]]:

@@ -123,12 +123,8 @@ class _GroupMeasure(Measure):
         self.drawn += [DrawnNeurons(d, counted.get(n, [])) for n, d in enumerate(draws.every)]
 
     def _add_agreement(self, matrices: Batch) -> None:
-        for (slot, start), gates in matrices.items():
-            ups = matrices.get((replace(slot, kind="up"), start))
-            whole = start == 0 and len(gates[0]) >= self.whole_rows.get(slot, len(gates[0]))
-            if slot.kind == "gate" and ups is not None and whole:
-                draw = sketched("mlp", 0, *gates)
-                self.candidates.append(Candidate(slot, len(gates[0]), draw))
+        for slot, gates, _ in self._whole_gates(matrices):
+            self.candidates.append(Candidate(slot, len(gates[0]), sketched("mlp", 0, *gates)))
 
 
 @dataclass(slots=True)
