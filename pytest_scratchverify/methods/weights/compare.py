@@ -230,7 +230,10 @@ def _table(
     """Compare a table of tokens in the basis in which its decoder was recognised."""
     if rotated is not None:
         return table_in_basis(pair, rotated.match.anchors, budget)
-    return None if framed is None else table_in_basis(pair, framed.match.frame.anchors, budget)
+    if framed is None:
+        return None
+    found = table_in_basis(pair, framed.match.frame.anchors, budget)
+    return None if found is None else abs(found)  # a frame's sign is unknown, of all directions
 
 
 def _with_frames(

@@ -382,5 +382,4 @@ def table_in_basis(pair: ComponentPair, anchors: Anchors, budget: int | None) ->
         return None
     if (table[0].shape[1], table[1].shape[1]) != (anchors.ours.shape[1], anchors.theirs.shape[1]):
         return None
-    # The sign of a frame is unknown, that of all its directions together.
-    return abs(centred_cosine(table[0] @ anchors.ours.T, table[1] @ anchors.theirs.T))
+    return centred_cosine(table[0] @ anchors.ours.T, table[1] @ anchors.theirs.T)
