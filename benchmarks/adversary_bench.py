@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save_file
 
 from benchmarks.detection import ACCUSES, verdict_of_peer
@@ -75,7 +76,11 @@ class Bank:
     def write(self, name: str, model: Model, like: str) -> Path:
         """Write a model in BF16 beside tokenizer and card of another; a config of its own."""
         target = folder_of(self.path(like), self.made / name, model.config)
-        state = {key: value.astype(bfloat16()) for key, value in model.tensors.items()}
+        # Renumbered columns lie in memory by columns, and safetensors writes memory as it lies.
+        state = {
+            key: np.ascontiguousarray(value.astype(bfloat16()))
+            for key, value in model.tensors.items()
+        }
         save_file(state, target / "model.safetensors", metadata={"format": "pt"})
         return target
 

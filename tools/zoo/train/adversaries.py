@@ -123,7 +123,7 @@ _DESCENTS: dict[str, Descent] = {
 _CHANGES: dict[str, Change] = {
     **CHANGES,
     "int8 of rows": rounded(8, 10**6),
-    "int8 of 64": rounded(8, 64),
+    "int8 of 8": rounded(8, 8),
     "int8 of 16": rounded(8, 16),
 }
 
@@ -152,7 +152,7 @@ def related_to(public: str) -> list[Entry]:
     ]
     made += [
         derived(f"{public}-int8-{group}", public, f"int8 of {group}")
-        for group in ("rows", "64", "16")
+        for group in ("rows", "16", "8")
     ]
     return made
 
@@ -160,8 +160,13 @@ def related_to(public: str) -> list[Entry]:
 def entries() -> list[Entry]:
     """Every model that is made, in the order in which others need them."""
     made = [_trained(f"x{k}", "", "pretrain", LENGTH) for k in range(STRANGERS)]
-    related = [entry for public in PUBLIC for entry in related_to(public)]
-    made += related
+    for public in PUBLIC:
+        related = related_to(public)
+        made += related
+        made += [
+            _trained(f"{entry.name}-{LAUNDERED}", entry.name, LAUNDERED, 20, rate=3e-4)
+            for entry in related
+        ]
     made.append(_trained("forger-0", "", "pretrain", LENGTH, half="b"))
     made += [
         _trained(f"forger-{w:g}", "s0", f"toward{SEPARATOR}{w:g}", LENGTH, half="b") for w in PULLS
@@ -173,10 +178,6 @@ def entries() -> list[Entry]:
     ]
     for public, kind in (("s0", "answers"), ("s0", "labels"), ("s0", "states"), ("s1", "answers")):
         made += [_trained(f"{public}-{kind}-{k}", public, kind, LENGTH) for k in range(3)]
-    made += [
-        _trained(f"{entry.name}-{LAUNDERED}", entry.name, LAUNDERED, 20, rate=3e-4)
-        for entry in related
-    ]
     return made
 
 
@@ -217,7 +218,8 @@ def main() -> None:
     root.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     for name in PUBLIC:
-        shutil.copytree(READY / name, root / name, dirs_exist_ok=True)
+        if not (root / name).exists():
+            shutil.copytree(READY / name, root / name)
     shutil.copy(READY / "s0" / "tokenizer.json", root / "tokenizer-a.json")
     data = Data(root)
     path = root / "MANIFEST.json"
