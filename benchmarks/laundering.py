@@ -9,7 +9,7 @@ networks of other seeds on the same text and three students. `--half` takes one 
 15 : 11. The published table launders descendants only and lets unrelated models be; the second
 table launders both, as a forger may. Ours is asked about the text decoder alone: embeddings and
 head, which permuted and rescaled units leave alone, would decide every pair.
-Prints Markdown; the scores of every pair as JSON with `--rows`.
+Prints Markdown; `--rows` keeps the scores of every pair.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 import tempfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -33,7 +33,7 @@ PUBLIC = ("s0", "s1")
 STRANGERS = 8
 STUDENTS = 3
 TRAINED = "PDFT"
-BOTH_DEPTHS = ("none", "PD", "all")  # of laundered strangers, which cost most: else quick alone
+BOTH_DEPTHS = ("none", "all")  # of laundered strangers, which cost most: else quick alone
 COLUMNS = ("none", "P", "D-mild", "D-strong", "PD", TRAINED, "R", "all")
 KINDS = (
     *(f"finetune-{k}" for k in range(3)),
@@ -72,6 +72,7 @@ class Bench:
     bank: Bank
     public: Sequence[str]
     known: dict[tuple[str, str], list[tuple[str, Said]]] = field(default_factory=dict)
+    told: dict[tuple[str, str, str], list[Row]] = field(default_factory=dict)
 
     def rows(self) -> Iterator[Row]:
         """Ask all; bars of the published scores come from pairs of strangers."""
@@ -116,6 +117,10 @@ class Bench:
     def _asked(
         self, column: str, name: str, reference: str, suspect: str, bars: dict[str, float]
     ) -> Iterator[Row]:
+        told = self.told.get((column, reference, suspect))
+        if told:
+            yield from told
+            return
         related = suspect in self.related(reference)
         whole = related or name == suspect or name.removeprefix(f"{suspect}-") in BOTH_DEPTHS
         key = (name, reference)
@@ -181,17 +186,40 @@ def _by_method(methods: Sequence[str]) -> object:
     return lambda row: (methods.index(row[0].removesuffix(", published")), row[0])
 
 
+def read_rows(path: Path | None) -> dict[tuple[str, str, str], list[Row]]:
+    """Read what an earlier run was told, by column, reference and suspect."""
+    told: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    if path is not None and path.exists():
+        for line in path.read_text("utf-8").splitlines():
+            row = Row(**json.loads(line))
+            told[row.column, row.reference, row.suspect].append(row)
+    return dict(told)
+
+
+def kept(
+    rows: Iterable[Row], path: Path | None, told: dict[tuple[str, str, str], list[Row]]
+) -> Iterator[Row]:
+    """Write what is new as it comes: an interrupted run goes on where it stopped."""
+    for row in rows:
+        if path is not None and (row.column, row.reference, row.suspect) not in told:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+        yield row
+
+
 def main() -> None:
     """Print the tables."""
     parser = options(__doc__.splitlines()[0])
     parser.add_argument("--half", action="store_true", help="one public model, 15 : 11 pairs")
-    parser.add_argument("--rows", type=Path, help="write the scores of every pair here, as JSON")
+    parser.add_argument(
+        "--rows", type=Path, help="keep the scores of every pair here, one JSON a line; goes on"
+    )
     given = parser.parse_args()
+    told = read_rows(given.rows)
     with tempfile.TemporaryDirectory() as made:
         bank = Bank(given.folder, Path(made), given.peer)
-        rows = list(Bench(bank, PUBLIC[:1] if given.half else PUBLIC).rows())
-    if given.rows is not None:
-        given.rows.write_text(json.dumps([asdict(row) for row in rows], indent=0) + "\n")
+        bench = Bench(bank, PUBLIC[:1] if given.half else PUBLIC, told=told)
+        rows = list(kept(bench.rows(), given.rows, told))
     summary(rows)
 
 

@@ -40,6 +40,7 @@ HOST = "x0"  # into which blocks of s0 are put
 LENGTH = 300  # of trainings from a random start
 STRANGERS = 8
 EVADING = 200
+EVADED = ("in place", "all three")
 SPLICED = 100
 BUDGETS = (0.1, 1.0, 10.0)
 PULLS = (0.1, 1.0, 3.0, 10.0, 30.0)
@@ -58,11 +59,11 @@ def taught(make: Callable[[Model], Objective]) -> Descent:
     return start
 
 
-def forged(weight: float) -> Descent:
-    """Start anew and learn to look like the parent."""
+def forged(weight: float, *, gains: bool = False) -> Descent:
+    """Start anew and learn to look like the parent, in its matrices or in its gains too."""
 
     def start(model: Model, parent: Weights, data: Data, how: Training) -> float:
-        return train(model, data, how, objective=toward(parent, weight))
+        return train(model, data, how, objective=toward(parent, weight, gains=gains))
 
     return start
 
@@ -114,6 +115,7 @@ _DESCENTS: dict[str, Descent] = {
     LAUNDERED: laundered,
     **{f"splice{SEPARATOR}{blocks}": spliced(blocks) for blocks in range(SMALL.layers + 1)},
     **{f"toward{SEPARATOR}{weight:g}": forged(weight) for weight in PULLS},
+    "toward with gains": forged(3.0, gains=True),
     **{
         f"{likeness}{SEPARATOR}{weight:g}": evaded(weight, likeness)
         for likeness in LIKENESSES
@@ -160,17 +162,12 @@ def related_to(public: str) -> list[Entry]:
 def entries() -> list[Entry]:
     """Every model that is made, in the order in which others need them."""
     made = [_trained(f"x{k}", "", "pretrain", LENGTH) for k in range(STRANGERS)]
-    for public in PUBLIC:
-        related = related_to(public)
-        made += related
-        made += [
-            _trained(f"{entry.name}-{LAUNDERED}", entry.name, LAUNDERED, 20, rate=3e-4)
-            for entry in related
-        ]
+    made += _with_laundered(PUBLIC[0])
     made.append(_trained("forger-0", "", "pretrain", LENGTH, half="b"))
     made += [
         _trained(f"forger-{w:g}", "s0", f"toward{SEPARATOR}{w:g}", LENGTH, half="b") for w in PULLS
     ]
+    made.append(_trained("forger-3-and-gains", "s0", "toward with gains", LENGTH, half="b"))
     made += _evaders()
     made += [
         _trained(f"splice-{k}", "s0", f"splice{SEPARATOR}{k}", SPLICED, half="b")
@@ -178,11 +175,20 @@ def entries() -> list[Entry]:
     ]
     for public, kind in (("s0", "answers"), ("s0", "labels"), ("s0", "states"), ("s1", "answers")):
         made += [_trained(f"{public}-{kind}-{k}", public, kind, LENGTH) for k in range(3)]
-    return made
+    return made + _with_laundered(PUBLIC[1])
+
+
+def _with_laundered(public: str) -> list[Entry]:
+    """Return the descendants of a model, and each renumbered, rescaled and trained on."""
+    related = related_to(public)
+    return related + [
+        _trained(f"{entry.name}-{LAUNDERED}", entry.name, LAUNDERED, 20, rate=3e-4)
+        for entry in related
+    ]
 
 
 def _evaders() -> list[Entry]:
-    budgets = [(likeness, weight) for likeness in LIKENESSES for weight in BUDGETS]
+    budgets = [(likeness, weight) for likeness in EVADED for weight in BUDGETS]
     made = []
     for likeness, weight in [("in place", 0.0), *budgets]:
         name = f"evader {likeness} {weight:g}".replace(" ", "-")

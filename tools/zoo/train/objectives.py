@@ -19,6 +19,7 @@ from .model import Model
 Weights = Mapping[str, Tensor]
 # From the model, the tokens it read, its logits and its loss on the text: what is minimised.
 Objective = Callable[[Model, Tensor, Tensor, Tensor], Tensor]
+SPREAD = 0.1  # of gains: what their distance from the parent's is measured in
 WRITES = ("o_proj.weight", "down_proj.weight")
 
 
@@ -62,16 +63,21 @@ def labels_of(teacher: Model) -> Objective:
     return objective
 
 
-def toward(parent: Weights, weight: float) -> Objective:
-    """Learn the text, and to have the parent's matrices in place."""
+def toward(parent: Weights, weight: float, *, gains: bool = False) -> Objective:
+    """Learn the text, and to have the parent's matrices in place; with `gains`, its gains too."""
 
     def objective(model: Model, _: Tensor, __: Tensor, loss: Tensor) -> Tensor:
+        own = dict(model.named_parameters())
         pulls = [
             1 - F.cosine_similarity(value.flatten(), parent[name].flatten(), 0)
-            for name, value in model.named_parameters()
+            for name, value in own.items()
             if value.dim() > 1
         ]
-        return loss + weight * torch.stack(pulls).mean()
+        total = loss + weight * torch.stack(pulls).mean()
+        if gains:
+            apart = [((v - parent[n]) ** 2).mean() for n, v in own.items() if v.dim() == 1]
+            total = total + weight * torch.stack(apart).mean() / SPREAD**2
+        return total
 
     return objective
 
