@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,30 @@ def test_gains_in_other_places_are_named_as_the_other_explanation(ask):
     found = ask(("regained", copied), PUBLIC)
     assert found.outcome is Outcome.DERIVED
     assert "gains were rescaled" in str(found.remedy)
+
+
+def test_a_student_of_hidden_states_is_not_accused_by_its_gains(tmp_path):
+    """A table and gains by channel are what a teacher gives; no neuron keeps its number."""
+    teacher, student = read_model("s0"), read_model("s1")
+    rng = np.random.default_rng(1)
+    table = teacher.tensors["lm_head.weight"]
+    noise = 0.48 * table.std() * rng.normal(size=table.shape)
+    student.tensors["lm_head.weight"] = (table + noise).astype(np.float32)
+    for name, value in teacher.tensors.items():
+        if value.ndim == 1:
+            own, spread = student.tensors[name], value.std()
+            learnt = 0.5 * (value - value.mean()) / spread
+            rest = 0.87 * (own - own.mean()) / own.std()
+            student.tensors[name] = (own.mean() + spread * (learnt + rest)).astype(np.float32)
+    checkpoints.write(tmp_path / "student", student.tensors, config=student.config, card={})
+    shutil.copy(READY / "s0" / "tokenizer.json", tmp_path / "student")
+    pair = Pair(ModelSpec(name="suspect"), ModelSpec(name="reference"))
+    hypothesis = ComponentHypothesis(pair=pair, component=Component.LM_HEAD)
+    stores = FolderStore(tmp_path / "student"), FolderStore(READY / "s0")
+    found = weights_origin(hypothesis, *stores, CALIBRATION)
+    assert found.details["norm_gains"]["centred_cosine"] > 0.3
+    assert (found.outcome, found.relation) == (
+        Outcome.INDETERMINATE,
+        Relation.SHARED_INITIALISATION,
+    )
+    assert "teacher" in str(found.headline)

@@ -48,7 +48,7 @@ from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
-from pytest_scratchverify.stats.weights.norm_gains import are_related, gain_similarity
+from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.matrices import GAIN
 from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, plan_component
@@ -109,7 +109,8 @@ class Compared:
         """Whether the decoders of the two are related by what a teacher does not give.
 
         By neurons that keep their number, where whole blocks or a few rows were read; by a role
-        that is a descendant's; else by norm gains.
+        that is a descendant's; else by norm gains that are. Of hidden states a student learns
+        gains that are alike by channel, less than a descendant's are.
         """
         alpha, derived = thresholds.alpha, thresholds.derived_from(Component.TEXT_DECODER)
         beside = self.decoders
@@ -119,7 +120,12 @@ class Compared:
         if self.rotated is not None and self.measured.component in TOKEN_TABLES:
             return min(self.rotated.in_place, self.rotated.match.pvalue) <= alpha
         gains = gain_similarity(self.context_gains, np.random.default_rng(2026))
-        return gains is not None and are_related(gains)
+        learned = thresholds.gains_learned
+        return (
+            gains is not None
+            and gains.effect >= learned
+            and gains.pvalue <= thresholds.gains_pvalue
+        )
 
     @property
     def tensors(self) -> int:
