@@ -105,7 +105,10 @@ def forgeries(bank: Bank) -> Cells:
 def evasions(bank: Bank) -> Cells:
     """Ask about descendants that were trained away from the public model."""
     public = bank.model(PUBLIC).tensors
-    honest = _fresh(bank, "evader-in-place-0")
+    controls = {
+        bank.manifest[name]["steps"]: _fresh(bank, name)
+        for name in ("evader-in-place-0", "evader-in-place-0-long")
+    }
     for name in _named(bank, "evader-"):
         model = bank.model(name)
         rng = np.random.default_rng(zlib.crc32(name.encode()))
@@ -114,7 +117,7 @@ def evasions(bank: Bank) -> Cells:
             name.removeprefix("evader-"),
             bank.manifest[name]["steps"],
             _loss(bank, name),
-            f"{_fresh(bank, name) - honest:+.2f}",
+            f"{_fresh(bank, name) - controls[bank.manifest[name]['steps']]:+.2f}",
             f"{_mean_cosine(model.tensors, public):.3f}",
             f"{raw_cosine(public, model.tensors):.3f}",
             *_parts(bank, name, "robust"),
