@@ -217,15 +217,15 @@ class Weights:
         return np.arange(rows).reshape(groups, -1)[order].ravel()
 
     def _rounded(self, name: str, rows: Array, wanted: Array) -> Array:
-        """Add noise, prune and round as `change` says."""
+        """Add noise, prune and round as `change` says, row by row: whichever rows are asked for."""
         change = self.change
         if change is None:
             return rows
-        spread = np.float32(rows.std())
         if change.noise:
-            rows = rows + np.float32(change.noise) * spread * self._noise(f"{name}.late", wanted)
+            spread = np.float32(change.noise) * rows.std(axis=1, keepdims=True)
+            rows = rows + spread * self._noise(f"{name}.late", wanted)
         if change.pruned:
-            bar = np.quantile(np.abs(rows), change.pruned)
+            bar = np.quantile(np.abs(rows), change.pruned, axis=1, keepdims=True)
             rows = np.where(np.abs(rows) < bar, 0, rows)
         if change.bits:
             parts = rows.reshape(len(rows), -1, 128)
