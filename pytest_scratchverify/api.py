@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     verdict_md: Name
     verdict_html: Name
     verdict_sarif: Name
+    verdict_cyclonedx: Name
     report_lang: str
     matrix: Name
     undetermined: str

@@ -23,6 +23,11 @@ REPORTS = {
     "md": "write the verdict as Markdown",
     "html": "write the verdict as one self-contained HTML page",
     "sarif": "write the findings as SARIF 2.1.0",
+    "cyclonedx": "write the run as CycloneDX 1.7 ML-BOM, with declarations",
+}
+# What a format needs beyond the package: the module, and our extra that brings it.
+REPORT_EXTRAS = {
+    "cyclonedx": ("cyclonedx", "bom"),
 }
 
 
