@@ -30,12 +30,12 @@ from pytest_scratchverify.methods.weights.figure_data import SharesByLayer
 from pytest_scratchverify.report.actions import append_summary, workflow_commands
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.difference import differences
+from pytest_scratchverify.report.eval_results import render_eval_results
 from pytest_scratchverify.report.explanation import explained
 from pytest_scratchverify.report.figures.rendering import Rendered, figures_of
-from pytest_scratchverify.report.eval_results import render_eval_results
 from pytest_scratchverify.report.html import render_html, verdict_fragment
-from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.inspect_log import render_inspect_log
+from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.sarif import render_sarif
 from pytest_scratchverify.report.spdx import render_spdx
