@@ -325,7 +325,7 @@ def _confidence(verdict: ComponentVerdict | None) -> Text:
     if verdict.p_adjusted is None:
         return Text("no score: no p-value, the verdict rests on other grounds")
     return Text(
-        "no score: a p-value is no probability that a verdict is right; adjusted p {p:.4g}",
+        "no score: a p-value is no probability that a verdict is right; adjusted p {p}",
         p=verdict.p_adjusted,
     )
 
