@@ -31,7 +31,14 @@ from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import own_references, planned_components
 from pytest_scratchverify.plugin.session import Session, suites_path
 from pytest_scratchverify.verdict.fold import unique_findings
-from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models, missing_intents
+from pytest_scratchverify.verdict.run import (
+    CALIBRATION,
+    Collected,
+    Run,
+    Subject,
+    fold_models,
+    missing_intents,
+)
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
 
 EXIT_UNDETERMINED = 10
@@ -222,7 +229,10 @@ class Controller:
             matrix_digest=self.session.matrix.digest,
             version=_version("pytest-scratchverify"),
             # Not Python's version, nor the machine: neither changes a byte of what is found.
-            environment={name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
+            environment={
+                **{name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
+                CALIBRATION: self.session.calibration_digest(),
+            },
             options={
                 "depth": settings.depth,
                 "policy": [*settings.policies],
