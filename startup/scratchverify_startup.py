@@ -19,9 +19,9 @@ from pathlib import Path
 
 WITH_VALUE = (
     "against", "against-library", "answers", "byte-budget", "cluster", "component", "declarations",
-    "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price", "junit",
-    "matrix", "model", "policy", "predecessor-verdict", "report-lang", "revision", "training-log",
-    "undetermined",
+    "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price",
+    "endpoint-probes", "junit", "matrix", "model", "policy", "predecessor-verdict", "report-lang",
+    "revision", "training-log", "undetermined",
     "verdict-html", "verdict-json", "verdict-md", "verdict-sarif",
 )  # fmt: skip
 PREFIXED = frozenset(f"--scratch-{name}" for name in WITH_VALUE)

@@ -1,9 +1,9 @@
 """Likeness of next-token distributions of several models at the same prompts.
 
-A distribution is known by its most probable tokens and their probabilities, or by a few tokens that
-were sampled from it. Either way it is a short list of tokens with weights, and the likeness of two
+A distribution is known by its most probable tokens and their probabilities, or by the most
+probable token alone. Either way it is a short list of tokens with weights, and the likeness of two
 models at a prompt is the weight that falls on equal tokens: the Bhattacharyya coefficient of the
-known tokens, or the share of equal samples.
+known tokens, or whether the two tokens are one.
 """
 
 from __future__ import annotations
@@ -24,30 +24,29 @@ class NextTokens:
     """Tokens of m models at n prompts, k a prompt.
 
     `codes` has shape (m, n, k): one number per distinct token text, `NONE` where there is none.
-    `weights` has the same shape, 0 where there is none. `own` has shape (m, n): the likeness that
-    a model has with itself when it is asked once more; NaN where that is not known.
+    `weights` has the same shape, 0 where there is none, of unit length over each known prompt.
     """
 
     codes: NDArray[np.int64]
     weights: Float
-    own: Float
 
     @property
     def usable(self) -> NDArray[np.bool_]:
         """Where a model said anything, shape (m, n)."""
-        return (self.codes != NONE).any(-1)
+        said: NDArray[np.bool_] = (self.codes != NONE).any(-1)
+        return said
 
     def at(self, prompts: NDArray[np.bool_]) -> NextTokens:
         """Return the tokens at some of the prompts."""
-        return NextTokens(self.codes[:, prompts], self.weights[:, prompts], self.own[:, prompts])
+        return NextTokens(self.codes[:, prompts], self.weights[:, prompts])
 
-    def mixed(self, taken: NDArray[np.bool_]) -> NextTokens:
-        """Return the tokens, had model 0 what model 1 has at the prompts `taken`."""
-        where = taken[:, None]
+    def taken_over(self, prompts: NDArray[np.bool_]) -> NextTokens:
+        """Return the tokens, had model 0 what model 1 has at some of the prompts."""
+        where = prompts[:, None]
         codes, weights = self.codes.copy(), self.weights.copy()
         codes[0] = np.where(where, codes[1], codes[0])
         weights[0] = np.where(where, weights[1], weights[0])
-        return NextTokens(codes, weights, self.own)
+        return NextTokens(codes, weights)
 
 
 def from_top(rows: Sequence[Sequence[Mapping[str, float] | None]], k: int) -> NextTokens:
@@ -56,49 +55,36 @@ def from_top(rows: Sequence[Sequence[Mapping[str, float] | None]], k: int) -> Ne
     `rows` gives probabilities by token, None where there are none. Weights are square roots of
     probabilities, scaled to unit length, so that a truncated distribution is wholly like itself.
     """
-    codes, weights = _empty(rows, k)
+    shape = (len(rows), len(rows[0]) if rows else 0, k)
+    codes, weights = np.full(shape, NONE, np.int64), np.zeros(shape)
     numbers: dict[str, int] = {}
     for i, row in enumerate(rows):
         for j, top in enumerate(row):
             best = sorted((top or {}).items(), key=lambda item: (-item[1], item[0]))[:k]
             size = float(sum(p for _, p in best))
+            if size <= 0:
+                continue
             for place, (token, p) in enumerate(best):
                 codes[i, j, place] = numbers.setdefault(token, len(numbers))
                 weights[i, j, place] = np.sqrt(p / size)
-    return NextTokens(codes, weights, np.ones(codes.shape[:2]))
+    return NextTokens(codes, weights)
 
 
-def from_samples(rows: Sequence[Sequence[Sequence[str]]]) -> NextTokens:
-    """Take tokens that were sampled from m models at n prompts, as many as each prompt got."""
-    k = max((len(drawn) for row in rows for drawn in row), default=0)
-    codes, weights = _empty(rows, k)
-    own = np.full(codes.shape[:2], np.nan)
-    numbers: dict[str, int] = {}
-    for i, row in enumerate(rows):
-        for j, drawn in enumerate(row):
-            for place, token in enumerate(drawn):
-                codes[i, j, place] = numbers.setdefault(token, len(numbers))
-                weights[i, j, place] = 1.0 / len(drawn)
-            if len(drawn) > 1:
-                own[i, j] = float(np.mean([a == b for a, b in combinations(drawn, 2)]))
-    return NextTokens(codes, weights, own)
-
-
-def _empty(rows: Sequence[Sequence[object]], k: int) -> tuple[NDArray[np.int64], Float]:
-    shape = (len(rows), len(rows[0]) if rows else 0, k)
-    return np.full(shape, NONE, np.int64), np.zeros(shape)
+def from_tokens(rows: Sequence[Sequence[str | None]]) -> NextTokens:
+    """Take one token of m models at n prompts; None where there is none."""
+    return from_top([[None if t is None else {t: 1.0} for t in row] for row in rows], 1)
 
 
 def affinity(tokens: NextTokens) -> Float:
     """Return the likeness of every two models at every prompt, shape (m, m, n).
 
-    NaN where one of the two said nothing. A model's likeness to itself is `own`.
+    NaN where one of the two said nothing.
     """
     m, n, _ = tokens.codes.shape
     usable = tokens.usable
     out = np.full((m, m, n), np.nan)
     for i in range(m):
-        out[i, i] = tokens.own[i]
+        out[i, i] = np.where(usable[i], 1.0, np.nan)
         for j in range(i + 1, m):
             equal = tokens.codes[i][:, :, None] == tokens.codes[j][:, None, :]
             both = tokens.weights[i][:, :, None] * tokens.weights[j][:, None, :]
@@ -125,7 +111,7 @@ def telling_prompts(each: Float, most: float) -> NDArray[np.bool_]:
 def mean_affinity(each: Float) -> Float:
     """Return the mean likeness of every two models over prompts, shape (m, m).
 
-    NaN where two models have no prompt in common, and for a model itself where nothing is known.
+    NaN where two models have no prompt in common.
     """
     known = np.isfinite(each)
     with np.errstate(invalid="ignore"):
@@ -160,4 +146,5 @@ def _summed(tokens: NextTokens, model: int, prompts: NDArray[np.bool_], size: in
     """The weights of a model's tokens, summed over prompts, shape (size,)."""
     codes, weights = tokens.codes[model][prompts], tokens.weights[model][prompts]
     there = codes != NONE
-    return np.bincount(codes[there], weights[there], minlength=size)
+    sums: Float = np.bincount(codes[there], weights[there], minlength=size).astype(np.float64)
+    return sums
