@@ -72,22 +72,23 @@ def recorded(bases: Sequence[str]) -> list[Answers]:
     return [read_answers(RECORDED / f"{name}.jsonl.gz", name) for name in names]
 
 
-def similarities(known: str) -> tuple[list[str], Float, Float]:
-    """Return the models, their likeness (m, m, n) at every prompt, and which prompts tell."""
+def likeness(known: str) -> tuple[list[str], Float]:
+    """Return the models, and their likeness (m, m, n) at every prompt."""
     answers = recorded(BASES)
-    each = affinity(next_tokens(known, answers, PROBES))
-    return [a.model for a in answers], each, telling_prompts(each, SAME)
+    return [a.model for a in answers], affinity(next_tokens(known, answers, PROBES))
 
 
-def tested(names: Sequence[str], similarity: Float, half: Sequence[str]) -> Iterator[Tested]:
+def tested(names: Sequence[str], each: Float, half: Sequence[str]) -> Iterator[Tested]:
     """Test every pair within a half of the families; the bases of all others are controls."""
     place = {name: row for row, name in enumerate(names)}
     ours = [name for name in names if family(name) in half]
     for one, two in combinations(ours, 2):
         controls = [b for b in BASES if b not in (family(one), family(two))]
         rows = [place[name] for name in (two, one, *controls)]
-        found = excess(similarity[np.ix_(rows, rows)], 0, 1)
-        yield Tested(one, two, kind(one, two), float(similarity[place[one], place[two]]), found)
+        panel = each[np.ix_(rows, rows)]
+        similarity = mean_affinity(panel[:, :, telling_prompts(panel, SAME)])
+        found = excess(similarity, 0, 1)
+        yield Tested(one, two, kind(one, two), float(similarity[0, 1]), found)
 
 
 def auc(related: Sequence[float], unrelated: Sequence[float]) -> float:
@@ -155,15 +156,15 @@ def main() -> None:
     print(f"{PUBLISHED}, about 100 queries. Ours, on small models of another kind:")
     print(f"{len(BASES) * (1 + len(CHANGES))} models, {cost(recorded(BASES))}.")
     for known in (TOP, TOKEN):
-        names, each, tells = similarities(known)
-        print(f"\n{'five rivals' if known == TOP else 'the token alone'}:"
-              f" {tells.sum()} of {len(tells)} prompts tell models apart")  # fmt: skip
-        similarity = mean_affinity(each[:, :, tells])
+        names, each = likeness(known)
+        tells = int(telling_prompts(each, SAME).sum())
+        what = "five rivals" if known == TOP else "the token alone"
+        print(f"\n{what}: {tells} of {len(PROBES)} prompts tell models apart")
         bar = None
-        for what, half in HALVES.items():
-            rows = [*tested(names, similarity, half)]
+        for half, families in HALVES.items():
+            rows = [*tested(names, each, families)]
             bar = bar_of(rows) if bar is None else bar
-            print(f" {what} {', '.join(half)}; bar {bar:.2f}")
+            print(f" {half} {', '.join(families)}; bar {bar:.2f}")
             describe(rows, bar)
 
 

@@ -150,7 +150,9 @@ def next_tokens(known: str, answers: Sequence[Answers], probes: Sequence[Probe])
     rows = [[a.by_probe.get(probe.id) for probe in probes] for a in answers]
     if known == TOKEN:
         return from_tokens([[one.text if one is not None else None for one in row] for row in rows])
-    k = min(MOST_RIVALS, *(len(one.top) for row in rows for one in row if one and one.top))
+    # Rivals that look alike (parts of one character) are one: a prompt may have fewer than asked.
+    given = [max((len(one.top) for one in row if one and one.top), default=1) for row in rows]
+    k = min(MOST_RIVALS, *given)
     return from_top(
         [
             [None if one is None or one.top is None else _probabilities(one.top) for one in row]
