@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from importlib.util import find_spec
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -27,7 +28,9 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import MAX_SHOWN, visible, visible_document
 from pytest_scratchverify.methods.weights.figure_data import SharesByLayer
 from pytest_scratchverify.report.actions import append_summary, workflow_commands
+from pytest_scratchverify.report.attestation import statement_of
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
+from pytest_scratchverify.report.cyclonedx import render_cyclonedx
 from pytest_scratchverify.report.difference import differences
 from pytest_scratchverify.report.explanation import explained
 from pytest_scratchverify.report.figures.rendering import Rendered, figures_of
@@ -52,6 +55,12 @@ PARTS = [
 HOSTILE = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), min_size=1, max_size=8).map(
     "".join
 )
+
+
+READ = ArtifactRecord(
+    repo="org/suspect", file="config.json", source=Source.HUB, bytes_read=7, bytes_total=7,
+    digest=64 * "a",
+)  # fmt: skip
 
 
 def full_run(text="x"):
@@ -116,6 +125,8 @@ def outlets(run, tmp_path, languages=("en", "ko")):
         yield "fragment", verdict_fragment(run, language)
         yield "markdown", render_markdown(run, language)
         yield "sarif", render_sarif(run, language)
+        if find_spec("cyclonedx"):
+            yield "cyclonedx", render_cyclonedx(run, language)
         yield "badge.json", render_badge_json(run, language)
         yield "badge.svg", render_badge_svg(run, language)
         for line, _ in summary_lines(run, language, 100):
@@ -135,6 +146,9 @@ def outlets(run, tmp_path, languages=("en", "ko")):
     append_summary(run, summary, "en")
     yield "summary", summary.read_bytes().decode()
     yield "json", render_json(run, "en")
+    if find_spec("in_toto_attestation"):
+        read = finding(Outcome.CONSISTENT, model=run.models[0].model, artifacts=(READ,))
+        yield "statement", statement_of(replace(run, findings=(*run.findings, read))).decode()
 
 
 def as_the_runner_reads(line):
@@ -155,7 +169,7 @@ def check(name, text):
         assert "##[" not in text
     if name == "badge.svg":
         ET.fromstring(text)
-    if name in ("json", "sarif", "badge.json"):
+    if name in ("json", "sarif", "badge.json", "cyclonedx", "statement"):
         json.loads(text)
 
 
@@ -198,7 +212,7 @@ def test_a_hostile_template_of_a_foreign_run_shows_nothing_as_it_is(tmp_path):
 def test_overlong_text_is_bounded_in_every_outlet_but_the_json(tmp_path):
     sizes = {"line": 2 * MAX_SHOWN, "command": 4 * MAX_SHOWN}
     for name, shown in outlets(poisoned(full_run(), "x" * 30_000), tmp_path, ("en",)):
-        if name != "json":
+        if name not in ("json", "statement"):
             assert len(shown) < sizes.get(name, 600_000), name
 
 
