@@ -259,6 +259,23 @@ def test_a_model_that_is_not_at_hand_is_left_open(attested, place, tmp_path, cap
     assert "5 digests not checked" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("model", ["nobody", None])
+def test_what_is_attested_of_no_model_or_no_file_is_left_open(model, place, tmp_path, capsys):
+    from pytest_scratchverify.cli.signing import signed_by_key
+
+    statement = json.loads(statement_of(run_from_json((place / "run.json").read_text())))
+    for subject in statement["subject"]:
+        if model is None:
+            subject["annotations"]["digestOf"] = "commit"
+    if model is not None:
+        statement["subject"][0]["annotations"]["model"] = model
+    path = tmp_path / "signed.json"
+    path.write_text(signed_by_key(json.dumps(statement).encode(), place / "ours.pem"))
+    assert check(path, place) == 10
+    said = capsys.readouterr().out
+    assert ("of no model" if model else "no digest of a file is attested") in said
+
+
 # ---- run again ---------------------------------------------------------------------------------
 
 
@@ -413,7 +430,9 @@ def test_keys_that_are_none_and_files_that_are_not_there_are_one_line(
     ]
     for words in asked:
         assert main(words) == 2, words
-        assert capsys.readouterr().err.count("\n") == 1, words
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1, words
+        assert "report this as a bug" not in said, words
     monkeypatch.delenv("SCRATCHVERIFY_KEY_PASSWORD")
     assert main(["attest", run, "--key", str(place / "ours.pem")]) == 2
     assert "SCRATCHVERIFY_KEY_PASSWORD" in capsys.readouterr().err
