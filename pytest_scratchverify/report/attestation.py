@@ -2,7 +2,7 @@
 
 The subjects are the files of the tested models that were read and whose digest is known, the joint
 digest of all weight files of a model, and the commits that models were read at. The predicate is
-our own (docs/attestations.md describes its fields). in-toto-attestation builds and validates it.
+our own (docs/attestations.md describes its fields). in-toto-attestation validates the whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible_json
 from pytest_scratchverify.report.headline import in_order
 from pytest_scratchverify.report.package_url import package_url
 from pytest_scratchverify.report.run_json import run_sha256
@@ -37,31 +38,35 @@ def statement_of(run: Run) -> bytes:
     attestation is about bytes.
     """
     try:
-        from in_toto_attestation.v1.resource_descriptor import (  # noqa: PLC0415 - an extra
-            ResourceDescriptor,
+        from in_toto_attestation.v1 import statement_pb2  # noqa: PLC0415 - an extra
+        from in_toto_attestation.v1.statement import (  # noqa: PLC0415
+            STATEMENT_TYPE_URI,
+            Statement,
         )
-        from in_toto_attestation.v1.statement import Statement  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ScratchError(LACKS) from error
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - comes with it
+    from google.protobuf.json_format import Parse  # noqa: PLC0415 - comes with it
 
-    found = [*_subjects(run)]
-    if not found:
+    subjects = [*_subjects(run)]
+    if not subjects:
         raise ScratchError(
             "this run read no file whose digest it knows: there is nothing to attest; run it where"
             " the model's own files can be read"
         )
-    predicate = predicate_of(run)
-    subjects = [ResourceDescriptor(**subject).pb for subject in found]
-    statement = Statement(subjects, PREDICATE_TYPE, predicate)
-    statement.validate()
-    # protobuf knows no integers in a predicate: 7 would become 7.0.
-    document = MessageToDict(statement.pb) | {"predicate": predicate}
-    return json.dumps(document, sort_keys=True, allow_nan=False).encode()
+    document = {
+        "_type": STATEMENT_TYPE_URI,
+        "subject": subjects,
+        "predicateType": PREDICATE_TYPE,
+        "predicate": predicate_of(run),
+    }
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    payload = visible_json(text).encode()
+    Statement.copy_from_pb(Parse(payload, statement_pb2.Statement())).validate()
+    return payload
 
 
 def _subjects(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield what the statement is about: arguments of a resource descriptor."""
+    """Yield what the statement is about: resource descriptors with a digest each."""
     for model in run.models:
         read, purl = files_read(run, model.model), package_url(run, model.model)
         for file in read.files:

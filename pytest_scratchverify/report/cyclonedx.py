@@ -30,6 +30,7 @@ from pytest_scratchverify.report.cyclonedx_declarations import (
     declarations,
     joined,
     said_of,
+    shown,
     standards,
 )
 from pytest_scratchverify.report.headline import in_order
@@ -40,7 +41,7 @@ from pytest_scratchverify.verdict.files_read import FilesRead, ReadFile, files_r
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
 
-LONGEST = 2**20  # characters of one text: the numbers of a finding are never cut off
+LONGEST_VERSION = 1000  # characters: the format allows 1024
 NAMESPACE = "scratchverify"  # of property names
 HUB = "https://huggingface.co"
 LACKS = "CycloneDX needs cyclonedx-python-lib 11 or later: pip install 'pytest-scratchverify[bom]'"
@@ -66,16 +67,8 @@ def render_cyclonedx(run: Run, language: str) -> str:
         if card := cards.get(component["bom-ref"]):
             component["modelCard"] = card
     document["declarations"] = declarations(run, language)
-    text = json.dumps(_visible(document), indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(shown(document), indent=1, ensure_ascii=False, sort_keys=True)
     return visible_json(text) + "\n"
-
-
-def _visible(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _visible(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_visible(item) for item in value]
-    return visible(value, LONGEST) if isinstance(value, str) else value
 
 
 def _named_time() -> str | None:
@@ -97,7 +90,7 @@ def _written(run: Run, language: str) -> str:
     from cyclonedx.output.json import JsonV1Dot7  # noqa: PLC0415
 
     tool = Item(
-        name="pytest-scratchverify", type=ComponentType.APPLICATION, version=run.version or None
+        name="pytest-scratchverify", type=ComponentType.APPLICATION, version=_version(run.version)
     )
     bom = Bom(
         serial_number=uuid5(NAMESPACE_URL, f"urn:{NAMESPACE}:run:{run_sha256(run)}:{language}"),
@@ -135,7 +128,7 @@ def _model(run: Run, model: ModelVerdict, language: str) -> Any:
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=refs.model(model),
         **_named(model.model, purl),
-        version=model.revision,
+        version=_version(model.revision),
         pedigree=_pedigree(run, model, weights, language),
         external_references=_references(run, purl, model),
         components=[*parts, *files],
@@ -151,6 +144,10 @@ def _named(name: str, purl: str | None) -> dict[str, Any]:
 
     group, _, own = name.partition("/")
     return {"name": own, "group": group, "purl": PackageURL.from_string(purl)}
+
+
+def _version(stated: str | None) -> str | None:
+    return visible(stated, LONGEST_VERSION) if stated else None
 
 
 def is_part(component: Component) -> bool:
@@ -194,7 +191,7 @@ def _pedigree(run: Run, model: ModelVerdict, found: list[ComponentVerdict], lang
             Item(
                 type=ComponentType.MACHINE_LEARNING_MODEL,
                 **_named(name, purl),
-                version=purl.partition("@")[2] or None if purl else None,
+                version=_version(purl.partition("@")[2] if purl else None),
                 properties=[
                     Property(name=f"{NAMESPACE}:verdict:{v.component.value}", value=v.verdict.value)
                     for v in parts
@@ -245,7 +242,7 @@ def _file(refs: Refs, model: ModelVerdict, file: ReadFile) -> Any:
         type=ComponentType.FILE,
         bom_ref=refs.file(model, file),
         name=file.path,
-        version=file.revision,
+        version=_version(file.revision),
         hashes=digests,
         properties=[Property(name=f"{NAMESPACE}:file:{n}", value=v) for n, v in kept],
     )

@@ -17,6 +17,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Direction, Finding, Outcome
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.headline import in_order
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.package_url import package_url
@@ -130,7 +131,7 @@ def standards(run: Run, language: str) -> list[Any]:
             Standard(
                 bom_ref=f"policy:{name}",
                 name=name,
-                version=run.version or None,
+                version=visible(run.version, 1000) or None,
                 description=joined(about, language),
                 requirements=requirements,
             )
@@ -239,7 +240,7 @@ def _refs_of(key: str, refs: Refs, findings: list[Finding]) -> dict[str, Json]:
 def _evidence(refs: Refs, finding: Finding, language: str) -> Json:
     whole = to_json(finding)
     measured = {key: whole[key] for key in MEASURED} if isinstance(whole, dict) else {}
-    content = json.dumps(measured, sort_keys=True, allow_nan=False)
+    content = json.dumps(shown(measured), sort_keys=True, allow_nan=False)
     attachment: Json = {"contentType": "application/json", "content": content}
     return {
         "bom-ref": refs.evidence(finding),
@@ -335,3 +336,12 @@ def joined(texts: Iterable[Text], language: str) -> str:
     said = dict.fromkeys(translate(text, language).strip() for text in texts)
     whole = [one if one.endswith((".", "!", "?")) else f"{one}." for one in said if one]
     return " ".join(whole)
+
+
+def shown(value: Any, key: str = "") -> Any:
+    """Return a document whose texts are visible and bounded; a finding's JSON is both already."""
+    if isinstance(value, dict):
+        return {name: shown(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shown(item) for item in value]
+    return visible(value) if isinstance(value, str) and key != "content" else value
