@@ -122,6 +122,11 @@ def poisoned(value, text):
     return value
 
 
+FORMATS_OF_JSON = (
+    "json", "sarif", "spdx", "inspect", "badge.json", "cyclonedx", "statement"
+)  # fmt: skip
+
+
 def outlets(run, tmp_path, languages=("en", "ko")):
     """Every outlet of a run, by name: what a terminal, a browser, a log or a parser gets."""
     yield "html", render_html(run, "en")  # in every language
@@ -178,7 +183,7 @@ def check(name, text):
         ET.fromstring(text)
     if name == "yaml":
         yaml.safe_load(text)
-    if name in ("json", "sarif", "spdx", "inspect", "badge.json", "cyclonedx", "statement"):
+    if name in FORMATS_OF_JSON:
         json.loads(text)
 
 
