@@ -92,7 +92,9 @@ def likenesses(answered: Answered) -> dict[str, Likeness]:
     }
 
 
-def tested(likeness: Likeness, name: str, reference: str, controls: Sequence[str]) -> object:
+def beside_strangers(
+    likeness: Likeness, name: str, reference: str, controls: Sequence[str]
+) -> object:
     """Test one pair against unrelated models by the round robin of the behaviour methods."""
     names = (name, reference, *controls)
     similarity = np.eye(len(names))
@@ -126,7 +128,7 @@ def behaviour(answered: Answered) -> Iterator[tuple[object, ...]]:
         alike = {name: likeness(TEACHER, name) for name in NAMES if name != TEACHER}
         for group, names in GROUPS.items():
             found = [
-                tested(likeness, n, TEACHER, [s for s in STRANGERS if s != n][:CONTROLS])
+                beside_strangers(likeness, n, TEACHER, [s for s in STRANGERS if s != n][:CONTROLS])
                 for n in names
             ]
             special = sum(f.pvalue < ALPHA for f in found)
