@@ -7,13 +7,15 @@ share of the smaller vocabulary that the other one holds, the linear CKA of the 
 tokens ("Model Genome", August 2026) and the correlation of layer-wise standard deviations of
 attention matrices (the Pangu affair, July 2025). Beside them, on the same pairs, what this project
 says. Without --zoo the models that the repository holds; docs/methods/no-evidence.md shows the
-families of `tools/zoo/train/families.py`. Prints Markdown.
+families of `tools/zoo/train/families.py`, and of the repository's s0 and its descendants. Prints
+Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_scratchverify.core.component import Component
-from pytest_scratchverify.core.evidence import Outcome
+from pytest_scratchverify.core.evidence import Direction, Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
@@ -62,6 +64,7 @@ class Compared:
     shuffled: float
     spread: float | None
     said: str
+    accused: bool
     ours: float
     pvalue: float
 
@@ -141,6 +144,7 @@ def compared(ours: Measured, theirs: Measured, truth: str, calibration: object) 
         shuffled=linear_cka(a, b[order]),
         spread=layer_correlation(ours.spreads, theirs.spreads),
         said=said if found.outcome is not Outcome.CONSISTENT else "nothing",
+        accused=found.direction is Direction.TOWARD_REUSE or found.outcome is Outcome.DERIVED,
         ours=found.effect.value if found.effect and found.effect.value is not None else 0.0,
         pvalue=1.0 if found.pvalue is None else found.pvalue,
     )
@@ -216,8 +220,12 @@ def report(rows: Sequence[Compared]) -> None:
     for field, name in NAMES.items():
         print(f"| {name} | {separation(rows, field)} |")
     strangers = [r for r in rows if r.truth == "strangers"]
-    accused = [r.names for r in strangers if r.said != "nothing"]
-    print(f"\nThis project accuses or suspects {len(accused)} of {len(strangers)} strangers.")
+    accused = [r.names for r in strangers if r.accused]
+    apart = sum(r.said == "not comparable" for r in strangers)
+    print(
+        f"\nThis project accuses or suspects {len(accused)} of {len(strangers)} strangers; of"
+        f" {apart} it says that their decoders are not comparable."
+    )
 
 
 WORDS = {
@@ -255,7 +263,9 @@ def draw(rows: Sequence[Compared], figure: Path, language: str) -> None:
     handles, labels = panels[1].get_legend_handles_labels()
     drawing.legend(handles[:1], labels[:1], loc="lower center", fontsize=8, frameon=False)
     drawing.tight_layout(rect=(0, 0.06, 1, 1))
-    drawing.savefig(figure, metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a font without Hangul here; readers have one
+        drawing.savefig(figure, metadata={"Date": None})
     plt.close(drawing)
 
 
@@ -272,13 +282,14 @@ def measure(folders: Iterable[Path], *, most_strangers: bool) -> list[Compared]:
 def main() -> None:
     """Print the tables, and draw the figure in both languages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--zoo", type=Path, help="a folder of models instead of the ready ones")
+    parser.add_argument("--zoo", type=Path, help="a folder of more models")
     parser.add_argument("--figure", type=Path, help="SVG; NAME.ko.svg is written beside it")
     given = parser.parse_args()
-    folders = [READY / name for name in READY_MODELS]
+    ready = [READY / name for name in READY_MODELS if given.zoo is None or name.startswith("s0")]
+    rows = measure(ready, most_strangers=given.zoo is None)
     if given.zoo is not None:
-        folders = [path.parent for path in given.zoo.glob("*/config.json")]
-    rows = measure(folders, most_strangers=given.zoo is None)
+        families = [path.parent for path in given.zoo.glob("*/config.json")]
+        rows += measure(families, most_strangers=False)
     report(rows)
     if given.figure is not None:
         draw(rows, given.figure, "en")

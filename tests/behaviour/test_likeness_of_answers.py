@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.distillation import GROUPS, NAMES, STRANGERS, Answered, likenesses, beside_strangers
+from benchmarks.distillation import GROUPS, NAMES, STRANGERS, Answered, beside_strangers, likenesses
 
 
 @pytest.fixture(scope="module")
