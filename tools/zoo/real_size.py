@@ -106,12 +106,16 @@ def sizes() -> dict[str, Size]:
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to a model: noise of a size beside the weights', pruning, rounding, disguise."""
+    """What was done to a model: noise of a size beside the weights', pruning, rounding, disguise.
+
+    `experts` says whether those of a mixture have other numbers, too.
+    """
 
     noise: float = 0.0
     pruned: float = 0.0
     bits: int = 0
     disguised: bool = True
+    experts: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ class Weights:
         if kind not in READERS or change is None:
             seed = self.seed if change is None else self.seed + 500
             return self._read(name, wanted) if kind in READERS else self._plain(name, wanted, seed)
+        name = self._expert_of(name) if change.experts else name
         order = self._order(name, shape[0]) if change.disguised else np.arange(shape[0])
         found = self._read(name, order[wanted])
         found = self._rounded(name, found, order[wanted])
@@ -218,6 +223,16 @@ class Weights:
         key = zlib.crc32(f"{seed}.{name}".encode())
         draws = (np.random.Generator(np.random.SFC64([key, int(row)])) for row in rows)
         return np.float32(0.02) * np.stack([d.standard_normal(width, np.float32) for d in draws])
+
+    def _expert_of(self, name: str) -> str:
+        """Return the tensor of the original that a renumbered expert's is."""
+        root, dot, rest = name.partition(".experts.")
+        if not dot:
+            return name
+        number, _, rest = rest.partition(".")
+        count = sum(n.startswith(f"{root}.experts.") for n in self.size.tensors) // 3
+        rng = np.random.default_rng((self.seed, zlib.crc32(root.encode()), 9))
+        return f"{root}.experts.{rng.permutation(count)[int(number)]}.{rest}"
 
     def _order(self, name: str, rows: int) -> Array:
         """Renumber neurons, and heads by their groups."""

@@ -122,6 +122,10 @@ class FramedBasis:
     deep: int
     tried: int = 1
 
+    def tells_of(self, component: Component) -> bool:
+        """Whether what was recognised is a part of the component: heads are none of experts."""
+        return component is not Component.ROUTER_EXPERTS or not self.match.held[0].of_heads
+
 
 def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
     """Choose what is read within `limit` bytes; None where it would be too little for a frame."""

@@ -37,10 +37,11 @@ DRAWN = 40  # starts of the frame of all layers
 MOST_PAIRS = 12  # of layers that may be each other's under other numbers
 FEWEST_NEURONS = 16
 FEWEST_ANCHORS = 8  # matched neurons by which those of other blocks are matched again
-# Neurons by planes and by neurons of other blocks, under their own numbers and others; and in two
-# forms each: neurons by a frame of all layers and by neurons of other blocks, heads by a frame of
-# either half, neurons in these two ways by a frame of two layers of unlike numbers.
-QUESTIONS = 16
+# Neurons by planes and by neurons of other blocks, under their own numbers and others; heads by
+# planes of either half of the layers; and in two forms each: neurons by a frame of all layers and
+# by neurons of other blocks, heads by a frame of either half, neurons in these two ways by a frame
+# of two layers of unlike numbers.
+QUESTIONS = 18
 SIGNIFICANT = 1e-9  # from which no further frame is tried
 
 
@@ -159,10 +160,10 @@ def recognise_by_frames(
     Notes
     -----
     Planes of keys, which have names (`rotary_planes`), give a frame first, asked about neurons, on
-    which no frame rests; then what all layers read under their own numbers does. Layers dealt into
-    two folds give a frame each, asked about the heads of the other fold. Where nothing is found
-    so, a last frame is of the two layers of unlike numbers that fit each other best, asked about
-    their neurons. Heads are taken by their rows, and by what those span. p is Bonferroni over all
+    which no frame rests; then what all layers read under their own numbers does. Either is made of
+    each half of the layers, too, and asked about the heads of the other half. Where nothing is
+    found so, a last frame is of the two layers of unlike numbers that fit each other best, asked
+    about their neurons. Heads are taken by their rows, and by what those span. p is Bonferroni over all
     of these, and over the blocks that were asked.
 
     The null: given the frame, the two matchings of neurons (of held-out heads) are independent of
@@ -201,6 +202,12 @@ def _by_planes(ours: Network, theirs: Network, *, moved: bool) -> Iterable[Frame
     other = [(a, b) for a, b in of_layers if fit.layers.get(a[0], a[0]) == b[0] and a[1] == b[1]]
     for blocks in (same, *([other] if other != same else [])):
         yield from _asked_neurons(ours, theirs, fit.frame, blocks)
+    # Where every block was trained anew, or experts have other numbers, heads are left.
+    for fitted, held in _folds(ours, theirs):
+        keys = [{n: side.heads[n][0] for n in fitted} for side in (ours, theirs)]
+        fit = fit_planes(keys[0], keys[1], moved=False)
+        if fit is not None:
+            yield from _asked_heads(ours, theirs, fit.frame, held)
 
 
 def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
@@ -211,13 +218,26 @@ def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     frame = _frame(ours, theirs, [(layer, layer) for layer in common], DRAWN)
     blocks = sorted(ours.neurons.keys() & theirs.neurons.keys())
     yield from _asked_neurons(ours, theirs, frame, [(key, key) for key in blocks])
-    folds = (common[::2], common[1::2]) if len(common) > 1 else ()
-    for fitted, held in (folds, folds[::-1]) if folds else ():
+    for fitted, held in _folds(ours, theirs):
         frame = _frame(ours, theirs, [(layer, layer) for layer in fitted])
-        heads = [_heads(ours.heads[n], theirs.heads[n], frame, n) for n in held]
-        asked = [one for one in heads if one is not None]
-        if asked:
-            yield _together(asked, frame)
+        yield from _asked_heads(ours, theirs, frame, held)
+
+
+def _folds(ours: Network, theirs: Network) -> list[tuple[list[int], list[int]]]:
+    """Deal the layers of both networks into two folds: those fitted, those whose heads are held."""
+    common = sorted(ours.heads.keys() & theirs.heads.keys())
+    one, two = common[::2], common[1::2]
+    return [(one, two), (two, one)] if two else []
+
+
+def _asked_heads(
+    ours: Network, theirs: Network, frame: Frame, layers: Sequence[int]
+) -> Iterable[FramedMatch]:
+    """Match the heads of layers that the frame was not fitted to."""
+    heads = [_heads(ours.heads[n], theirs.heads[n], frame, n) for n in layers]
+    asked = [one for one in heads if one is not None]
+    if asked:
+        yield _together(asked, frame)
 
 
 def _moved(ours: Network, theirs: Network) -> Iterable[FramedMatch]:

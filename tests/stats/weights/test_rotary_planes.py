@@ -106,6 +106,15 @@ def test_layers_under_other_numbers_are_found():
     assert fitted(moved, one, moved=False).layers == {n: n for n in range(LAYERS)}
 
 
+def test_heads_tell_under_noise_where_every_block_was_trained_anew():
+    """As they do where the experts of a mixture have other numbers."""
+    one, other = network(4, groups=16), network(5)
+    copy = changed(one, np.random.default_rng(4), noise=0.75)
+    match = recognise_by_frames(Network(copy.heads, other.neurons), one)
+    assert match.held[0].of_heads
+    assert match.pvalue < 1e-9
+
+
 def test_planes_of_unlike_heads_have_no_common_names():
     one = network(5)
     assert fitted(network(5, groups=2 * GROUPS), one) is None
