@@ -163,8 +163,8 @@ def recognise_by_frames(
     which no frame rests; then what all layers read under their own numbers does. Either is made of
     each half of the layers, too, and asked about the heads of the other half. Where nothing is
     found so, a last frame is of the two layers of unlike numbers that fit each other best, asked
-    about their neurons. Heads are taken by their rows, and by what those span. p is Bonferroni over all
-    of these, and over the blocks that were asked.
+    about their neurons. Heads are taken by their rows, and by what those span. p is Bonferroni
+    over all of these, and over the blocks that were asked.
 
     The null: given the frame, the two matchings of neurons (of held-out heads) are independent of
     each other. Gate and up rows of one neuron resemble each other, and so may the keys and values
