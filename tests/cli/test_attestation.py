@@ -254,6 +254,27 @@ def test_the_same_files_elsewhere_are_the_same_model(attested, place, tmp_path):
     assert check(attested, place, "--model", f"{place / 's0-cpt-long'}={copy}") == 0
 
 
+def test_of_several_models_each_has_its_place(place, tmp_path, capsys):
+    """One statement of two models: the same place for both would be a guess."""
+    from pytest_scratchverify.cli.signing import signed_by_key
+
+    run = run_from_json((place / "run.json").read_text())
+    statement = json.loads(statement_of(run))
+    name, other = str(place / "s0-cpt-long"), str(place / "s0")
+    [model] = statement["predicate"]["models"]
+    statement["predicate"]["models"].append({**model, "model": other})
+    statement["subject"] += [
+        {**s, "annotations": {**s["annotations"], "model": other}} for s in statement["subject"]
+    ]
+    path = tmp_path / "two.json"
+    path.write_text(signed_by_key(json.dumps(statement).encode(), place / "ours.pem"))
+    assert check(path, place) == 1  # the second has the first one's digests
+    assert check(path, place, "--model", f"{other}={name}") == 0
+    assert capsys.readouterr().out.count("5 of 5 digests") == 3
+    assert check(path, place, "--model", name) == 2
+    assert "write NAME=PLACE" in capsys.readouterr().err
+
+
 def test_a_model_that_is_not_at_hand_is_left_open(attested, place, tmp_path, capsys):
     assert check(attested, place, "--model", tmp_path / "nowhere") == 10
     assert "5 digests not checked" in capsys.readouterr().out
