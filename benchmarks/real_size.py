@@ -30,10 +30,10 @@ CHANGES: dict[str, Change] = {
     "nothing else": Change(),
     "rounded to 4 bits": Change(bits=4),
     "pruned by half": Change(pruned=0.5),
-    "noise, cosine .9": Change(noise=0.48),
     "noise, cosine .8": Change(noise=0.75),
-    "noise, cosine .7": Change(noise=1.02),
     "noise, cosine .6": Change(noise=1.33),
+    "noise, cosine .5": Change(noise=1.73),
+    "noise, cosine .4": Change(noise=2.29),
 }
 ASK = """
 import json, sys, time

@@ -55,7 +55,9 @@ def render(arguments: list[str]) -> int:
         run = read_run(given.run)
     except UnreadableError as failure:
         return _refused(failure)
-    paths: dict[str, Path | None] = {name: getattr(given, name) for name in FORMATS}
+    paths: dict[str, Path | None] = {
+        name: getattr(given, name.replace("-", "_")) for name in FORMATS
+    }
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
     if any(paths.values()):

@@ -46,6 +46,13 @@ NOTHING_ASKED = Text(
     "No test here asks about a model. The suites are run by `scratchverify run --model NAME`, or in"
     " this pytest by `pytest --pyargs pytest_scratchverify._suites --scratch-model NAME`."
 )
+# Whatever ends otherwise, by a slip of the command line or a broken test, says so by itself.
+ENDED = (
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+    EXIT_UNDETERMINED,
+)
 _REPORTED_LETTER = ("reported", "r", ("REPORTED", {"yellow": True}))
 SHORT_LETTERS = {
     Outcome.INDETERMINATE: ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
@@ -134,12 +141,15 @@ class Controller:
         """Remove the run's shared directory."""
         self.session.close()
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """Print the verdict; where nothing was asked of a named model, how it is asked."""
         from pytest_scratchverify.report.language import translate  # noqa: PLC0415
 
         if self.run is None:
-            if self.session.settings.models and not self.intents:
+            ended = exitstatus in ENDED
+            if self.session.settings.models and not self.intents and ended:
                 terminalreporter.write_line(
                     translate(NOTHING_ASKED, self.session.settings.language)
                 )

@@ -9,10 +9,13 @@ from pathlib import Path
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.cyclonedx import render_cyclonedx
+from pytest_scratchverify.report.eval_results import render_eval_results
 from pytest_scratchverify.report.html import render_html
+from pytest_scratchverify.report.inspect_log import render_inspect_log
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.run_json import render_json
 from pytest_scratchverify.report.sarif import render_sarif
+from pytest_scratchverify.report.spdx import render_spdx
 from pytest_scratchverify.verdict.run import Run
 
 RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
@@ -21,6 +24,9 @@ RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
     "html": render_html,
     "sarif": render_sarif,
     "cyclonedx": render_cyclonedx,
+    "spdx": render_spdx,
+    "eval-results": render_eval_results,
+    "inspect": render_inspect_log,
     "badge.json": render_badge_json,
     "badge.svg": render_badge_svg,
 }

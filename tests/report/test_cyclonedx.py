@@ -18,7 +18,7 @@ from pytest_scratchverify.report.cyclonedx_declarations import policies
 from pytest_scratchverify.report.package_url import package_url
 from pytest_scratchverify.verdict.policy import read_policies
 from pytest_scratchverify.verdict.verdict import PolicyResult, Result, Verdict
-from tests.report.runs import hostile_run, run_of
+from tests.report.runs import hostile_run, run_of, with_verdict
 from tests.verdict.findings import finding
 from tools.running import ROOT
 
@@ -62,20 +62,6 @@ def refs_of(document):
 
 REFERRING = ("target", "requirement", "assessor", "claims", "counterClaims", "evidence",
              "counterEvidence", "ref")  # fmt: skip
-
-
-def with_verdict(verdict, component=Component.TEXT_DECODER, reference="org/reference"):
-    """A run in which one component has a verdict, whatever its findings are."""
-    made = run_of(finding(Outcome.DERIVED))
-    [model] = made.models
-    one = replace(
-        model.components[Component.TEXT_DECODER],
-        component=component,
-        verdict=verdict,
-        reference=reference,
-        inherits=None,
-    )
-    return replace(made, models=(replace(model, components={component: one}),))
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,12 +33,15 @@ from pytest_scratchverify.report.attestation import statement_of
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.cyclonedx import render_cyclonedx
 from pytest_scratchverify.report.difference import differences
+from pytest_scratchverify.report.eval_results import render_eval_results
 from pytest_scratchverify.report.explanation import explained
 from pytest_scratchverify.report.figures.rendering import Rendered, figures_of
 from pytest_scratchverify.report.html import render_html, verdict_fragment
+from pytest_scratchverify.report.inspect_log import render_inspect_log
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.sarif import render_sarif
+from pytest_scratchverify.report.spdx import render_spdx
 from pytest_scratchverify.report.terminal import summary_lines
 from pytest_scratchverify.report.writing import render_json
 from pytest_scratchverify.verdict.serialization import dumps, finding_from_json, run_from_json
@@ -118,6 +122,11 @@ def poisoned(value, text):
     return value
 
 
+FORMATS_OF_JSON = (
+    "json", "sarif", "spdx", "inspect", "badge.json", "cyclonedx", "statement"
+)  # fmt: skip
+
+
 def outlets(run, tmp_path, languages=("en", "ko")):
     """Every outlet of a run, by name: what a terminal, a browser, a log or a parser gets."""
     yield "html", render_html(run, "en")  # in every language
@@ -125,6 +134,9 @@ def outlets(run, tmp_path, languages=("en", "ko")):
         yield "fragment", verdict_fragment(run, language)
         yield "markdown", render_markdown(run, language)
         yield "sarif", render_sarif(run, language)
+        yield "spdx", render_spdx(run, language)
+        yield "inspect", render_inspect_log(run, language)
+        yield "yaml", render_eval_results(replace(run, models=run.models[:1]), language)
         if find_spec("cyclonedx"):
             yield "cyclonedx", render_cyclonedx(run, language)
         yield "badge.json", render_badge_json(run, language)
@@ -169,7 +181,9 @@ def check(name, text):
         assert "##[" not in text
     if name == "badge.svg":
         ET.fromstring(text)
-    if name in ("json", "sarif", "badge.json", "cyclonedx", "statement"):
+    if name == "yaml":
+        yaml.safe_load(text)
+    if name in FORMATS_OF_JSON:
         json.loads(text)
 
 
