@@ -24,6 +24,7 @@ from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.next_tokens import (
     TOKEN,
     TOP,
+    beginning,
     next_token_agreement,
     next_tokens,
 )
@@ -31,6 +32,7 @@ from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 from pytest_scratchverify.stats.behaviour.next_token import (
     affinity,
+    from_tokens,
     mean_affinity,
     telling_prompts,
 )
@@ -151,6 +153,28 @@ def describe(rows: Sequence[Tested], bar: float) -> None:
               f" {max(r.found.effect for r in some):.3f}")  # fmt: skip
 
 
+def sampled(seed: int) -> Float:
+    """Return the likeness had every model sampled one of its five rivals at every prompt."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for answers in recorded(BASES):
+        tops = [answers.by_probe[probe.id].top or {} for probe in PROBES]
+        weights = [np.exp(np.array([*top.values()])) for top in tops]
+        drawn = [rng.choice(len(w), p=w / w.sum()) for w in weights]
+        rows.append([beginning([*t][place]) for t, place in zip(tops, drawn, strict=True)])
+    return affinity(from_tokens(rows))
+
+
+def of_samples(names: Sequence[str], half: Sequence[str], draws: int = 5) -> str:
+    """Return the AUC of one sample a prompt, over several draws."""
+    found = []
+    for seed in range(draws):
+        rows = [*tested(names, sampled(seed), half)]
+        parents = [row.found.effect for row in rows if row.kind in CHANGES]
+        found.append(auc(parents, [r.found.effect for r in rows if r.kind == "unrelated"]))
+    return f"{min(found):.2f} to {max(found):.2f}"
+
+
 def findings(half: Sequence[str]) -> str:
     """Return how many descendants the whole finding calls a lead: with its controls, by change."""
     thresholds = BehaviourThresholds.load(ROOT / "suites" / "calibration" / "behaviour.json")
@@ -191,6 +215,7 @@ def main() -> None:
             describe(rows, bar)
             if known == TOP:
                 print(f"  leads with all controls: {findings(families)}")
+                print(f"  one sample of the rivals a prompt: AUC {of_samples(names, families)}")
 
 
 if __name__ == "__main__":
