@@ -100,7 +100,7 @@ def test_a_declared_origin_and_the_size_of_the_family(limits):
 def test_too_few_unrelated_models_and_a_related_one(limits):
     few = next_token_agreement(panel("s0-int4", "s0", ["s1", "s2"]), limits)
     assert (few.outcome, few.level, few.pvalue) == (OPEN, Level.E0, None)
-    kin = ["s1", "s1-int4", "s2", "s3", "w0", "s0"]
+    kin = ["w0", "w0-lora", "s1", "s2", "s3", "s0"]
     void = next_token_agreement(panel("t0", "moe0", kin), limits)
     assert {c.kind: c.passed for c in void.controls}["negative"] is False
     assert void.direction is Direction.NONE
