@@ -62,6 +62,10 @@ class Options(TypedDict, total=False):
     verdict_md: Name
     verdict_html: Name
     verdict_sarif: Name
+    verdict_cyclonedx: Name
+    verdict_spdx: Name
+    verdict_eval_results: Name
+    verdict_inspect: Name
     report_lang: str
     matrix: Name
     undetermined: str

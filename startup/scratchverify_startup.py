@@ -22,7 +22,8 @@ WITH_VALUE = (
     "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price",
     "endpoint-probes", "junit", "matrix", "model", "policy", "predecessor-verdict", "report-lang",
     "revision", "training-log", "undetermined",
-    "verdict-html", "verdict-json", "verdict-md", "verdict-sarif",
+    "verdict-cyclonedx", "verdict-eval-results", "verdict-html", "verdict-inspect",
+    "verdict-json", "verdict-md", "verdict-sarif", "verdict-spdx",
 )  # fmt: skip
 PREFIXED = frozenset(f"--scratch-{name}" for name in WITH_VALUE)
 SHORT = frozenset(f"--{name}" for name in WITH_VALUE)

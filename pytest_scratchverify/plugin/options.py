@@ -23,6 +23,14 @@ REPORTS = {
     "md": "write the verdict as Markdown",
     "html": "write the verdict as one self-contained HTML page",
     "sarif": "write the findings as SARIF 2.1.0",
+    "cyclonedx": "write the run as CycloneDX 1.7 ML-BOM, with declarations",
+    "spdx": "write the run as SPDX 3.0.1 with the AI profile",
+    "eval-results": "write the policies' results as a file of .eval_results on the hub",
+    "inspect": "write the run as a log that `inspect view` opens",
+}
+# What a format needs beyond the package: the module, and our extra that brings it.
+REPORT_EXTRAS = {
+    "cyclonedx": ("cyclonedx", "bom"),
 }
 
 
