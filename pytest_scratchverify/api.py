@@ -54,6 +54,7 @@ class Options(TypedDict, total=False):
     endpoint_model: str
     endpoint_api: str
     endpoint_price: str
+    endpoint_probes: str
     offline: bool
     policy: str | Sequence[str]
     predecessor_verdict: Names

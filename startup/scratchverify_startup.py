@@ -19,9 +19,9 @@ from pathlib import Path
 
 WITH_VALUE = (
     "against", "against-library", "answers", "byte-budget", "cluster", "component", "declarations",
-    "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price", "junit",
-    "matrix", "model", "policy", "predecessor-verdict", "report-lang", "revision", "training-log",
-    "undetermined",
+    "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price",
+    "endpoint-probes", "junit", "matrix", "model", "policy", "predecessor-verdict", "report-lang",
+    "revision", "training-log", "undetermined",
     "verdict-cyclonedx", "verdict-eval-results", "verdict-html", "verdict-inspect",
     "verdict-json", "verdict-md", "verdict-sarif", "verdict-spdx",
 )  # fmt: skip

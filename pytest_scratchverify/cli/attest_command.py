@@ -57,8 +57,9 @@ def attest(arguments: list[str]) -> int:
     """Sign what a stored run says as an in-toto statement in a DSSE envelope."""
     given = attest_arguments().parse_args(arguments)
     try:
+        run = read_run(given.run)
         with reading(str(given.run)):
-            statement = statement_of(read_run(given.run))
+            statement = statement_of(run)
         signed = signed_by_key(statement, given.key) if given.key else signed_by_sigstore(statement)
         if given.out == STANDARD_OUTPUT:
             sys.stdout.write(signed)
@@ -187,12 +188,21 @@ class _Check:
 
     def check_digests(self) -> None:
         """Compare the digests attested with those of what lies at hand."""
+        named = {model.model for model in self.said.models}
+        for subject in self.said.subjects:
+            if subject.model not in named:
+                self.open(
+                    Text("  {name}: of no model that the statement judges", name=subject.name)
+                )
         for model in self.said.models:
             place = self.places[model.model]
             revision = model.revision if place == model.model else None
             # A commit pins what is read of a hub, and the files' digests are compared all the same.
             about = [one for one in self.said.subjects if one.model == model.model]
             mine = [one for one in about if one.digest_of != COMMIT]
+            if not mine:
+                self.open(Text("{model}: no digest of a file is attested", model=model.model))
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     with reading(place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_scratchverify.cli.attested import SaidOfModel, SignedRun, options_of
+from pytest_scratchverify.cli.saved_runs import UnreadableError, read_run
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.plugin.earlier_runs import stored_run
 from pytest_scratchverify.verdict.run import CALIBRATION, Run
 
 TOLERANCE = 1e-6  # relative; `scratchverify diff` counts no smaller difference either
@@ -30,15 +31,20 @@ def run_again(said: SignedRun, places: Mapping[str, str]) -> Run:
         command = [sys.executable, "-P", "-m", "pytest_scratchverify.cli", "run", *options]
         command += [f"--verdict-json={out}", "-q"]
         done = subprocess.run(  # noqa: S603 - this Python, and options one by one
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=_quiet()
         )
         if not out.is_file():
             lines = done.stdout.decode("utf-8", "replace").strip().splitlines() or ["no output"]
             raise ScratchError(f"exit code {done.returncode}, {lines[-1]:.300}")
         try:
-            return stored_run(out)
-        except (OSError, ValueError) as error:
+            return read_run(out)
+        except UnreadableError as error:
             raise ScratchError(f"its run cannot be read: {error!s:.300}") from error
+
+
+def _quiet() -> dict[str, str]:
+    """Return an environment in which a run writes no summary of a step and no annotations."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("GITHUB_")}
 
 
 def _options(said: SignedRun, places: Mapping[str, str]) -> Iterator[str]:

@@ -168,6 +168,13 @@ OPTIONS = (
         choices=("chat", "completions"),
     ),
     OptionSpec(
+        "endpoint-probes",
+        "what to ask the endpoint: %(choices)s (default: all, about 1,290 requests; next-token: "
+        "100 single tokens)",
+        default="all",
+        choices=("all", "next-token"),
+    ),
+    OptionSpec(
         "endpoint-price",
         "price of a million tokens, prompt/completion, such as 0.15/0.60: adds the cost",
         metavar="IN/OUT",

@@ -44,7 +44,9 @@ from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
 LONGEST_VERSION = 1000  # characters: the format allows 1024
 NAMESPACE = "scratchverify"  # of property names
 HUB = "https://huggingface.co"
-LACKS = "CycloneDX needs cyclonedx-python-lib 11 or later: pip install 'pytest-scratchverify[bom]'"
+LACKS = (
+    "CycloneDX needs cyclonedx-python-lib 11.4 or later: pip install 'pytest-scratchverify[bom]'"
+)
 
 
 def render_cyclonedx(run: Run, language: str) -> str:

@@ -254,17 +254,81 @@ def test_the_same_files_elsewhere_are_the_same_model(attested, place, tmp_path):
     assert check(attested, place, "--model", f"{place / 's0-cpt-long'}={copy}") == 0
 
 
+def test_of_several_models_each_has_its_place(place, tmp_path, capsys):
+    """One statement of two models: the same place for both would be a guess."""
+    from pytest_scratchverify.cli.signing import signed_by_key
+
+    run = run_from_json((place / "run.json").read_text())
+    statement = json.loads(statement_of(run))
+    name, other = str(place / "s0-cpt-long"), str(place / "s0")
+    [model] = statement["predicate"]["models"]
+    statement["predicate"]["models"].append({**model, "model": other})
+    statement["subject"] += [
+        {**s, "annotations": {**s["annotations"], "model": other}} for s in statement["subject"]
+    ]
+    path = tmp_path / "two.json"
+    path.write_text(signed_by_key(json.dumps(statement).encode(), place / "ours.pem"))
+    assert check(path, place) == 1  # the second has the first one's digests
+    assert check(path, place, "--model", f"{other}={name}") == 0
+    assert capsys.readouterr().out.count("5 of 5 digests") == 3
+    assert check(path, place, "--model", name) == 2
+    assert "write NAME=PLACE" in capsys.readouterr().err
+
+
 def test_a_model_that_is_not_at_hand_is_left_open(attested, place, tmp_path, capsys):
     assert check(attested, place, "--model", tmp_path / "nowhere") == 10
     assert "5 digests not checked" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("model", ["nobody", None])
+def test_what_is_attested_of_no_model_or_no_file_is_left_open(model, place, tmp_path, capsys):
+    from pytest_scratchverify.cli.signing import signed_by_key
+
+    statement = json.loads(statement_of(run_from_json((place / "run.json").read_text())))
+    for subject in statement["subject"]:
+        if model is None:
+            subject["annotations"]["digestOf"] = "commit"
+    if model is not None:
+        statement["subject"][0]["annotations"]["model"] = model
+    path = tmp_path / "signed.json"
+    path.write_text(signed_by_key(json.dumps(statement).encode(), place / "ours.pem"))
+    assert check(path, place) == 10
+    said = capsys.readouterr().out
+    assert ("of no model" if model else "no digest of a file is attested") in said
+
+
 # ---- run again ---------------------------------------------------------------------------------
 
 
-def test_run_again_it_says_the_same(attested, place, capsys):
+def test_run_again_the_files_contradict_who_signed_otherwise(place, tmp_path, capsys):
+    """A statement that was signed and is wrong in one verdict: that one is told, and no other."""
+    from pytest_scratchverify.cli.signing import signed_by_key
+
+    statement = json.loads(statement_of(run_from_json((place / "run.json").read_text())))
+    [model] = statement["predicate"]["models"]
+    model["components"]["text_decoder"] |= {"verdict": "NO_EVIDENCE_OF_REUSE", "reference": None}
+    path = tmp_path / "wrong.json"
+    path.write_text(signed_by_key(json.dumps(statement).encode(), place / "ours.pem"))
+    assert check(path, place, "--rerun") == 1
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    told = [line for line in captured.out.splitlines() if "->" in line or "differ" in line]
+    derived = f"DERIVED ({place / 's0'})"
+    assert told == [f"{place / 's0-cpt-long'}, text_decoder: NO_EVIDENCE_OF_REUSE -> {derived}"]
+
+
+def test_run_again_it_says_the_same_or_why_it_was_not_run(attested, place, monkeypatch, capsys):
+    from pytest_scratchverify.cli import attest_command
+
+    run = run_from_json((place / "run.json").read_text())
+    monkeypatch.setattr(attest_command, "run_again", lambda *_: run)
     assert check(attested, place, "--rerun") == 0
     assert "run again: the same verdicts" in capsys.readouterr().out
+    monkeypatch.undo()
+    monkeypatch.setenv("SCRATCHVERIFY_KEY_PASSWORD", "of a test")
+    elsewhere = place / "run.json"  # a file is no model: the run ends at once
+    assert check(attested, place, "--rerun", "--model", elsewhere) in (1, 10)
+    assert "not run again: exit code 4" in capsys.readouterr().out
 
 
 def test_a_run_that_finds_otherwise_is_shown(place):
@@ -413,7 +477,9 @@ def test_keys_that_are_none_and_files_that_are_not_there_are_one_line(
     ]
     for words in asked:
         assert main(words) == 2, words
-        assert capsys.readouterr().err.count("\n") == 1, words
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1, words
+        assert "report this as a bug" not in said, words
     monkeypatch.delenv("SCRATCHVERIFY_KEY_PASSWORD")
     assert main(["attest", run, "--key", str(place / "ours.pem")]) == 2
     assert "SCRATCHVERIFY_KEY_PASSWORD" in capsys.readouterr().err

@@ -110,6 +110,7 @@ NOT_EXECUTED: dict[str, str] = {
     "python -m tools.facts.newest_names": "needs torch and transformers; tests run it on its list",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
+    "python -m tools.zoo.record_next_tokens": "needs torch and running servers",
     "python -m tools.zoo.serve": "needs torch and transformers",
     "python -m benchmarks.": BENCHMARK,
 }

@@ -226,7 +226,7 @@ def _with_order(
     judgement = result.judgement
     if judgement.relation is not Relation.DERIVED:
         return result
-    order = derivation_order(compared.measured, pair.dtypes, thresholds)
+    order = derivation_order(compared.measured, pair.dtypes, thresholds, result.gains)
     if order.later == REFERENCE:
         judgement = replace(judgement, relation=Relation.SHARED_ANCESTRY)
     elif order.later != MODEL and _third_party(pair, compared, thresholds):
