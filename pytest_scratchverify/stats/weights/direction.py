@@ -166,13 +166,15 @@ def is_rounded_from(first: Array, second: Array) -> bool:
 class OrderWeights:
     """What a unit of each measured growth adds to the log odds; calibrated on chains of descent.
 
-    `bar` is the size of the log odds below which nothing is said.
+    `bar` is the size of the log odds below which nothing is said of a pair, and `root` that by
+    which the earliest of a family must come before each of the others.
     """
 
     growth: float
     rows: float
     gains: float
     bar: float
+    root: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
 from safetensors.torch import load_file
+
+from tools.zoo.chain_pairs import MANIFEST
 
 from .build import write
 from .changes import CHANGES
@@ -108,7 +111,8 @@ def _model(recipe: Recipe) -> Model:
 
 
 def _weights(recipe: Recipe, made: Made, root: Path, data: Data) -> tuple[Weights, float | None]:
-    parents = [load_file(root / f"{recipe.name}-{name}" / "model.safetensors") for name in made.parents]
+    folders = [root / f"{recipe.name}-{name}" for name in made.parents]
+    parents = [load_file(folder / "model.safetensors") for folder in folders]
     if made.training is None:
         first = {key: value.float() for key, value in parents[0].items()}
         if made.change != "merge":
@@ -145,6 +149,23 @@ def build(recipe: Recipe, made: Made, root: Path, data: Data) -> None:
     print(f"{name}: loss {loss}, {time.time() - began:.0f} s", flush=True)
 
 
+def describe(root: Path, recipes: Sequence[Recipe]) -> None:
+    """Write which chains there are, and who was made of whom."""
+    rows = {
+        recipe.name: {
+            "held_out": recipe in HELD_OUT,
+            "recipe": {k: v for k, v in asdict(recipe).items() if k != "shape"},
+            "width": recipe.shape.hidden,
+            "models": {
+                made.name: {"parents": made.parents, "change": made.change}
+                for made in chain_of(recipe)
+            },
+        }
+        for recipe in recipes
+    }
+    (root / MANIFEST).write_text(json.dumps(rows, indent=1) + "\n")
+
+
 def main() -> None:
     """Train what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -155,6 +176,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Data(given.into)
     tokenizer(SMALL.tokenizer, given.into)
+    describe(given.into, (*CALIBRATION, *HELD_OUT))
     for recipe in (*CALIBRATION, *HELD_OUT):
         for made in chain_of(recipe):
             there = (given.into / f"{recipe.name}-{made.name}" / "config.json").exists()
