@@ -5,8 +5,8 @@
 
 Prints, in Markdown: pairs of descent by what was done last, told right, wrong and left open, of a
 pair alone; siblings, which have no direction; the same within whole families; Witness Overlap
-(arXiv 2609.31784), re-implemented here, on the same pairs with one witness drawn at random; roots of
-whole chains and of three to seven of their models; and merges. `--calibration` prints the same
+(arXiv 2609.31784), re-implemented here, on the same pairs with one witness drawn at random; roots
+of whole chains and of three to seven of their models; and merges. `--calibration` prints the same
 of the chains that the numbers were fitted to.
 """
 
@@ -71,9 +71,7 @@ def within(families: Mapping[str, tuple[list[str], Family]]) -> Order:
         if family.root is None:
             return 0.0
         first, second = names.index(one), names.index(other)
-        return float(first in family.ancestors(second)) - float(
-            second in family.ancestors(first)
-        )
+        return float(first in family.ancestors(second)) - float(second in family.ancestors(first))
 
     return order
 

@@ -61,6 +61,8 @@ class Options(TypedDict, total=False):
     verdict_md: Name
     verdict_html: Name
     verdict_sarif: Name
+    verdict_newick: Name
+    verdict_graphml: Name
     report_lang: str
     matrix: Name
     undetermined: str

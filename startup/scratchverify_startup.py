@@ -22,7 +22,8 @@ WITH_VALUE = (
     "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price", "junit",
     "matrix", "model", "policy", "predecessor-verdict", "report-lang", "revision", "training-log",
     "undetermined",
-    "verdict-html", "verdict-json", "verdict-md", "verdict-sarif",
+    "verdict-graphml", "verdict-html", "verdict-json", "verdict-md", "verdict-newick",
+    "verdict-sarif",
 )  # fmt: skip
 PREFIXED = frozenset(f"--scratch-{name}" for name in WITH_VALUE)
 SHORT = frozenset(f"--{name}" for name in WITH_VALUE)

@@ -23,6 +23,8 @@ REPORTS = {
     "md": "write the verdict as Markdown",
     "html": "write the verdict as one self-contained HTML page",
     "sarif": "write the findings as SARIF 2.1.0",
+    "newick": "write the family tree of the run's models as Newick",
+    "graphml": "write the family of the run's models as GraphML, merges with two parents",
 }
 
 

@@ -23,6 +23,7 @@ from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text, below_floor
 from pytest_scratchverify.core.visible import visible, visible_document
 from pytest_scratchverify.report import headline, nearest, terms, wording
+from pytest_scratchverify.report.family import families_of
 from pytest_scratchverify.report.figures import (
     Rendered,
     Shared,
@@ -147,6 +148,7 @@ def _page(run: Run, languages: Sequence[str], lineage: Lineage | None, pictures:
             "drawn": pictures.of(language),
             "drawn_of_all": [figure[language] for figure in pictures.of_all],
             "lineage": lineage,
+            "families": families_of(run.findings),
             "left_out": pictures.left_out,
             "undrawn": [f"{it.kind} ({it.finding})" for it in pictures.undrawn[:MOST_NAMED]],
             "drawable": drawable,

@@ -11,6 +11,7 @@ from pathlib import Path
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.visible import visible_json
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
+from pytest_scratchverify.report.family import render_graphml, render_newick
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.sarif import render_sarif
@@ -45,6 +46,8 @@ RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
     "md": render_markdown,
     "html": render_html,
     "sarif": render_sarif,
+    "newick": render_newick,
+    "graphml": render_graphml,
     "badge.json": render_badge_json,
     "badge.svg": render_badge_svg,
 }

@@ -28,6 +28,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     published_first,
 )
 from pytest_scratchverify.methods.weights.details import details_of
+from pytest_scratchverify.methods.weights.earlier import Earlier, details_of_order
 from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.growth import Growth
 from pytest_scratchverify.methods.weights.headlines import headline_of
@@ -59,7 +60,7 @@ class Result:
 
     `missed` says why silence would be worth nothing; `replaced` that the suspect's own weights
     broke a control, which the reference's then stood in for; `growth` how a larger model was made
-    of a smaller one.
+    of a smaller one; `earlier` which of the two came first, which decides nothing.
     """
 
     gains: GainSimilarity | None
@@ -67,6 +68,7 @@ class Result:
     controls: tuple[Control, ...]
     power: PowerMeasured | None = None
     order: DerivationOrder | None = None
+    earlier: Earlier | None = None
     missed: Text | None = None
     replaced: bool = False
     growth: Growth | None = None
@@ -131,6 +133,7 @@ def finding_of(
         | ({"inherited_share": round(share, 4)} if share is not None else {})
         | ({"growth": result.growth.table} if result.growth is not None else {})
         | _later(result.order)
+        | details_of_order(result.earlier)
         | dates_of(hypothesis.pair, related=relation is not None),
     )
 

@@ -13,7 +13,7 @@ parent is older: what is measured is which of the two lies nearer to where they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +47,7 @@ class Movement:
 
     def __add__(self, other: Movement) -> Movement:
         """Add up what was measured of disjoint numbers."""
-        first, second, product = (
-            a + b for a, b in zip(self.squares, other.squares, strict=True)
-        )
+        first, second, product = (a + b for a, b in zip(self.squares, other.squares, strict=True))
         return Movement(
             (first, second, product), (self.rows[0] + other.rows[0], self.rows[1] + other.rows[1])
         )

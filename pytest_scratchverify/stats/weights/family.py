@@ -117,9 +117,50 @@ def family_of(distances: Square, odds: Square, *, bar: float) -> Family:
     margin = margins[root]
     if margin < bar:
         return Family(None, merges=merged, margin=margin)
-    parents = arborescence(_costs(distances, odds, merged), root)
+    parents = _tree(_costs(distances, odds, merged), root, merged)
     _reattached(distances, parents, root, merged)
-    return Family(root, _edges(distances, parents, root, merged), merged, margin)
+    return Family(root, _edges(distances, parents, merged), merged, margin)
+
+
+def _tree(
+    costs: Square, root: int, merged: Mapping[int, tuple[int, int]], tries: int = 5
+) -> dict[int, int]:
+    """Return a cheap tree in which no merge is an ancestor of either of its parents.
+
+    Where one is, either what lies below the merge may not be that parent's parent, or the merge
+    not that of its child through which it is above: the cheaper of both.
+    """
+    parents = arborescence(costs, root)
+    for model, both in merged.items():
+        below = [c for c in parents if model in _above(c, parents, merged)]
+        for parent in set(both) & set(below):
+            if not tries:
+                return parents
+            children = [c for c in below if parents[c] == model]
+            through = [c for c in children if c == parent or c in _above(parent, parents, merged)]
+            without = costs.copy(), costs.copy()
+            without[0][[model, *below], parent] = np.inf
+            without[1][model, through] = np.inf
+            found = [_tree(table, root, merged, tries - 1) for table in without]
+            return min(found, key=lambda tree: _cost(costs, tree))
+    return parents
+
+
+def _cost(costs: Square, tree: Mapping[int, int]) -> float:
+    return float(sum(costs[parent, child] for child, parent in tree.items()))
+
+
+def _above(
+    model: int, parents: Mapping[int, int], merged: Mapping[int, tuple[int, int]]
+) -> set[int]:
+    """Return all that a model was made of, by either parent of a merge."""
+    waiting, seen = [model], {model}
+    while waiting:
+        at = waiting.pop()
+        above = {*merged.get(at, ()), *({parents[at]} if at in parents else ())} - seen
+        seen |= above
+        waiting += sorted(above)
+    return seen - {model}
 
 
 def _costs(distances: Square, odds: Square, merged: Mapping[int, tuple[int, int]]) -> Square:
@@ -215,9 +256,9 @@ def _reattached(
             above = merged.get(parent, (parents[parent],))
             if _is_on_way(distances, above, parent, child, merged):
                 continue
-            nearest = min(above, key=lambda a: (distances[a, child], a))
-            if nearest != child:
-                parents[child] = nearest
+            free = [a for a in above if a != child and child not in _above(a, parents, merged)]
+            if free:
+                parents[child] = min(free, key=lambda a: (distances[a, child], a))
                 moved = True
         if not moved:
             return
@@ -226,7 +267,6 @@ def _reattached(
 def _edges(
     distances: Square,
     parents: Mapping[int, int],
-    root: int,
     merged: Mapping[int, tuple[int, int]],
 ) -> tuple[Edge, ...]:
     length = np.sqrt(np.maximum(distances, 0))

@@ -42,7 +42,7 @@ class Lion(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, _closure: None = None) -> None:  # type: ignore[override]
         """Move every weight by the rate, in the sign of momentum and gradient."""
         for group in self.param_groups:
             for value in group["params"]:
