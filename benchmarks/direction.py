@@ -76,19 +76,56 @@ def within(families: Mapping[str, tuple[list[str], Family]]) -> Order:
     return order
 
 
-def witnessed(chain: Chain, weights: OrderWeights, rng: np.random.Generator) -> Order:
-    """Tell the order by one witness: at the parent, the two differences do not overlap."""
+def witnessed(
+    chain: Chain, weights: OrderWeights, rng: np.random.Generator, *, chosen: bool
+) -> Order:
+    """Tell the order by one witness: at the parent, the two differences do not overlap.
+
+    Any model of the chain may be the witness, or, chosen by who knows the truth, one that was made
+    of the first on another branch than the second; without one nothing is said.
+    """
     names = list(chain.parents)
     distances, _ = chain.matrices(names, weights)
 
     def order(_: Chain, one: str, other: str) -> float:
         first, second = names.index(one), names.index(other)
-        witness = int(rng.choice([i for i in range(len(names)) if i not in (first, second)]))
+        usable = [
+            i
+            for i, name in enumerate(names)
+            if i not in (first, second) and (not chosen or branches_off(chain, one, other, name))
+        ]
+        if not usable:
+            return 0.0
+        witness = int(rng.choice(usable))
         at_first = abs(overlap(distances, first, second, witness))
         at_second = abs(overlap(distances, second, first, witness))
         return at_second - at_first
 
     return order
+
+
+def branches_off(chain: Chain, one: str, other: str, name: str) -> bool:
+    """Whether a model was made of the first beside all that leads to the second or from it."""
+    beside = {other} | chain.ancestors(other)
+    own = chain.ancestors(name) - chain.ancestors(one) - {one}
+    return one in chain.ancestors(name) and name not in beside and not own & beside
+
+
+def by_number(number: str, sign: float) -> Order:
+    """Tell the order by one number of either model alone: the later one's is larger, or less."""
+
+    def order(chain: Chain, one: str, other: str) -> float:
+        found = chain.single[number]
+        return sign * (found[other] - found[one])
+
+    return order
+
+
+NUMBERS: Mapping[str, Order] = {
+    "size alone: the larger is later": by_number("size", 1.0),
+    "kurtosis alone: the larger is later": by_number("kurtosis", 1.0),
+    "spectral entropy alone: the smaller is later": by_number("spectral entropy", -1.0),
+}
 
 
 def by_kind(chains: Sequence[Chain], orders: Mapping[str, Order]) -> None:
@@ -174,13 +211,19 @@ def main() -> None:
             family_of(*chain.matrices(names, weights), bar=weights.root),
         )
     rng = np.random.default_rng(WITNESS_SEED)
-    witnesses = {chain.name: witnessed(chain, weights, rng) for chain in chains}
+    drawn, chosen = (
+        {chain.name: witnessed(chain, weights, rng, chosen=chosen) for chain in chains}
+        for chosen in (False, True)
+    )
     orders: dict[str, Order] = {
         "the pair alone": alone(weights),
         "the family": within(families),
-        "Witness Overlap": lambda chain, one, other: witnesses[chain.name](chain, one, other),
+        "Witness Overlap": lambda chain, *pair: drawn[chain.name](chain, *pair),
+        "the same, witness chosen by the truth": lambda chain, *pair: chosen[chain.name](
+            chain, *pair
+        ),
     }
-    by_kind(chains, orders)
+    by_kind(chains, orders | NUMBERS)
     siblings(chains, orders)
     roots(chains, weights)
     trees(chains, families)

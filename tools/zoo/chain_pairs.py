@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -65,6 +65,7 @@ class Chain:
     parents: Mapping[str, tuple[str, ...]]
     changes: Mapping[str, str]
     pairs: Mapping[Pair, Difference]
+    single: Mapping[str, Mapping[str, float]]  # by name of a number and model
 
     def ancestors(self, model: str) -> frozenset[str]:
         """Return the models that one was made of."""
@@ -112,16 +113,54 @@ def read_chains(folder: Path, *, held_out: bool) -> list[Chain]:
         models = chain["models"]
         there = all((folder / f"{name}-{model}" / "config.json").exists() for model in models)
         if chain["held_out"] is held_out and there:
+            weights = {model: read(folder / f"{name}-{model}") for model in models}
             chains.append(
                 Chain(
                     name,
                     chain["held_out"],
                     {model: tuple(made["parents"]) for model, made in models.items()},
                     {model: made["change"] for model, made in models.items()},
-                    _pairs({model: read(folder / f"{name}-{model}") for model in models}),
+                    _pairs(weights),
+                    {
+                        number: {model: mean_of(of, read_) for model, read_ in weights.items()}
+                        for number, of in SINGLE.items()
+                    },
                 )
             )
     return chains
+
+
+def spectral_entropy(matrix: NDArray[np.float32]) -> float:
+    """Return the entropy of a matrix's squared singular values, as TensorLock has it."""
+    values = np.linalg.svd(matrix, compute_uv=False) ** 2
+    shares = values[values > 0] / values.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def kurtosis(matrix: NDArray[np.float32]) -> float:
+    """Return the kurtosis of all numbers of a matrix, as MoTHer has it."""
+    centred = matrix - matrix.mean()
+    return float((centred**4).mean() / (centred**2).mean() ** 2)
+
+
+def size(matrix: NDArray[np.float32]) -> float:
+    """Return the log of the mean square."""
+    return float(np.log((matrix.astype(np.float64) ** 2).mean()))
+
+
+SINGLE: Mapping[str, Callable[[NDArray[np.float32]], float]] = {
+    "size": size,
+    "kurtosis": kurtosis,
+    "spectral entropy": spectral_entropy,
+}
+
+
+def mean_of(
+    of: Callable[[NDArray[np.float32]], float], weights: Mapping[str, NDArray[np.float32]]
+) -> float:
+    """Return the mean of a number over the matrices of the decoder's layers."""
+    layers = [value for name, value in weights.items() if ".layers." in name and value.ndim == 2]
+    return float(np.mean([of(value) for value in layers]))
 
 
 def _pairs(models: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> dict[Pair, Difference]:
