@@ -16,6 +16,7 @@ import numpy as np
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.json_values import Json
+from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.derivation_order import MODEL, REFERENCE, UNKNOWN
 from pytest_scratchverify.methods.weights.neurons import Batch
@@ -79,6 +80,17 @@ def earlier_of(compared: Compared, weights: OrderWeights) -> Earlier | None:
     marks = _marks(matrices)
     odds = log_odds((moved.growth, moved.growth_of_rows, gains), weights, marks)
     return Earlier(odds, moved, gains, marks.log_odds is not None, weights)
+
+
+def came_first(found: Earlier | None) -> Text | None:
+    """Say that the model lies before its reference, which whoever reads an accusation must know."""
+    if found is None or found.earlier != MODEL:
+        return None
+    return Text(
+        "By how weights grew, the model lies before the reference, if one of the two was made of"
+        " the other (log odds {odds}): ask which took from which. An estimate that decides nothing.",
+        odds=round(-found.log_odds, 1),
+    )
 
 
 def details_of_order(found: Earlier | None) -> dict[str, Json]:

@@ -28,7 +28,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     published_first,
 )
 from pytest_scratchverify.methods.weights.details import details_of
-from pytest_scratchverify.methods.weights.earlier import Earlier, details_of_order
+from pytest_scratchverify.methods.weights.earlier import Earlier, came_first, details_of_order
 from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.growth import Growth
 from pytest_scratchverify.methods.weights.headlines import headline_of
@@ -293,7 +293,7 @@ def _remedy(
                 "Nothing measured says who had it first: both may have it from a third party, such"
                 " as a public tower or table. Ask either developer for its source."
             )
-        return published_first(hypothesis.pair)
+        return published_first(hypothesis.pair) or came_first(result.earlier)
     if outcome is not Outcome.INDETERMINATE:
         return None
     if not compared.aligned_rows:
