@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import combinations
 
 import numpy as np
@@ -287,6 +288,19 @@ def test_twins_of_one_seed_have_no_earlier_one(ask):
         order = ask(model, "s0" if model == "s0-twin" else "s0-twin").details["order"]
         assert order["earlier"] == "unknown"
         assert abs(order["growth"]) < 0.1
+
+
+def test_what_does_not_stand_in_its_place_has_no_order(ask, made):
+    def swapped(weights):
+        places = {0: 2, 1: 3, 2: 0, 3: 1}
+        return {
+            re.sub(r"layers\.(\d)", lambda m: f"layers.{places[int(m[1])]}", name): value
+            for name, value in weights.items()
+        }
+
+    finding = ask(made("swapped", swapped), "s0")
+    assert finding.relation == "derived"
+    assert "order" not in finding.details
 
 
 def test_strangers_have_no_order(ask):

@@ -30,6 +30,7 @@ from pytest_scratchverify.stats.weights.direction import (
     movement,
 )
 
+IN_PLACE, MOST_IN_PLACE = 0.3, 0.9  # cosine of a matrix, and the share of them that must have it
 ROUNDED = 12  # matrices that are asked whether they are rounded
 
 
@@ -73,7 +74,10 @@ def earlier_of(compared: Compared, weights: OrderWeights) -> Earlier | None:
     matrices = _layers(compared.sample)
     if not matrices:
         return None
-    moved = reduce(add, (movement(theirs, ours) for ours, theirs in matrices))
+    movements = [movement(theirs, ours) for ours, theirs in matrices]
+    moved = reduce(add, movements)
+    if np.mean([one.cosine >= IN_PLACE for one in movements]) < MOST_IN_PLACE:
+        return None  # layers or channels were moved: what stands here is not the same matrix
     if not np.isfinite(moved.squares).all() or min(moved.squares[:2]) <= 0:
         return None
     gains = growth_of_gains((theirs, ours) for ours, theirs in compared.measured.gains)
@@ -87,8 +91,9 @@ def came_first(found: Earlier | None) -> Text | None:
     if found is None or found.earlier != MODEL:
         return None
     return Text(
-        "By how weights grew, the model lies before the reference, if one of the two was made of"
-        " the other (log odds {odds}): ask which took from which. An estimate that decides nothing.",
+        "By how weights grew, the model lies before the reference, if one of the two was made"
+        " of the other (log odds {odds}): ask which took from which. An estimate that decides"
+        " nothing.",
         odds=round(-found.log_odds, 1),
     )
 

@@ -59,6 +59,13 @@ class Movement:
         return Movement((second, first, product), (self.rows[0], -self.rows[1]))
 
     @property
+    def cosine(self) -> float:
+        """The cosine of the two, not centred."""
+        first, second, product = self.squares
+        size = float(np.sqrt(first * second))
+        return product / size if size > 0 else 0.0
+
+    @property
     def distance(self) -> float:
         """The squared difference, relative to the geometric mean of both squares."""
         first, second, product = self.squares
