@@ -21,7 +21,8 @@ from pytest_scratchverify.verdict.run import Run
 FEWEST, MOST = 3, 40  # models
 LARGEST = 4 * MOST  # of which some may lack a comparison
 EQUAL = 1e-9  # relative squared difference: the same weights
-ALIKE = 0.01  # by which a model's own squares may differ from pair to pair
+SAME = 0.001  # by which a model's own squares may differ where every pair has the same numbers
+ALIKE = 0.25  # the same, where other rows were read of what is stored in another precision
 RELATED = (Relation.VERBATIM, Relation.DERIVED, Relation.SHARED_ANCESTRY)
 GRAPHML = "http://graphml.graphdrawing.org/xmlns"
 
@@ -100,9 +101,15 @@ class _PairOrder:
     bar: float
 
     @property
-    def distance(self) -> float:
+    def is_equal(self) -> bool:
+        """Whether both have the same weights."""
         first, second, product = self.squares
-        return max(0.0, first + second - 2 * product)
+        return first + second - 2 * product <= EQUAL * max(first, second)
+
+    def between(self, first: float, second: float) -> float:
+        """Return the squared difference of models whose own squares are given, by the cosine."""
+        cosine = self.squares[2] / math.sqrt(self.squares[0] * self.squares[1])
+        return max(0.0, first + second - 2 * cosine * math.sqrt(first * second))
 
 
 def families_of(findings: Iterable[Finding]) -> tuple[ModelFamily, ...]:
@@ -173,7 +180,7 @@ def _complete(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> l
 
 
 def _family(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> ModelFamily | None:
-    """Join one group; None where its pairs were not measured on the same numbers."""
+    """Join one group; None where its pairs were measured on numbers too unlike."""
     import numpy as np  # noqa: PLC0415 - only where there is a family
 
     from pytest_scratchverify.stats.weights.family import family_of  # noqa: PLC0415
@@ -186,19 +193,23 @@ def _family(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> Mod
                 pair = pairs[frozenset((one, other))]
                 own[pair.first].append(pair.squares[0])
                 own[pair.second].append(pair.squares[1])
-                if pair.distance <= EQUAL * max(pair.squares) and other not in equal:
+                if pair.is_equal and other not in equal:
                     equal[other] = equal.get(one, one)
-    if any(max(found) > (1 + ALIKE) * min(found) for found in own.values()):
+    apart = max(max(found) / min(found) - 1 for found in own.values())
+    if apart > ALIKE:
         return None
+    size = {name: math.fsum(found) / len(found) for name, found in own.items()}
     kept = [name for name in names if name not in equal]
     distances, odds = np.zeros((len(kept), len(kept))), np.zeros((len(kept), len(kept)))
     for i, one in enumerate(kept):
         for j, other in enumerate(kept):
             if i != j:
                 pair = pairs[frozenset((one, other))]
-                distances[i, j] = pair.distance
+                distances[i, j] = pair.between(size[one], size[other])
                 odds[i, j] = pair.odds if pair.second == one else -pair.odds
-    found = family_of(distances, odds, bar=max(pair.bar for pair in pairs.values()))
+    found = family_of(
+        distances, odds, bar=max(pair.bar for pair in pairs.values()), with_merges=apart <= SAME
+    )
     return ModelFamily(
         names=tuple(kept),
         root=None if found.root is None else kept[found.root],

@@ -160,8 +160,13 @@ def test_a_foreign_run_breaks_nothing(found, bad):
     assert all(len(family.names) < 5 for family in families_of(mixed))
 
 
-def test_models_that_were_not_measured_on_the_same_numbers_are_not_joined(found):
-    first = found[0]
-    scaled = [2 * number for number in first.details["order"]["squares"]]
-    other = replace(first, details={"order": {**first.details["order"], "squares": scaled}})
-    assert families_of([other, *found[1:]]) == ()
+def scaled(finding_, factor):
+    squares = [factor * number for number in finding_.details["order"]["squares"]]
+    return replace(finding_, details={"order": {**finding_.details["order"], "squares": squares}})
+
+
+def test_numbers_too_unlike_are_not_joined_and_other_rows_make_no_merge(found):
+    assert families_of([scaled(found[0], 2), *found[1:]]) == ()
+    (family,) = families_of([scaled(found[0], 1.1), *found[1:]])
+    assert family.root == "base"
+    assert family.merges == {}

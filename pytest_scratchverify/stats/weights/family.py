@@ -91,7 +91,7 @@ def overlap(distances: Square, anchor: int, other: int, witness: int) -> float:
     return float((a + b - distances[other, witness]) / (2 * size)) if size > 0 else 0.0
 
 
-def family_of(distances: Square, odds: Square, *, bar: float) -> Family:
+def family_of(distances: Square, odds: Square, *, bar: float, with_merges: bool = True) -> Family:
     """Join models by least squared differences, away from the one that came first.
 
     Parameters
@@ -102,13 +102,15 @@ def family_of(distances: Square, odds: Square, *, bar: float) -> Family:
         Log odds that the first came before the second; antisymmetric.
     bar : float
         Log odds by which the earliest must come before each of the others; calibrated.
+    with_merges : bool
+        Whether to look for merges, which needs all pairs measured on the very same numbers.
     """
     n = len(distances)
     if n < FEWEST or distances.shape != (n, n) or odds.shape != (n, n):
         return Family(None)
     if not (np.isfinite(distances).all() and np.isfinite(odds).all()):
         return Family(None)
-    merged = merges_of(distances)
+    merged = merges_of(distances) if with_merges else {}
     founders = [model for model in range(n) if model not in merged]
     if len(founders) < 2:
         return Family(None, merges=merged)
