@@ -16,6 +16,7 @@ from pytest_scratchverify.core.evidence import Finding, Relation
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
+from pytest_scratchverify.report.figures.family_tree import FamilyTree
 from pytest_scratchverify.verdict.run import Run
 
 FEWEST, MOST = 3, 40  # models
@@ -49,6 +50,7 @@ class ModelFamily:
     steps: tuple[Step, ...]
     merges: Mapping[str, tuple[str, str]]
     equal: Mapping[str, str]
+    tested: tuple[str, ...] = ()
 
     @property
     def newick(self) -> str | None:
@@ -62,6 +64,16 @@ class ModelFamily:
     def graphml(self) -> str:
         """The graph as GraphML: directed where the order is known."""
         return _graphml([self])
+
+    @property
+    def figure(self) -> FamilyTree | None:
+        """Return the data of the drawing, where steps are told."""
+        if self.root is None:
+            return None
+        parents: dict[str, list[str]] = {name: [] for name in self.names}
+        for step in self.steps:
+            parents[step.child].append(step.parent)
+        return FamilyTree(self.names, tuple(map(tuple, parents.values())), self.tested)
 
     def sentences(self) -> Iterator[Text]:
         """Say who came first, and what is a merge."""
@@ -216,6 +228,7 @@ def _family(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> Mod
         steps=tuple(Step(kept[e.parent], kept[e.child], round(e.share, 3)) for e in found.edges),
         merges={kept[m]: (kept[a], kept[b]) for m, (a, b) in found.merges.items()},
         equal=equal,
+        tested=tuple(name for name in kept if name in {pair.first for pair in pairs.values()}),
     )
 
 

@@ -13,6 +13,7 @@ from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Outcome, Relation
 from pytest_scratchverify.report.family import GRAPHML, families_of, render_graphml, render_newick
 from pytest_scratchverify.report.figures.ancestry import parse_newick
+from pytest_scratchverify.report.figures.rendering import available
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
@@ -110,6 +111,8 @@ def test_all_outlets_say_it_in_both_languages(found):
     page = render_html(run, "en")
     assert "Family of models" in page
     assert "모델 가족" in page
+    if available():
+        assert "steps from the earliest model" in page
     assert render_newick(run, "en") == family.newick + "\n"
 
 
