@@ -51,6 +51,7 @@ class ModelFamily:
     merges: Mapping[str, tuple[str, str]]
     equal: Mapping[str, str]
     tested: tuple[str, ...] = ()
+    wrong: float = 0.0  # the share of such statements that were wrong on models of known order
 
     @property
     def newick(self) -> str | None:
@@ -86,10 +87,12 @@ class ModelFamily:
         else:
             yield Text(
                 "The earliest of {models} is {root}: by how weights grow, all others lie farther"
-                " on. An estimate, and no accusation; a model from which the earliest itself was"
-                " made may be missing here.",
+                " on. An estimate, and no accusation: of such statements {wrong} % were wrong on"
+                " models of known order. A model from which the earliest itself was made may be"
+                " missing here.",
                 models=self.names,
                 root=self.root,
+                wrong=round(100 * self.wrong, 1),
             )
         for model, (one, other) in sorted(self.merges.items()):
             yield Text(
@@ -111,6 +114,7 @@ class _PairOrder:
     odds: float
     squares: tuple[float, float, float]
     bar: float
+    wrong: float
 
     @property
     def is_equal(self) -> bool:
@@ -145,14 +149,16 @@ def _order_of(finding: Finding) -> _PairOrder | None:
     if not isinstance(order, Mapping) or not reference or reference == finding.model:
         return None
     numbers = _numbers(order.get("squares"))
-    odds, bar = _number(order.get("log_odds")), _number(order.get("bar_of_root"))
-    if finding.relation not in RELATED or odds is None or bar is None or len(numbers) != 3:
+    odds, bar, wrong = (_number(order.get(k)) for k in ("log_odds", "bar_of_root", "wrong_roots"))
+    if odds is None or bar is None or wrong is None or len(numbers) != 3:
+        return None
+    if finding.relation not in RELATED:
         return None
     first, second, product = numbers
     if min(first, second) <= 0:
         return None
     names = visible(finding.model), visible(reference)
-    return _PairOrder(*names, odds, (first, second, product), bar)
+    return _PairOrder(*names, odds, (first, second, product), bar, wrong)
 
 
 def _number(value: Json) -> float | None:
@@ -228,6 +234,7 @@ def _family(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> Mod
         steps=tuple(Step(kept[e.parent], kept[e.child], round(e.share, 3)) for e in found.edges),
         merges={kept[m]: (kept[a], kept[b]) for m, (a, b) in found.merges.items()},
         equal=equal,
+        wrong=max(pair.wrong for pair in pairs.values()),
         tested=tuple(name for name in kept if name in {pair.first for pair in pairs.values()}),
     )
 

@@ -7,7 +7,8 @@ Writes ``direction`` into suites/calibration/weights.json. The weights of the th
 logistic regression through the origin over all pairs of parent and descendant of the chains for
 calibration; `bar` and `root` are the smallest of a few values at which at most one statement in
 `ONE_IN` is wrong, about those pairs and about which of three to seven models is the earliest.
-Chains that are held out are not read: `python -m benchmarks.direction` judges by them.
+Of the chains that are held out only the shares of wrong statements are taken, once all else is
+fixed; `python -m benchmarks.direction` shows them whole.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def fitted(chains: Sequence[Chain]) -> OrderWeights:
         bend = (table * (right * (1 - right))[:, None]).T @ table + PENALTY * np.eye(3)
         weights = weights + np.linalg.solve(bend, slope)
     growth, by_rows, gains = (round(max(0.0, float(w)), 2) for w in weights)
-    return OrderWeights(growth, by_rows, gains, 0.0, 0.0)
+    return OrderWeights(growth, by_rows, gains, 0.0, 0.0, 0.0, 0.0)
 
 
 def draws_of(chain: Chain, seed: int) -> list[list[str]]:
@@ -73,16 +74,18 @@ def earliest(chain: Chain, models: Sequence[str]) -> tuple[str, bool]:
     return min(models, key=lambda model: chain.pairs[start, model].moved.distance), False
 
 
-def _bar_of_pairs(chains: Sequence[Chain], weights: OrderWeights) -> float:
+def _said_of_pairs(chains: Sequence[Chain], weights: OrderWeights) -> np.ndarray:
+    """Return the log odds of all pairs of descent, those that are wrong below zero."""
     said = [
         log_odds(chain.pairs[pair].growths, weights, chain.pairs[pair].marks)
         for chain in chains
         for pair in chain.descents()
     ]
-    return _smallest_bar(np.array(said))
+    return np.array(said)
 
 
-def _bar_of_roots(chains: Sequence[Chain], weights: OrderWeights) -> float:
+def _said_of_roots(chains: Sequence[Chain], weights: OrderWeights) -> np.ndarray:
+    """Return the margins of the earliest of parts of chains, those that are wrong below zero."""
     said = []
     for number, chain in enumerate(chains):
         for models in draws_of(chain, number):
@@ -90,7 +93,13 @@ def _bar_of_roots(chains: Sequence[Chain], weights: OrderWeights) -> float:
             if family.root is not None:
                 right = models[family.root] == earliest(chain, models)[0]
                 said.append(family.margin if right else -family.margin)
-    return _smallest_bar(np.array(said))
+    return np.array(said)
+
+
+def _wrong(said: np.ndarray, bar: float) -> float:
+    """Return the share of statements that are wrong, rounded up."""
+    kept = said[np.abs(said) >= bar]
+    return float(np.ceil(1000 * np.mean(kept < 0)) / 1000) if len(kept) else 0.0
 
 
 def _smallest_bar(said: np.ndarray) -> float:
@@ -115,7 +124,15 @@ def main() -> None:
     chains = read_chains(given.chains, held_out=False)
     weights = fitted(chains)
     weights = replace(
-        weights, bar=_bar_of_pairs(chains, weights), root=_bar_of_roots(chains, weights)
+        weights,
+        bar=_smallest_bar(_said_of_pairs(chains, weights)),
+        root=_smallest_bar(_said_of_roots(chains, weights)),
+    )
+    held_out = read_chains(given.chains, held_out=True)
+    weights = replace(
+        weights,
+        wrong_pairs=_wrong(_said_of_pairs(held_out, weights), weights.bar),
+        wrong_roots=_wrong(_said_of_roots(held_out, weights), weights.root),
     )
     path = ROOT / "suites" / "calibration" / "weights.json"
     content = json.loads(path.read_text("utf-8"))
@@ -124,6 +141,7 @@ def main() -> None:
         "command": "python -m tools.calibrate.direction",
         "chains": [chain.name for chain in chains],
         "pairs": sum(len(list(chain.descents())) for chain in chains),
+        "held_out": [chain.name for chain in held_out],
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(weights)

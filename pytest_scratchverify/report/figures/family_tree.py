@@ -46,7 +46,7 @@ def _places(data: FamilyTree) -> dict[str, tuple[int, float]]:
 
 
 def _rows(parents: Mapping[str, Sequence[str]], roots: list[str]) -> list[str]:
-    """Return the models in the order of a walk down each branch, merges below their first parent."""
+    """Return the models in the order of a walk down each branch, merges by their first parent."""
     rows, waiting = [], roots[::-1]
     while waiting:
         name = waiting.pop()

@@ -172,7 +172,8 @@ class OrderWeights:
     """What a unit of each measured growth adds to the log odds; calibrated on chains of descent.
 
     `bar` is the size of the log odds below which nothing is said of a pair, and `root` that by
-    which the earliest of a family must come before each of the others.
+    which the earliest of a family must come before each of the others. `wrong_pairs` and
+    `wrong_roots` are the shares of such statements that were wrong on chains held out.
     """
 
     growth: float
@@ -180,6 +181,8 @@ class OrderWeights:
     gains: float
     bar: float
     root: float
+    wrong_pairs: float
+    wrong_roots: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,12 @@ def test_what_was_rounded_is_told_from_what_it_was_rounded_from(bits, group):
     assert not is_rounded_from(weights, step(weights, rng, 0.01))
 
 
+def test_the_shipped_error_rates_are_what_is_promised():
+    """Of chains that were held out; `tools.calibrate.direction` measures them."""
+    assert 0 < SHIPPED.wrong_pairs <= 0.05
+    assert 0 < SHIPPED.wrong_roots <= 0.05
+
+
 def test_marks_decide_before_growth():
     grown = 2.0, 2.0, 2.0
     assert log_odds(grown, SHIPPED, Marks(zeros=(0.5, 0.0))) == -CERTAIN
