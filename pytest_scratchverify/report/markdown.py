@@ -48,7 +48,7 @@ def _lines(run: Run, language: str) -> Iterator[str]:
     yield ""
     yield f"    {visible(run.reproduce)}"
     yield ""
-    versions = ", ".join(f"{name} {text}" for name, text in run.environment.items())
+    versions = ", ".join(f"{name} {text}" for name, text in run.versions.items())
     made_by = f"pytest-scratchverify {run.version}; {versions}; {run.matrix}"
     yield escaped(f"{made_by} {visible(run.matrix_digest)[:12]}")
     yield ""

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking import Kind, probe_set, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from tests.behaviour.recorded import RECORDED, recorded
 from tools.running import CLOSED_PORT, ROOT
@@ -67,17 +67,19 @@ def the(data, method):
 
 
 def test_a_fine_tune_is_told_from_an_independent_model(server, tmp_path):
-    for model, outcome in (("s0-finetune", "derived"), ("s1", "consistent")):
+    for model, outcome in (("s0-finetune", "indeterminate"), ("s1", "consistent")):
         (tmp_path / model).mkdir()
         done, data, kept = run(model, server, tmp_path / model)
         found = the(data, "behaviour.output_agreement")
         assert found["outcome"] == outcome, done.stdout[-3000:]
+        lead = "toward_reuse" if model == "s0-finetune" else "none"
+        assert found["direction"] == lead  # a lead fails no test
         assert the(data, "behaviour.answers")["outcome"] == "consistent"
         assert the(data, "behaviour.cutoff")["outcome"] == "indeterminate"
         verdict = data["models"][0]["components"]["behaviour"]["verdict"]
-        assert verdict == ("SUSPECTED" if outcome == "derived" else "INSUFFICIENT_EVIDENCE")
+        assert verdict == ("SUSPECTED" if lead != "none" else "INSUFFICIENT_EVIDENCE")
         live = read_answers(kept, model)
-        assert len(live.by_probe) == len(shipped_probes())
+        assert len(live.by_probe) == len(probe_set("all"))
         then = recorded(model).by_probe
         asked = [p.id for p in shipped_probes() if p.kind is Kind.CONTINUATION]
         same = sum(live.by_probe[k].text == then[k].text for k in asked)

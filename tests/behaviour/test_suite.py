@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pytest_scratchverify.methods import behaviour as methods
-from pytest_scratchverify.methods.behaviour.asking import Answer, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking import Answer, probe_set
 from pytest_scratchverify.methods.behaviour.asking.request import request_for
 from tests.behaviour.recorded import RECORDED, STRANGERS
 from tests.behaviour.server import BadServer
@@ -85,7 +85,7 @@ def test_a_failing_server_never_yields_a_verdict(mode, tmp_path):
             "empty": ("  ", "stop"), "truncated": ("The", "length")}  # fmt: skip
     text, finish = rule.get(mode, (None, None))
     with BadServer(mode, after=20) as server:
-        before = shipped_probes()[:-60] if mode != "garbage" else ()
+        before = probe_set("all")[:-60] if mode != "garbage" else ()
         rows = [
             Answer(api="completions", body=request_for(probe, "completions").body, model="zoo/x",
                    text=text or BadServer.text_of({"prompt": probe.prompt}), finish_reason=finish)
@@ -107,7 +107,7 @@ def test_a_cut_off_run_is_resumed_and_asked_once_by_two_processes(tmp_path):
     path = tmp_path / "kept.jsonl"
     packed = (RECORDED / "s0-finetune.jsonl.gz").read_bytes()
     lines = gzip.decompress(packed).decode().replace("zoo/s0-finetune", "served").splitlines()
-    assert len(lines) == len(shipped_probes())
+    assert len(lines) == len(probe_set("all"))
     path.write_text("\n".join(lines[:-40]) + "\n")
     with BadServer() as server:
         arguments = ["--model", "zoo/s1", "--against", "zoo/s0", "--endpoint", server.url,

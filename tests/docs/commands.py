@@ -94,6 +94,8 @@ NOT_EXECUTED: dict[str, str] = {
     "scratchverify render run.json --html page.html": "tests/report/test_outlets.py renders them all",
     "scratchverify render": "a template: see the renderings above",
     "scratchverify run": "the same as pytest suites/: tests/cli/test_commands.py runs it",
+    "scratchverify attest": "needs a key: tests/cli/test_attestation.py makes one and signs",
+    "scratchverify verify-attestation": "needs a key: tests/cli/test_attestation.py checks with one",
     "scratchverify fingerprint": "reads the hub; tests/cli and tests/weights run it",
     "pytest suites/ --model org/name --against org/other --depth full --cluster": "tests/plugin/test_cluster.py runs it",
     "pytest suites/ --model org/name --against-library": "tests/plugin/test_against_library.py runs it",
@@ -108,6 +110,7 @@ NOT_EXECUTED: dict[str, str] = {
     "python -m tools.facts.newest_names": "needs torch and transformers; tests run it on its list",
     "python -m tools.zoo.train": "trains models, needs torch",
     "python -m tools.zoo.record_answers": "needs torch and a running server",
+    "python -m tools.zoo.record_next_tokens": "needs torch and running servers",
     "python -m tools.zoo.serve": "needs torch and transformers",
     "python -m benchmarks.": BENCHMARK,
 }

@@ -7,11 +7,17 @@ import pytest
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
-from pytest_scratchverify.methods.weights.framed_basis import match_by_frames, plan_frames
+from pytest_scratchverify.methods.weights.framed_basis import (
+    FramedBasis,
+    match_by_frames,
+    plan_frames,
+)
 from pytest_scratchverify.methods.weights.framed_power import known_framed, power_of_frames
 from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
+from pytest_scratchverify.stats.weights.framed_recognition import Network, recognise_by_frames
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.tensors.side_by_side import side_by_side
+from tests.stats.weights.framed_networks import changed, network
 from tests.weights.shipped import CALIBRATION
 from tools.zoo import small_checkpoints as checkpoints
 from tools.zoo.disguises import every_disguise
@@ -81,3 +87,14 @@ def test_controls_find_the_known_descendant_and_spare_the_known_stranger():
     controls = known_framed(THRESHOLDS.alpha, FRAMES_INHERITED)
     assert [control.kind for control in controls] == ["positive", "negative"]
     assert all(control.passed for control in controls)
+
+
+def test_heads_say_nothing_of_experts():
+    one = network(4, groups=16)
+    copy = changed(one, np.random.default_rng(4))
+    for blocks, known in ((network(5).neurons, False), (copy.neurons, True)):
+        match = recognise_by_frames(Network(copy.heads, blocks), one)
+        assert match.pvalue < 1e-9
+        found = FramedBasis(match, one, deep=4)
+        assert found.tells_of(Component.TEXT_DECODER)
+        assert found.tells_of(Component.ROUTER_EXPERTS) is known

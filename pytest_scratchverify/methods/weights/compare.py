@@ -48,7 +48,7 @@ from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.methods.weights.token_rows import read_token_rows
 from pytest_scratchverify.stats.weights.gram_permutation import GramPermutation
 from pytest_scratchverify.stats.weights.layer_map import LayerMap
-from pytest_scratchverify.stats.weights.norm_gains import gain_similarity
+from pytest_scratchverify.stats.weights.norm_gains import are_related, gain_similarity
 from pytest_scratchverify.tensors.inventory import Slot
 from pytest_scratchverify.tensors.matrices import GAIN
 from pytest_scratchverify.tensors.plan import BUDGETS, Block, component_budget, plan_component
@@ -58,7 +58,6 @@ Array = NDArray[np.float32]
 CONTEXT_NORMS = 8
 LAYERS_SHARE = 0.12  # of a component's bytes, for the map of layers
 DECIDED = 1e-7
-RELATED_GAINS = 0.3  # centred cosine of norm gains that is a lead by itself (docs/adr/0006)
 # Components that live in the channels of the text's residual stream.
 ALIGNED = (
     Component.EMBEDDINGS,
@@ -120,7 +119,7 @@ class Compared:
         if self.rotated is not None and self.measured.component in TOKEN_TABLES:
             return min(self.rotated.in_place, self.rotated.match.pvalue) <= alpha
         gains = gain_similarity(self.context_gains, np.random.default_rng(2026))
-        return gains is not None and gains.effect >= RELATED_GAINS and gains.pvalue <= 1e-3
+        return gains is not None and are_related(gains)
 
     @property
     def tensors(self) -> int:

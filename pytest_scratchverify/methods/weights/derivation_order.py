@@ -20,6 +20,7 @@ from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
+from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, are_apart
 
 MODEL, REFERENCE, UNKNOWN = "model", "reference", "unknown"
 
@@ -74,6 +75,7 @@ def derivation_order(
     measured: Measured,
     stored: tuple[Sequence[str], Sequence[str]],
     thresholds: WeightsThresholds,
+    gains: GainSimilarity | None = None,
 ) -> DerivationOrder:
     """Tell the later of two related models.
 
@@ -81,12 +83,16 @@ def derivation_order(
     ----------
     stored : (ours, theirs)
         The dtypes in which either stores the weights that were compared.
+    gains
+        How alike the norm gains are. Gains that did not grow out of one another have grown apart,
+        and which has grown more says nothing of who was first.
 
     Notes
     -----
     In the zoo every continued pretraining has larger weights in all layers and more spread gains
     than what it started from (1.08 to 1.34 and 1.16 to 1.57 times, seven of seven), and no
-    fine-tune reaches 1.01. A strong weight decay can turn this round, hence `certain` is False.
+    fine-tune reaches 1.01. A strong weight decay can turn this round, and so can whoever trains a
+    file towards another's weights: hence `certain` is False.
     """
     packed = [any(map(is_quantised, side)) for side in stored]
     rounding = (measured.similarity or 0.0) >= thresholds.fine_tune  # it takes off less than that
@@ -99,12 +105,14 @@ def derivation_order(
     zeros = measured.zeros[0] - measured.zeros[1]
     if abs(zeros) >= thresholds.pruned_zeros:
         return DerivationOrder(MODEL if zeros > 0 else REFERENCE, "pruned", certain=True)
-    weights, gains = _growth_of_weights(measured), _growth_of_gains(measured)
+    weights, spreads = _growth_of_weights(measured), _growth_of_gains(measured)
     bar = thresholds.growth
-    if len(weights) and len(gains):
-        if min(weights) >= bar and gains.mean() >= bar:
+    if gains is not None and are_apart(gains):
+        return DerivationOrder(UNKNOWN, "the norm gains did not grow out of one another")
+    if len(weights) and len(spreads):
+        if min(weights) >= bar and spreads.mean() >= bar:
             return DerivationOrder(MODEL, "weights and gains have grown in every layer")
-        if max(weights) <= 1 / bar and gains.mean() <= 1 / bar:
+        if max(weights) <= 1 / bar and spreads.mean() <= 1 / bar:
             return DerivationOrder(REFERENCE, "weights and gains have grown in every layer")
     return DerivationOrder(UNKNOWN, "too little has changed to tell")
 

@@ -38,7 +38,7 @@ from pytest_scratchverify.methods.weights.measure import Measured
 from pytest_scratchverify.methods.weights.power import PowerMeasured, power_of
 from pytest_scratchverify.methods.weights.roles_in_place import inherited_share
 from pytest_scratchverify.methods.weights.step import Step
-from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity
+from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, are_apart
 from pytest_scratchverify.tensors.completeness import incomplete
 
 # What the effect is, where the step that decided measures no cosine in place.
@@ -293,7 +293,9 @@ def _remedy(
                 "Nothing measured says who had it first: both may have it from a third party, such"
                 " as a public tower or table. Ask either developer for its source."
             )
-        return published_first(hypothesis.pair) or came_first(result.earlier)
+        return (
+            published_first(hypothesis.pair) or _another_way(result) or came_first(result.earlier)
+        )
     if outcome is not Outcome.INDETERMINATE:
         return None
     if not compared.aligned_rows:
@@ -314,6 +316,24 @@ def _remedy(
     if result.judgement.relation is None and not result.powered:
         return Text("Too little was read to find anything: raise --depth or the byte budget.")
     return Text("Raise --depth: more layers decide what a few leave open.")
+
+
+def _another_way(result: Result) -> Text | None:
+    """Say what else than a common start puts the same numbers into two files, where it shows."""
+    judgement, gains = result.judgement, result.gains
+    if judgement.relation is Relation.SHARED_INITIALISATION:
+        return Text(
+            "A common start explains this, and so does training one of the two towards the"
+            " other's weights: ask for the seed and the code, and who held which file first."
+        )
+    if judgement.step is not Step.ALIGNED or gains is None or not are_apart(gains):
+        return None
+    return Text(
+        "The matrices are alike and the norm gains, which training moves from one, are"
+        " strangers': so are weights that were trained towards another's, and copies whose gains"
+        " were rescaled. The numbers are in both files; who took them is told by dated copies"
+        " alone."
+    )
 
 
 def _later(order: DerivationOrder | None) -> dict[str, Json]:

@@ -122,6 +122,10 @@ class FramedBasis:
     deep: int
     tried: int = 1
 
+    def tells_of(self, component: Component) -> bool:
+        """Whether what was recognised is a part of the component: heads are none of experts."""
+        return component is not Component.ROUTER_EXPERTS or not self.match.held[0].of_heads
+
 
 def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
     """Choose what is read within `limit` bytes; None where it would be too little for a frame."""
@@ -302,7 +306,16 @@ class _Read:
     def _heads(self, matrix: Matrix, rows: Array) -> HeadReads:
         """Cut the rows of a reader into heads."""
         size = _head_size(self.checkpoint, matrix)
-        return HeadReads(np.ascontiguousarray(rows.reshape(-1, size, rows.shape[1])))
+        heads = np.ascontiguousarray(rows.reshape(-1, size, rows.shape[1]))
+        return HeadReads(heads, placed=_placed(self.checkpoint, matrix, size))
+
+
+def _placed(side: Checkpoint, matrix: Matrix, size: int) -> tuple[int, int] | None:
+    """Return which rows of a head rotary positions turn; None where it may be all."""
+    rotated = None if side.attention is None else side.attention.rotated
+    if rotated is None or not 0 < rotated < size:
+        return None
+    return (size - rotated, size) if matrix.slot.kind == READERS[1][0] else (0, rotated)
 
 
 def _gains(norm: Matrix | None, values: Sequence[Array], offset: float) -> Array | np.float32:

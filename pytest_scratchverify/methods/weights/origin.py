@@ -228,7 +228,7 @@ def _with_order(
     result = replace(result, earlier=earlier_of(compared, thresholds.direction))
     if judgement.relation is not Relation.DERIVED:
         return result
-    order = derivation_order(compared.measured, pair.dtypes, thresholds)
+    order = derivation_order(compared.measured, pair.dtypes, thresholds, result.gains)
     if order.later == REFERENCE:
         judgement = replace(judgement, relation=Relation.SHARED_ANCESTRY)
     elif order.later != MODEL and _third_party(pair, compared, thresholds):

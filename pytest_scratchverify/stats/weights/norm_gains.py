@@ -17,6 +17,10 @@ from pytest_scratchverify.stats.weights.centring import cosine, is_degenerate
 
 Array = NDArray[np.float32]
 
+RELATED = 0.3  # centred cosine of norm gains that is a lead by itself (docs/adr/0006)
+SHOWN = 1e-3  # p down from which that is shown
+ABSENT = 0.01  # p up from which nothing of it is seen
+
 
 @dataclass(frozen=True, slots=True)
 class GainSimilarity:
@@ -49,6 +53,16 @@ class GainSimilarity:
     def raw_is_empty(self) -> bool:
         """Whether the raw cosine is what permuted channels give as well."""
         return abs(self.raw - self.raw_null) < 0.01 or self.raw_pvalue > 0.001
+
+
+def are_related(gains: GainSimilarity) -> bool:
+    """Whether the gains of the one have something of the other's: likely, and not a little."""
+    return gains.effect >= RELATED and gains.pvalue <= SHOWN
+
+
+def are_apart(gains: GainSimilarity) -> bool:
+    """Whether the gains are strangers', and kin's would have been seen."""
+    return gains.pvalue > ABSENT and gains.minimum_detectable_effect < RELATED
 
 
 def moment_null(ours: Array, theirs: Array) -> float:

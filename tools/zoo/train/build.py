@@ -6,21 +6,28 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
 from safetensors.torch import load_file, save_file
 
-from .changes import CHANGES
+from .changes import CHANGES, Change
 from .data import Data, tokenizer
 from .entries import CHECKPOINTS, ZOO, Entry
 from .model import Model
 from .shapes import config_of
-from .training import DESCENTS, Weights, train
+from .training import DESCENTS, Descent, Weights, train
 
 
-def build(entry: Entry, root: Path, data: Data) -> None:
+def build(
+    entry: Entry,
+    root: Path,
+    data: Data,
+    descents: Mapping[str, Descent] = DESCENTS,
+    changes: Mapping[str, Change] = CHANGES,
+) -> None:
     """Make one model and write its folder."""
     began = time.time()
     torch.manual_seed(entry.seed)
@@ -36,14 +43,14 @@ def build(entry: Entry, root: Path, data: Data) -> None:
     if entry.change == "pretrain":
         loss = train(model, data, entry.training)
     elif entry.training is not None:
-        loss = DESCENTS[entry.change](
+        loss = descents[entry.change](
             model, {k: v.float() for k, v in parent.items()}, data, entry.training
         )
     weights = {
         name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()
     }
     if entry.training is None:
-        weights = CHANGES[entry.change](parent, entry.amount)
+        weights = changes[entry.change](parent, entry.amount)
     write(root, entry, weights, vocabulary, loss)
     model.journal.write(root / entry.name)
     write_checkpoints(root, entry, model)

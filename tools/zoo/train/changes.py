@@ -11,6 +11,8 @@ from tools.zoo import packing
 
 from .training import Weights
 
+Change = Callable[[Weights, float], Weights]
+
 
 def noise(parent: Weights, amount: float) -> Weights:
     """Add Gaussian noise of `amount` standard deviations to every matrix."""
@@ -63,7 +65,7 @@ def packed_by(pack: Callable[[str, Any], Mapping[str, Any]]) -> Callable[[Weight
     return packed
 
 
-CHANGES: dict[str, Callable[[Weights, float], Weights]] = {
+CHANGES: dict[str, Change] = {
     "noise": noise,
     "prune": prune,
     "int8": rounded(8, 10**6),

@@ -11,17 +11,15 @@ core. A network that is already there is kept.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch  # noqa: TID251 - this tool makes weights; the package only reads them
-from torch import Tensor  # noqa: TID251
-from torch.nn import functional as F  # noqa: N812, TID251
 
 from .data import TOKENIZERS, Data
 from .model import Model
+from .objectives import answers_of
 from .shapes import WIDE
 from .training import RATE, Training, Weights, train
 
@@ -72,42 +70,11 @@ def _student(seed: int, *, hidden: bool) -> Start:
     def make(data: Data, parent: Weights) -> Model:
         teacher, model = _new(0), _new(200 + seed)
         teacher.load_state_dict(parent)
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.1
-        )
-        texts = data.batches(WIDE.tokenizer, "a", 200 + seed)
-        for step in range(STEPS):
-            cosine = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / STEPS))
-            for group in optimizer.param_groups:
-                group["lr"] = RATE * min(1.0, (step + 1) / 50) * cosine
-            tokens = next(texts)[:, :-1]
-            with torch.no_grad():
-                told, states = _states(teacher, tokens)
-            said, own = _states(model, tokens)
-            loss = F.kl_div(
-                said.log_softmax(-1).flatten(0, 1),
-                told.softmax(-1).flatten(0, 1),
-                reduction="batchmean",
-            )
-            if hidden:
-                pairs = zip(own, states, strict=True)
-                loss = loss + sum(((a - b) ** 2).mean() / (b**2).mean() for a, b in pairs)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+        how = Training(STEPS, order=200 + seed)
+        train(model, data, how, objective=answers_of(teacher, hidden=hidden))
         return model
 
     return make
-
-
-def _states(model: Model, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-    x = model.model.embed_tokens(tokens)
-    states = []
-    for block in model.model.layers:
-        x = block(x)
-        states.append(x)
-    return model.lm_head(model.model.norm(x)), states
 
 
 KIN: dict[str, Start] = {

@@ -15,6 +15,7 @@ from tools.zoo import disguises, recipes
 
 from .data import Data, pictures, tokenizer
 from .model import Model
+from .objectives import Objective
 
 Weights = dict[str, Tensor]
 RATE = 3e-3
@@ -62,9 +63,17 @@ def _optimizer(how: Training, trained: list[nn.Parameter]) -> torch.optim.Optimi
 
 
 def train(
-    model: Model, data: Data, how: Training, *, frozen: Callable[[str], bool] | None = None
+    model: Model,
+    data: Data,
+    how: Training,
+    *,
+    frozen: Callable[[str], bool] | None = None,
+    objective: Objective | None = None,
 ) -> float:
-    """Train in place, keep the journal and return the last loss."""
+    """Train in place, keep the journal and return the last loss on the text.
+
+    What is minimised is that loss, or what an `objective` makes of it.
+    """
     trained = [
         p for n, p in model.named_parameters() if not (frozen and frozen(n)) and p.requires_grad
     ]
@@ -84,11 +93,11 @@ def train(
         tokens = next(texts)
         logits = model(tokens[:, :-1])
         loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-        total = loss
+        total = loss if objective is None else objective(model, tokens[:, :-1], logits, loss)
         if shown is not None:
             images, captions = next(shown)
             seen = model(captions[:, :-1], images)
-            total = loss + F.cross_entropy(
+            total = total + F.cross_entropy(
                 seen.flatten(0, 1), captions[:, 1:].flatten(), ignore_index=0
             )
         optimizer.zero_grad()
@@ -168,7 +177,8 @@ def _as_model(weights: Weights, **config: int) -> disguises.Model:
     return disguises.Model(tensors, {"num_hidden_layers": len(layers), **config})
 
 
-DESCENTS: dict[str, Callable[[Model, Weights, Data, Training], float]] = {
+Descent = Callable[[Model, Weights, Data, Training], float]
+DESCENTS: dict[str, Descent] = {
     "finetune": load_and_train,
     "cpt_short": load_and_train,
     "cpt_long": load_and_train,
