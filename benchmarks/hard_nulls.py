@@ -4,7 +4,8 @@
 
 Every pair (`tools/zoo/hard_nulls.py`) goes through the statistics and the judge of the weights
 method: aligned neurons and channels, matching, angles, and one pair in twenty matching in any
-basis too.
+basis and residual frames too. For these, gate and up rows of every second layer stand for what
+keys and values read: a frame of rows that are as hard as those that are asked.
 Prints Markdown, as docs/methods/weights-nulls.md shows it.
 """
 
@@ -18,12 +19,21 @@ import numpy as np
 from pytest_scratchverify.methods.weights.angles import compare_angles
 from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.formulas import blocks_of_formulas
+from pytest_scratchverify.methods.weights.framed_basis import FramedBasis
 from pytest_scratchverify.methods.weights.judge import judge
 from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
 from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.centring import is_degenerate
+from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
+from pytest_scratchverify.stats.weights.framed_recognition import (
+    Network,
+    Sampled,
+    recognise_by_frames,
+)
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.matched_channels import matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from tools import ROOT
@@ -31,6 +41,7 @@ from tools.zoo.hard_nulls import KINDS, Batch, HardNull
 
 THRESHOLDS = WeightsThresholds.load(ROOT / "suites" / "calibration" / "weights.json")
 ANY_BASIS = (2, 6)  # blocks that are matched in any basis: fewer cannot be, more take minutes
+HEAD = 16  # rows
 EVERY = 20  # of the pairs, one in so many is matched in any basis too
 
 
@@ -46,10 +57,41 @@ def judged(kind: HardNull, rng: np.random.Generator, *, any_basis: bool) -> Judg
             measured=measured,
             angles=compare_angles(sample, kind.component),
             rotated=_rotated(batch) if any_basis else None,
+            framed=_framed(batch) if any_basis else None,
         ),
         None,
         THRESHOLDS,
     )
+
+
+def _framed(batch: Batch) -> FramedBasis | None:
+    networks, placed = [], _of_formulas(batch)
+    for side in (0, 1):
+        heads, neurons = {}, {}
+        for (slot, start), gates in batch.items():
+            ups = batch.get((Slot(slot.component, "up", slot.layer, slot.expert), start))
+            if slot.kind != "gate" or ups is None or (slot.layer, slot.expert) in placed:
+                continue
+            views = [gates[side], ups[side]]
+            if slot.layer % 2 == 0 and len(gates[side]) % HEAD == 0:
+                cut = [view.reshape(-1, HEAD, view.shape[1]) for view in views]
+                heads[slot.layer] = [HeadReads(view) for view in cut]
+            elif not any(map(is_degenerate, views)):
+                kept = distinct_rows(views)
+                neurons[slot.layer, slot.expert] = Sampled([v[kept] for v in views], len(views[0]))
+        networks.append(Network(heads, neurons))
+    match = recognise_by_frames(networks[0], networks[1])
+    return None if match is None else FramedBasis(match, networks[0], len(networks[0].heads))
+
+
+def _of_formulas(batch: Batch) -> set[tuple[int, str]]:
+    """Return the blocks that follow a formula on both sides: no product asks them."""
+    sides: tuple[dict, dict] = ({}, {})
+    for (slot, _), pair in batch.items():
+        if slot.kind in ("gate", "up"):
+            for side in (0, 1):
+                sides[side].setdefault((slot.layer, slot.expert), []).append(pair[side])
+    return set.union(*blocks_of_formulas(*sides))
 
 
 def _rotated(batch: Batch) -> RotationInvariantMatch | None:

@@ -30,10 +30,12 @@ CHANGES: dict[str, Change] = {
     "nothing else": Change(),
     "rounded to 4 bits": Change(bits=4),
     "pruned by half": Change(pruned=0.5),
-    "noise, cosine .9": Change(noise=0.48),
     "noise, cosine .8": Change(noise=0.75),
-    "noise, cosine .7": Change(noise=1.02),
     "noise, cosine .6": Change(noise=1.33),
+    "noise, cosine .5": Change(noise=1.73),
+    "noise, cosine .4": Change(noise=2.29),
+    "experts renumbered": Change(experts=True),
+    "experts renumbered, noise, cosine .8": Change(experts=True, noise=0.75),
 }
 ASK = """
 import json, sys, time
@@ -70,6 +72,8 @@ def rows(size: Size, depth: str, only: set[str]) -> None:
     with LoopbackHub() as hub:
         hub.add_repo("real/original", repository(size, 1, tokenizers[0]))
         pairs = [(name, 1, change) for name, change in CHANGES.items()]
+        if not any(".experts." in tensor for tensor in size.tensors):
+            pairs = [pair for pair in pairs if not pair[2].experts]
         pairs.append(("a stranger in the same disguise", 2, Change()))
         for number, (name, seed, change) in enumerate(pairs):
             if only and name not in only:

@@ -54,6 +54,7 @@ class Options(TypedDict, total=False):
     endpoint_model: str
     endpoint_api: str
     endpoint_price: str
+    endpoint_probes: str
     offline: bool
     policy: str | Sequence[str]
     predecessor_verdict: Names
@@ -61,6 +62,12 @@ class Options(TypedDict, total=False):
     verdict_md: Name
     verdict_html: Name
     verdict_sarif: Name
+    verdict_newick: Name
+    verdict_graphml: Name
+    verdict_cyclonedx: Name
+    verdict_spdx: Name
+    verdict_eval_results: Name
+    verdict_inspect: Name
     report_lang: str
     matrix: Name
     undetermined: str

@@ -19,10 +19,12 @@ from pathlib import Path
 
 WITH_VALUE = (
     "against", "against-library", "answers", "byte-budget", "cluster", "component", "declarations",
-    "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price", "junit",
-    "matrix", "model", "policy", "predecessor-verdict", "report-lang", "revision", "training-log",
-    "undetermined",
-    "verdict-html", "verdict-json", "verdict-md", "verdict-sarif",
+    "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price",
+    "endpoint-probes", "junit", "matrix", "model", "policy", "predecessor-verdict", "report-lang",
+    "revision", "training-log", "undetermined",
+    "verdict-cyclonedx", "verdict-eval-results", "verdict-graphml", "verdict-html",
+    "verdict-inspect", "verdict-json", "verdict-md", "verdict-newick", "verdict-sarif",
+    "verdict-spdx",
 )  # fmt: skip
 PREFIXED = frozenset(f"--scratch-{name}" for name in WITH_VALUE)
 SHORT = frozenset(f"--{name}" for name in WITH_VALUE)

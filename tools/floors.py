@@ -28,7 +28,7 @@ from tools.zoo.ready_models import READY
 # Not this checkout, which may be on the path: what was installed.
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 SAME_AS_SHOWN = re.compile(r": (\S+) -> \1$")
-OUTLETS = ("json", "html", "md", "sarif")
+OUTLETS = ("json", "html", "md", "sarif", "cyclonedx")
 
 
 def requirements(version: str) -> list[Requirement]:

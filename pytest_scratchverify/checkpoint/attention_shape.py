@@ -15,6 +15,9 @@ KEYS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "kv_n_
 SIZES = ("head_dim", "kv_channels", "head_size", "d_kv")
 WIDTHS = ("hidden_size", "n_embd", "d_model", "dim")
 NESTED = ("text_config", "language_config", "llm_config", "attn_config")
+ROTATED = ("qk_rope_head_dim", "rotary_dim")
+ROTATED_SHARES = ("partial_rotary_factor", "rotary_pct", "rotary_percentage")
+ROPE = ("rope_parameters", "rope_scaling")  # where a share may stand too
 MOST = 2**16
 
 
@@ -23,12 +26,15 @@ class AttentionShape:
     """Query heads, key-value heads, rows of a head; `grouped` is None where names decide.
 
     `grouped` says whether query, key and value of one group lie together in a fused tensor.
+    `rotated` is how many rows of a key rotary positions turn, as far as the config says: the first
+    of each head, or the last of the latent that all heads share.
     """
 
     heads: int
     groups: int
     size: int
     grouped: bool | None = None
+    rotated: int | None = None
 
     @property
     def rows(self) -> tuple[int, int, int]:
@@ -53,7 +59,23 @@ def read_attention(config: Mapping[str, Json]) -> AttentionShape | None:
         groups, grouped = (heads, True) if flags.get("multi_query") is False else (1, False)
     elif flags.get("multi_query") is True and not config.get("new_decoder_architecture"):
         groups = 1  # Falcon 7B
-    return AttentionShape(heads, groups, size, grouped) if heads % groups == 0 else None
+    if heads % groups:
+        return None
+    return AttentionShape(heads, groups, size, grouped, _rotated(known, size))
+
+
+def _rotated(levels: list[Mapping[str, Json]], size: int) -> int | None:
+    """Return how many rows of a key have a place, where the config says that it is not all."""
+    rows = _number(levels, ROTATED)
+    if rows is not None:
+        return rows
+    below = [level.get(name) for level in levels for name in ROPE]
+    for place in (*levels, *(found for found in below if isinstance(found, dict))):
+        for name in ROTATED_SHARES:
+            share = place.get(name)
+            if isinstance(share, int | float) and 0 < share < 1:
+                return round(share * size)
+    return None
 
 
 def _levels(config: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:

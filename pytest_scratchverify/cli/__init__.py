@@ -22,9 +22,12 @@ Was this open-weight model trained from scratch? Tests of the claim, and what th
   scratchverify render run.json               print an earlier run; --html --md --sarif --badge
   scratchverify diff old.json new.json        what changed; exit code 0: nothing, 1: something
   scratchverify explain TEST [run.json]       what a test asks, by which null, what it found
+  scratchverify attest run.json --key KEY.pem   sign what a run says; verify-attestation checks it
   scratchverify catalog add org/name          maintain the catalogue; also nearest, list
 
-options: --help, --version; completion for bash, zsh and fish: see docs/getting-started.md
+options: --help, --version
+completion: pip install 'pytest-scratchverify[completion]', then for bash and zsh
+  eval "$(register-python-argcomplete scratchverify)"
 """
 CLOSED_PIPE = 141  # what a shell reports of a command whose reader went away
 
@@ -99,6 +102,15 @@ def _saved(command: str) -> Callable[[list[str]], int]:
     return read
 
 
+def _attestation(command: str) -> Callable[[list[str]], int]:
+    def attestation(arguments: list[str]) -> int:
+        from pytest_scratchverify.cli.attest_command import COMMANDS as OF_IT  # noqa: PLC0415
+
+        return OF_IT[command](arguments)
+
+    return attestation
+
+
 def _catalog(arguments: list[str]) -> int:
     from pytest_scratchverify.cli.catalog import main as catalog_main  # noqa: PLC0415
 
@@ -112,5 +124,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "render": _saved("render"),
     "diff": _saved("diff"),
     "explain": _saved("explain"),
+    "attest": _attestation("attest"),
+    "verify-attestation": _attestation("verify-attestation"),
     "catalog": _catalog,
 }

@@ -19,6 +19,8 @@ PARSERS: Mapping[str, tuple[str, str]] = {
     "render": ("saved_runs", "render_arguments"),
     "diff": ("saved_runs", "diff_arguments"),
     "explain": ("saved_runs", "explain_arguments"),
+    "attest": ("attest_command", "attest_arguments"),
+    "verify-attestation": ("attest_command", "verify_arguments"),
     "catalog": ("catalog", "catalog_arguments"),
 }
 

@@ -23,7 +23,7 @@ RUN = "a run that --verdict-json wrote"
 LANGUAGE = "language of what is written (default: en)"
 
 
-class _UnreadableError(Exception):
+class UnreadableError(Exception):
     """A file that is no run."""
 
 
@@ -52,17 +52,19 @@ def render(arguments: list[str]) -> int:
     if badge is not None and badge.suffix not in (".svg", ".json"):
         parser.error("--badge must end in .svg or .json")
     try:
-        run = _read(given.run)
-    except _UnreadableError as failure:
+        run = read_run(given.run)
+    except UnreadableError as failure:
         return _refused(failure)
-    paths: dict[str, Path | None] = {name: getattr(given, name) for name in FORMATS}
+    paths: dict[str, Path | None] = {
+        name: getattr(given, name.replace("-", "_")) for name in FORMATS
+    }
     if badge is not None:
         paths[f"badge{badge.suffix}"] = badge
     if any(paths.values()):
         try:
             return _said(given.run, lambda: write_reports(run, paths, given.report_lang))
         except ScratchError as error:
-            return _refused(_UnreadableError(error))
+            return _refused(UnreadableError(error))
 
     def show() -> None:
         for line, _ in summary_lines(run, given.report_lang, get_terminal_size().columns):
@@ -88,8 +90,8 @@ def diff(arguments: list[str]) -> int:
 
     given = diff_arguments().parse_args(arguments)
     try:
-        old, new = _read(given.old), _read(given.new)
-    except _UnreadableError as failure:
+        old, new = read_run(given.old), read_run(given.new)
+    except UnreadableError as failure:
         return _refused(failure)
     found: list[Text] = []
 
@@ -121,14 +123,14 @@ def explain(arguments: list[str]) -> int:
 
     given = explain_arguments().parse_args(arguments)
     try:
-        run = _read(given.run) if given.run else None
-    except _UnreadableError as failure:
+        run = read_run(given.run) if given.run else None
+    except UnreadableError as failure:
         return _refused(failure)
     try:
         methods = _methods()
         known = suite_tests(methods)
     except ScratchError as error:
-        return _refused(_UnreadableError(error))
+        return _refused(UnreadableError(error))
     findings = run.findings if run is not None else ()
     method = _method_of(given.test, known, findings)
     if method is None:
@@ -221,15 +223,16 @@ def _is_for(finding: Finding, values: str) -> bool:
     return values in (full, pair, finding.model) or values.startswith(f"{full}:")
 
 
-def _read(path: Path) -> Run:
+def read_run(path: Path) -> Run:
+    """Read a run that ``--verdict-json`` wrote. Raises `UnreadableError`, one line."""
     from pytest_scratchverify.plugin.earlier_runs import stored_run  # noqa: PLC0415
 
     try:
         return stored_run(path)
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise _UnreadableError(f"{path}: {error}") from None
+        raise UnreadableError(f"{path}: {error}") from None
     except ExceptionGroup as errors:  # cattrs': what is wrong, where
-        raise _UnreadableError(f"{path}: not a run of this version: {errors}") from None
+        raise UnreadableError(f"{path}: not a run of this version: {errors}") from None
 
 
 def _said(path: Path, say: Callable[[], None]) -> int:
@@ -238,11 +241,11 @@ def _said(path: Path, say: Callable[[], None]) -> int:
         with printed_as_a_whole(), reading(str(path)):
             say()
     except Unavailable as failure:
-        return _refused(_UnreadableError(failure))
+        return _refused(UnreadableError(failure))
     return 0
 
 
-def _refused(failure: _UnreadableError) -> int:
+def _refused(failure: UnreadableError) -> int:
     complain(str(failure))
     return UNREADABLE
 

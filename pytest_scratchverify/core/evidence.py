@@ -122,7 +122,8 @@ class ArtifactRecord:
     """What was read of one file: identity, source, bytes. Equal reads compare equal.
 
     `ranges` are the bytes (first, one past the last) where parts of a file were read: sorted
-    and disjoint.
+    and disjoint. `digest` is the sha256 of what was read: of a whole file, of the headers of weight
+    files, or, for a listing, of the lines that `sha256sum` prints of the weight files it names.
     """
 
     repo: str

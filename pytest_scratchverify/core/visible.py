@@ -5,15 +5,16 @@ direction round, a name that is no UTF-8, a line that GitHub Actions takes for a
 megabyte without a space, or an address with somebody's password. What is shown of it is visible
 and bounded; what is compared, and what `run.json` keeps, stays as it was.
 
-Three functions, by what is passed: `visible` for one value, `visible_document` for a whole report
-(the last thing that is done to it, so that no field can be forgotten), `visible_json` for a JSON
-text, which loses nothing.
+By what is passed: `visible` for one value, `visible_values` for the values of a document,
+`visible_document` for a whole report (the last thing that is done to it, so that no field can be
+forgotten), `visible_json` for a JSON text, which loses nothing.
 """
 
 from __future__ import annotations
 
 import re
 from functools import partial
+from typing import Any
 
 MAX_SHOWN = 2_000  # characters of one value: a page of text; the longest sentence of ours has 400
 
@@ -55,6 +56,18 @@ def visible(text: str, limit: int = MAX_SHOWN) -> str:
     if size > limit or len(text) > limit:  # what is made visible takes more room
         text = f"{text[: limit - len(_CUT)]}{_CUT}"
     return text
+
+
+def visible_values(document: Any, limit: int = MAX_SHOWN) -> Any:
+    """Return a document of JSON builtins in which every text is visible and bounded.
+
+    For documents whose readers show texts as they are.
+    """
+    if isinstance(document, dict):
+        return {visible(k, limit): visible_values(v, limit) for k, v in document.items()}
+    if isinstance(document, list):
+        return [visible_values(item, limit) for item in document]
+    return visible(document, limit) if isinstance(document, str) else document
 
 
 def visible_document(text: str) -> str:

@@ -15,7 +15,7 @@ from pytest_scratchverify.core.evidence import ArtifactRecord, Source
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
-from pytest_scratchverify.methods.behaviour.asking import Answers, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking import Answers, Probe, probe_set
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.asking.ask import Progress, ask_missing
 from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
@@ -89,6 +89,11 @@ class RunAnswers:
         prompt, completion = str(text).split("/")
         return float(prompt), float(completion)
 
+    @property
+    def _probes(self) -> tuple[Probe, ...]:
+        """What a server is asked."""
+        return probe_set(options.value(self.session.config, "endpoint-probes"))
+
     @staticmethod
     def _pair_names(pair: Pair) -> tuple[str, str]:
         return pair.model.name, pair.reference.name
@@ -136,8 +141,8 @@ class RunAnswers:
             api=options.value(self.session.config, "endpoint-api"),
         )
         path = given.path or cached_answers_path(endpoint)
-        with progress_bar(self.session, given.model) as progress:
-            done = ask_missing(endpoint, shipped_probes(), path, progress)
+        with progress_bar(self.session, given.model, len(self._probes)) as progress:
+            done = ask_missing(endpoint, self._probes, path, progress)
         return {"path": str(path), "url": endpoint.shown, "gave_up": done.gave_up}
 
 
@@ -153,7 +158,7 @@ def cached_answers_path(endpoint: Endpoint) -> Path:
 
 
 @contextmanager
-def progress_bar(session: Session, model: str) -> Iterator[Progress | None]:
+def progress_bar(session: Session, model: str, probes: int) -> Iterator[Progress | None]:
     """Show a bar on a terminal, above pytest's dots; elsewhere a line, and from workers nothing."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = session.config.pluginmanager.get_plugin("capturemanager")
@@ -164,7 +169,7 @@ def progress_bar(session: Session, model: str) -> Iterator[Progress | None]:
         reporter.ensure_newline()
         model = visible(model)
         if not sys.stderr.isatty():
-            reporter.write_line(f"asking {model}: {len(shipped_probes())} probes")
+            reporter.write_line(f"asking {model}: {probes} probes")
             yield None
             return
         from tqdm import tqdm  # noqa: PLC0415 - comes with huggingface_hub

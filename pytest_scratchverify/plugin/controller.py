@@ -31,13 +31,27 @@ from pytest_scratchverify.plugin.reproduce import reproduce_command
 from pytest_scratchverify.plugin.selection import own_references, planned_components
 from pytest_scratchverify.plugin.session import Session, suites_path
 from pytest_scratchverify.verdict.fold import unique_findings
-from pytest_scratchverify.verdict.run import Collected, Run, Subject, fold_models, missing_intents
+from pytest_scratchverify.verdict.run import (
+    CALIBRATION,
+    Collected,
+    Run,
+    Subject,
+    fold_models,
+    missing_intents,
+)
 from pytest_scratchverify.verdict.serialization import finding_from_json, intent_from_json
 
 EXIT_UNDETERMINED = 10
 NOTHING_ASKED = Text(
     "No test here asks about a model. The suites are run by `scratchverify run --model NAME`, or in"
     " this pytest by `pytest --pyargs pytest_scratchverify._suites --scratch-model NAME`."
+)
+# Whatever ends otherwise, by a slip of the command line or a broken test, says so by itself.
+ENDED = (
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+    EXIT_UNDETERMINED,
 )
 _REPORTED_LETTER = ("reported", "r", ("REPORTED", {"yellow": True}))
 SHORT_LETTERS = {
@@ -127,12 +141,15 @@ class Controller:
         """Remove the run's shared directory."""
         self.session.close()
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """Print the verdict; where nothing was asked of a named model, how it is asked."""
         from pytest_scratchverify.report.language import translate  # noqa: PLC0415
 
         if self.run is None:
-            if self.session.settings.models and not self.intents:
+            ended = exitstatus in ENDED
+            if self.session.settings.models and not self.intents and ended:
                 terminalreporter.write_line(
                     translate(NOTHING_ASKED, self.session.settings.language)
                 )
@@ -222,7 +239,10 @@ class Controller:
             matrix_digest=self.session.matrix.digest,
             version=_version("pytest-scratchverify"),
             # Not Python's version, nor the machine: neither changes a byte of what is found.
-            environment={name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
+            environment={
+                **{name: _version(name) for name in ("pytest", "huggingface_hub", "numpy")},
+                CALIBRATION: self.session.calibration_digest(),
+            },
             options={
                 "depth": settings.depth,
                 "policy": [*settings.policies],
@@ -342,7 +362,7 @@ def _all_looked_for(spec: ModelSpec, findings: Iterable[Finding]) -> bool:
     return seen >= TRAINED
 
 
-def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
+def _narrowed_by(config: pytest.Config, session: Session) -> Text | str | None:
     """Say how the command line left out tests before they could be planned, if it did.
 
     What `-k` and `-m` drop is in the plan; what is never collected is not.
@@ -351,13 +371,13 @@ def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
         if config.getoption(option, default=None):
             return f"--{option.replace('_', '-')}"
     if any("::" in argument for argument in config.args):
-        return "node ids"
+        return Text("single tests")
     named = {Path(argument).resolve() for argument in config.args}
     for suites in {Path(session.matrix.path).resolve().parent, suites_path().resolve()}:
         tests = suites.glob("test_*.py")
         left_out = [path for path in tests if not ({path, *path.parents} & named)]
         if left_out and any(suites in path.parents for path in named):
-            return "named files"
+            return Text("named files")
     return None
 
 

@@ -91,7 +91,9 @@ class Worker:
             return [unavailable(intent, error, withheld=withheld(self.session, intent, error))]
         recorded = item.stash.get(FINDINGS, [])
         if report.when == "call" and not report.failed and report.outcome != "skipped":
-            return recorded or [broken(intent, Text("the test ended without a finding"))]
+            return recorded or [
+                broken(intent, Text("the test ended without a finding"), NO_FINDING)
+            ]
         if report.when == "call" and report.failed:
             if any(f.derived for f in recorded) and isinstance(error, AssertionError):
                 return recorded
@@ -128,6 +130,8 @@ class Worker:
         if finding.outcome in skips:
             report.outcome = "skipped"
             report.longrepr = (path, line or 0, f"Skipped: {reason}")
+        elif finding.outcome is Outcome.HARNESS_ERROR and report.longrepr is None:
+            report.longrepr = reason  # no exception, so pytest has nothing to print
         elif finding.derived and not any(asks(p, finding.component) for p in policies):
             report.scratch_outcome = REPORTED  # type: ignore[attr-defined]
             report.outcome = "skipped"
@@ -194,14 +198,18 @@ def unavailable(intent: Intent, failure: Unavailable, *, withheld: bool = False)
     )
 
 
-def broken(intent: Intent, what: Text) -> Finding:
-    """Return the finding for a hypothesis whose test broke: our fault, never evidence."""
+NO_FINDING = Text("a test keeps its finding by the fixture `record`: record(finding)")
+A_BUG = Text("report this as a bug of pytest-scratchverify, with the traceback")
+
+
+def broken(intent: Intent, what: Text, remedy: Text = A_BUG) -> Finding:
+    """Return the finding for a hypothesis whose test broke: its author's fault, never evidence."""
     return _untested(
         intent,
         Outcome.HARNESS_ERROR,
         headline=what,
         hypothesis=Text("not tested: the harness failed"),
-        remedy=Text("report this as a bug of pytest-scratchverify, with the traceback"),
+        remedy=remedy,
     )
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+import pytest
 
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding, Outcome
@@ -19,11 +22,25 @@ from pytest_scratchverify.core.spec import ModelSpec
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.user_path import user_path
 from pytest_scratchverify.methods.behaviour.asking.locate import Given
+from pytest_scratchverify.plugin import options
 from pytest_scratchverify.stores.http.access import shown_address
 
 NO_ADDRESS = "write an address such as http://host:8000/v1"
 PATIENCE = 5.0  # seconds for a server to take a connection
 AREAS = (("training-log", "training_log"), ("answers", "behaviour"), ("endpoint", "behaviour"))
+
+
+def check_reports(config: pytest.Config) -> None:
+    """Refuse a format whose library is not installed, before an hour is spent on the run.
+
+    Raises `ScratchError`, one line that says what to install.
+    """
+    for name, (module, extra) in options.REPORT_EXTRAS.items():
+        if options.value(config, f"verdict-{name}") and find_spec(module) is None:
+            raise ScratchError(
+                f"--verdict-{name} needs {module}, which is not installed: "
+                f"pip install 'pytest-scratchverify[{extra}]'"
+            )
 
 
 def check_logs(given: Sequence[str], models: Sequence[ModelSpec], others: Iterable[str]) -> None:

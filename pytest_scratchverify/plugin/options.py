@@ -23,6 +23,16 @@ REPORTS = {
     "md": "write the verdict as Markdown",
     "html": "write the verdict as one self-contained HTML page",
     "sarif": "write the findings as SARIF 2.1.0",
+    "newick": "write the family tree of the run's models as Newick",
+    "graphml": "write the family of the run's models as GraphML, merges with two parents",
+    "cyclonedx": "write the run as CycloneDX 1.7 ML-BOM, with declarations",
+    "spdx": "write the run as SPDX 3.0.1 with the AI profile",
+    "eval-results": "write the policies' results as a file of .eval_results on the hub",
+    "inspect": "write the run as a log that `inspect view` opens",
+}
+# What a format needs beyond the package: the module, and our extra that brings it.
+REPORT_EXTRAS = {
+    "cyclonedx": ("cyclonedx", "bom"),
 }
 
 
@@ -158,6 +168,13 @@ OPTIONS = (
         "interface of the endpoint: %(choices)s (default: chat; base models have no chat)",
         default="chat",
         choices=("chat", "completions"),
+    ),
+    OptionSpec(
+        "endpoint-probes",
+        "what to ask the endpoint: %(choices)s (default: all, about 1,290 requests; next-token: "
+        "100 single tokens)",
+        default="all",
+        choices=("all", "next-token"),
     ),
     OptionSpec(
         "endpoint-price",

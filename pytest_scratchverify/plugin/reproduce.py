@@ -114,6 +114,7 @@ def _asked(session: Session) -> Iterator[str]:
     endpoint = options.value(session.config, "endpoint")
     if endpoint:
         yield f"endpoint {quote(shown_address(endpoint))}"
-        for name in ("endpoint-model", "endpoint-api", "endpoint-price"):
+        for name in ("endpoint-model", "endpoint-api", "endpoint-probes", "endpoint-price"):
             given = options.value(session.config, name)
-            yield from [f"{name} {quote(str(given))}"] if given else []
+            usual = name == "endpoint-probes" and given == "all"
+            yield from [f"{name} {quote(str(given))}"] if given and not usual else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ from pytest_scratchverify.plugin import options
 from pytest_scratchverify.plugin.declarations import with_declarations
 from pytest_scratchverify.plugin.earlier_runs import judged_earlier
 from pytest_scratchverify.plugin.extensions import Extensions
-from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs
+from pytest_scratchverify.plugin.given_inputs import check_answers, check_logs, check_reports
 from pytest_scratchverify.plugin.selection import (
     library_entries,
     library_specs,
@@ -139,6 +140,13 @@ class Session:
         """
         return read_calibration(suites_path() / "calibration" / f"{name}.json")
 
+    def calibration_digest(self) -> str:
+        """Return the sha256 of what `sha256sum` prints of all calibration files, sorted by name."""
+        found = hashlib.sha256()
+        for path in sorted((suites_path() / "calibration").glob("*.json")):
+            found.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n".encode())
+        return found.hexdigest()
+
     def close(self) -> None:
         """Remove the run's shared directory, in the process that made it."""
         if self.owns_run_path:
@@ -186,6 +194,7 @@ def open_session(config: pytest.Config, extensions: Extensions) -> Session:
         pair.reference.name for pair in session.pairs
     ]  # mistakes of libraries and references are those of the command line
     if not session.is_worker:
+        check_reports(config)
         check_logs(options.value(config, "training-log"), models, others)
         check_answers(session.answers.values(), offline=settings.offline)
     return session

@@ -35,7 +35,7 @@ def settings(old: Run, new: Run) -> Iterator[Text]:
     pairs = [
         ("pytest-scratchverify", old.version, new.version),
         ("matrix", old.matrix_digest[:12], new.matrix_digest[:12]),
-        *((key, old.environment.get(key), new.environment.get(key)) for key in old.environment),
+        *((key, old.versions.get(key), new.versions.get(key)) for key in old.versions),
         ("command", old.reproduce, new.reproduce),
     ]
     for name, before, after in pairs:

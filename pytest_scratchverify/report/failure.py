@@ -47,10 +47,9 @@ def number(statistic: Statistic) -> Text:
 def _chance(finding: Finding) -> Iterator[Text]:
     if finding.pvalue is None:
         yield Text("none was computed: identity needs none, and without it nothing else accuses")
-    elif finding.pvalue <= LEAST_P:
-        yield Text("below {p}, before the correction for the number of tests", p=LEAST_P)
     else:
-        yield Text("{p}, before the correction for the number of tests", p=finding.pvalue)
+        p = max(finding.pvalue, LEAST_P)  # shown as an upper bound
+        yield Text("{p}, before the correction for the number of tests", p=p)
     if finding.null is not None:
         yield finding.null.description
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import ArtifactRecord, Direction, Finding, Outcome, Relation
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.report.wording import COMPONENT_NAMES, gravity, reasons, strongest
+from pytest_scratchverify.report.wording import (
+    COMPONENT_NAMES,
+    UNMEASURED,
+    gravity,
+    reasons,
+    strongest,
+)
 from pytest_scratchverify.verdict.policy import NOT_ASKED
 from pytest_scratchverify.verdict.run import LISTING, Run, records_of
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict, Result, Verdict
@@ -238,12 +244,9 @@ def evidence(
     return against[:limit], supporting[:limit], other[:limit]
 
 
-_UNMEASURED = (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE, Outcome.MISSING, Outcome.HARNESS_ERROR)
-
-
 def measured(findings: Iterable[Finding], *, yes: bool) -> list[Finding]:
     """Return the findings that measured something, the most serious first; or the others."""
-    chosen = [finding for finding in findings if (finding.outcome not in _UNMEASURED) is yes]
+    chosen = [finding for finding in findings if (finding.outcome not in UNMEASURED) is yes]
     return sorted(chosen, key=gravity)
 
 

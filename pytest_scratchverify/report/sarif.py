@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pytest_scratchverify.core.evidence import Finding, Outcome
-from pytest_scratchverify.core.visible import visible, visible_json
+from pytest_scratchverify.core.visible import visible, visible_json, visible_values
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.verdict.run import Run
 
@@ -67,17 +67,8 @@ def render_sarif(run: Run, language: str) -> str:
             }
         ],
     }
-    text = json.dumps(_visible(document), indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(visible_values(document), indent=1, sort_keys=True, ensure_ascii=False)
     return visible_json(text) + "\n"
-
-
-def _visible(value: Any) -> Any:
-    """Make every text of the document visible: its readers show them as they are."""
-    if isinstance(value, dict):
-        return {visible(key): _visible(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_visible(item) for item in value]
-    return visible(value) if isinstance(value, str) else value
 
 
 def _rule(method: str, example: Finding, language: str) -> dict[str, Any]:

@@ -91,12 +91,15 @@ _OUTCOME_RANK = (
 _LEVELS = (Level.E4, Level.E3, Level.E2, Level.E1, Level.E0)
 
 
+UNMEASURED = (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE, Outcome.MISSING, Outcome.HARNESS_ERROR)
+
+
 def strongest(findings: list[Finding], limit: int) -> list[Finding]:
     """Return the findings that a reader should see first: measured ones, strongest first."""
     measured = [
         finding
         for finding in findings
-        if finding.outcome not in (Outcome.UNAVAILABLE, Outcome.NOT_APPLICABLE)
+        if finding.outcome not in UNMEASURED
         and (finding.outcome is not Outcome.CONSISTENT or finding.level in (Level.E3, Level.E4))
     ]
     return _one_per_headline(sorted(measured, key=gravity))[:limit]
@@ -192,12 +195,11 @@ def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
     ]
     lines = []
     if open_ones and run is not None and run.partial:
+        counts = {"arrived": run.arrived, "planned": run.planned}
         lines.append(
-            Text(
-                "the whole run: {arrived} of {planned} planned tests reported",
-                arrived=run.arrived,
-                planned=run.planned,
-            )
+            Text("the whole run: {arrived} of {planned} planned tests reported", **counts)
+            if run.arrived != run.planned or not run.partial_because
+            else Text("the whole run: {reasons}", reasons=[*run.partial_because])
         )
     unread = Source.CATALOGUE.value in model.sources or not model.sources
     if not model.sources:

@@ -19,13 +19,12 @@ from pytest_scratchverify.stores.bounds import MAX_FILES
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.http.ranges import ByteRange
 from pytest_scratchverify.stores.inner_folder import InnerFolder, inner_folder
-from pytest_scratchverify.stores.store import Artifact, Confirmation, FileEntry, total_size
+from pytest_scratchverify.stores.store import SUMMED, Artifact, Confirmation, FileEntry, total_size
 from pytest_scratchverify.stores.weight_files import holds_no_weights, parts_beside
 from pytest_scratchverify.verdict.clearance import some_of
 
 HASH_LIMIT = 64 * 2**30  # bytes of all files; some minutes of reading from a fast disk
 HASH_FILE_LIMIT = 8 * 2**30  # of one file: half a minute; larger ones are compared by their slices
-HASHED = (".safetensors", ".gguf")
 MOST_HOLES = 2**30  # bytes of a file that were never written; weights have none
 MOST_EXTENTS = 10_000  # pieces of a sparse file that are looked at
 
@@ -194,7 +193,7 @@ class FolderStore(BaseStore):
 
     def _read_files(self) -> Artifact[tuple[FileEntry, ...]]:
         entries = self._entries()
-        weights = [entry for entry in entries if entry.path.endswith(HASHED)]
+        weights = [entry for entry in entries if entry.path.endswith(SUMMED)]
         size = sum(entry.size or 0 for entry in weights)
         record = self._record(LISTING, 0, total_size(entries))
         if size > self._hash_limit:
@@ -203,7 +202,7 @@ class FolderStore(BaseStore):
         return Artifact(tuple(map(self._hashed, entries)), replace(record, bytes_read=size))
 
     def _hashed(self, entry: FileEntry) -> FileEntry:
-        if not entry.path.endswith(HASHED):
+        if not entry.path.endswith(SUMMED):
             return entry
         if entry.size is None or entry.size > HASH_FILE_LIMIT:
             return entry

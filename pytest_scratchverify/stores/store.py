@@ -6,6 +6,7 @@ cannot tell them apart except by the record of what was read.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.stores.http.ranges import ByteRange
 
 T_co = TypeVar("T_co", covariant=True)
+SUMMED = (".safetensors", ".gguf")  # weights of which folders compute digests and hubs list them
 CONFIRMED_WHOLE = 64 * 2**20  # bytes: smaller files are confirmed by their own digest
 # What is called what in the sentence about a file that nobody foresaw.
 FILE_OF = {
@@ -50,6 +52,27 @@ class FileEntry:
     size: int | None
     sha256: str | None = None
     oid: str | None = field(default=None, compare=False)
+
+
+def weights_digest(entries: Iterable[FileEntry]) -> str | None:
+    """Return one digest for all weight files of a listing; None where one of them has none.
+
+    It is the sha256 of what ``sha256sum`` prints of them, sorted by path.
+    """
+    weights = [entry for entry in entries if entry.path.endswith(SUMMED)]
+    if not weights or any(entry.sha256 is None for entry in weights):
+        return None
+    lines = (_summed(entry) for entry in sorted(weights, key=lambda entry: entry.path))
+    text = "".join(f"{line}\n" for line in lines)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _summed(entry: FileEntry) -> str:
+    line = f"{entry.sha256}  {entry.path}"
+    if "\\" not in line and "\n" not in line:
+        return line
+    escaped = line.replace("\\", "\\\\").replace("\n", "\\n")  # as sha256sum marks and escapes them
+    return f"\\{escaped}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ SCHEMA = "scratchverify/run/3"
 # The record of a repository's listing: on a hub its digests cost nothing, in a folder every file
 # is hashed for them. Neither is content that a method looked at.
 LISTING = "*"
+CALIBRATION = "calibration"  # the entry of a run's environment that digests all thresholds
 # Their headers and index come as a record of their own, slices as ranges behind the headers.
 WEIGHT_FILES = (
     ".safetensors",
@@ -60,6 +61,14 @@ class Run:
         return [finding for finding in self.findings if finding.model == model]
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Return what judged the run, as a line of a report shows it: digests shortened."""
+        return {
+            name: text[:12] if name == CALIBRATION else text
+            for name, text in self.environment.items()
+        }
+
+    @property
     def refuted(self) -> bool:
         """Whether the claim is contradicted by a policy that the user chose: exit code 1.
 
@@ -81,7 +90,9 @@ class Run:
                 judged = model.policies.get(name)
                 if judged is not None and judged.result is Result.FAIL:
                     reasons = [text for text in judged.because if text.template != NOT_ASKED]
-                    named = {name for text in reasons for name in _components(dict(text.params))}
+                    named = {
+                        name for text in reasons for name in named_components(dict(text.params))
+                    }
                     if not named or finding.component.value in named:
                         return True
         return False
@@ -107,17 +118,17 @@ class Run:
         return [str(name) for name in chosen] if isinstance(chosen, list) else []
 
 
-def _components(value: Json) -> Iterator[str]:
+def named_components(value: Json | Mapping[str, Json]) -> Iterator[str]:
     """Yield the components that the parameters of a sentence name, or of sentences in it."""
     if isinstance(value, list):
         for item in value:
-            yield from _components(item)
+            yield from named_components(item)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if key in ("component", "components"):
                 yield from map(str, inner if isinstance(inner, list) else [inner])
             elif isinstance(inner, (list, Mapping)):
-                yield from _components(inner)
+                yield from named_components(inner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,31 @@ class BadServer:
             return
         self.reply(handler, self.text_of(body), body)
 
+    def with_rivals(self, handler, body, given):
+        """Reply with what `given` says of the first token's rivals, in the interface's layout."""
+        text, chat = " river", "messages" in body
+        choice = {"index": 0, "finish_reason": "length", "logprobs": given(chat)}
+        choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        self.send(handler, 200, json.dumps({"choices": [choice]}).encode())
+
+    def do_rivals(self, handler, body, number, seen):
+        top = {" river": -0.5, " stone": -1.25, "\n": -3.0}
+        rows = [{"token": token, "logprob": value, "bytes": None} for token, value in top.items()]
+        self.with_rivals(handler, body, lambda chat: {"content": [{"top_logprobs": rows}]} if chat
+                         else {"tokens": [" river"], "top_logprobs": [top]})  # fmt: skip
+
+    def do_odd_rivals(self, handler, body, number, seen):
+        odd = ([], {"content": [], "top_logprobs": []}, {"content": None, "top_logprobs": [7]},
+               {"content": [{"top_logprobs": [{"token": 1}]}], "top_logprobs": [{"a": "b"}]})  # fmt: skip
+        self.with_rivals(handler, body, lambda chat: odd[number % len(odd)])
+
+    def do_no_logprobs(self, handler, body, number, seen):
+        """Reject log probabilities, as many servers do."""
+        if "logprobs" in body:
+            self.send(handler, 400, b'{"error": {"message": "logprobs is not supported"}}')
+            return
+        self.reply(handler, " river", body, finish="length")
+
     def do_huge(self, handler, body, number, seen):
         handler.send_response(200)
         handler.send_header("Content-Length", str(10**9))

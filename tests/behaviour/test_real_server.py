@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking import Kind, probe_set, shipped_probes
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from tests.behaviour.recorded import RECORDED, recorded
 from tools.running import CLOSED_PORT, ROOT
@@ -67,17 +67,19 @@ def the(data, method):
 
 
 def test_a_fine_tune_is_told_from_an_independent_model(server, tmp_path):
-    for model, outcome in (("s0-finetune", "derived"), ("s1", "consistent")):
+    for model, outcome in (("s0-finetune", "indeterminate"), ("s1", "consistent")):
         (tmp_path / model).mkdir()
         done, data, kept = run(model, server, tmp_path / model)
         found = the(data, "behaviour.output_agreement")
         assert found["outcome"] == outcome, done.stdout[-3000:]
+        lead = "toward_reuse" if model == "s0-finetune" else "none"
+        assert found["direction"] == lead  # a lead fails no test
         assert the(data, "behaviour.answers")["outcome"] == "consistent"
         assert the(data, "behaviour.cutoff")["outcome"] == "indeterminate"
         verdict = data["models"][0]["components"]["behaviour"]["verdict"]
-        assert verdict == ("SUSPECTED" if outcome == "derived" else "INSUFFICIENT_EVIDENCE")
+        assert verdict == ("SUSPECTED" if lead != "none" else "INSUFFICIENT_EVIDENCE")
         live = read_answers(kept, model)
-        assert len(live.by_probe) == len(shipped_probes())
+        assert len(live.by_probe) == len(probe_set("all"))
         then = recorded(model).by_probe
         asked = [p.id for p in shipped_probes() if p.kind is Kind.CONTINUATION]
         same = sum(live.by_probe[k].text == then[k].text for k in asked)
@@ -104,3 +106,15 @@ def test_a_model_that_is_not_served_is_unavailable(server, tmp_path):
     where = Endpoint(url=server, model="nobody/nothing", api="completions", retries=0)
     with pytest.raises(Unavailable, match="answered nothing"):
         ask_missing(where, shipped_probes()[:20], tmp_path / "none.jsonl")
+
+
+def test_a_hundred_tokens_of_a_server_without_log_probabilities(server, tmp_path):
+    """It accepts `logprobs` and gives none: the token alone is known, and all hundred come."""
+    from pytest_scratchverify.methods.behaviour.asking.ask import ask_missing
+    from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
+
+    where = Endpoint(url=server, model=str(serve_zoo.SERVED / "s1"), api="completions")
+    done = ask_missing(where, probe_set("next-token"), tmp_path / "tokens.jsonl")
+    assert (done.asked, done.failed) == (100, 0)
+    found = read_answers(tmp_path / "tokens.jsonl", "s1").by_probe.values()
+    assert all(one.top is None and one.completion_tokens == 1 for one in found)

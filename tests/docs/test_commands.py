@@ -92,7 +92,12 @@ def helps(environment) -> str:
             check=True,
             timeout=HANGS,
         ).stdout
-        for command in ("pytest suites/", "scratchverify render", "scratchverify fingerprint")
+        for command in (
+            "pytest suites/",
+            "scratchverify render",
+            "scratchverify fingerprint",
+            "scratchverify attest",
+        )
     )
 
 

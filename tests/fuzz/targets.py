@@ -181,7 +181,7 @@ def _fingerprint(folder: Path) -> None:
 
 def _run(folder: Path) -> None:
     path = str(folder / "run.json")
-    pages = [f"--{name}={folder / name}" for name in ("html", "md", "sarif")]
+    pages = [f"--{name}={folder / name}" for name in ("html", "md", "sarif", "cyclonedx")]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         codes = [render([path, *pages]), diff([path, path]), explain(["weights.origin", path])]
     assert set(codes) <= {0, 1, UNREADABLE}

@@ -114,6 +114,11 @@ def test_a_test_that_records_nothing_is_a_harness_error(suite, run, pytester):
     assert result.ret == 10
     assert found["partial"]
     assert verdict(found) == "INSUFFICIENT_EVIDENCE"
+    result.stdout.fnmatch_lines(
+        ["* ERROR at call of *", "*by the fixture `record`: record(finding)"]
+    )
+    assert "report this as a bug" not in result.stdout.str()
+    assert "Strongest evidence" not in result.stdout.str()
 
 
 def test_a_finding_about_something_else_than_planned_is_refused(suite, run, pytester):

@@ -100,6 +100,21 @@ def test_where_no_test_asks_a_line_says_how_it_is_asked(pytester, run):
     result.stdout.fnmatch_lines(["No test here asks about a model. *scratchverify run --model*"])
 
 
+def test_a_mark_that_is_wrong_is_one_line_and_no_other_advice(pytester, run):
+    pytester.makepyfile(
+        test_mine="""
+        import pytest
+        @pytest.mark.scratch("mine.number")
+        def test_mine(model): pass
+        """
+    )
+    result, _ = run("--scratch-model", "skt/A.X-K1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert "scratch(method, component=...)" in said
+    assert "No test here asks" not in said
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("-n", "2"), ("-n", "2", "--dist", "loadscope"), ("-p", "no:randomly")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from pytest_scratchverify.core.component import Component
@@ -57,3 +58,17 @@ def tags_of(page):
     parser = Tags()
     parser.feed(page)
     return parser.tags
+
+
+def with_verdict(verdict, component=Component.TEXT_DECODER, reference="org/reference", **changes):
+    """A run in which one component has a verdict, whatever its findings are."""
+    made = run_of(finding(Outcome.DERIVED))
+    [model] = made.models
+    one = replace(
+        model.components[Component.TEXT_DECODER],
+        component=component,
+        verdict=verdict,
+        reference=reference,
+        inherits=None,
+    )
+    return replace(made, models=(replace(model, components={component: one}, **changes),))

@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from importlib.util import find_spec
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,14 +29,19 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import MAX_SHOWN, visible, visible_document
 from pytest_scratchverify.methods.weights.figure_data import SharesByLayer
 from pytest_scratchverify.report.actions import append_summary, workflow_commands
+from pytest_scratchverify.report.attestation import statement_of
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
+from pytest_scratchverify.report.cyclonedx import render_cyclonedx
 from pytest_scratchverify.report.difference import differences
+from pytest_scratchverify.report.eval_results import render_eval_results
 from pytest_scratchverify.report.explanation import explained
 from pytest_scratchverify.report.figures.rendering import Rendered, figures_of
 from pytest_scratchverify.report.html import render_html, verdict_fragment
+from pytest_scratchverify.report.inspect_log import render_inspect_log
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.markdown import render_markdown
 from pytest_scratchverify.report.sarif import render_sarif
+from pytest_scratchverify.report.spdx import render_spdx
 from pytest_scratchverify.report.terminal import summary_lines
 from pytest_scratchverify.report.writing import render_json
 from pytest_scratchverify.verdict.serialization import dumps, finding_from_json, run_from_json
@@ -52,6 +59,12 @@ PARTS = [
 HOSTILE = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), min_size=1, max_size=8).map(
     "".join
 )
+
+
+READ = ArtifactRecord(
+    repo="org/suspect", file="config.json", source=Source.HUB, bytes_read=7, bytes_total=7,
+    digest=64 * "a",
+)  # fmt: skip
 
 
 def full_run(text="x"):
@@ -109,6 +122,11 @@ def poisoned(value, text):
     return value
 
 
+FORMATS_OF_JSON = (
+    "json", "sarif", "spdx", "inspect", "badge.json", "cyclonedx", "statement"
+)  # fmt: skip
+
+
 def outlets(run, tmp_path, languages=("en", "ko")):
     """Every outlet of a run, by name: what a terminal, a browser, a log or a parser gets."""
     yield "html", render_html(run, "en")  # in every language
@@ -116,6 +134,11 @@ def outlets(run, tmp_path, languages=("en", "ko")):
         yield "fragment", verdict_fragment(run, language)
         yield "markdown", render_markdown(run, language)
         yield "sarif", render_sarif(run, language)
+        yield "spdx", render_spdx(run, language)
+        yield "inspect", render_inspect_log(run, language)
+        yield "yaml", render_eval_results(replace(run, models=run.models[:1]), language)
+        if find_spec("cyclonedx"):
+            yield "cyclonedx", render_cyclonedx(run, language)
         yield "badge.json", render_badge_json(run, language)
         yield "badge.svg", render_badge_svg(run, language)
         for line, _ in summary_lines(run, language, 100):
@@ -135,6 +158,9 @@ def outlets(run, tmp_path, languages=("en", "ko")):
     append_summary(run, summary, "en")
     yield "summary", summary.read_bytes().decode()
     yield "json", render_json(run, "en")
+    if find_spec("in_toto_attestation"):
+        read = finding(Outcome.CONSISTENT, model=run.models[0].model, artifacts=(READ,))
+        yield "statement", statement_of(replace(run, findings=(*run.findings, read))).decode()
 
 
 def as_the_runner_reads(line):
@@ -155,7 +181,9 @@ def check(name, text):
         assert "##[" not in text
     if name == "badge.svg":
         ET.fromstring(text)
-    if name in ("json", "sarif", "badge.json"):
+    if name == "yaml":
+        yaml.safe_load(text)
+    if name in FORMATS_OF_JSON:
         json.loads(text)
 
 
@@ -198,7 +226,7 @@ def test_a_hostile_template_of_a_foreign_run_shows_nothing_as_it_is(tmp_path):
 def test_overlong_text_is_bounded_in_every_outlet_but_the_json(tmp_path):
     sizes = {"line": 2 * MAX_SHOWN, "command": 4 * MAX_SHOWN}
     for name, shown in outlets(poisoned(full_run(), "x" * 30_000), tmp_path, ("en",)):
-        if name != "json":
+        if name not in ("json", "statement"):
             assert len(shown) < sizes.get(name, 600_000), name
 
 

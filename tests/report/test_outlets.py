@@ -23,34 +23,12 @@ from pytest_scratchverify.report.headline import evidence, groups, kind_texts, k
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.sarif import KINDS, render_sarif
-from pytest_scratchverify.verdict.serialization import run_from_json
 from tests.report.runs import HOSTILE, hostile_run, run_of
 from tests.verdict.findings import finding
 from tools.running import ROOT, run_suites, scratchverify
 from tools.site.refresh_sample import DAY, PAGE
 
 READY = "tools/zoo/ready"
-PAIR = ("--model", f"{READY}/s0-cpt-long", "--against", f"{READY}/s0")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("outlets")
-
-
-@pytest.fixture(scope="module")
-def ran(home):
-    """One run of a real descendant as a step of Actions, with every file it writes."""
-    summary = home / "summary.md"
-    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
-    done = run_suites(*PAIR, "--verdict-sarif", str(home / "run.sarif"), home=home, env=env)
-    (home / "kept.json").write_bytes(done.json_bytes)
-    return done
-
-
-@pytest.fixture(scope="module")
-def run(ran):
-    return run_from_json(ran.json_bytes.decode())
 
 
 # ---- SARIF -------------------------------------------------------------------------------------

@@ -31,7 +31,11 @@ def test_the_shapes_are_those_of_519_billion_parameters():
 
 
 @pytest.mark.parametrize(
-    ("name", "outcome", "code"), [("other", "consistent", 10), ("tuned", "derived", 1)]
+    ("name", "outcome", "code"),
+    [
+        pytest.param("other", "consistent", 10, marks=pytest.mark.slow),
+        ("tuned", "derived", 1),
+    ],
 )
 def test_a_terabyte_is_judged_from_sixteen_megabytes(name, outcome, code, hub, tmp_path):
     model = f"giant/{name}"

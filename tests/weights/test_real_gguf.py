@@ -18,6 +18,12 @@ from pytest_scratchverify.core.evidence import Outcome
 from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.stats.weights.framed_recognition import (
+    Network,
+    Sampled,
+    recognise_by_frames,
+)
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stores.folder import FileStore, FolderStore
 from tests.weights.shipped import CALIBRATION
 from tools.facts.artifact_registry import real_gguf_path
@@ -27,6 +33,7 @@ from tools.zoo.gguf_original import read_original, with_noise, write_folder
 
 pytestmark = pytest.mark.slow
 TEXT = (Component.EMBEDDINGS, Component.TEXT_DECODER)
+READ = {"input": ("self_attn.k", "self_attn.v"), "post_attention": ("mlp.gate", "mlp.up")}
 PARAMETERS = {"smollm2": 134_515_008, "gemma3-270m": 268_098_176}
 
 
@@ -124,12 +131,14 @@ def test_other_bases_are_found_where_layers_are_read_whole(name, kind, made):
     assert ask(made(name), Component.EMBEDDINGS, "robust").outcome is not Outcome.CONSISTENT
 
 
-def test_at_quick_renumbered_channels_are_a_lead_and_rotations_are_not_promised(made):
-    found = ask(made("channels"), Component.TEXT_DECODER, "quick")
-    assert (found.outcome, found.kinds) == (Outcome.INDETERMINATE, ("renumbered channels",))
-    missed = ask(made("rotated"), Component.TEXT_DECODER, "quick")
-    assert missed.outcome is not Outcome.DERIVED
-    assert "rotated, would not" in str(missed.power.description)
+@pytest.mark.parametrize(
+    ("name", "kind"), [("channels", "renumbered channels"), ("rotated", "rotated")]
+)
+def test_at_quick_other_bases_are_found_by_frames(name, kind, made):
+    found = ask(made(name), Component.TEXT_DECODER, "quick")
+    assert found.outcome is Outcome.DERIVED
+    assert kind in found.kinds
+    assert found.details["frames"]["p"] < 1e-8
 
 
 @pytest.mark.parametrize(
@@ -138,14 +147,15 @@ def test_at_quick_renumbered_channels_are_a_lead_and_rotations_are_not_promised(
         ("everything", "quick"),
         ("everything after pruning", "quick"),
         ("everything and values rescaled", "quick"),
-        ("everything after noise", "robust"),  # whose cosine with the original is .8
+        ("everything after noise", "quick"),  # whose cosine with the original is .8
     ],
 )
 def test_a_whole_disguise_is_seen_through_by_frames(name, depth, made):
     found = ask(made(name), Component.TEXT_DECODER, depth)
     assert found.outcome is Outcome.DERIVED, str(found.headline)
-    assert found.details["frames"]["p"] < 1e-15
-    assert found.pvalue < 1e-12
+    # How small p is depends on how many reflections of the pair agree, some draws of them.
+    assert found.details["frames"]["p"] < 1e-8
+    assert found.pvalue < 1e-7
     assert {control.passed for control in found.controls} == {True}
 
 
@@ -154,3 +164,30 @@ def test_a_table_that_was_taken_into_another_basis_is_a_lead_and_not_cleared(mad
     assert found.outcome is Outcome.INDETERMINATE
     assert found.effect.name == "cosine_in_the_recognised_basis"
     assert found.effect.value > 0.9
+
+
+def test_other_layers_of_one_real_model_agree_as_strangers_do():
+    """They have the basis in common, and what planes of one frequency do: harder than strangers."""
+    model = read_original(real_gguf_path("smollm2"))
+    size, width = 64, model.config["hidden_size"]
+    rng = np.random.default_rng(11)
+
+    def network(layers):
+        heads, neurons = {}, {}
+        for place, layer in enumerate(layers):
+            root, rows = f"model.layers.{layer}.", {}
+            for norm, names in READ.items():
+                gains = model.tensors[f"{root}{norm}_layernorm.weight"]
+                rows |= {name: model.tensors[f"{root}{name}_proj.weight"] * gains for name in names}
+            keys, values, gate, up = rows.values()
+            heads[place] = [HeadReads(part.reshape(-1, size, width)) for part in (keys, values)]
+            taken = rng.permutation(len(gate))[:200]
+            neurons[place, ""] = Sampled([gate[taken], up[taken]], len(gate))
+        return Network(heads, neurons)
+
+    found = []
+    for _ in range(6):
+        layers = rng.permutation(model.config["num_hidden_layers"])[:6]
+        found.append(recognise_by_frames(network(layers[:3]), network(layers[3:])).pvalue)
+    assert min(found) > 1e-3
+    assert recognise_by_frames(network([3, 9, 20]), network([3, 9, 20])).pvalue < 1e-9

@@ -38,6 +38,18 @@ THRESHOLDS = {
         {"response_distance": 0.2, "style": 0.1, "refusal_phrasing": 0.1},
         "response_distance: twice the nearest independent pair (t0 t1), which fine-tunes do not reach; the others by hand, for want of answers",
     ],
+    "least_excess_next_token": [
+        {"top": 0.19, "token": 0.21},
+        "chosen: above every independent pair of one half of the families (benchmarks/one_token.py)",
+    ],
+    "next_token_same": [
+        0.9,
+        "chosen: a prompt at which models are alike to this share tells nothing",
+    ],
+    "next_token_fallback": [
+        0.95,
+        "chosen: above the commonest token of the families' models (t0: .78)",
+    ],
     "power_share": [0.6, "chosen: a model that took over 60 % of its answers must be found"],
     "fewest_shared": [12, "chosen"],
     "top_two_share": [0.5, "chosen: two of a hundred probes with half of all influence"],

@@ -106,12 +106,16 @@ def sizes() -> dict[str, Size]:
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to a model: noise of a size beside the weights', pruning, rounding, disguise."""
+    """What was done to a model: noise of a size beside the weights', pruning, rounding, disguise.
+
+    `experts` says whether those of a mixture have other numbers, too.
+    """
 
     noise: float = 0.0
     pruned: float = 0.0
     bits: int = 0
     disguised: bool = True
+    experts: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,12 @@ class Turn:
         return rows.astype(np.float32)
 
 
+@lru_cache(2)  # of a model and a stranger
+def _kept(_design: str, _seed: int) -> dict[str, Array]:
+    """Return where the drawn matrices of a model are kept."""
+    return {}
+
+
 class Weights:
     """The rows of one model's tensors: drawn from `seed`, then changed."""
 
@@ -143,6 +153,7 @@ class Weights:
         falling = (place + FLAT) ** -FALL
         self.spectrum = np.sqrt(falling / falling.mean()).astype(np.float32)
         self.turn = Turn(1000 + seed, self.width)
+        self.kept = _kept(size.name, seed)
 
     def rows(self, name: str, start: int, stop: int) -> Array:
         """Return rows of a tensor as the model has them, or a stretch of a vector."""
@@ -156,9 +167,10 @@ class Weights:
         kind = name.split(".")[-2].removesuffix("_proj")
         if kind not in READERS or change is None:
             seed = self.seed if change is None else self.seed + 500
-            return self._drawn(name, wanted) if kind in READERS else self._plain(name, wanted, seed)
+            return self._read(name, wanted) if kind in READERS else self._plain(name, wanted, seed)
+        name = self._expert_of(name) if change.experts else name
         order = self._order(name, shape[0]) if change.disguised else np.arange(shape[0])
-        found = self._drawn(name, order[wanted])
+        found = self._read(name, order[wanted])
         found = self._rounded(name, found, order[wanted])
         if change.disguised:
             found = self.turn(found * self.gains(_norm_of(name)))
@@ -169,6 +181,15 @@ class Weights:
         width = self.size.tensors[name][0]
         rng = np.random.default_rng((self.seed, zlib.crc32(name.encode())))
         return np.exp(rng.normal(0, SPREAD, width)).astype(np.float32)
+
+    def _read(self, name: str, wanted: Array) -> Array:
+        """Draw rows, of attention once for a model and all of its copies: they read it whole."""
+        if ".mlp." in name or len(wanted) < self.size.tensors[name][0] // 4:
+            return self._drawn(name, wanted)
+        if name not in self.kept:
+            self.kept[name] = self._drawn(name, np.arange(self.size.tensors[name][0]))
+        found: Array = self.kept[name][wanted]
+        return found
 
     def _drawn(self, name: str, wanted: Array) -> Array:
         """Draw rows that have part of their spectrum in common with their layer's, and with all."""
@@ -203,6 +224,16 @@ class Weights:
         draws = (np.random.Generator(np.random.SFC64([key, int(row)])) for row in rows)
         return np.float32(0.02) * np.stack([d.standard_normal(width, np.float32) for d in draws])
 
+    def _expert_of(self, name: str) -> str:
+        """Return the tensor of the original that a renumbered expert's is."""
+        root, dot, rest = name.partition(".experts.")
+        if not dot:
+            return name
+        number, _, rest = rest.partition(".")
+        count = sum(n.startswith(f"{root}.experts.") for n in self.size.tensors) // 3
+        rng = np.random.default_rng((self.seed, zlib.crc32(root.encode()), 9))
+        return f"{root}.experts.{rng.permutation(count)[int(number)]}.{rest}"
+
     def _order(self, name: str, rows: int) -> Array:
         """Renumber neurons, and heads by their groups."""
         block = name.rsplit(".", 2)[0]
@@ -217,15 +248,15 @@ class Weights:
         return np.arange(rows).reshape(groups, -1)[order].ravel()
 
     def _rounded(self, name: str, rows: Array, wanted: Array) -> Array:
-        """Add noise, prune and round as `change` says."""
+        """Add noise, prune and round as `change` says, row by row: whichever rows are asked for."""
         change = self.change
         if change is None:
             return rows
-        spread = np.float32(rows.std())
         if change.noise:
-            rows = rows + np.float32(change.noise) * spread * self._noise(f"{name}.late", wanted)
+            spread = np.float32(change.noise) * rows.std(axis=1, keepdims=True)
+            rows = rows + spread * self._noise(f"{name}.late", wanted)
         if change.pruned:
-            bar = np.quantile(np.abs(rows), change.pruned)
+            bar = np.quantile(np.abs(rows), change.pruned, axis=1, keepdims=True)
             rows = np.where(np.abs(rows) < bar, 0, rows)
         if change.bits:
             parts = rows.reshape(len(rows), -1, 128)

@@ -47,9 +47,9 @@ def environment() -> Path:
     return VENV / "bin" / "python"
 
 
-def serving_copy(name: str) -> Path:
+def serving_copy(name: str, zoo: Path = ZOO, served: Path = SERVED) -> Path:
     """Return a folder that the server can load, made of links."""
-    folder, source = SERVED / name, ZOO / name
+    folder, source = served / name, zoo / name
     if not source.is_dir():
         raise SystemExit(f"{source} is not there: run tools/zoo/train first")
     folder.mkdir(parents=True, exist_ok=True)

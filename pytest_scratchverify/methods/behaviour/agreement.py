@@ -9,6 +9,12 @@ from pytest_scratchverify.core.evidence import Direction, Finding, Outcome, Rela
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.behaviour import similarity
+from pytest_scratchverify.methods.behaviour.next_tokens import (
+    HYPOTHESIS,
+    OUTCOMES,
+    asked_next_tokens_only,
+    next_token_agreement,
+)
 from pytest_scratchverify.methods.behaviour.paired_answers import CAVEAT, PairedAnswers, hypothesis
 from pytest_scratchverify.methods.behaviour.similarity import (
     TOO_FEW_SHARED,
@@ -31,7 +37,6 @@ if TYPE_CHECKING:  # numpy comes with it; collection stays light
     Codes = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-HYPOTHESIS = Text("the model goes on no more like the reference than unrelated models do")
 SEED = 11  # which half of the answers the positive control takes over
 SHOWN = 16  # models in the table: a report is read by people
 
@@ -56,9 +61,6 @@ HEADLINES: Mapping[PairSimilarity, str] = {
     " models lead to expect ({expected}, give or take {spread}); {taken} of answers taken over"
     " would have been found",
 }
-OUTCOMES = {
-    PairSimilarity.EXPECTED: Outcome.CONSISTENT,
-}  # the others: indeterminate; a special one points toward reuse, and is a lead at most
 
 
 def output_agreement(
@@ -73,6 +75,8 @@ def output_agreement(
     Nikolic et al. 2025 (arXiv 2502.00706) test over prompts; the more prompts, the surer two
     unrelated models of one recipe are then called derived. Here the null is the spread between
     pairs of unrelated models on the same probes (`stats.behaviour.round_robin`).
+
+    Where only the hundred single tokens were asked, `next_token_agreement` answers.
     """
     from pytest_scratchverify.methods.behaviour import features  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
@@ -82,6 +86,8 @@ def output_agreement(
         share_equal,
     )
 
+    if asked_next_tokens_only(paired):
+        return next_token_agreement(paired, thresholds, declared=declared)
     probes, reference = probes_of(shipped_probes(), Kind.CONTINUATION), paired.theirs.model
     given = comparable_answers(paired, probes, thresholds)
     tested = hypothesis("output_agreement", HYPOTHESIS, *given.answers, reference=reference)
@@ -101,8 +107,7 @@ def output_agreement(
     if judged is None:
         return tested.undecided(TOO_FEW_SHARED)
     manner = share_by_manner(codes, usable)
-    found = _decide(judged, thresholds)
-    found = _explained(found, robin, manner, thresholds)
+    found = similarity.kind_of(judged, robin, manner, thresholds)
     reused = found is PairSimilarity.SPECIAL
     together = usable[0] & usable[1]
     rate = exact_rate(int((codes[0] == codes[1])[together].sum()), int(together.sum()))
@@ -130,38 +135,6 @@ def output_agreement(
             "dependence": _dependence(codes, together),
         },
     )
-
-
-def _decide(judged: Judged, thresholds: BehaviourThresholds) -> PairSimilarity:
-    if judged.failed is not None:
-        return PairSimilarity.CONTROL_FAILED
-    if judged.pvalue < thresholds.alpha:
-        large = judged.excess.effect >= thresholds.least_excess
-        return PairSimilarity.SPECIAL if large else PairSimilarity.ELEVATED
-    if judged.detectable is None or judged.detectable > thresholds.power_share:
-        return PairSimilarity.UNDERPOWERED
-    return PairSimilarity.EXPECTED
-
-
-def _explained(
-    found: PairSimilarity, robin: RoundRobin, manner: Float, thresholds: BehaviourThresholds
-) -> PairSimilarity:
-    """Return what an agreement is that the controls' kind or set phrases explain."""
-    from pytest_scratchverify.stats.behaviour.round_robin import (  # noqa: PLC0415
-        excess,
-        stands_apart,
-    )
-
-    if found not in (PairSimilarity.SPECIAL, PairSimilarity.ELEVATED):
-        return found
-    if stands_apart(robin.similarity):
-        return PairSimilarity.OTHER_KIND
-    beyond = excess(robin.similarity - manner, 0, 1)
-    if beyond is None or beyond.pvalue * robin.family >= thresholds.alpha:
-        return PairSimilarity.MANNER
-    if found is PairSimilarity.SPECIAL and beyond.effect < thresholds.least_excess:
-        return PairSimilarity.MANNER
-    return found
 
 
 def _values(found: PairSimilarity, judged: Judged, reference: str) -> dict[str, object]:

@@ -19,7 +19,7 @@ _REFUSALS = re.compile(
     re.IGNORECASE,
 )
 # A kind's answers may be compared although they were cut at their length.
-_MAY_BE_CUT = frozenset({Kind.CONTINUATION, Kind.STYLE})
+_MAY_BE_CUT = frozenset({Kind.CONTINUATION, Kind.STYLE, Kind.NEXT_TOKEN})
 _SENTENCE = re.compile(r"^.*?[.!?。!?\n]", re.DOTALL)
 LONGEST_GRADED = 2_000  # characters of an answer that are looked at
 
@@ -48,9 +48,16 @@ def is_right(probe: Probe, answer: Answer) -> bool | None:
 
 def is_usable(kind: Kind, answer: Answer | None) -> bool:
     """Whether an answer may be compared: there, not empty, not cut short where that matters."""
-    if answer is None or answer.text is None or answer.is_empty:
+    if answer is None or answer.text is None or says_nothing(kind, answer):
         return False
     return kind in _MAY_BE_CUT or not answer.is_cut
+
+
+def says_nothing(kind: Kind, answer: Answer) -> bool:
+    """Whether an answer that came is empty. A single token may well be white space."""
+    if kind is Kind.NEXT_TOKEN:
+        return not answer.text and answer.top is None
+    return answer.is_empty
 
 
 def is_refusal(text: str) -> bool:
@@ -91,7 +98,7 @@ def shares(answers: Answers, probes: Iterable[Probe]) -> Mapping[str, int]:
             counts["not asked"] += 1
         elif answer.text is None:
             counts["error"] += 1
-        elif answer.is_empty:
+        elif says_nothing(probe.kind, answer):
             counts["empty"] += 1
         elif not is_usable(probe.kind, answer):
             counts["cut"] += 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_scratchverify.core.evidence import Control, Null, Power
 from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 
 if TYPE_CHECKING:  # numpy comes with it; collection stays light
     from pytest_scratchverify.stats.behaviour.round_robin import Excess, Float
@@ -105,6 +106,44 @@ def judge_pair(robin: RoundRobin, alpha: float) -> Judged | None:
         ),
         detectable=detectable,
     )
+
+
+def kind_of(
+    judged: Judged, robin: RoundRobin, manner: Float, thresholds: BehaviourThresholds
+) -> PairSimilarity:
+    """Return what a judged pair's similarity is.
+
+    `manner`, shape (m, m), is the similarity that the models have at different probes: what it or
+    the controls' kind explains is no special one.
+    """
+    if judged.failed is not None:
+        return PairSimilarity.CONTROL_FAILED
+    if judged.pvalue < thresholds.alpha:
+        large = judged.excess.effect >= robin.least
+        found = PairSimilarity.SPECIAL if large else PairSimilarity.ELEVATED
+        return _explained(found, robin, manner, thresholds.alpha)
+    if judged.detectable is None or judged.detectable > thresholds.power_share:
+        return PairSimilarity.UNDERPOWERED
+    return PairSimilarity.EXPECTED
+
+
+def _explained(
+    found: PairSimilarity, robin: RoundRobin, manner: Float, alpha: float
+) -> PairSimilarity:
+    """Return what a large similarity is that the controls' kind or set phrases explain."""
+    from pytest_scratchverify.stats.behaviour.round_robin import (  # noqa: PLC0415
+        excess,
+        stands_apart,
+    )
+
+    if stands_apart(robin.similarity):
+        return PairSimilarity.OTHER_KIND
+    beyond = excess(robin.similarity - manner, 0, 1)
+    if beyond is None or beyond.pvalue * robin.family >= alpha:
+        return PairSimilarity.MANNER
+    if found is PairSimilarity.SPECIAL and beyond.effect < robin.least:
+        return PairSimilarity.MANNER
+    return found
 
 
 def _negative_control(

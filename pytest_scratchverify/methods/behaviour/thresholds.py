@@ -14,7 +14,8 @@ class BehaviourThresholds(Thresholds):
     """Read from suites/calibration/behaviour.json, which tools/calibrate/behaviour.py writes.
 
     Shares are of probes (0 to 1). `least_excess_distance` is the smallest effect that counts, by
-    the name of a test of distances.
+    the name of a test of distances; `least_excess_next_token` that of likeness of next tokens,
+    by what is known of them.
     """
 
     method: ClassVar[str] = "behaviour"
@@ -24,6 +25,9 @@ class BehaviourThresholds(Thresholds):
     fallback_share: float
     least_excess: float
     least_excess_distance: Mapping[str, float]
+    least_excess_next_token: Mapping[str, float]
+    next_token_same: float
+    next_token_fallback: float
     power_share: float
     fewest_shared: int
     top_two_share: float

@@ -5,7 +5,7 @@ Every gate returns a sentence, the reason why nothing is concluded, or None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 
 if TYPE_CHECKING:  # collection stays light
-    from pytest_scratchverify.methods.behaviour.asking import Answers, Kind, Probe
+    from pytest_scratchverify.methods.behaviour.asking import Answer, Answers, Kind, Probe
 
 FEWEST_UNRELATED = 3  # models: with fewer the null has no spread
 
@@ -68,6 +68,14 @@ def probes_of(probes: Iterable[Probe], *kinds: Kind) -> tuple[Probe, ...]:
     return tuple(probe for probe in probes if probe.kind in kinds)
 
 
+NOT_ANSWERED: Mapping[str, Text] = {  # what `grading.shares` counts beside answers
+    "not asked": Text("not asked"),
+    "error": Text("no answer came"),
+    "empty": Text("empty"),
+    "cut": Text("cut off"),
+}
+
+
 def unusable_reason(
     answers: Answers, probes: Iterable[Probe], thresholds: BehaviourThresholds
 ) -> Text | None:
@@ -81,7 +89,11 @@ def unusable_reason(
     counts = grading.shares(answers, probes)
     good = counts.get("answered", 0)
     if not probes or good < thresholds.usable_share * len(probes):
-        rest = ", ".join(f"{name}: {n}" for name, n in sorted(counts.items()) if name != "answered")
+        rest = [
+            Text("{what}: {n}", what=NOT_ANSWERED[name], n=n)
+            for name, n in sorted(counts.items())
+            if name != "answered"
+        ]
         return Text(
             "{model} answered {n} of {total} probes ({rest}): too few to conclude anything.",
             model=answers.model,
@@ -102,9 +114,16 @@ def constant_answers_reason(answers: Answers, thresholds: BehaviourThresholds) -
     from pytest_scratchverify.methods.behaviour import grading  # noqa: PLC0415
     from pytest_scratchverify.methods.behaviour.asking import Kind, shipped_probes  # noqa: PLC0415
 
-    asked = probes_of(shipped_probes(), Kind.CONTINUATION, Kind.KNOWLEDGE, Kind.STYLE)
-    found = grading.fallback(answers, asked)
-    if found is None or found[1] < thresholds.fallback_share:
+    kinds = {
+        thresholds.fallback_share: (Kind.CONTINUATION, Kind.KNOWLEDGE, Kind.STYLE),
+        thresholds.next_token_fallback: (Kind.NEXT_TOKEN,),
+    }
+    shares = (
+        (grading.fallback(answers, probes_of(shipped_probes(), *some)), limit)
+        for limit, some in kinds.items()
+    )
+    found = next((one for one, limit in shares if one is not None and one[1] >= limit), None)
+    if found is None:
         return None
     return Text(
         "{model} gave one and the same answer to {share} of its probes ({answer}): a fallback,"
@@ -125,7 +144,7 @@ def identical_recordings_reason(paired: PairedAnswers, probes: Iterable[Probe]) 
 
     mine, theirs = paired.mine.by_probe, paired.theirs.by_probe
     both = [
-        (mine[p.id].text, theirs[p.id].text)
+        (_said(mine[p.id]), _said(theirs[p.id]))
         for p in probes
         if grading.is_usable(p.kind, mine.get(p.id)) and grading.is_usable(p.kind, theirs.get(p.id))
     ]
@@ -137,6 +156,11 @@ def identical_recordings_reason(paired: PairedAnswers, probes: Iterable[Probe]) 
         n=len(both),
         reference=paired.theirs.model,
     )
+
+
+def _said(answer: Answer) -> object:
+    """What came of a request: log probabilities where there are any, else the text."""
+    return answer.text if answer.top is None else dict(answer.top)
 
 
 def usable_others(

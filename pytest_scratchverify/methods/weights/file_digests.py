@@ -9,7 +9,7 @@ that hold constants only (placeholders of zeros) are equal and were copied by no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import Reason, Unavailable
@@ -24,16 +24,18 @@ from pytest_scratchverify.core.evidence import (
     Relation,
     Statistic,
 )
+from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.spec import Pair
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.findings import Hypothesis
 from pytest_scratchverify.methods.weights.file_content import MINIMUM_BYTES, says_something
 from pytest_scratchverify.methods.weights.kinds import Kind
 from pytest_scratchverify.stores.http.ranges import ByteRange
-from pytest_scratchverify.stores.store import Artifact, ArtifactStore, FileEntry
+from pytest_scratchverify.stores.store import Artifact, ArtifactStore, FileEntry, weights_digest
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
 
+MOST_NAMED = 64  # weight files whose digests a finding names; of more, their joint digest alone
 CONFIRMED = 4  # equal files of which the listing's word is confirmed, the largest first
 START = ByteRange(0, 8)
 
@@ -86,10 +88,11 @@ def shard_digests(
             description=Text("equal sha256 digests of different files: chance 2^-256"),
         ),
         coverage=Coverage(parameters=found.share if same else None),
-        artifacts=(files.record, reference.record, *records),
+        artifacts=(_with_digest(files), _with_digest(reference), *records),
         details={
             "identical": [*same],
             "weight_files": len(mine),
+            **_named(mine),
             **({"nothing_to_copy": [*found.empty]} if found.empty else {}),
             **({"unread": [*found.unread]} if found.unread else {}),
         },
@@ -143,6 +146,18 @@ class _Equal:
             n=self.n,
             reference=name,
         )
+
+
+def _with_digest(listing: Listing) -> ArtifactRecord:
+    """Record the joint digest of the weight files that a listing names."""
+    return replace(listing.record, digest=weights_digest(listing.value))
+
+
+def _named(mine: dict[str, FileEntry]) -> dict[str, Json]:
+    """Name the digests of the tested model's files; every pair repeats them, so not of hundreds."""
+    if len(mine) > MOST_NAMED:
+        return {}
+    return {"digests": {path: entry.sha256 for path, entry in sorted(mine.items())}}
 
 
 def _content(path: str, there: str, ours: ArtifactStore, theirs: ArtifactStore) -> bool | None:

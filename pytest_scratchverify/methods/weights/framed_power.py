@@ -7,6 +7,7 @@ wide stream costs minutes, and without any the search would start where the copy
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -82,12 +83,15 @@ def renumbered(network: Network, rng: np.random.Generator) -> Network:
     heads = {}
     for number, layer in network.heads.items():
         order = rng.permutation(layer[0].heads)
-        heads[number] = [HeadReads(one.rows[order][..., channels] * signs) for one in layer]
+        heads[number] = [replace(one, rows=one.rows[order][..., channels] * signs) for one in layer]
     neurons = {}
     for key in sorted(network.neurons):
         block = _resampled(network.neurons[key], rng)
         neurons[key] = Sampled([view[:, channels] * signs for view in block.views], block.total)
-    return Network(heads, neurons)
+    places = {
+        n: replace(one, rows=one.rows[..., channels] * signs) for n, one in network.places.items()
+    }
+    return Network(heads, neurons, places)
 
 
 def _resampled(block: Sampled, rng: np.random.Generator) -> Sampled:
@@ -132,8 +136,13 @@ def faint(network: Network, share: float, rng: np.random.Generator) -> Network:
         return [diluted(view, share, rng) for view in views]
 
     heads = {
-        number: [HeadReads(diluted(one.rows, share, rng)) for one in layer]
+        number: [replace(one, rows=diluted(one.rows, share, rng)) for one in layer]
         for number, layer in sorted(network.heads.items())
     }
     blocks = sorted(network.neurons.items())
-    return Network(heads, {key: Sampled(mixed(one.views), one.total) for key, one in blocks})
+    neurons = {key: Sampled(mixed(one.views), one.total) for key, one in blocks}
+    places = {
+        number: replace(one, rows=diluted(one.rows, share, rng))
+        for number, one in sorted(network.places.items())
+    }
+    return Network(heads, neurons, places)

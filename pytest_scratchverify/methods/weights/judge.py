@@ -328,7 +328,8 @@ def _framed(case: _Case) -> Judgement | None:
     kinds = framed_kinds(found, thresholds, case.compared.changes)
     if case.measured.component in TOKEN_TABLES:
         return _table_in_basis(case, pvalue, kinds)
-    known = Relation.DERIVED if match.effect >= FRAMES_INHERITED else Relation.UNCLEAR
+    enough = match.effect >= FRAMES_INHERITED and found.tells_of(case.measured.component)
+    known = Relation.DERIVED if enough else Relation.UNCLEAR
     return Judgement(
         known, Step.FRAMES, pvalue, match.effect, kinds, match.layers(thresholds.alpha)
     )

@@ -9,7 +9,6 @@ block, and a few hundred neurons are enough.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -20,9 +19,10 @@ from numpy.typing import NDArray
 from pytest_scratchverify.stats.weights.agreement_null import expected_agreements
 from pytest_scratchverify.stats.weights.anchored_matching import Anchors, Views, agreement
 from pytest_scratchverify.stats.weights.anchored_search import DISPERSION, Key
-from pytest_scratchverify.stats.weights.assignment import best_permutation
 from pytest_scratchverify.stats.weights.centring import unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
+from pytest_scratchverify.stats.weights.framed_heads import agreed_heads, heads_pvalue
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.residual_frame import (
     Frame,
     Layer,
@@ -30,18 +30,19 @@ from pytest_scratchverify.stats.weights.residual_frame import (
     fit_frame,
     leading,
 )
-from pytest_scratchverify.stats.weights.shuffled_cards import cards_pvalue
+from pytest_scratchverify.stats.weights.rotary_planes import fit_planes
 
 Array = NDArray[np.float32]
 
-REFLECTIONS = 64  # draws of the pair under its null, for the mean of heads
 DRAWN = 40  # starts of the frame of all layers
 MOST_PAIRS = 12  # of layers that may be each other's under other numbers
 FEWEST_NEURONS = 16
 FEWEST_ANCHORS = 8  # matched neurons by which those of other blocks are matched again
-# In two forms each: neurons by a frame of all layers and by neurons of other blocks, heads by a
-# frame of either half, neurons in these two ways by a frame of two layers of unlike numbers.
-QUESTIONS = 12
+# Neurons by planes and by neurons of other blocks, under their own numbers and others; heads by
+# planes of either half of the layers; and in two forms each: neurons by a frame of all layers and
+# by neurons of other blocks, heads by a frame of either half, neurons in these two ways by a frame
+# of two layers of unlike numbers.
+QUESTIONS = 18
 SIGNIFICANT = 1e-9  # from which no further frame is tried
 
 
@@ -55,15 +56,24 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What is at hand of one network: what the heads of layers read, and neurons of blocks."""
+    """What is at hand of one network: what the heads of layers read, and neurons of blocks.
+
+    `places` are rows with a place of what the keys of further layers read.
+    """
 
     heads: Mapping[int, Layer]
     neurons: Mapping[Key, Sampled] = field(default_factory=dict)
+    places: Mapping[int, HeadReads] = field(default_factory=dict)
     # Made once: power and readings ask one network after another about the same second one.
     _spans: list[Network] = field(default_factory=list, repr=False, compare=False)
     _leading: dict[tuple[int, ...], Leading] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    @property
+    def keys(self) -> dict[int, HeadReads]:
+        """What the keys of each layer read: the first of its readers, or the rows with a place."""
+        return {**self.places, **{n: layer[0] for n, layer in self.heads.items()}}
 
     def as_spans(self) -> Network:
         """Return it with heads by what their rows span."""
@@ -159,11 +169,12 @@ def recognise_by_frames(
 
     Notes
     -----
-    A frame of all layers under their own numbers is asked about neurons, on which it does not
-    rest. Layers dealt into two folds give a frame each, asked about the heads of the other fold.
-    Where nothing is found so, a last frame is of the two layers of unlike numbers that fit each
-    other best, asked about their neurons. Heads are taken by their rows, and by what those span.
-    p is Bonferroni over all of these, and over the blocks that were asked.
+    Planes of keys, which have names (`rotary_planes`), give a frame first, asked about neurons, on
+    which no frame rests; then what all layers read under their own numbers does. Either is made of
+    each half of the layers, too, and asked about the heads of the other half. Where nothing is
+    found so, a last frame is of the two layers of unlike numbers that fit each other best, asked
+    about their neurons. Heads are taken by their rows, and by what those span. p is Bonferroni
+    over all of these, and over the blocks that were asked.
 
     The null: given the frame, the two matchings of neurons (of held-out heads) are independent of
     each other. Gate and up rows of one neuron resemble each other, and so may the keys and values
@@ -172,20 +183,41 @@ def recognise_by_frames(
     which direction of A is which of B. What it rejects is that the two were trained apart; twins
     of one seed do not agree (`benchmarks.framed_kin`).
     """
-    sides = (ours, theirs), (ours.as_spans(), theirs.as_spans())
     found: list[FramedMatch] = []
-    for frames, side in product((_in_order, _moved) if moved else (_in_order,), sides):
-        for match in frames(*side):
-            found.append(match)
-            if QUESTIONS * match.pvalue <= SIGNIFICANT:
-                break
-        else:
-            continue
-        break
+    for match in _all_asked(ours, theirs, moved=moved):
+        found.append(match)
+        if QUESTIONS * match.pvalue <= SIGNIFICANT:
+            break
     if not found:
         return None
     best = min(found, key=lambda match: (match.pvalue, -match.effect))
     return replace(best, pvalue=min(1.0, QUESTIONS * best.pvalue))
+
+
+def _all_asked(ours: Network, theirs: Network, *, moved: bool) -> Iterable[FramedMatch]:
+    """Ask by frame after frame, the cheapest and sharpest first."""
+    yield from _by_planes(ours, theirs, moved=moved)
+    sides = (ours, theirs), (ours.as_spans(), theirs.as_spans())
+    for frames, side in product((_in_order, _moved) if moved else (_in_order,), sides):
+        yield from frames(*side)
+
+
+def _by_planes(ours: Network, theirs: Network, *, moved: bool) -> Iterable[FramedMatch]:
+    """Ask by planes of keys, for layers under their own numbers and under those that fit."""
+    fit = fit_planes(ours.keys, theirs.keys, moved=moved)
+    if fit is None:
+        return
+    same = [(key, key) for key in sorted(ours.neurons.keys() & theirs.neurons.keys())]
+    of_layers = product(sorted(ours.neurons), sorted(theirs.neurons))
+    other = [(a, b) for a, b in of_layers if fit.layers.get(a[0], a[0]) == b[0] and a[1] == b[1]]
+    for blocks in (same, *([other] if other != same else [])):
+        yield from _asked_neurons(ours, theirs, fit.frame, blocks)
+    # Where every block was trained anew, or experts have other numbers, heads are left.
+    for fitted, held in _folds(ours, theirs):
+        keys = [{n: side.heads[n][0] for n in fitted} for side in (ours, theirs)]
+        fit = fit_planes(keys[0], keys[1], moved=False)
+        if fit is not None:
+            yield from _asked_heads(ours, theirs, fit.frame, held)
 
 
 def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
@@ -196,13 +228,26 @@ def _in_order(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
     frame = _frame(ours, theirs, [(layer, layer) for layer in common], DRAWN)
     blocks = sorted(ours.neurons.keys() & theirs.neurons.keys())
     yield from _asked_neurons(ours, theirs, frame, [(key, key) for key in blocks])
-    folds = (common[::2], common[1::2]) if len(common) > 1 else ()
-    for fitted, held in (folds, folds[::-1]) if folds else ():
+    for fitted, held in _folds(ours, theirs):
         frame = _frame(ours, theirs, [(layer, layer) for layer in fitted])
-        heads = [_heads(ours.heads[n], theirs.heads[n], frame, n) for n in held]
-        asked = [one for one in heads if one is not None]
-        if asked:
-            yield _together(asked, frame)
+        yield from _asked_heads(ours, theirs, frame, held)
+
+
+def _folds(ours: Network, theirs: Network) -> list[tuple[list[int], list[int]]]:
+    """Deal the layers of both networks into two folds: those fitted, those whose heads are held."""
+    common = sorted(ours.heads.keys() & theirs.heads.keys())
+    one, two = common[::2], common[1::2]
+    return [(one, two), (two, one)] if two else []
+
+
+def _asked_heads(
+    ours: Network, theirs: Network, frame: Frame, layers: Sequence[int]
+) -> Iterable[FramedMatch]:
+    """Match the heads of layers that the frame was not fitted to."""
+    heads = [_heads(ours.heads[n], theirs.heads[n], frame, n) for n in layers]
+    asked = [one for one in heads if one is not None]
+    if asked:
+        yield _together(asked, frame)
 
 
 def _moved(ours: Network, theirs: Network) -> Iterable[FramedMatch]:
@@ -333,63 +378,19 @@ def _counted(
         yield FramedMatch(best.agreed, best.n, best.pvalue, tuple(held), frame)
 
 
+def _heads(ours: Layer, theirs: Layer, frame: Frame, layer: int) -> Held | None:
+    """Match the heads of two layers by what their keys read, and by what their values read."""
+    found = agreed_heads(ours, theirs, frame)
+    if found is None:
+        return None
+    agreed, size, chance = found
+    pvalue = heads_pvalue(agreed, [size], chance)
+    return Held((layer, ""), (layer, ""), agreed, size, pvalue, chance, of_heads=True)
+
+
 def _together(held: Sequence[Held], frame: Frame) -> FramedMatch:
     """Add up the heads of several layers under their own numbers."""
     agreed, size = sum(one.agreed for one in held), sum(one.n for one in held)
     chance = sum(one.chance for one in held)
-    pvalue = _tail(agreed, [int(one.n) for one in held], chance)
+    pvalue = heads_pvalue(agreed, [int(one.n) for one in held], chance)
     return FramedMatch(agreed, size, pvalue, tuple(held), frame)
-
-
-def _heads(ours: Layer, theirs: Layer, frame: Frame, layer: int) -> Held | None:
-    """Match the heads of two layers by what their keys read, and by what their values read."""
-    left = [_crossed(heads.tables(frame.ours)) for heads in ours]
-    right = [_crossed(heads.tables(frame.theirs)) for heads in theirs]
-    sizes = {len(side) for side in (*left, *right)}
-    if len(left) != 2 or len(right) != 2 or len(sizes) > 1 or min(sizes) < 2:
-        return None  # latent attention has one table for all heads
-    size = sizes.pop()
-    agreed, chance = _agreed(left, right), 1.0
-    if cards_pvalue(agreed, [size]) < SUSPICIOUS:
-        chance = _mean_of_reflections(left, right)
-    pvalue = _tail(agreed, [size], chance)
-    return Held((layer, ""), (layer, ""), agreed, size, pvalue, chance, of_heads=True)
-
-
-def _crossed(tables: Array) -> Array:
-    """Flatten tables less their mean, of length one, without what no reflection changes."""
-    rank = tables.shape[1]
-    rows = (tables - tables.mean(axis=0)) * (1 - np.eye(rank, dtype=np.float32))
-    flat = rows.reshape(len(tables), -1)
-    norms = np.linalg.norm(flat, axis=1, keepdims=True)
-    found: Array = flat / np.where(norms > 0, norms, 1)
-    return found
-
-
-def _agreed(ours: Sequence[Array], theirs: Sequence[Array]) -> int:
-    one, two = (best_permutation(a @ b.T) for a, b in zip(ours, theirs, strict=True))
-    return int(np.count_nonzero(one == two))
-
-
-def _mean_of_reflections(ours: Sequence[Array], theirs: Sequence[Array]) -> float:
-    """Return the mean agreement, three standard errors up, with the frame's signs drawn anew."""
-    rank = math.isqrt(theirs[0].shape[1])
-    rng = np.random.default_rng(rank)
-    total = 0
-    for _ in range(REFLECTIONS):
-        signs = rng.choice(np.array([-1, 1], np.float32), rank)
-        turned = np.outer(signs, signs).ravel()
-        total += _agreed(ours, [table * turned for table in theirs])
-    return max(1.0, (total + 3 * math.sqrt(total)) / REFLECTIONS)
-
-
-def _tail(agreed: int, sizes: Sequence[int], chance: float) -> float:
-    """Return P(so many agree): as shuffled cards, or by the measured mean where that is more.
-
-    A count whose factorial moments are at most the powers of its mean, as those of cards are, is
-    k or more with probability mean**k / k! at most.
-    """
-    pvalue = cards_pvalue(agreed, sizes)
-    if chance <= len(sizes) or agreed <= 0:
-        return pvalue
-    return max(pvalue, math.exp(min(0.0, agreed * math.log(chance) - math.lgamma(agreed + 1))))

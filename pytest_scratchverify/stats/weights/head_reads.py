@@ -9,7 +9,7 @@ projection onto the span of the rows, X' (X X')^-1 X, through every regular A.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,11 +25,13 @@ RIDGE = 1e-4  # of the mean square of a head's rows: what is smaller is rounding
 class HeadReads:
     """One projection cut into heads, (heads, size, width); `spans` takes the projections onto them.
 
-    Every head counts the same: its matrix has the trace one.
+    Every head counts the same: its matrix has the trace one. `placed` are the rows of a head that
+    positions turn pair by pair, first and last: all of them where it is None.
     """
 
     rows: Array
     spans: bool = False
+    placed: tuple[int, int] | None = None
 
     @property
     def heads(self) -> int:
@@ -43,7 +45,7 @@ class HeadReads:
 
     def as_spans(self) -> HeadReads:
         """Return the same heads by what their rows span."""
-        return HeadReads(self.rows, spans=True)
+        return replace(self, spans=True)
 
     @cached_property
     def weights(self) -> Array:

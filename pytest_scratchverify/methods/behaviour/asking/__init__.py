@@ -6,6 +6,11 @@ Answers are text from outside: bounded, never executed, and no evidence on anybo
 from __future__ import annotations
 
 from pytest_scratchverify.methods.behaviour.asking.answers import Answer, Answers
-from pytest_scratchverify.methods.behaviour.asking.probes import Kind, Probe, shipped_probes
+from pytest_scratchverify.methods.behaviour.asking.probes import (
+    Kind,
+    Probe,
+    probe_set,
+    shipped_probes,
+)
 
-__all__ = ["Answer", "Answers", "Kind", "Probe", "shipped_probes"]
+__all__ = ["Answer", "Answers", "Kind", "Probe", "probe_set", "shipped_probes"]

@@ -4,6 +4,8 @@
      "finish_reason": "stop", "usage": {"prompt_tokens": 9, "completion_tokens": 4},
      "seconds": .41, "time": "2026-11-24T10:00:00Z", "dropped": [], "error": null}
 
+Where log probabilities of the first token were asked and came, `top` has them by token.
+
 A file may hold a request twice, after a failure and a resumed run: an answer outdoes an error,
 a later answer an earlier one. Files may be gzipped. They come from outside and are bounded.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
@@ -33,11 +36,15 @@ LARGEST_FILE = 128 * 2**20
 MOST_LINES = 1_000_000
 LONGEST_ANSWER = 20_000  # characters kept of one answer
 MODEL_NAME = 300
+MOST_TOP, LONGEST_TOKEN = 64, 200  # rivals of a first token, and characters of each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back for one request. `text` is None after an error."""
+    """What came back for one request. `text` is None after an error.
+
+    `top` holds log probabilities of the first token and its rivals, where the server gave any.
+    """
 
     api: str
     body: Mapping[str, Any]
@@ -50,6 +57,7 @@ class Answer:
     error: str | None = None
     seconds: float | None = None
     time: str | None = None
+    top: Mapping[str, float] | None = None
 
     @property
     def key(self) -> str:
@@ -82,6 +90,7 @@ class Answer:
             "time": self.time,
             "dropped": list(self.dropped),
             "error": self.error,
+            **({} if self.top is None else {"top": dict(self.top)}),
         }
         return json.dumps(row, ensure_ascii=False)
 
@@ -110,7 +119,27 @@ def from_line(line: str) -> Answer:
         error=_short(row.get("error")),
         seconds=None,
         time=_short(row.get("time")),
+        top=log_probabilities(row.get("top")),
     )
+
+
+def log_probabilities(given: object) -> dict[str, float] | None:
+    """Return bounded log probabilities by token, or None where `given` holds none.
+
+    What is not finite, positive beyond rounding or no number is left out; of two tokens that look
+    alike the more probable one stays.
+    """
+    if not isinstance(given, Mapping):
+        return None
+    found: dict[str, float] = {}
+    for token, value in list(given.items())[:MOST_TOP]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not math.isfinite(value) or value > 1e-3:
+            continue
+        text = printable(str(token)[:LONGEST_TOKEN])
+        found[text] = max(found.get(text, -math.inf), min(0.0, float(value)))
+    return found or None
 
 
 def _short(value: object) -> str | None:
@@ -139,7 +168,10 @@ class Answers:
     @cached_property
     def digest(self) -> str:
         """A digest of what was asked and answered, without times: equal runs have equal ones."""
-        rows = [[p, a.key, a.text, a.finish_reason] for p, a in sorted(self.by_probe.items())]
+        rows = [
+            [p, a.key, a.text, a.finish_reason, *([] if a.top is None else [sorted(a.top.items())])]
+            for p, a in sorted(self.by_probe.items())
+        ]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     @cached_property

@@ -17,13 +17,19 @@ from typing import Any
 
 from pytest_scratchverify.core.errors import Reason, Unavailable
 from pytest_scratchverify.core.text import Text
-from pytest_scratchverify.methods.behaviour.asking.answers import LONGEST_ANSWER, Answer
+from pytest_scratchverify.methods.behaviour.asking.answers import (
+    LONGEST_ANSWER,
+    Answer,
+    log_probabilities,
+)
 from pytest_scratchverify.methods.behaviour.asking.request import Request
 from pytest_scratchverify.stores.http.access import shown_address
 
 KEY_VARIABLE = "SCRATCHVERIFY_API_KEY"
 LARGEST_BODY = 4 * 2**20
-OPTIONAL = ("seed", "temperature")  # dropped in this order where a server rejects them
+# What is dropped where a server rejects a request, one attempt after the other.
+_LOGPROBS, _FIXED = ("logprobs", "top_logprobs"), ("seed", "temperature")
+ATTEMPTS = (_LOGPROBS, _FIXED[:1], _FIXED, (*_LOGPROBS, *_FIXED))
 REJECTIONS = frozenset({400, 422})
 
 
@@ -59,12 +65,15 @@ class Client:
     def ask(self, request: Request) -> Answer:
         """Ask once, with the client's retries; an `Answer` whatever happens."""
         started = time.monotonic()
-        known = self.dropped
+        known = before = self.dropped
         answer = self._try(request, known)
-        for drop in OPTIONAL:
-            if answer.error is None or not answer.error.startswith("rejected") or drop in known:
+        for drop in ATTEMPTS:
+            if answer.error is None or not answer.error.startswith("rejected"):
                 break
-            known = (*known, drop)
+            more = [name for name in drop if name in request.body]
+            if not set(more) - set(known):
+                continue
+            known = (*before, *(name for name in more if name not in before))
             answer = self._try(request, known)
         if answer.error is None:
             self.dropped = known
@@ -164,7 +173,22 @@ def _parsed(endpoint: Endpoint, request: Request, dropped: tuple[str, ...], raw:
         prompt_tokens=_integer(counts.get("prompt_tokens")),
         completion_tokens=_integer(counts.get("completion_tokens")),
         dropped=dropped,
+        top=_top(choice.get("logprobs"), request.api),
     )
+
+
+def _top(given: Any, api: str) -> dict[str, float] | None:
+    """Return the log probabilities of the first token, from either interface's layout.
+
+    A server that gives none, or gives nonsense, gave none.
+    """
+    try:
+        if api == "chat":
+            rows = given["content"][0]["top_logprobs"]
+            return log_probabilities({row["token"]: row["logprob"] for row in reversed(rows)})
+        return log_probabilities(given["top_logprobs"][0])
+    except (LookupError, TypeError, AttributeError):
+        return None
 
 
 def _integer(value: object) -> int | None:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     REFUSAL = "refusal"  # requests that assistants decline, harmless to publish
     STYLE = "style"  # open questions, for style and not for content
     CONTINUATION = "continuation"  # openings of text and code, for output agreement
+    NEXT_TOKEN = "next-token"  # a hundred prompts of which one token is asked, in their place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,18 @@ def _probe(row: Mapping[str, str], head: Mapping[str, object]) -> Probe:
         month=row.get("month"),
         accept=row.get("accept"),
     )
+
+
+# What a server may be asked: by default everything but the hundred single tokens.
+SETS: Mapping[str, tuple[Kind, ...]] = {
+    "all": tuple(kind for kind in Kind if kind is not Kind.NEXT_TOKEN),
+    "next-token": (Kind.NEXT_TOKEN,),
+}
+
+
+def probe_set(name: str) -> tuple[Probe, ...]:
+    """Return the probes of one of the `SETS`."""
+    return tuple(probe for probe in shipped_probes() if probe.kind in SETS[name])
 
 
 @cache

@@ -8,11 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_scratchverify.methods.behaviour.asking.probes import Probe
+from pytest_scratchverify.methods.behaviour.asking.probes import Kind, Probe
 
 APIS = ("chat", "completions")
 SEED = 20260101
 PARAMETERS: Mapping[str, Any] = {"temperature": 0, "seed": SEED}
+# As many as every server gives that gives any: the older interface allows five.
+LOGPROBS: Mapping[str, Mapping[str, Any]] = {
+    "chat": {"logprobs": True, "top_logprobs": 5},
+    "completions": {"logprobs": 5},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,13 @@ class Request:
 
 
 def request_for(probe: Probe, api: str) -> Request:
-    """Return the request of a probe: temperature 0, a fixed seed, a bounded length."""
+    """Return the request of a probe: temperature 0, a fixed seed, a bounded length.
+
+    Of a single token its most probable rivals are asked as well, with their log probabilities.
+    """
     body: dict[str, Any] = {**PARAMETERS, "max_tokens": probe.max_tokens}
+    if probe.kind is Kind.NEXT_TOKEN:
+        body |= LOGPROBS[api]
     if api == "chat":
         body["messages"] = [{"role": "user", "content": probe.prompt}]
     else:
