@@ -62,6 +62,8 @@ class Options(TypedDict, total=False):
     verdict_md: Name
     verdict_html: Name
     verdict_sarif: Name
+    verdict_newick: Name
+    verdict_graphml: Name
     verdict_cyclonedx: Name
     verdict_spdx: Name
     verdict_eval_results: Name

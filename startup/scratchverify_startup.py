@@ -22,8 +22,9 @@ WITH_VALUE = (
     "declare", "depth", "endpoint", "endpoint-api", "endpoint-model", "endpoint-price",
     "endpoint-probes", "junit", "matrix", "model", "policy", "predecessor-verdict", "report-lang",
     "revision", "training-log", "undetermined",
-    "verdict-cyclonedx", "verdict-eval-results", "verdict-html", "verdict-inspect",
-    "verdict-json", "verdict-md", "verdict-sarif", "verdict-spdx",
+    "verdict-cyclonedx", "verdict-eval-results", "verdict-graphml", "verdict-html",
+    "verdict-inspect", "verdict-json", "verdict-md", "verdict-newick", "verdict-sarif",
+    "verdict-spdx",
 )  # fmt: skip
 PREFIXED = frozenset(f"--scratch-{name}" for name in WITH_VALUE)
 SHORT = frozenset(f"--{name}" for name in WITH_VALUE)

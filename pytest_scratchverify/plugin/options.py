@@ -23,6 +23,8 @@ REPORTS = {
     "md": "write the verdict as Markdown",
     "html": "write the verdict as one self-contained HTML page",
     "sarif": "write the findings as SARIF 2.1.0",
+    "newick": "write the family tree of the run's models as Newick",
+    "graphml": "write the family of the run's models as GraphML, merges with two parents",
     "cyclonedx": "write the run as CycloneDX 1.7 ML-BOM, with declarations",
     "spdx": "write the run as SPDX 3.0.1 with the AI profile",
     "eval-results": "write the policies' results as a file of .eval_results on the hub",

@@ -23,6 +23,7 @@ from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text, below_floor
 from pytest_scratchverify.core.visible import visible, visible_document
 from pytest_scratchverify.report import headline, nearest, terms, wording
+from pytest_scratchverify.report.family import families_of
 from pytest_scratchverify.report.figures import (
     Rendered,
     Shared,
@@ -31,6 +32,7 @@ from pytest_scratchverify.report.figures import (
     run_figures,
     shared_figures,
 )
+from pytest_scratchverify.report.figures.family_tree import FamilyTree
 from pytest_scratchverify.report.figures.known_pairs import together
 from pytest_scratchverify.report.figures.lineage import Lineage, lineage_of
 from pytest_scratchverify.report.figures.rendering import data_of
@@ -128,6 +130,7 @@ class Pictures:
     shapes: tuple[str, ...] = ()
     drawn: Mapping[str, Sequence[Mapping[str, Rendered]]] = field(default_factory=dict)
     of_all: Sequence[Mapping[str, Rendered]] = ()
+    of_families: Sequence[Mapping[str, Rendered]] = ()
     left_out: int = 0
     undrawn: Sequence[Undrawn] = ()
 
@@ -147,6 +150,8 @@ def _page(run: Run, languages: Sequence[str], lineage: Lineage | None, pictures:
             "drawn": pictures.of(language),
             "drawn_of_all": [figure[language] for figure in pictures.of_all],
             "lineage": lineage,
+            "drawn_of_families": [figure[language] for figure in pictures.of_families],
+            "families": families_of(run.findings),
             "left_out": pictures.left_out,
             "undrawn": [f"{it.kind} ({it.finding})" for it in pictures.undrawn[:MOST_NAMED]],
             "drawable": drawable,
@@ -183,14 +188,18 @@ def _pictures(run: Run, languages: Sequence[str], lineage: Lineage | None, room:
     shapes: list[str] = []
     drawn: dict[str, list[Mapping[str, Rendered]]] = {}
     of_all: list[Mapping[str, Rendered]] = []
+    of_families: list[Mapping[str, Rendered]] = []
     undrawn: list[Undrawn] = []
     left_out = 0
-    for figure in run_figures(lineage, languages) if lineage else ():
+    told = (family.figure for family in families_of(run.findings))
+    beside = (*(lineage.figures if lineage else ()), *(data for data in told if data is not None))
+    for figure in run_figures(beside, languages):
         if isinstance(figure, Undrawn):
             undrawn.append(figure)
             continue
         shapes.append(figure.shapes)
-        of_all.append(figure.by_language)
+        is_family = next(iter(figure.by_language.values())).kind == FamilyTree.kind
+        (of_families if is_family else of_all).append(figure.by_language)
         room -= _cost(figure)
     for finding in together(sorted(run.findings, key=_interest)):
         if room <= 0:
@@ -208,7 +217,7 @@ def _pictures(run: Run, languages: Sequence[str], lineage: Lineage | None, room:
             room -= cost
             shapes.append(figure.shapes)
             drawn.setdefault(finding.model, []).append(figure.by_language)
-    return Pictures(tuple(shapes), drawn, of_all, left_out, undrawn)
+    return Pictures(tuple(shapes), drawn, of_all, of_families, left_out, undrawn)
 
 
 FRAME_BYTES = 500  # what a page puts around one figure, and one more entry of its contents

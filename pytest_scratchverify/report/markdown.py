@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible, visible_document
+from pytest_scratchverify.report.family import ModelFamily, families_of
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.nearest import counted, listed, said_of, title
 from pytest_scratchverify.report.terms import named
@@ -39,6 +40,8 @@ def _lines(run: Run, language: str) -> Iterator[str]:
         because = "; ".join(translate(text, language) for text in run.partial_because)
         yield f"> **{say('PARTIAL RUN: {because}', because=escaped(because))}**"
         yield ""
+    for family in families_of(run.findings):
+        yield from _family(family, language)
     for model in run.models:
         yield from _model(run, model, language)
     yield f"## {say('How to reproduce')}"
@@ -55,6 +58,23 @@ def _lines(run: Run, language: str) -> Iterator[str]:
             "is that no relation to the named references was found, at the power stated."
         )
     )
+
+
+def _family(family: ModelFamily, language: str) -> Iterator[str]:
+    """Say who came first, and list the steps of descent."""
+    say = _speaker(language)
+    yield f"## {say('Family of models')}"
+    yield ""
+    for sentence in family.sentences():
+        yield f"{escaped(translate(sentence, language))}"
+        yield ""
+    if family.steps:
+        heads = (say("Made from"), say("Model"), say("Share"))
+        steps = ((escaped(s.parent), escaped(s.child), f"{s.share:.2g}") for s in family.steps)
+        yield from table(heads, steps)
+    if family.newick is not None:
+        yield f"    {family.newick}"
+        yield ""
 
 
 def _model(run: Run, model: ModelVerdict, language: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
+from pytest_scratchverify.report.family import families_of
 from pytest_scratchverify.report.language import translate
 from pytest_scratchverify.report.nearest import counted, listed, not_compared, said_of, title
 from pytest_scratchverify.report.wording import (
@@ -55,6 +56,11 @@ def _lines(run: Run, language: str, width: int) -> Iterator[Line]:
     else:
         for model in run.models:
             yield from _model(run, model, language, width)
+    for family in families_of(run.findings):
+        for sentence in family.sentences():
+            yield from _wrapped(translate(sentence, language), width, "  ", lines=4)
+        if family.newick is not None:
+            yield from _wrapped(family.newick, width, "    ", lines=4)
     shown = say(
         "{arrived} of {planned} planned hypotheses reported",
         arrived=run.arrived,

@@ -10,6 +10,7 @@ from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.report.badge import render_badge_json, render_badge_svg
 from pytest_scratchverify.report.cyclonedx import render_cyclonedx
 from pytest_scratchverify.report.eval_results import render_eval_results
+from pytest_scratchverify.report.family import render_graphml, render_newick
 from pytest_scratchverify.report.html import render_html
 from pytest_scratchverify.report.inspect_log import render_inspect_log
 from pytest_scratchverify.report.markdown import render_markdown
@@ -23,6 +24,8 @@ RENDERERS: Mapping[str, Callable[[Run, str], str]] = {
     "md": render_markdown,
     "html": render_html,
     "sarif": render_sarif,
+    "newick": render_newick,
+    "graphml": render_graphml,
     "cyclonedx": render_cyclonedx,
     "spdx": render_spdx,
     "eval-results": render_eval_results,

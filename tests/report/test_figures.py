@@ -41,6 +41,7 @@ from pytest_scratchverify.methods.weights.published_norm_gains import published_
 from pytest_scratchverify.report import html
 from pytest_scratchverify.report.figures import Rendered, figures_of, run_figures, shared_figures
 from pytest_scratchverify.report.figures.ancestry import parse_newick
+from pytest_scratchverify.report.figures.family_tree import FamilyTree
 from pytest_scratchverify.report.figures.known_pairs import together
 from pytest_scratchverify.report.figures.lineage import Lineage, _plane, lineage_of
 from pytest_scratchverify.report.figures.registry import DRAWINGS
@@ -158,6 +159,7 @@ def measured(logs, limits, weights, tree):
         "noise_by_block": methods.smoothness(model, log, limits, 2097152),
         "order_residuals": methods.same_data_order(model, log, "org/other", other, limits),
         "checkpoint_path": checkpoint_path(model, series, limits),
+        "family_tree": replace(weights["child"], figures=(FAMILY.to_json(),)),
         "known_pairs": weights["child"],
         "known_rows": beside,
         "layer_map": weights["forged"],
@@ -173,6 +175,19 @@ def measured(logs, limits, weights, tree):
         "tree": tree,
         "weight_plane": of_three,
     }
+
+
+FAMILY = FamilyTree(
+    ("base", "tuned", "other", "merge"), ((), ("base",), ("base",), ("tuned", "other")), ("merge",)
+)
+
+
+@pytest.mark.parametrize(
+    "parents", [(("b",), ("a",)), (("a",), ()), ((), ("nobody",)), ((),), ((), (), ())]
+)
+def test_what_is_no_family_is_not_drawn(parents):
+    with pytest.raises(ValueError, match="family"):
+        DRAWINGS["family_tree"].caption(FamilyTree(("a", "b"), parents, ()))
 
 
 def strangers():
@@ -615,7 +630,7 @@ def test_one_layer_makes_no_figure_and_yet_places_a_pair(values, weights):
 def test_copies_of_one_model_span_no_plane_and_that_is_no_fault(weights):
     same = SimilarityByLayer((0, 1), (1.0, 1.0)).to_json()
     found = lineage_of(replace(weights[name], figures=(same,)) for name in THREE)
-    assert [f.by_language["en"].kind for f in run_figures(found, ["en"])] == ["lineage"]
+    assert [f.by_language["en"].kind for f in run_figures(found.figures, ["en"])] == ["lineage"]
 
 
 def test_a_tree_of_many_models_is_drawn_whole():

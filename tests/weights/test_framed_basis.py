@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from scipy.fft import dct
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.weights.component_pair import ComponentPair
@@ -98,3 +101,26 @@ def test_heads_say_nothing_of_experts():
         found = FramedBasis(match, one, deep=4)
         assert found.tells_of(Component.TEXT_DECODER)
         assert found.tells_of(Component.ROUTER_EXPERTS) is known
+
+
+def test_what_both_started_from_by_a_public_formula_is_left_out(tmp_path):
+    """Trained strangers on one cosine transform in every second layer; the others are asked."""
+    folders = []
+    for name in ("s0", "s1"):
+        made = read_model(name)
+        for tensor, value in made.tensors.items():
+            if re.search(r"layers\.[13]\.mlp\.(gate|up)_proj", tensor):
+                formula = dct(np.eye(max(value.shape)), norm="ortho")
+                formula = formula[: value.shape[0], : value.shape[1]]
+                made.tensors[tensor] = (value + 3 * value.std() / formula.std() * formula).astype(
+                    np.float32
+                )
+        folder = tmp_path / name
+        checkpoints.write(folder, made.tensors, config=made.config, card={"license": "mit"})
+        folders.append(folder)
+    pair = pair_of(*folders)
+    plan = plan_frames(pair, None)
+    assert {key[0] for key in plan.names[1]} & {1, 3}
+    found = match_by_frames(pair, plan)
+    assert {layer for layer, _ in found.network.neurons} <= {0, 2}
+    assert found.match.pvalue > 1e-3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ from pytest_scratchverify.core.spec import ModelSpec, Pair
 from pytest_scratchverify.methods.weights.hypothesis import ComponentHypothesis
 from pytest_scratchverify.methods.weights.norm_gains import norm_control
 from pytest_scratchverify.methods.weights.origin import weights_origin
+from pytest_scratchverify.report.family import families_of
 from pytest_scratchverify.stores.budget import ByteBudget
 from pytest_scratchverify.stores.disk.run_directory import RunDirectory
 from pytest_scratchverify.stores.folder import FolderStore
@@ -281,6 +283,43 @@ def test_the_earlier_of_two_is_not_called_derived_from_the_later(ask):
     assert ask("s0-cpt-long", "s0").details["later"] == "model"
     undecided = ask("s0", "s0-finetune")  # a fine-tune moves too little to tell
     assert (undecided.relation, undecided.details["later"]) == ("derived", "unknown")
+    assert undecided.details["order"]["earlier"] == "model"  # by growth, which decides nothing
+    assert "the model lies before the reference" in str(undecided.remedy)
+    right = ask("s0-finetune", "s0")
+    assert (right.details["order"]["earlier"], right.remedy) == ("reference", None)
+
+
+def test_twins_of_one_seed_have_no_earlier_one(ask):
+    for model in ("s0-twin", "s0"):
+        order = ask(model, "s0" if model == "s0-twin" else "s0-twin").details["order"]
+        assert order["earlier"] == "unknown"
+        assert abs(order["growth"]) < 0.1
+
+
+def test_what_does_not_stand_in_its_place_has_no_order(ask, made):
+    def swapped(weights):
+        places = {0: 2, 1: 3, 2: 0, 3: 1}
+        return {
+            re.sub(r"layers\.(\d)", lambda m: f"layers.{places[int(m[1])]}", name): value
+            for name, value in weights.items()
+        }
+
+    finding = ask(made("swapped", swapped), "s0")
+    assert finding.relation == "derived"
+    assert "order" not in finding.details
+
+
+def test_strangers_have_no_order(ask):
+    assert "order" not in ask("s1", "s0").details
+    assert "order" not in ask("s0-finetune", "s0", Component.EMBEDDINGS).details
+
+
+def test_the_family_of_the_ready_zoo_is_told(ask):
+    names = ("s0", "s0-finetune", "s0-cpt-long")
+    found = [ask(one, other) for i, one in enumerate(names) for other in names[:i]]
+    (family,) = families_of(found)
+    assert family.root.endswith("/s0")
+    assert all(step.parent == family.root for step in family.steps)
 
 
 @pytest.mark.parametrize(

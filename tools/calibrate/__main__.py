@@ -12,7 +12,7 @@ import sys
 
 from tools import ROOT
 
-CALIBRATIONS = ("architecture", "behaviour", "tokenizer", "training_log", "weights")
+CALIBRATIONS = ("architecture", "behaviour", "tokenizer", "training_log", "weights", "direction")
 
 
 def main() -> int:

@@ -268,7 +268,7 @@ def main() -> None:
     if given.fingerprints_only:
         return
     rows = measure_pairs(given.zoo, zoo)
-    content = {
+    content: dict[str, Any] = {
         "schema": "scratchverify/weights-calibration/1",
         "thresholds": thresholds(rows),
         "population": {
@@ -280,6 +280,9 @@ def main() -> None:
         },
     }
     path = ROOT / "suites" / "calibration" / "weights.json"
+    kept = json.loads(path.read_text("utf-8"))  # tools.calibrate.direction's, of other models
+    for part in ("thresholds", "population"):
+        content[part]["direction"] = kept[part]["direction"]
     path.write_text(json.dumps(content, indent=1) + "\n")
     (given.zoo / "pairs.json").write_text(json.dumps(rows, indent=0) + "\n")
 

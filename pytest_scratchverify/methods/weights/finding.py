@@ -28,6 +28,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     published_first,
 )
 from pytest_scratchverify.methods.weights.details import details_of
+from pytest_scratchverify.methods.weights.earlier import Earlier, came_first, details_of_order
 from pytest_scratchverify.methods.weights.figure_data import COSINE, origin_figures
 from pytest_scratchverify.methods.weights.growth import Growth
 from pytest_scratchverify.methods.weights.headlines import headline_of
@@ -59,7 +60,7 @@ class Result:
 
     `missed` says why silence would be worth nothing; `replaced` that the suspect's own weights
     broke a control, which the reference's then stood in for; `growth` how a larger model was made
-    of a smaller one.
+    of a smaller one; `earlier` which of the two came first, which decides nothing.
     """
 
     gains: GainSimilarity | None
@@ -67,6 +68,7 @@ class Result:
     controls: tuple[Control, ...]
     power: PowerMeasured | None = None
     order: DerivationOrder | None = None
+    earlier: Earlier | None = None
     missed: Text | None = None
     replaced: bool = False
     growth: Growth | None = None
@@ -131,6 +133,7 @@ def finding_of(
         | ({"inherited_share": round(share, 4)} if share is not None else {})
         | ({"growth": result.growth.table} if result.growth is not None else {})
         | _later(result.order)
+        | details_of_order(result.earlier)
         | dates_of(hypothesis.pair, related=relation is not None),
     )
 
@@ -290,7 +293,9 @@ def _remedy(
                 "Nothing measured says who had it first: both may have it from a third party, such"
                 " as a public tower or table. Ask either developer for its source."
             )
-        return published_first(hypothesis.pair) or _another_way(result)
+        return (
+            published_first(hypothesis.pair) or _another_way(result) or came_first(result.earlier)
+        )
     if outcome is not Outcome.INDETERMINATE:
         return None
     if not compared.aligned_rows:

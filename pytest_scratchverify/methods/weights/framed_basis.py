@@ -9,7 +9,7 @@ shapes of both and a published seed, within the bytes that are kept for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from pytest_scratchverify.stats.weights.framed_recognition import (
     recognise_by_frames,
 )
 from pytest_scratchverify.stats.weights.head_reads import HeadReads
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.tensors.inventory import Matrix, Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank, neurons_at
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -242,11 +243,12 @@ def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
     checkpoints = pair.checkpoints
     ours = _Read(checkpoints.ours, plan.layers[0], plan.blocks[0], checkpoints.logs[0])
     theirs = _Read(checkpoints.theirs, plan.layers[1], plan.blocks[1], checkpoints.logs[1])
-    other = theirs.network(theirs.conventions(sure=True)[0])
+    placed = ours.formulas & theirs.formulas  # what both started from is no one's property
+    other = theirs.network(theirs.conventions(sure=True)[0], placed)
     conventions = ours.conventions(sure=False)
     best: FramedBasis | None = None
     for offset in conventions:
-        network = ours.network(offset)
+        network = ours.network(offset, placed)
         match = recognise_by_frames(network, other)
         if match is not None and (best is None or match.pvalue < best.match.pvalue):
             best = FramedBasis(match, network, plan.deep)
@@ -279,10 +281,31 @@ class _Read:
         gains += [values[-1][0] for part, values in self.blocks.values() if part.block.norm]
         return conventions_of(self.checkpoint, gains, sure=sure)
 
-    def network(self, offset: float) -> Network:
-        """Fold the gains in, and cut readers into heads."""
+    @cached_property
+    def formulas(self) -> frozenset[str]:
+        """The public formulas that any of it follows."""
+        layers, blocks = self._followed
+        return frozenset[str]().union(*layers.values(), *blocks.values())
+
+    @cached_property
+    def _followed(self) -> tuple[dict[int, set[str]], dict[Key, set[str]]]:
+        """The formulas that readers and blocks follow, as they are stored."""
+        layers = {
+            number: _names(zip(layer.parts, values, strict=True))
+            for number, (layer, values) in self.layers.items()
+        }
+        blocks = {
+            key: _names(zip(part.parts, values, strict=True))
+            for key, (part, values) in self.blocks.items()
+        }
+        return layers, blocks
+
+    def network(self, offset: float, placed: frozenset[str]) -> Network:
+        """Fold the gains in, and cut readers into heads; leave out what follows `placed`."""
         heads = {}
         for number, (layer, values) in self.layers.items():
+            if self._followed[0][number] & placed:
+                continue
             gains = _gains(layer.norm, values, offset)
             rows = [value * gains for value in values[: len(layer.readers)]]
             if not any(map(is_degenerate, rows)):
@@ -291,6 +314,8 @@ class _Read:
                 ]
         neurons = {}
         for key, (part, values) in self.blocks.items():
+            if self._followed[1][key] & placed:
+                continue
             gains = _gains(part.block.norm, values, offset)
             first, second = values[0] * gains, values[1]
             if part.block.is_gated:
@@ -316,6 +341,12 @@ def _placed(side: Checkpoint, matrix: Matrix, size: int) -> tuple[int, int] | No
     if rotated is None or not 0 < rotated < size:
         return None
     return (size - rotated, size) if matrix.slot.kind == READERS[1][0] else (0, rotated)
+
+
+def _names(read: Iterable[tuple[Block, Array]]) -> set[str]:
+    """Return the formulas that any matrix of a layer or block follows."""
+    found = (formula_of(v, block.start, block.matrix.rows) for block, v in read if len(v) > 1)
+    return {name for name in found if name is not None}
 
 
 def _gains(norm: Matrix | None, values: Sequence[Array], offset: float) -> Array | np.float32:

@@ -44,6 +44,7 @@ from pytest_scratchverify.methods.weights.derivation_order import (
     REFERENCE,
     derivation_order,
 )
+from pytest_scratchverify.methods.weights.earlier import earlier_of
 from pytest_scratchverify.methods.weights.finding import Result, finding_of
 from pytest_scratchverify.methods.weights.framed_power import known_framed
 from pytest_scratchverify.methods.weights.growth import Growth, grown, grown_kinds
@@ -224,6 +225,7 @@ def _with_order(
 ) -> Result:
     """Add to a relation which of the two is the later one, where it is descent."""
     judgement = result.judgement
+    result = replace(result, earlier=earlier_of(compared, thresholds.direction))
     if judgement.relation is not Relation.DERIVED:
         return result
     order = derivation_order(compared.measured, pair.dtypes, thresholds, result.gains)

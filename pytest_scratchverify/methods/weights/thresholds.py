@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.methods.thresholds import Thresholds
+from pytest_scratchverify.stats.weights.direction import OrderWeights
 
 # Share of neurons recognised by frames from which it is descent: between a student of hidden states
 # (.034) and a renumbered descendant of 64 channels (.26), both trained (`benchmarks.framed_kin`).
@@ -54,6 +55,7 @@ class WeightsThresholds(Thresholds):
     fine_tune: float
     pruned_zeros: float
     dilution: tuple[float, ...]
+    direction: OrderWeights
 
     @property
     def merge_drift(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from pytest_scratchverify.report.figures.ancestry import RANK_SCATTER, TREE
 from pytest_scratchverify.report.figures.checkpoint_path import CHECKPOINT_PATH
 from pytest_scratchverify.report.figures.drawing import Drawing
+from pytest_scratchverify.report.figures.family_tree import FAMILY_TREE
 from pytest_scratchverify.report.figures.known_pairs import KNOWN_ROWS
 from pytest_scratchverify.report.figures.layer_table import LAYER_TABLE
 from pytest_scratchverify.report.figures.lineage import LINEAGE, WEIGHT_PLANE
@@ -28,6 +29,7 @@ from pytest_scratchverify.report.figures.weights import (
 
 _ALL: tuple[Drawing[Any], ...] = (
     CHECKPOINT_PATH,
+    FAMILY_TREE,
     KNOWN_PAIRS,
     KNOWN_ROWS,
     LAYER_MAP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
@@ -19,7 +19,6 @@ from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.figures.drawing import Drawing, Say
 from pytest_scratchverify.report.figures.known_pairs import KnownRows
-from pytest_scratchverify.report.figures.lineage import Lineage
 from pytest_scratchverify.report.figures.registry import DRAWINGS
 from pytest_scratchverify.report.figures.style import RC, finished, parted
 from pytest_scratchverify.report.language import translate
@@ -121,12 +120,14 @@ def shared_figures(finding: Finding, languages: Sequence[str]) -> Iterator[Share
             yield Shared(drawn.shapes, own)
 
 
-def run_figures(found: Lineage, languages: Sequence[str]) -> Iterator[Shared | Undrawn]:
+def run_figures(
+    found: Iterable[FigureData], languages: Sequence[str]
+) -> Iterator[Shared | Undrawn]:
     """Draw the figures of all models of a run, of which every pair was compared."""
-    for data in found.figures:
+    for number, data in enumerate(found):
         if not data.drawable:
             continue
-        drawn = draw_shared(data, languages, "run")
+        drawn = draw_shared(data, languages, f"run{number}" if number else "run")
         if drawn is None:
             yield Undrawn(data.kind, "run")
         else:

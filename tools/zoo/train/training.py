@@ -32,6 +32,34 @@ class Training:
     half: str = "a"
     order: int = 0
     schedule: str = "cosine"
+    optimizer: str = "adamw"
+    decay: float = 0.1
+
+
+class Lion(torch.optim.Optimizer):
+    """Evolved sign momentum with decoupled weight decay (Chen et al. 2023, arXiv 2302.06675)."""
+
+    def __init__(self, params: list[nn.Parameter], lr: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, _closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight by the rate, in the sign of momentum and gradient."""
+        for group in self.param_groups:
+            for value in group["params"]:
+                momentum = self.state[value].setdefault("momentum", torch.zeros_like(value))
+                value.mul_(1 - group["lr"] * group["weight_decay"])
+                sign = (0.9 * momentum + 0.1 * value.grad).sign()
+                value.sub_(group["lr"] * sign)
+                momentum.lerp_(value.grad, 0.01)
+
+
+def _optimizer(how: Training, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if how.optimizer == "lion":
+        return Lion(trained, how.rate, how.decay)
+    if how.optimizer == "adamax":  # its decay is a term of the gradient
+        return torch.optim.Adamax(trained, lr=how.rate, weight_decay=how.decay)
+    return torch.optim.AdamW(trained, lr=how.rate, betas=(0.9, 0.95), weight_decay=how.decay)
 
 
 def train(
@@ -51,7 +79,7 @@ def train(
     ]
     for name, value in model.named_parameters():
         value.requires_grad_(not (frozen and frozen(name)) and value.requires_grad)
-    optimizer = torch.optim.AdamW(trained, lr=how.rate, betas=(0.9, 0.95), weight_decay=0.1)
+    optimizer = _optimizer(how, trained)
     kind = model.shape.tokenizer
     texts = data.batches(kind, how.half, how.order)
     shown = pictures(how.order, tokenizer(kind, data.folder)) if model.shape.vision else None
