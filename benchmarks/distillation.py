@@ -14,7 +14,7 @@ to greedy continuations as `behaviour.output_agreement` does. Prints Markdown.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -103,14 +103,18 @@ def beside_strangers(
     return excess(similarity, 0, 1)
 
 
-def weights(bank: Bank) -> Iterator[tuple[object, ...]]:
+Groups = Mapping[str, Sequence[str]]
+
+
+def weights(bank: Bank, groups: Groups) -> Iterator[tuple[object, ...]]:
     """Say of each group what the product says of its weights, and the published scores."""
     teacher = bank.model(TEACHER).tensors
+    every = [name for names in groups.values() for name in names]
     scores = {
-        method: {n: score(teacher, bank.model(n).tensors) for n in NAMES if n != TEACHER}
+        method: {n: score(teacher, bank.model(n).tensors) for n in every}
         for method, score in SCORES.items()
     }
-    for group, names in GROUPS.items():
+    for group, names in groups.items():
         said = [bank.findings(name, TEACHER, "robust", PARTS) for name in names]
         cells = []
         for found in zip(*said, strict=True):
@@ -122,11 +126,11 @@ def weights(bank: Bank) -> Iterator[tuple[object, ...]]:
         yield group, len(names), *cells, *areas
 
 
-def behaviour(answered: Answered) -> Iterator[tuple[object, ...]]:
+def behaviour(answered: Answered, groups: Groups) -> Iterator[tuple[object, ...]]:
     """Say of each group how alike it answers, and how often the round robin calls it special."""
     for what, likeness in likenesses(answered).items():
-        alike = {name: likeness(TEACHER, name) for name in NAMES if name != TEACHER}
-        for group, names in GROUPS.items():
+        alike = {n: likeness(TEACHER, n) for names in groups.values() for n in names}
+        for group, names in groups.items():
             found = [
                 beside_strangers(likeness, n, TEACHER, [s for s in STRANGERS if s != n][:CONTROLS])
                 for n in names
@@ -155,12 +159,20 @@ def main() -> None:
     if given.names:
         print(*NAMES)
         return
+    bank = Bank(given.folder, given.folder)
+    missing = [name for name in NAMES if name not in bank.manifest]
+    if missing:
+        print(f"Not trained in {given.folder}, and left out: {', '.join(missing)}.\n")
+    groups = {
+        group: tuple(name for name in names if name not in missing)
+        for group, names in GROUPS.items()
+    }
     print(f"Weights, against {TEACHER} (robust); AUROC against strangers:\n")
     head = ("group", "models", "decoder", "embeddings", "head", *SCORES)
-    table(head, weights(Bank(given.folder, given.folder)))
+    table(head, weights(bank, groups))
     print(f"\nAnswers, against {TEACHER}, {CONTROLS} strangers as controls:\n")
     head = ("compared", "group", "alike", "expected", "AUROC", f"p < {ALPHA:g}", "leads")
-    table(head, behaviour(Answered.load(given.folder)))
+    table(head, behaviour(Answered.load(given.folder), groups))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pytest_scratchverify.stats.weights.framed_recognition import (
 )
 from pytest_scratchverify.stats.weights.head_reads import HeadReads
 
-HEAD = 16
+KEYS = 4  # heads of keys in either size
 DERIVED = ({"first", "finetune"}, {"first", "continued"}, {"finetune", "continued"})
 
 
@@ -37,7 +37,7 @@ def read(path: Path) -> Network:
         root = f"model.layers.{layer}."
         gains = weights[f"{root}input_layernorm.weight"]
         rows = [weights[f"{root}self_attn.{kind}_proj.weight"] * gains for kind in "kv"]
-        heads[layer] = [HeadReads(part.reshape(-1, HEAD, part.shape[1])) for part in rows]
+        heads[layer] = [HeadReads(part.reshape(KEYS, -1, part.shape[1])) for part in rows]
         gains = weights[f"{root}post_attention_layernorm.weight"]
         views = [weights[f"{root}mlp.{kind}_proj.weight"] * gains for kind in ("gate", "up")]
         neurons[layer, ""] = Sampled(views, len(views[0]))

@@ -65,12 +65,12 @@ def judged(kind: HardNull, rng: np.random.Generator, *, any_basis: bool) -> Judg
 
 
 def _framed(batch: Batch) -> FramedBasis | None:
-    networks = []
+    networks, placed = [], _of_formulas(batch)
     for side in (0, 1):
         heads, neurons = {}, {}
         for (slot, start), gates in batch.items():
             ups = batch.get((Slot(slot.component, "up", slot.layer, slot.expert), start))
-            if slot.kind != "gate" or ups is None:
+            if slot.kind != "gate" or ups is None or (slot.layer, slot.expert) in placed:
                 continue
             views = [gates[side], ups[side]]
             if slot.layer % 2 == 0 and len(gates[side]) % HEAD == 0:
@@ -82,6 +82,16 @@ def _framed(batch: Batch) -> FramedBasis | None:
         networks.append(Network(heads, neurons))
     match = recognise_by_frames(networks[0], networks[1])
     return None if match is None else FramedBasis(match, networks[0], len(networks[0].heads))
+
+
+def _of_formulas(batch: Batch) -> set[tuple[int, str]]:
+    """Return the blocks that follow a formula on both sides: no product asks them."""
+    sides: tuple[dict, dict] = ({}, {})
+    for (slot, _), pair in batch.items():
+        if slot.kind in ("gate", "up"):
+            for side in (0, 1):
+                sides[side].setdefault((slot.layer, slot.expert), []).append(pair[side])
+    return set.union(*blocks_of_formulas(*sides))
 
 
 def _rotated(batch: Batch) -> RotationInvariantMatch | None:

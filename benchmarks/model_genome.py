@@ -262,9 +262,9 @@ def draw(rows: Sequence[Compared], figure: Path, language: str) -> None:
         axes.set(xlim=(-0.5, 1.5), ylim=(-1.05, 1.05))
     handles, labels = panels[1].get_legend_handles_labels()
     drawing.legend(handles[:1], labels[:1], loc="lower center", fontsize=8, frameon=False)
-    drawing.tight_layout(rect=(0, 0.06, 1, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a font without Hangul here; readers have one
+        drawing.tight_layout(rect=(0, 0.06, 1, 1))
         drawing.savefig(figure, metadata={"Date": None})
     plt.close(drawing)
 

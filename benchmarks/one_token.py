@@ -2,7 +2,7 @@
 
     python -m benchmarks.one_token          # seconds
 
-Ten families of five (`tools/zoo/train/families.py`), asked over HTTP by the product's own client
+Nine families of five (`tools/zoo/train/families.py`), asked over HTTP by the product's own client
 (`tools/zoo/record_next_tokens.py`). The bar of an excess is calibrated on one half of the families
 and its errors are stated on the other. Every figure of docs/methods/behaviour.md on next tokens
 comes from here; the published ones stand beside them. Prints Markdown.
@@ -18,11 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from pytest_scratchverify.core.evidence import Direction
 from pytest_scratchverify.methods.behaviour.asking import Answers, probe_set
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
-from pytest_scratchverify.methods.behaviour.next_tokens import TOKEN, TOP, next_tokens
+from pytest_scratchverify.methods.behaviour.next_tokens import (
+    TOKEN,
+    TOP,
+    beginning,
+    next_token_agreement,
+    next_tokens,
+)
+from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
+from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThresholds
 from pytest_scratchverify.stats.behaviour.next_token import (
     affinity,
+    from_tokens,
+    from_top,
     mean_affinity,
     telling_prompts,
 )
@@ -32,8 +43,9 @@ from tools import ROOT
 Float = NDArray[np.float64]
 RECORDED = ROOT / "tests" / "behaviour" / "next_tokens"
 HALVES = {
-    "calibrated on": ("s0", "s1", "w0", "t0", "moe0"),
-    "stated on": ("s2", "s3"),
+    # Both families of the second tokenizer: strangers that alone share one are the worst pairs.
+    "calibrated on": ("s0", "s1", "w0", "t0", "t1"),
+    "stated on": ("s2", "s3", "moe0", "moe1"),
 }
 BASES = tuple(base for half in HALVES.values() for base in half)
 CHANGES = ("int4", "lora", "finetune", "cpt-short")
@@ -142,6 +154,55 @@ def describe(rows: Sequence[Tested], bar: float) -> None:
               f" {max(r.found.effect for r in some):.3f}")  # fmt: skip
 
 
+def whole_tokens(names: Sequence[str]) -> str:
+    """Return how alike t0's and t1's families are where tokens are compared as they are."""
+    tops = [[a.by_probe[probe.id].top for probe in PROBES] for a in recorded(BASES)]
+    whole = [[{t: float(np.exp(v)) for t, v in (top or {}).items()} for top in row] for row in tops]
+    rows = [r for r in tested(names, affinity(from_top(whole, 5)), ("t0", "t1"))
+            if r.kind == "unrelated"]  # fmt: skip
+    excesses = [row.found.effect for row in rows]
+    return (
+        f"{min(excesses):.2f} to {max(excesses):.2f}, p from"
+        f" {min(row.found.pvalue for row in rows):.0e}, {len(rows)} pairs"
+    )
+
+
+def sampled(seed: int) -> Float:
+    """Return the likeness had every model sampled one of its five rivals at every prompt."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for answers in recorded(BASES):
+        tops = [answers.by_probe[probe.id].top or {} for probe in PROBES]
+        weights = [np.exp(np.array([*top.values()])) for top in tops]
+        drawn = [rng.choice(len(w), p=w / w.sum()) for w in weights]
+        rows.append([beginning([*t][place]) for t, place in zip(tops, drawn, strict=True)])
+    return affinity(from_tokens(rows))
+
+
+def of_samples(names: Sequence[str], half: Sequence[str], draws: int = 5) -> str:
+    """Return the AUC of one sample a prompt, over several draws."""
+    found = []
+    for seed in range(draws):
+        rows = [*tested(names, sampled(seed), half)]
+        parents = [row.found.effect for row in rows if row.kind in CHANGES]
+        found.append(auc(parents, [r.found.effect for r in rows if r.kind == "unrelated"]))
+    return f"{min(found):.2f} to {max(found):.2f}"
+
+
+def findings(half: Sequence[str]) -> str:
+    """Return how many descendants the whole finding calls a lead: with its controls, by change."""
+    thresholds = BehaviourThresholds.load(ROOT / "suites" / "calibration" / "behaviour.json")
+    answers = {a.model: a for a in recorded(BASES)}
+    counts = dict.fromkeys(CHANGES, 0)
+    for base in half:
+        others = tuple(answers[b] for b in BASES if b != base)
+        for change in CHANGES:
+            paired = PairedAnswers(answers[f"{base}-{change}"], answers[base], others)
+            found = next_token_agreement(paired, thresholds)
+            counts[change] += found.direction is Direction.TOWARD_REUSE
+    return ", ".join(f"{change} {n} of {len(half)}" for change, n in counts.items())
+
+
 def cost(answers: Sequence[Answers]) -> str:
     """Return what a model was asked: queries and tokens."""
     asked = [[a.by_probe[p.id] for p in PROBES if p.id in a.by_probe] for a in answers]
@@ -166,6 +227,11 @@ def main() -> None:
             bar = bar_of(rows) if bar is None else bar
             print(f" {half} {', '.join(families)}; bar {bar:.2f}")
             describe(rows, bar)
+            if known == TOP:
+                print(f"  leads with all controls: {findings(families)}")
+                if half == "calibrated on":
+                    print(f"  t0 and t1 by whole tokens: excess {whole_tokens(names)}")
+                print(f"  one sample of the rivals a prompt: AUC {of_samples(names, families)}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ Was this open-weight model trained from scratch? Tests of the claim, and what th
   scratchverify attest run.json --key KEY.pem   sign what a run says; verify-attestation checks it
   scratchverify catalog add org/name          maintain the catalogue; also nearest, list
 
-options: --help, --version; completion for bash, zsh and fish: see docs/getting-started.md
+options: --help, --version
+completion: pip install 'pytest-scratchverify[completion]', then for bash and zsh
+  eval "$(register-python-argcomplete scratchverify)"
 """
 CLOSED_PIPE = 141  # what a shell reports of a command whose reader went away
 

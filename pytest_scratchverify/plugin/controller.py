@@ -362,7 +362,7 @@ def _all_looked_for(spec: ModelSpec, findings: Iterable[Finding]) -> bool:
     return seen >= TRAINED
 
 
-def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
+def _narrowed_by(config: pytest.Config, session: Session) -> Text | str | None:
     """Say how the command line left out tests before they could be planned, if it did.
 
     What `-k` and `-m` drop is in the plan; what is never collected is not.
@@ -371,13 +371,13 @@ def _narrowed_by(config: pytest.Config, session: Session) -> str | None:
         if config.getoption(option, default=None):
             return f"--{option.replace('_', '-')}"
     if any("::" in argument for argument in config.args):
-        return "node ids"
+        return Text("single tests")
     named = {Path(argument).resolve() for argument in config.args}
     for suites in {Path(session.matrix.path).resolve().parent, suites_path().resolve()}:
         tests = suites.glob("test_*.py")
         left_out = [path for path in tests if not ({path, *path.parents} & named)]
         if left_out and any(suites in path.parents for path in named):
-            return "named files"
+            return Text("named files")
     return None
 
 

@@ -195,12 +195,11 @@ def would_decide(model: ModelVerdict, run: Run | None = None) -> list[Text]:
     ]
     lines = []
     if open_ones and run is not None and run.partial:
+        counts = {"arrived": run.arrived, "planned": run.planned}
         lines.append(
-            Text(
-                "the whole run: {arrived} of {planned} planned tests reported",
-                arrived=run.arrived,
-                planned=run.planned,
-            )
+            Text("the whole run: {arrived} of {planned} planned tests reported", **counts)
+            if run.arrived != run.planned or not run.partial_because
+            else Text("the whole run: {reasons}", reasons=[*run.partial_because])
         )
     unread = Source.CATALOGUE.value in model.sources or not model.sources
     if not model.sources:

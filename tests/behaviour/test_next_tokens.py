@@ -14,6 +14,7 @@ from pytest_scratchverify.methods import behaviour as methods
 from pytest_scratchverify.methods.behaviour.asking import Answers, probe_set
 from pytest_scratchverify.methods.behaviour.asking.answers import read_answers
 from pytest_scratchverify.methods.behaviour.asking.request import request_for
+from pytest_scratchverify.methods.behaviour.next_tokens import beginning, next_token_agreement
 from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.verdict.fold import Plan, fold
 from pytest_scratchverify.verdict.verdict import Verdict
@@ -40,10 +41,10 @@ def changed(given, change):
     return Answers(given.model, rows, given.source)
 
 
-@pytest.mark.parametrize("base", ["s0", "s2", "t0", "moe0"])
+@pytest.mark.parametrize("base", ["s2", "s3", "t1", "moe1"])
 @pytest.mark.parametrize("change", ["int4", "lora"])
 def test_a_quantised_copy_and_a_merged_adapter_are_leads(base, change, limits):
-    found = methods.next_token_agreement(panel(f"{base}-{change}", base), limits)
+    found = next_token_agreement(panel(f"{base}-{change}", base), limits)
     assert found.outcome is OPEN, found.headline
     assert (found.direction, found.relation) == (Direction.TOWARD_REUSE, "shared_answers")
     assert (found.level, found.component) == (Level.E2, Component.BEHAVIOUR)
@@ -54,16 +55,23 @@ def test_a_quantised_copy_and_a_merged_adapter_are_leads(base, change, limits):
     assert found.details["known"] == "top"
 
 
-@pytest.mark.parametrize(("one", "two"), [("s0", "s1"), ("s2-lora", "s3"), ("t0-finetune", "s0"),
+@pytest.mark.parametrize(("one", "two"), [("t0", "t1"), ("t0-lora", "t1"), ("s2-lora", "s3"), ("t0-finetune", "s0"),
                                           ("moe0-int4", "s1-int4"), ("w0", "s2-cpt-short")])  # fmt: skip
 @pytest.mark.parametrize("rivals", [True, False])
 def test_strangers_are_no_lead(one, two, rivals, limits):
     given = panel(one, two)
     if not rivals:
         given = replace(given, mine=changed(given.mine, lambda a: replace(a, top=None)))
-    found = methods.next_token_agreement(given, limits)
+    found = next_token_agreement(given, limits)
     assert found.direction is Direction.NONE, found.headline
     assert found.details["known"] == ("top" if rivals else "token")
+
+
+def test_a_token_is_compared_by_how_it_begins():
+    """Strangers with one tokenizer were alike by their units: .30 beyond all others, p 1e-11."""
+    assert [beginning(t) for t in (" river", "river", "\n    x", "    ", "", "\n")] == [
+        " r", "r", "\nx", " ", "", "\n"
+    ]  # fmt: skip
 
 
 def test_it_answers_where_the_longer_continuations_were_not_asked(limits):
@@ -83,17 +91,17 @@ def test_it_answers_where_the_longer_continuations_were_not_asked(limits):
 
 def test_a_declared_origin_and_the_size_of_the_family(limits):
     given = panel("s0-int4", "s0")
-    found = methods.next_token_agreement(given, limits, declared=True)
+    found = next_token_agreement(given, limits, declared=True)
     assert found.outcome is Outcome.DECLARED
-    among = methods.next_token_agreement(panel("s0-int4", "s0", family=20), limits)
+    among = next_token_agreement(panel("s0-int4", "s0", family=20), limits)
     assert among.pvalue == pytest.approx(20 * found.pvalue)
 
 
 def test_too_few_unrelated_models_and_a_related_one(limits):
-    few = methods.next_token_agreement(panel("s0-int4", "s0", ["s1", "s2"]), limits)
+    few = next_token_agreement(panel("s0-int4", "s0", ["s1", "s2"]), limits)
     assert (few.outcome, few.level, few.pvalue) == (OPEN, Level.E0, None)
-    kin = ["s1", "s1-int4", "s2", "s3", "w0", "s0"]
-    void = methods.next_token_agreement(panel("t0", "moe0", kin), limits)
+    kin = ["w0", "w0-lora", "s1", "s2", "s3", "s0"]
+    void = next_token_agreement(panel("t0", "moe0", kin), limits)
     assert {c.kind: c.passed for c in void.controls}["negative"] is False
     assert void.direction is Direction.NONE
 
@@ -111,12 +119,12 @@ def test_prompts_at_which_everybody_says_the_same_carry_nothing(limits):
 
     given = panel("s0-lora", "s0")
     made = PairedAnswers(equal(given.mine), equal(given.theirs), tuple(map(equal, given.others)))
-    found = methods.next_token_agreement(made, limits)
+    found = next_token_agreement(made, limits)
     assert found.details["prompts_that_tell_nothing"] >= 60
     assert found.statistic.n <= 40
     everything = PairedAnswers(*(changed(a, lambda one: replace(one, text="x", top=None))
                                  for a in (given.mine, given.theirs)), given.others)  # fmt: skip
-    silent = methods.next_token_agreement(everything, limits)
+    silent = next_token_agreement(everything, limits)
     assert (silent.outcome, silent.pvalue) == (OPEN, None)
     assert "one and the same answer" in str(silent.headline)
 
@@ -124,9 +132,9 @@ def test_prompts_at_which_everybody_says_the_same_carry_nothing(limits):
 def test_white_space_is_a_token_and_silence_is_none(limits):
     given = panel("s0-int4", "s0")
     blank = changed(given.mine, lambda one: replace(one, text="\n") if one.text != "x" else one)
-    assert methods.next_token_agreement(replace(given, mine=blank), limits).level is not None
+    assert next_token_agreement(replace(given, mine=blank), limits).level is not None
     empty = changed(given.mine, lambda one: replace(one, text="", top=None))
-    found = methods.next_token_agreement(replace(given, mine=empty), limits)
+    found = next_token_agreement(replace(given, mine=empty), limits)
     assert (found.outcome, found.level, found.pvalue) == (OPEN, Level.E0, None)
     assert "empty: 100" in str(found.headline)
 
@@ -134,12 +142,12 @@ def test_white_space_is_a_token_and_silence_is_none(limits):
 def test_one_recording_under_two_names_accuses_nobody(limits):
     given = panel("s0-int4", "s0")
     twice = Answers("zoo/other", given.theirs.by_probe, "again")
-    found = methods.next_token_agreement(replace(given, mine=twice), limits)
+    found = next_token_agreement(replace(given, mine=twice), limits)
     assert (found.outcome, found.direction, found.level) == (OPEN, Direction.NONE, Level.E0)
 
 
 def test_a_lead_makes_the_behaviour_suspected_and_no_other_component(limits):
-    found = methods.next_token_agreement(panel("s0-int4", "s0"), limits)
+    found = next_token_agreement(panel("s0-int4", "s0"), limits)
     verdicts = fold(Plan(model="zoo/s0-int4", intents=()), [found])
     suspected = {c for c, v in verdicts.items() if v.verdict is Verdict.SUSPECTED}
     assert suspected == {Component.BEHAVIOUR}

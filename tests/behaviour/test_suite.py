@@ -149,3 +149,29 @@ def test_every_method_has_a_suite_test_a_page_and_a_recording():
     for test in re.split(r"\n@pytest.mark.scratch", suite)[1:]:
         assert len(test.split("\ndef _")[0].strip().splitlines()) <= 11
     assert {p.name.split(".")[0] for p in RECORDED.glob("*.gz")} >= set(STRANGERS)
+
+
+@pytest.mark.slow
+def test_a_hundred_tokens_are_asked_and_answer_the_test_of_agreement(tmp_path):
+    """``--endpoint-probes next-token``: 100 requests of one token; recorded ones make a lead."""
+    tokens = ROOT / "tests" / "behaviour" / "next_tokens"
+    others = [part for name in ("s1", "s2", "s3", "w0", "t0", "moe0")
+              for part in ("--answers", f"zoo/{name}={tokens / f'{name}.jsonl.gz'}")]  # fmt: skip
+    pair = ["--against", "zoo/s0", "--answers", f"zoo/s0={tokens / 's0.jsonl.gz'}", *others]
+    kin = run_suites("--model", "zoo/s0-lora", *pair, "--offline", "--answers",
+                     f"zoo/s0-lora={tokens / 's0-lora.jsonl.gz'}",
+                     home=tmp_path, suites=SUITE)  # fmt: skip
+    assert kin.code == 10, kin.output
+    found = kin.finding("behaviour.output_agreement")
+    assert (found["outcome"], found["direction"]) == ("indeterminate", "toward_reuse")
+    assert found["details"]["queries"] == 100
+    assert kin.verdicts("zoo/s0-lora")["behaviour"] == "SUSPECTED"
+    with BadServer("rivals") as server:
+        asked = run_suites("--model", "zoo/x", *pair, "--endpoint", server.url, "--endpoint-api",
+                           "completions", "--endpoint-probes", "next-token", "--offline",
+                           "--endpoint-price", "1/2", home=tmp_path, suites=SUITE)  # fmt: skip
+        assert len(server.requests) == 100
+        assert {body["max_tokens"] for body in server.requests} == {1}
+        assert {body["logprobs"] for body in server.requests} == {5}
+    assert asked.finding("behaviour.output_agreement")["direction"] == "none"
+    assert "endpoint-probes next-token" in asked.output

@@ -71,6 +71,7 @@ NOT_EXECUTED: dict[str, str] = {
     "pytest tests/behaviour/test_real_server.py": "slow: transformers' server, torch",
     "pytest tests/training_log/test_bounded_memory.py": "tests/training_log are run as they are",
     "pytest suites/ --model org/name --endpoint": ANSWERS,
+    "pytest suites/ --model SUSPECT --against ORIGIN": "a template: the main job with two names",
     "pytest suites/ --model X --endpoint URL": ANSWERS,
     "pytest suites/ --model=./SmolLM2-135M-Instruct.Q4_1.gguf": "tests/stores/test_gguf_models.py runs such a one",
     "pytest suites/ --model=org/name-GGUF": "a template: tests/stores/test_gguf_models.py fills it in",

@@ -74,6 +74,19 @@ def test_growth_still_tells_it_where_gains_are_kin(ask):
     assert found.remedy is None
 
 
+def test_growth_tells_no_order_where_some_layers_are_strangers(ask):
+    spliced, host = read_model("s0"), pulled(0, gains="s0", size=0.8)
+    rng = np.random.default_rng(5)
+    for name, value in spliced.tensors.items():
+        if ".layers.0." in name or ".layers.1." in name:  # taken and trained on, and smaller
+            noise = 0.1 * value.std() * rng.normal(size=value.shape)
+            host.tensors[name] = (0.8 * (value + (noise if value.ndim > 1 else 0))).astype("f4")
+    for ours, theirs in ((("spliced", host), PUBLIC), (PUBLIC, ("spliced", host))):
+        found = ask(ours, theirs)
+        assert found.relation is Relation.DERIVED
+        assert found.details["later"] == "unknown"
+
+
 def test_a_weaker_pull_is_not_said_to_be_a_common_start(ask):
     found = ask(("weak", pulled(0.4)), PUBLIC)
     assert found.relation is Relation.SHARED_INITIALISATION

@@ -39,7 +39,7 @@ THRESHOLDS = {
         "response_distance: twice the nearest independent pair (t0 t1), which fine-tunes do not reach; the others by hand, for want of answers",
     ],
     "least_excess_next_token": [
-        {"top": 0.12, "token": 0.21},
+        {"top": 0.19, "token": 0.21},
         "chosen: above every independent pair of one half of the families (benchmarks/one_token.py)",
     ],
     "next_token_same": [

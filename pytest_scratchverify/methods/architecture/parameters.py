@@ -38,6 +38,13 @@ from pytest_scratchverify.tensors.copies import copied_names
 from pytest_scratchverify.tensors.reading import ReadLog, open_checkpoint
 from pytest_scratchverify.tensors.uncounted import is_empty
 
+# What a stated number counts, in a sentence: as published, or as the files hold it.
+COUNTED: Mapping[str, Text] = {
+    "total": Text("total"),
+    "active": Text("active"),
+    "stored": Text("in the files"),
+}
+
 
 class ParameterCheck(Enum):
     """How the parameters counted from a config compare with those stated."""
@@ -209,14 +216,14 @@ def _values(
     if result in (ParameterCheck.CONTRADICTED, ParameterCheck.UNCERTAIN):
         first = wrong[0]
         stated, computed = amount(first.stated), amount(first.computed)
-        return {"computed": computed, "stated": stated, "name": first.name}
+        return {"computed": computed, "stated": stated, "name": COUNTED[first.name]}
     unstated = count.active is None  # of a mixture whose config does not say how many work
     counted = {
         "total": amount(count.total),
         "active": Text("an unstated number") if unstated else amount(count.active or 0),
     }
     if result is ParameterCheck.AS_STATED:
-        return {**counted, "names": [check.name for check in checks]}
+        return {**counted, "names": [COUNTED[check.name] for check in checks]}
     return counted
 
 

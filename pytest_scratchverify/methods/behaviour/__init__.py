@@ -9,7 +9,6 @@ from pytest_scratchverify.methods.behaviour.agreement import output_agreement
 from pytest_scratchverify.methods.behaviour.answer_quality import quality
 from pytest_scratchverify.methods.behaviour.cutoff import cutoff, cutoff_difference
 from pytest_scratchverify.methods.behaviour.identity import identity
-from pytest_scratchverify.methods.behaviour.next_tokens import next_token_agreement
 from pytest_scratchverify.methods.behaviour.paired_answers import PairedAnswers
 from pytest_scratchverify.methods.behaviour.style import (
     refusal_phrasing,
@@ -25,7 +24,6 @@ __all__ = [
     "cutoff",
     "cutoff_difference",
     "identity",
-    "next_token_agreement",
     "output_agreement",
     "quality",
     "refusal_phrasing",

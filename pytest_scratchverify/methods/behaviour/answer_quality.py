@@ -66,7 +66,7 @@ def quality(
         statistic=statistic("share_answered", came / len(asked) if asked else None, len(asked)),
         details={
             "counts": {**counts},
-            "not_asked": len(shipped_probes()) - len(asked),
+            "not_asked": _wanted(answers) - len(asked),
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "cost": cost,
@@ -77,3 +77,12 @@ def quality(
             "versions": [*sorted({f"{p.kind.value} {p.version}" for p in asked})],
         },
     )
+
+
+def _wanted(answers: Answers) -> int:
+    """Count the probes of the sets of which the model was asked any; of all, if it was not."""
+    from pytest_scratchverify.methods.behaviour.asking.probes import SETS, probe_set  # noqa: PLC0415
+
+    sets = [probe_set(name) for name in SETS]
+    begun = [some for some in sets if any(probe.id in answers.by_probe for probe in some)]
+    return sum(map(len, begun or sets[:1]))

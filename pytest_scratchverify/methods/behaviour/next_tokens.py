@@ -149,7 +149,8 @@ def next_tokens(known: str, answers: Sequence[Answers], probes: Sequence[Probe])
 
     rows = [[a.by_probe.get(probe.id) for probe in probes] for a in answers]
     if known == TOKEN:
-        return from_tokens([[one.text if one is not None else None for one in row] for row in rows])
+        said = [[None if one is None else one.text for one in row] for row in rows]
+        return from_tokens([[None if t is None else beginning(t) for t in row] for row in said])
     # Rivals that look alike (parts of one character) are one: a prompt may have fewer than asked.
     given = [max((len(one.top) for one in row if one and one.top), default=1) for row in rows]
     k = min(MOST_RIVALS, *given)
@@ -162,8 +163,22 @@ def next_tokens(known: str, answers: Sequence[Answers], probes: Sequence[Probe])
     )
 
 
+def beginning(token: str) -> str:
+    """Return how a token begins: the first of its leading white space, and its first letter.
+
+    Whole tokens are units of a tokenizer: compared as they are, two strangers that alone share one
+    are alike beyond all others (on the zoo by .30, p 1e-11). How a text goes on is nobody's unit.
+    """
+    rest = token.lstrip()
+    return token[: len(token) - len(rest)][:1] + rest[:1]
+
+
 def _probabilities(top: Mapping[str, float]) -> dict[str, float]:
-    return {token: math.exp(value) for token, value in top.items()}
+    """Return the probabilities of what a model's likeliest tokens begin with."""
+    found: dict[str, float] = {}
+    for token, value in top.items():
+        found[beginning(token)] = found.get(beginning(token), 0.0) + math.exp(value)
+    return found
 
 
 def _known(

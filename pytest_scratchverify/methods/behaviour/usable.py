@@ -5,7 +5,7 @@ Every gate returns a sentence, the reason why nothing is concluded, or None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,14 @@ def probes_of(probes: Iterable[Probe], *kinds: Kind) -> tuple[Probe, ...]:
     return tuple(probe for probe in probes if probe.kind in kinds)
 
 
+NOT_ANSWERED: Mapping[str, Text] = {  # what `grading.shares` counts beside answers
+    "not asked": Text("not asked"),
+    "error": Text("no answer came"),
+    "empty": Text("empty"),
+    "cut": Text("cut off"),
+}
+
+
 def unusable_reason(
     answers: Answers, probes: Iterable[Probe], thresholds: BehaviourThresholds
 ) -> Text | None:
@@ -81,7 +89,11 @@ def unusable_reason(
     counts = grading.shares(answers, probes)
     good = counts.get("answered", 0)
     if not probes or good < thresholds.usable_share * len(probes):
-        rest = ", ".join(f"{name}: {n}" for name, n in sorted(counts.items()) if name != "answered")
+        rest = [
+            Text("{what}: {n}", what=NOT_ANSWERED[name], n=n)
+            for name, n in sorted(counts.items())
+            if name != "answered"
+        ]
         return Text(
             "{model} answered {n} of {total} probes ({rest}): too few to conclude anything.",
             model=answers.model,

@@ -193,8 +193,18 @@ def _utilisations(
     return min(ends), max(ends)
 
 
+STATUSES: Mapping[str, Text] = {  # of a fact that decides nothing
+    "missing": Text("missing"),
+    "unverified memory": Text("not verified"),
+}
+
+
 def _lacking(model: str, facts: Facts, lacking: list[str]) -> Unavailable:
-    known = [f"{name}: {facts[name]['status']}" for name in lacking if name in facts]
+    known = [
+        Text("{name}: {status}", name=name, status=STATUSES.get(status) or status)
+        for name in lacking
+        if name in facts and (status := str(facts[name]["status"]))
+    ]
     return Unavailable(
         Reason.ABSENT,
         Text(

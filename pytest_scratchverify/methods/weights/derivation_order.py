@@ -85,7 +85,7 @@ def derivation_order(
         The dtypes in which either stores the weights that were compared.
     gains
         How alike the norm gains are. Gains that did not grow out of one another have grown apart,
-        and which has grown more says nothing of who was first.
+        and which has grown more says nothing of who was first. Nor do layers that are strangers'.
 
     Notes
     -----
@@ -107,6 +107,9 @@ def derivation_order(
         return DerivationOrder(MODEL if zeros > 0 else REFERENCE, "pruned", certain=True)
     weights, spreads = _growth_of_weights(measured), _growth_of_gains(measured)
     bar = thresholds.growth
+    strange = thresholds.shared_from(measured.component)
+    if any(value < strange for layer, value in measured.by_layer().items() if layer >= 0):
+        return DerivationOrder(UNKNOWN, "some of the layers are strangers'")
     if gains is not None and are_apart(gains):
         return DerivationOrder(UNKNOWN, "the norm gains did not grow out of one another")
     if len(weights) and len(spreads):

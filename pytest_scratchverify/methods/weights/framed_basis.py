@@ -9,7 +9,7 @@ shapes of both and a published seed, within the bytes that are kept for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from pytest_scratchverify.stats.weights.framed_recognition import (
     recognise_by_frames,
 )
 from pytest_scratchverify.stats.weights.head_reads import HeadReads
+from pytest_scratchverify.stats.weights.public_formula import formula_of
 from pytest_scratchverify.tensors.inventory import Matrix, Slot
 from pytest_scratchverify.tensors.plan import Block, layer_rank, neurons_at
 from pytest_scratchverify.tensors.reading import Checkpoint, ReadLog
@@ -41,7 +42,7 @@ Array = NDArray[np.float32]
 READERS = (("k", "v"), ("kv_a", "q_a"))
 WIDEST, USUAL = 2048, 128  # rows of one head at most, and those of a head that no config cuts
 COMMON = 40  # neurons that two samples of a renumbered block shall have in common
-MOST_LAYERS, MOST_BLOCKS = 12, 3
+MOST_LAYERS, MOST_BLOCKS, MOST_PLACES = 12, 3, 16
 SIGNIFICANT = 1e-9  # from which no other convention of gains is tried
 FRAMED = (
     Component.TEXT_DECODER,
@@ -57,6 +58,7 @@ class _Layer:
 
     readers: tuple[Matrix, ...]
     norm: Matrix | None
+    placed: tuple[int, int] | None = None  # rows of the first reader, where they alone are read
 
     @property
     def kind(self) -> tuple[tuple[str, ...], int]:
@@ -65,8 +67,10 @@ class _Layer:
 
     @property
     def parts(self) -> list[Block]:
-        whole = (*self.readers, *(() if self.norm is None else (self.norm,)))
-        return [Block(matrix, 0, matrix.rows) for matrix in whole]
+        norm = () if self.norm is None else (Block(self.norm, 0, self.norm.rows),)
+        if self.placed is not None:
+            return [Block(self.readers[0], *self.placed), *norm]
+        return [*(Block(matrix, 0, matrix.rows) for matrix in self.readers), *norm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +94,26 @@ class _Neurons:
 
 @dataclass(frozen=True)
 class FramePlan:
-    """What is read of either model: the same layers and the same neurons by number."""
+    """What is read of either model: the same layers and the same neurons by number.
+
+    Of further layers whose keys are latents, only the rows that have a place (`places`).
+    """
 
     layers: tuple[Mapping[int, _Layer], Mapping[int, _Layer]]
     blocks: tuple[Mapping[Key, _Neurons], Mapping[Key, _Neurons]]
     deep: int  # layers that could be read
+    places: tuple[Mapping[int, _Layer], Mapping[int, _Layer]] = ({}, {})
 
     @cached_property
     def nbytes(self) -> int:
         """What it costs the model for which it is dearer."""
-        costs = []
-        for layers, blocks in zip(self.layers, self.blocks, strict=True):
-            costs.append(sum(map(_cost, layers.values())) + sum(map(_cost, blocks.values())))
-        return max(costs)
+        sides = zip(self.layers, self.blocks, self.places, strict=True)
+        return max(sum(_cost(part) for kind in side for part in kind.values()) for side in sides)
 
     @property
-    def names(self) -> tuple[tuple[int, ...], tuple[Key, ...]]:
-        """The numbers of what is read."""
-        return tuple(sorted(self.layers[0])), tuple(sorted(self.blocks[0]))
+    def names(self) -> tuple[tuple[int, ...], tuple[Key, ...], tuple[int, ...]]:
+        """The numbers of what is read: layers, blocks, and layers of which rows with places are."""
+        return tuple(sorted(self.layers[0])), tuple(sorted(self.blocks[0])), tuple(self.places[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,31 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
         if limit is not None and plan.nbytes > limit:
             break
         chosen = plan
-    return chosen
+    return None if chosen is None else _with_places(chosen, sides, layers, common, limit)
+
+
+def _with_places(
+    plan: FramePlan,
+    sides: Sequence[Checkpoint],
+    layers: Sequence[Mapping[int, _Layer]],
+    common: Sequence[int],
+    limit: int | None,
+) -> FramePlan:
+    """Add the rows with places of further layers of latents, a fortieth of their bytes."""
+    further = [n for n in common if n not in plan.layers[0]][:MOST_PLACES]
+    found: tuple[dict[int, _Layer], dict[int, _Layer]] = ({}, {})
+    for number in further:
+        for side, known, taken in zip(sides, layers, found, strict=True):
+            first = known[number].readers[0]
+            placed = _placed(side, first, first.rows)
+            if placed is None or first.slot.kind != READERS[1][0]:
+                return plan
+            taken[number] = replace(known[number], placed=placed)
+        larger = replace(plan, places=(dict(found[0]), dict(found[1])))
+        if limit is not None and larger.nbytes > limit:
+            break
+        plan = larger
+    return plan
 
 
 def _growing(layers: Sequence[int], blocks: Sequence[Key]) -> Iterator[tuple[list[int], list[Key]]]:
@@ -240,13 +270,14 @@ def match_by_frames(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
 
 def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
     checkpoints = pair.checkpoints
-    ours = _Read(checkpoints.ours, plan.layers[0], plan.blocks[0], checkpoints.logs[0])
-    theirs = _Read(checkpoints.theirs, plan.layers[1], plan.blocks[1], checkpoints.logs[1])
-    other = theirs.network(theirs.conventions(sure=True)[0])
+    ours = _Read(checkpoints.ours, plan, 0, checkpoints.logs[0])
+    theirs = _Read(checkpoints.theirs, plan, 1, checkpoints.logs[1])
+    placed = ours.formulas & theirs.formulas  # what both started from is no one's property
+    other = theirs.network(theirs.conventions(sure=True)[0], placed)
     conventions = ours.conventions(sure=False)
     best: FramedBasis | None = None
     for offset in conventions:
-        network = ours.network(offset)
+        network = ours.network(offset, placed)
         match = recognise_by_frames(network, other)
         if match is not None and (best is None or match.pvalue < best.match.pvalue):
             best = FramedBasis(match, network, plan.deep)
@@ -262,16 +293,12 @@ def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
 class _Read:
     """What was read of one model, as it is stored."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        layers: Mapping[int, _Layer],
-        blocks: Mapping[Key, _Neurons],
-        log: ReadLog,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, plan: FramePlan, side: int, log: ReadLog) -> None:
         self.checkpoint = checkpoint
+        layers, blocks, places = plan.layers[side], plan.blocks[side], plan.places[side]
         self.layers = {n: (layer, checkpoint.read(layer.parts, log)) for n, layer in layers.items()}
         self.blocks = {k: (part, checkpoint.read(part.parts, log)) for k, part in blocks.items()}
+        self.places = {n: (layer, checkpoint.read(layer.parts, log)) for n, layer in places.items()}
 
     def conventions(self, *, sure: bool) -> tuple[float, ...]:
         """Return what may have to be added to the gains as they are stored."""
@@ -279,10 +306,31 @@ class _Read:
         gains += [values[-1][0] for part, values in self.blocks.values() if part.block.norm]
         return conventions_of(self.checkpoint, gains, sure=sure)
 
-    def network(self, offset: float) -> Network:
-        """Fold the gains in, and cut readers into heads."""
+    @cached_property
+    def formulas(self) -> frozenset[str]:
+        """The public formulas that any of it follows."""
+        layers, blocks = self._followed
+        return frozenset[str]().union(*layers.values(), *blocks.values())
+
+    @cached_property
+    def _followed(self) -> tuple[dict[int, set[str]], dict[Key, set[str]]]:
+        """The formulas that readers and blocks follow, as they are stored."""
+        layers = {
+            number: _names(zip(layer.parts, values, strict=True))
+            for number, (layer, values) in self.layers.items()
+        }
+        blocks = {
+            key: _names(zip(part.parts, values, strict=True))
+            for key, (part, values) in self.blocks.items()
+        }
+        return layers, blocks
+
+    def network(self, offset: float, placed: frozenset[str]) -> Network:
+        """Fold the gains in, and cut readers into heads; leave out what follows `placed`."""
         heads = {}
         for number, (layer, values) in self.layers.items():
+            if self._followed[0][number] & placed:
+                continue
             gains = _gains(layer.norm, values, offset)
             rows = [value * gains for value in values[: len(layer.readers)]]
             if not any(map(is_degenerate, rows)):
@@ -291,6 +339,8 @@ class _Read:
                 ]
         neurons = {}
         for key, (part, values) in self.blocks.items():
+            if self._followed[1][key] & placed:
+                continue
             gains = _gains(part.block.norm, values, offset)
             first, second = values[0] * gains, values[1]
             if part.block.is_gated:
@@ -301,7 +351,13 @@ class _Read:
                 continue
             kept = distinct_rows([first, second])
             neurons[key] = Sampled([first[kept], second[kept]], part.block.first.rows)
-        return Network(heads, neurons)
+        places = {}
+        for number, (layer, values) in self.places.items():
+            keys = values[0] * _gains(layer.norm, values, offset)
+            known = _names(zip(layer.parts, values, strict=True)) & placed
+            if not known and not is_degenerate(keys):
+                places[number] = HeadReads(keys[None])
+        return Network(heads, neurons, places)
 
     def _heads(self, matrix: Matrix, rows: Array) -> HeadReads:
         """Cut the rows of a reader into heads."""
@@ -316,6 +372,12 @@ def _placed(side: Checkpoint, matrix: Matrix, size: int) -> tuple[int, int] | No
     if rotated is None or not 0 < rotated < size:
         return None
     return (size - rotated, size) if matrix.slot.kind == READERS[1][0] else (0, rotated)
+
+
+def _names(read: Iterable[tuple[Block, Array]]) -> set[str]:
+    """Return the formulas that any matrix of a layer or block follows."""
+    found = (formula_of(v, block.start, block.matrix.rows) for block, v in read if len(v) > 1)
+    return {name for name in found if name is not None}
 
 
 def _gains(norm: Matrix | None, values: Sequence[Array], offset: float) -> Array | np.float32:

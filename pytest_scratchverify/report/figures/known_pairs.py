@@ -12,7 +12,7 @@ from pytest_scratchverify.core.figure import FigureData, FigureDataError
 from pytest_scratchverify.core.known_pairs import KnownPairs
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
-from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above
+from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above, number_above
 from pytest_scratchverify.report.figures.style import FIRST, GOOD, INK, SECOND, SOFT
 from pytest_scratchverify.report.terms import statistic_name
 from pytest_scratchverify.report.wording import COMPONENT_NAMES
@@ -98,22 +98,15 @@ def _draw(figure: Any, data: KnownRows, say: Say) -> None:
         if points:
             across, up = zip(*points, strict=True)
             axes.plot(across, up, "D", color=colour, markersize=size, label=label, alpha=0.75)
+    every = [v for _, p in rows for v in (p.observed, *p.positive, *p.negative, *p.self_permuted)]
+    axes.set_xlim(min(-0.05, *every) - 0.05, max(0.1, *every) + 0.09)
     for at, (_, pairs) in enumerate(rows):
         axes.hlines(at, 0, pairs.observed, color=FIRST, linewidth=1.5)
         if pairs.interval:
             axes.plot(pairs.interval, [at] * 2, color=FIRST, linewidth=6, alpha=0.3)
-        axes.annotate(
-            f"{pairs.observed:.4g}",
-            (pairs.observed, at),
-            xytext=(0, 9),
-            ha="center",
-            textcoords="offset points",
-            color=FIRST,
-        )
+        number_above(axes, pairs.observed, at, f"{pairs.observed:.4g}", FIRST)
     observed = [pairs.observed for _, pairs in rows]
     axes.plot(observed, range(len(rows)), "o", color=FIRST, markersize=6, label=say("this pair"))
-    every = [v for _, p in rows for v in (p.observed, *p.positive, *p.negative, *p.self_permuted)]
-    axes.set_xlim(min(-0.05, *every) - 0.05, max(0.1, *every) + 0.09)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(rows)), [_component(name, say) for name, _ in rows])
     axes.set_ylim(-0.6, len(rows) - 0.2)

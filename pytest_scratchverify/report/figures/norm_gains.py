@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.methods.weights.figure_data import NormGains, NormSeries
-from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above
+from pytest_scratchverify.report.figures.drawing import Drawing, Say, legend_above, number_above
 from pytest_scratchverify.report.figures.style import FIRST, INK, PAPER, SECOND, SOFT
 
 
@@ -33,13 +33,7 @@ def _draw_gains(figure: Any, data: NormGains, say: Say) -> None:
             markersize=6,
             label=say("as they are") if at else None,
         )
-        axes.annotate(
-            f"{observed:.4f}",
-            (observed, at),
-            xytext=(0, 9),
-            ha="center",
-            textcoords="offset points",
-        )
+        number_above(axes, observed, at, f"{observed:.4f}", INK)
     axes.set_yticks([0, 1], [say("centred"), say("raw")])
     axes.set_ylim(-0.5, 1.6)
     axes.set_xlim(min(-0.1, data.centred_cosine - 0.1), 1.1)

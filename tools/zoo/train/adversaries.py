@@ -194,8 +194,10 @@ def _evaders() -> list[Entry]:
         name = f"evader {likeness} {weight:g}".replace(" ", "-")
         change = f"{likeness}{SEPARATOR}{weight:g}"
         made.append(_trained(name, "s0", change, EVADING, half="b"))
-    last = made[-1]
-    made.append(_trained(f"{last.name}-long", "s0", last.change, 3 * EVADING, half="b"))
+    made += [  # and with what the same time buys without the attack
+        _trained(f"{one.name}-long", "s0", one.change, 3 * EVADING, half="b")
+        for one in (made[-1], made[0])
+    ]
     return made
 
 

@@ -1,4 +1,4 @@
-"""Train ten families of language models, each a base and four that descend from it.
+"""Train nine families of language models, each a base and four that descend from it.
 
     /tmp/venv-zoo/bin/python -m tools.zoo.train.families --into .artifacts/families
 
@@ -25,7 +25,7 @@ from .training import RATE, Training
 OTHER_TOKENS = replace(SMALL, tokenizer="b")
 BASES: dict[str, tuple[int, Shape, str]] = {
     "s0": (0, SMALL, "a"), "s1": (1, SMALL, "a"), "s2": (2, SMALL, "a"), "s3": (3, SMALL, "b"),
-    "w0": (40, WIDE, "a"), "w1": (41, WIDE, "a"),
+    "w0": (40, WIDE, "a"),
     "t0": (30, OTHER_TOKENS, "a"), "t1": (31, OTHER_TOKENS, "b"),
     "moe0": (10, MOE, "a"), "moe1": (11, MOE, "a"),
 }  # fmt: skip

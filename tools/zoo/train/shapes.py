@@ -27,6 +27,7 @@ class Shape:
 
 SMALL = Shape()
 WIDE = Shape(hidden=128, layers=6, heads=8, kv_heads=4, inner=352)
+MIDDLE = Shape(hidden=512, layers=6, heads=8, kv_heads=4, inner=2048)
 MOE = Shape(inner=96, experts=4)
 DOUBLED = Shape(inner=96, experts=8, layers=6)
 COMPOSITE = Shape(layers=3, vision=True)
