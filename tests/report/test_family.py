@@ -72,7 +72,7 @@ def test_a_family_has_its_root_its_steps_and_its_merge(found):
     assert family.merges.keys() == {"soup"}
     said = [str(text) for text in family.sentences()]
     assert "The earliest of" in said[0]
-    assert "3.0 % were wrong" in said[0]
+    assert "3 % were wrong" in said[0]
     assert "soup lies on the line between" in said[1]
 
 
