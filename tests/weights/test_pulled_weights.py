@@ -67,6 +67,7 @@ def test_growth_tells_no_order_where_gains_are_strangers(ask, ours, theirs):
     # The numbers are in both files, whichever of them is accused. Nobody is called the later one.
     assert (found.outcome, found.relation) == (Outcome.DERIVED, Relation.DERIVED)
     assert found.details["later"] == "unknown"
+    assert "order" not in found.details
     assert TOWARDS in str(found.remedy)
 
 

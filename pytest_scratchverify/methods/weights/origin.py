@@ -57,7 +57,11 @@ from pytest_scratchverify.methods.weights.readings import judge_readings
 from pytest_scratchverify.methods.weights.tensor_groups import GroupsLost
 from pytest_scratchverify.methods.weights.thresholds import FRAMES_INHERITED, WeightsThresholds
 from pytest_scratchverify.methods.weights.uncompared import uncompared_reason
-from pytest_scratchverify.stats.weights.norm_gains import GainSimilarity, gain_similarity
+from pytest_scratchverify.stats.weights.norm_gains import (
+    GainSimilarity,
+    are_apart,
+    gain_similarity,
+)
 from pytest_scratchverify.stores.folder import FolderStore
 from pytest_scratchverify.stores.store import ArtifactStore
 from pytest_scratchverify.tensors.adapted import AdaptedStore
@@ -225,7 +229,9 @@ def _with_order(
 ) -> Result:
     """Add to a relation which of the two is the later one, where it is descent."""
     judgement = result.judgement
-    result = replace(result, earlier=earlier_of(compared, thresholds.direction))
+    # Gains that did not grow out of one another tell no order: nor does how anything else grew.
+    if result.gains is None or not are_apart(result.gains):
+        result = replace(result, earlier=earlier_of(compared, thresholds.direction))
     if judgement.relation is not Relation.DERIVED:
         return result
     order = derivation_order(compared.measured, pair.dtypes, thresholds, result.gains)
