@@ -181,3 +181,15 @@ def test_of_further_layers_of_latents_only_rows_with_a_place_are_read(tmp_path):
     )
     assert found.match.pvalue < 1e-9
     assert power_of_frames(found, THRESHOLDS).cosine <= 0.9
+
+
+def test_of_a_mixture_what_has_no_number_is_asked_first(tmp_path):
+    made = read_model("moe0")
+    for name in [n for n in made.tensors if ".experts.0." in n]:
+        shared = name.replace(".experts.0.", ".shared_experts.")
+        made.tensors[shared] = np.tile(made.tensors[name], (2, 1) if "down" not in name else (1, 2))
+    folder = tmp_path / "model"
+    checkpoints.write(folder, made.tensors, config=made.config, card={"license": "mit"})
+    for asked, found in ((folder, {"shared"}), (READY / "moe0", {"0"})):
+        plan = plan_frames(pair_of(asked, asked, Component.ROUTER_EXPERTS), None)
+        assert {expert for _, expert in plan.names[1]} == found

@@ -147,15 +147,28 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
     first = next((kinds[n] for n in common if kinds[n][0][0] == kinds[n][1][0]), None)
     if first is None:
         return None
-    common = [n for n in common if kinds[n] == first]
-    widths = [kind[1] for kind in first]
-    both = [
-        key
-        for key in blocks[0]
-        if key in blocks[1] and [side[key].block.first.cols for side in blocks] == widths
-    ]
-    # Those that cost least, of a mixture its experts; of equal ones in the order of the plan.
-    shared = sorted(both, key=lambda key: max(_cost(side[key]) for side in blocks))[:MOST_BLOCKS]
+    common, widths = [n for n in common if kinds[n] == first], [kind[1] for kind in first]
+    both = [key for key in blocks[0] if key in blocks[1]]
+    both = [key for key in both if [side[key].block.first.cols for side in blocks] == widths]
+    # Those that no copy can renumber, shared experts before dense blocks, where their bytes are
+    # there; else those that cost least. Of equal ones in the order of the plan.
+    dear = {key: max(_cost(side[key]) for side in blocks) for key in both}
+    cheap = sorted(both, key=lambda key: dear[key])
+    for keys in (sorted(cheap, key=lambda key: key[1].isdigit()), cheap):
+        chosen = _largest(layers, blocks, common, keys[:MOST_BLOCKS], limit)
+        if chosen is not None:
+            return _with_places(chosen, sides, layers, common, limit)
+    return None
+
+
+def _largest(
+    layers: Sequence[Mapping[int, _Layer]],
+    blocks: Sequence[Mapping[Key, _Neurons]],
+    common: Sequence[int],
+    shared: Sequence[Key],
+    limit: int | None,
+) -> FramePlan | None:
+    """Return the largest choice within `limit` bytes; None where the smallest costs more."""
     chosen: FramePlan | None = None
     for numbers, keys in _growing(common, shared):
         plan = FramePlan(
@@ -166,7 +179,7 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
         if limit is not None and plan.nbytes > limit:
             break
         chosen = plan
-    return None if chosen is None else _with_places(chosen, sides, layers, common, limit)
+    return chosen
 
 
 def _with_places(
@@ -249,8 +262,9 @@ def _blocks(side: Checkpoint, pair: ComponentPair) -> dict[Key, _Neurons]:
     layers: set[int] = set()
     for component in (pair.component, *([pair.sibling.component] if pair.sibling else [])):
         blocks = gated_blocks(side.inventory, component, most=None)
-        for key in blocks.in_turn:
-            if key[0] in layers:  # one block of a layer: the first of its experts
+        # One block of a layer: the shared expert, which has no number, or else the first.
+        for key in sorted(blocks.in_turn, key=lambda key: key[1].isdigit()):
+            if key[0] in layers:
                 continue
             block = blocks[key].without_third()
             size = block.first.rows
