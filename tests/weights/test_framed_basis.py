@@ -180,7 +180,9 @@ def test_of_further_layers_of_latents_only_rows_with_a_place_are_read(tmp_path):
         places, 8
     )
     assert found.match.pvalue < 1e-9
-    assert power_of_frames(found, THRESHOLDS).cosine <= 0.9
+    promise = power_of_frames(found, THRESHOLDS)
+    assert promise.cosine <= 0.9
+    assert promise.renumbered
 
 
 def test_of_a_mixture_what_has_no_number_is_asked_first(tmp_path):
@@ -193,3 +195,5 @@ def test_of_a_mixture_what_has_no_number_is_asked_first(tmp_path):
     for asked, found in ((folder, {"shared"}), (READY / "moe0", {"0"})):
         plan = plan_frames(pair_of(asked, asked, Component.ROUTER_EXPERTS), None)
         assert {expert for _, expert in plan.names[1]} == found
+    found = match_by_frames(pair_of(READY / "moe0", READY / "moe0"), plan)
+    assert not power_of_frames(found, THRESHOLDS).renumbered

@@ -126,7 +126,10 @@ def power_of_frames(framed: FramedBasis | None, thresholds: WeightsThresholds) -
         return pvalue <= thresholds.alpha and match.effect >= FRAMES_INHERITED
 
     shares = [s for s in thresholds.dilution if s >= thresholds.agreement_inherited]
-    return promised(shares, detects, DRAWS, read=len(own.heads), blocks=framed.deep)
+    promise = promised(shares, detects, DRAWS, read=len(own.heads), blocks=framed.deep)
+    # An expert that stands under another number is asked nothing, nor is the copy asked for it.
+    numbered = all(expert.isdigit() for _, expert in own.neurons)
+    return None if promise is None else replace(promise, renumbered=not numbered)
 
 
 def faint(network: Network, share: float, rng: np.random.Generator) -> Network:

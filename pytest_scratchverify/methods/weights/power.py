@@ -50,6 +50,12 @@ HEADLINES = {
     " rotated and whose neurons and heads were renumbered as well, from cosine {other} on: {hits}"
     " of {draws} such copies were found, by the keys and values of the {read} of {blocks} layers"
     " that were read and samples of neurons",
+    "frames, own number": "weights as weakly inherited as cosine {effect}, in their order, would"
+    " have been found with probability {power}; a copy of all layers whose channels were renumbered"
+    " or rotated and whose neurons and heads were renumbered as well, from cosine {other} on:"
+    " {hits} of {draws} such copies were found, by the keys and values of the {read} of {blocks}"
+    " layers that were read and samples of neurons; experts that were renumbered were not looked"
+    " for",
     "angles": "weights as weakly inherited as cosine {effect}, in their order, would have been"
     " found with probability {power}, and a copy of all that was read in another basis from cosine"
     " {other} on: {hits} of {draws} such copies were found; not one whose neurons were renumbered"
@@ -179,7 +185,7 @@ def power_of(found: PowerMeasured | None) -> Power | None:
         key = "angles"
     if promise is not None and promise is found.frames:
         words |= {"read": promise.read, "blocks": promise.blocks}
-        key = "frames"
+        key = "frames" if promise.renumbered else "frames, own number"
     elif promise is not None and promise is found.rotation_invariant:
         words |= {"read": promise.read, "blocks": promise.blocks}
         key = "rotation_invariant" if promise.renumbered else "own number"
