@@ -17,6 +17,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.figures.family_tree import FamilyTree
+from pytest_scratchverify.report.figures.lineage import compared_with_all
 from pytest_scratchverify.verdict.run import Run
 
 FEWEST, MOST = 3, 40  # models
@@ -136,7 +137,7 @@ def families_of(findings: Iterable[Finding]) -> tuple[ModelFamily, ...]:
         if found is not None:
             pairs[frozenset((found.first, found.second))] = found
     related = [group for group in _groups(pairs) if FEWEST <= len(group) <= LARGEST]
-    groups = [_complete(group, pairs) for group in related]
+    groups = [compared_with_all(group, pairs) for group in related]
     made = [_family(group, pairs) for group in groups if FEWEST <= len(group) <= MOST]
     found_all = [family for family in made if family is not None]
     return tuple(sorted(found_all, key=lambda family: (-len(family.names), family.names)))
@@ -183,18 +184,6 @@ def _groups(pairs: Mapping[frozenset[str], _PairOrder]) -> list[list[str]]:
             for name in group[other]:
                 group[name] = group[one]
     return [sorted(names) for names in {id(names): names for names in group.values()}.values()]
-
-
-def _complete(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> list[str]:
-    """Leave out the model that lacks most comparisons until none is lacking."""
-    kept = list(names)
-    while kept:
-        lacking = {a: sum(frozenset((a, b)) not in pairs for b in kept if b != a) for a in kept}
-        worst = max(kept, key=lambda name: (lacking[name], name))
-        if not lacking[worst]:
-            break
-        kept.remove(worst)
-    return kept
 
 
 def _family(names: list[str], pairs: Mapping[frozenset[str], _PairOrder]) -> ModelFamily | None:

@@ -6,7 +6,7 @@ only of models of which every pair was compared: nothing is guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from math import fsum
 from typing import Any, ClassVar
@@ -91,7 +91,7 @@ def lineage_of(findings: Iterable[Finding]) -> Lineage | None:
     """Gather the decoders' cosines of all pairs; None with fewer than three models of them."""
     pairs, tested = _pairs(findings)
     everyone = sorted({name for pair in pairs for name in pair})
-    names = _complete(everyone, pairs)
+    names = compared_with_all(everyone, pairs)
     if not FEWEST <= len(names) <= MOST:
         return None
     cosines = tuple(
@@ -131,7 +131,7 @@ def _in_place(finding: Finding) -> float | None:
     return mean if mean is not None and -1.001 <= mean <= 1.001 else None
 
 
-def _complete(names: list[str], pairs: Pairs) -> list[str]:
+def compared_with_all(names: list[str], pairs: Container[frozenset[str]]) -> list[str]:
     """Leave out the model that lacks most comparisons until none is lacking."""
     kept = list(names)
     while kept:
