@@ -33,6 +33,7 @@ from pytest_scratchverify.methods.behaviour.thresholds import BehaviourThreshold
 from pytest_scratchverify.stats.behaviour.next_token import (
     affinity,
     from_tokens,
+    from_top,
     mean_affinity,
     telling_prompts,
 )
@@ -153,6 +154,19 @@ def describe(rows: Sequence[Tested], bar: float) -> None:
               f" {max(r.found.effect for r in some):.3f}")  # fmt: skip
 
 
+def whole_tokens(names: Sequence[str]) -> str:
+    """Return how alike t0's and t1's families are where tokens are compared as they are."""
+    tops = [[a.by_probe[probe.id].top for probe in PROBES] for a in recorded(BASES)]
+    whole = [[{t: float(np.exp(v)) for t, v in (top or {}).items()} for top in row] for row in tops]
+    rows = [r for r in tested(names, affinity(from_top(whole, 5)), ("t0", "t1"))
+            if r.kind == "unrelated"]  # fmt: skip
+    excesses = [row.found.effect for row in rows]
+    return (
+        f"{min(excesses):.2f} to {max(excesses):.2f}, p from"
+        f" {min(row.found.pvalue for row in rows):.0e}, {len(rows)} pairs"
+    )
+
+
 def sampled(seed: int) -> Float:
     """Return the likeness had every model sampled one of its five rivals at every prompt."""
     rng = np.random.default_rng(seed)
@@ -215,6 +229,8 @@ def main() -> None:
             describe(rows, bar)
             if known == TOP:
                 print(f"  leads with all controls: {findings(families)}")
+                if half == "calibrated on":
+                    print(f"  t0 and t1 by whole tokens: excess {whole_tokens(names)}")
                 print(f"  one sample of the rivals a prompt: AUC {of_samples(names, families)}")
 
 

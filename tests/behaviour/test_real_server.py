@@ -106,3 +106,15 @@ def test_a_model_that_is_not_served_is_unavailable(server, tmp_path):
     where = Endpoint(url=server, model="nobody/nothing", api="completions", retries=0)
     with pytest.raises(Unavailable, match="answered nothing"):
         ask_missing(where, shipped_probes()[:20], tmp_path / "none.jsonl")
+
+
+def test_a_hundred_tokens_of_a_server_without_log_probabilities(server, tmp_path):
+    """It accepts `logprobs` and gives none: the token alone is known, and all hundred come."""
+    from pytest_scratchverify.methods.behaviour.asking.ask import ask_missing
+    from pytest_scratchverify.methods.behaviour.asking.endpoint import Endpoint
+
+    where = Endpoint(url=server, model=str(serve_zoo.SERVED / "s1"), api="completions")
+    done = ask_missing(where, probe_set("next-token"), tmp_path / "tokens.jsonl")
+    assert (done.asked, done.failed) == (100, 0)
+    found = read_answers(tmp_path / "tokens.jsonl", "s1").by_probe.values()
+    assert all(one.top is None and one.completion_tokens == 1 for one in found)

@@ -124,3 +124,60 @@ def test_what_both_started_from_by_a_public_formula_is_left_out(tmp_path):
     found = match_by_frames(pair, plan)
     assert {layer for layer, _ in found.network.neurons} <= {0, 2}
     assert found.match.pvalue > 1e-3
+
+
+def with_latents(model, rng, *, disguised):
+    """Give a model latent attention, drawn; where `disguised`, in another basis and numbering."""
+    width, query, latent, rotated = 64, 24, 16, 8
+    drawn = np.random.default_rng(8)
+    turn = np.linalg.qr(rng.normal(size=(width, width)))[0] if disguised else np.eye(width)
+    tensors, config = dict(model.tensors), dict(model.config)
+    for name in [n for n in tensors if re.search(r"self_attn\.[qkv]_proj", n)]:
+        del tensors[name]
+    for layer in range(config["num_hidden_layers"]):
+        root = f"model.layers.{layer}."
+        sizes = {"q_a": query, "kv_a": latent + rotated}
+        rows = {name: drawn.normal(size=(size, width)) for name, size in sizes.items()}
+        order = rng.permutation(len(tensors[f"{root}mlp.gate_proj.weight"]))
+        if disguised:
+            rows["q_a"] = rows["q_a"][rng.permutation(query)]
+            rows["kv_a"][:latent] = rows["kv_a"][rng.permutation(latent)]
+        for name, tail in (("q_a", "q_a_proj"), ("kv_a", "kv_a_proj_with_mqa")):
+            tensors[f"{root}self_attn.{tail}.weight"] = rows[name] @ turn
+        for name in ("gate", "up"):
+            full = f"{root}mlp.{name}_proj.weight"
+            tensors[full] = tensors[full] * tensors[f"{root}post_attention_layernorm.weight"] @ turn
+            tensors[full] = tensors[full][order] if disguised else tensors[full]
+        for norm in ("input", "post_attention"):
+            tensors[f"{root}{norm}_layernorm.weight"] = np.ones(width)
+        for name, size in (("q_a", query), ("kv_a", latent)):
+            tensors[f"{root}self_attn.{name}_layernorm.weight"] = np.ones(size)
+    config |= {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",
+               "q_lora_rank": query, "kv_lora_rank": latent, "qk_rope_head_dim": rotated,
+               "qk_nope_head_dim": 8, "v_head_dim": 16, "num_key_value_heads": 4,
+               "first_k_dense_replace": config["num_hidden_layers"]}  # fmt: skip
+    return {name: np.asarray(value, np.float32) for name, value in tensors.items()}, config
+
+
+def test_of_further_layers_of_latents_only_rows_with_a_place_are_read(tmp_path):
+    folders = []
+    for name, disguised in (("s0-cpt-long", True), ("s0", False)):
+        tensors, config = with_latents(
+            read_model(name), np.random.default_rng(3), disguised=disguised
+        )
+        checkpoints.write(tmp_path / name, tensors, config=config, card={"license": "mit"})
+        folders.append(tmp_path / name)
+    pair = pair_of(*folders)
+    least = min(n for n in range(20_000, 400_000, 1_000) if plan_frames(pair, n) is not None)
+    plan = plan_frames(pair, least + 4_000)
+    layers, _, places = plan.names
+    assert len(layers) == 2
+    assert len(places) > 0
+    assert not set(layers) & set(places)
+    assert plan.nbytes <= least + 4_000
+    found = match_by_frames(pair, plan)
+    assert {n: keys.rows.shape[1] for n, keys in found.network.places.items()} == dict.fromkeys(
+        places, 8
+    )
+    assert found.match.pvalue < 1e-9
+    assert power_of_frames(found, THRESHOLDS).cosine <= 0.9

@@ -42,7 +42,7 @@ Array = NDArray[np.float32]
 READERS = (("k", "v"), ("kv_a", "q_a"))
 WIDEST, USUAL = 2048, 128  # rows of one head at most, and those of a head that no config cuts
 COMMON = 40  # neurons that two samples of a renumbered block shall have in common
-MOST_LAYERS, MOST_BLOCKS = 12, 3
+MOST_LAYERS, MOST_BLOCKS, MOST_PLACES = 12, 3, 16
 SIGNIFICANT = 1e-9  # from which no other convention of gains is tried
 FRAMED = (
     Component.TEXT_DECODER,
@@ -58,6 +58,7 @@ class _Layer:
 
     readers: tuple[Matrix, ...]
     norm: Matrix | None
+    placed: tuple[int, int] | None = None  # rows of the first reader, where they alone are read
 
     @property
     def kind(self) -> tuple[tuple[str, ...], int]:
@@ -66,8 +67,10 @@ class _Layer:
 
     @property
     def parts(self) -> list[Block]:
-        whole = (*self.readers, *(() if self.norm is None else (self.norm,)))
-        return [Block(matrix, 0, matrix.rows) for matrix in whole]
+        norm = () if self.norm is None else (Block(self.norm, 0, self.norm.rows),)
+        if self.placed is not None:
+            return [Block(self.readers[0], *self.placed), *norm]
+        return [*(Block(matrix, 0, matrix.rows) for matrix in self.readers), *norm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +94,26 @@ class _Neurons:
 
 @dataclass(frozen=True)
 class FramePlan:
-    """What is read of either model: the same layers and the same neurons by number."""
+    """What is read of either model: the same layers and the same neurons by number.
+
+    Of further layers whose keys are latents, only the rows that have a place (`places`).
+    """
 
     layers: tuple[Mapping[int, _Layer], Mapping[int, _Layer]]
     blocks: tuple[Mapping[Key, _Neurons], Mapping[Key, _Neurons]]
     deep: int  # layers that could be read
+    places: tuple[Mapping[int, _Layer], Mapping[int, _Layer]] = ({}, {})
 
     @cached_property
     def nbytes(self) -> int:
         """What it costs the model for which it is dearer."""
-        costs = []
-        for layers, blocks in zip(self.layers, self.blocks, strict=True):
-            costs.append(sum(map(_cost, layers.values())) + sum(map(_cost, blocks.values())))
-        return max(costs)
+        sides = zip(self.layers, self.blocks, self.places, strict=True)
+        return max(sum(_cost(part) for kind in side for part in kind.values()) for side in sides)
 
     @property
-    def names(self) -> tuple[tuple[int, ...], tuple[Key, ...]]:
-        """The numbers of what is read."""
-        return tuple(sorted(self.layers[0])), tuple(sorted(self.blocks[0]))
+    def names(self) -> tuple[tuple[int, ...], tuple[Key, ...], tuple[int, ...]]:
+        """The numbers of what is read: layers, blocks, and layers of which rows with places are."""
+        return tuple(sorted(self.layers[0])), tuple(sorted(self.blocks[0])), tuple(self.places[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,31 @@ def plan_frames(pair: ComponentPair, limit: int | None) -> FramePlan | None:
         if limit is not None and plan.nbytes > limit:
             break
         chosen = plan
-    return chosen
+    return None if chosen is None else _with_places(chosen, sides, layers, common, limit)
+
+
+def _with_places(
+    plan: FramePlan,
+    sides: Sequence[Checkpoint],
+    layers: Sequence[Mapping[int, _Layer]],
+    common: Sequence[int],
+    limit: int | None,
+) -> FramePlan:
+    """Add the rows with places of further layers of latents, a fortieth of their bytes."""
+    further = [n for n in common if n not in plan.layers[0]][:MOST_PLACES]
+    found: tuple[dict[int, _Layer], dict[int, _Layer]] = ({}, {})
+    for number in further:
+        for side, known, taken in zip(sides, layers, found, strict=True):
+            first = known[number].readers[0]
+            placed = _placed(side, first, first.rows)
+            if placed is None or first.slot.kind != READERS[1][0]:
+                return plan
+            taken[number] = replace(known[number], placed=placed)
+        larger = replace(plan, places=(dict(found[0]), dict(found[1])))
+        if limit is not None and larger.nbytes > limit:
+            break
+        plan = larger
+    return plan
 
 
 def _growing(layers: Sequence[int], blocks: Sequence[Key]) -> Iterator[tuple[list[int], list[Key]]]:
@@ -241,8 +270,8 @@ def match_by_frames(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
 
 def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
     checkpoints = pair.checkpoints
-    ours = _Read(checkpoints.ours, plan.layers[0], plan.blocks[0], checkpoints.logs[0])
-    theirs = _Read(checkpoints.theirs, plan.layers[1], plan.blocks[1], checkpoints.logs[1])
+    ours = _Read(checkpoints.ours, plan, 0, checkpoints.logs[0])
+    theirs = _Read(checkpoints.theirs, plan, 1, checkpoints.logs[1])
     placed = ours.formulas & theirs.formulas  # what both started from is no one's property
     other = theirs.network(theirs.conventions(sure=True)[0], placed)
     conventions = ours.conventions(sure=False)
@@ -264,16 +293,12 @@ def _recognised(pair: ComponentPair, plan: FramePlan) -> FramedBasis | None:
 class _Read:
     """What was read of one model, as it is stored."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        layers: Mapping[int, _Layer],
-        blocks: Mapping[Key, _Neurons],
-        log: ReadLog,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, plan: FramePlan, side: int, log: ReadLog) -> None:
         self.checkpoint = checkpoint
+        layers, blocks, places = plan.layers[side], plan.blocks[side], plan.places[side]
         self.layers = {n: (layer, checkpoint.read(layer.parts, log)) for n, layer in layers.items()}
         self.blocks = {k: (part, checkpoint.read(part.parts, log)) for k, part in blocks.items()}
+        self.places = {n: (layer, checkpoint.read(layer.parts, log)) for n, layer in places.items()}
 
     def conventions(self, *, sure: bool) -> tuple[float, ...]:
         """Return what may have to be added to the gains as they are stored."""
@@ -326,7 +351,13 @@ class _Read:
                 continue
             kept = distinct_rows([first, second])
             neurons[key] = Sampled([first[kept], second[kept]], part.block.first.rows)
-        return Network(heads, neurons)
+        places = {}
+        for number, (layer, values) in self.places.items():
+            keys = values[0] * _gains(layer.norm, values, offset)
+            known = _names(zip(layer.parts, values, strict=True)) & placed
+            if not known and not is_degenerate(keys):
+                places[number] = HeadReads(keys[None])
+        return Network(heads, neurons, places)
 
     def _heads(self, matrix: Matrix, rows: Array) -> HeadReads:
         """Cut the rows of a reader into heads."""

@@ -88,7 +88,10 @@ def renumbered(network: Network, rng: np.random.Generator) -> Network:
     for key in sorted(network.neurons):
         block = _resampled(network.neurons[key], rng)
         neurons[key] = Sampled([view[:, channels] * signs for view in block.views], block.total)
-    return Network(heads, neurons)
+    places = {
+        n: replace(one, rows=one.rows[..., channels] * signs) for n, one in network.places.items()
+    }
+    return Network(heads, neurons, places)
 
 
 def _resampled(block: Sampled, rng: np.random.Generator) -> Sampled:
@@ -137,4 +140,9 @@ def faint(network: Network, share: float, rng: np.random.Generator) -> Network:
         for number, layer in sorted(network.heads.items())
     }
     blocks = sorted(network.neurons.items())
-    return Network(heads, {key: Sampled(mixed(one.views), one.total) for key, one in blocks})
+    neurons = {key: Sampled(mixed(one.views), one.total) for key, one in blocks}
+    places = {
+        number: replace(one, rows=diluted(one.rows, share, rng))
+        for number, one in sorted(network.places.items())
+    }
+    return Network(heads, neurons, places)

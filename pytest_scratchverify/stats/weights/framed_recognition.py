@@ -22,6 +22,7 @@ from pytest_scratchverify.stats.weights.anchored_search import DISPERSION, Key
 from pytest_scratchverify.stats.weights.centring import unit_rows
 from pytest_scratchverify.stats.weights.cross_view_matching import SUSPICIOUS, poisson_tail
 from pytest_scratchverify.stats.weights.framed_heads import agreed_heads, heads_pvalue
+from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.residual_frame import (
     Frame,
     Layer,
@@ -29,7 +30,7 @@ from pytest_scratchverify.stats.weights.residual_frame import (
     fit_frame,
     leading,
 )
-from pytest_scratchverify.stats.weights.rotary_planes import fit_planes, keys_of
+from pytest_scratchverify.stats.weights.rotary_planes import fit_planes
 
 Array = NDArray[np.float32]
 
@@ -55,15 +56,24 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What is at hand of one network: what the heads of layers read, and neurons of blocks."""
+    """What is at hand of one network: what the heads of layers read, and neurons of blocks.
+
+    `places` are rows with a place of what the keys of further layers read.
+    """
 
     heads: Mapping[int, Layer]
     neurons: Mapping[Key, Sampled] = field(default_factory=dict)
+    places: Mapping[int, HeadReads] = field(default_factory=dict)
     # Made once: power and readings ask one network after another about the same second one.
     _spans: list[Network] = field(default_factory=list, repr=False, compare=False)
     _leading: dict[tuple[int, ...], Leading] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    @property
+    def keys(self) -> dict[int, HeadReads]:
+        """What the keys of each layer read: the first of its readers, or the rows with a place."""
+        return {**self.places, **{n: layer[0] for n, layer in self.heads.items()}}
 
     def as_spans(self) -> Network:
         """Return it with heads by what their rows span."""
@@ -194,7 +204,7 @@ def _all_asked(ours: Network, theirs: Network, *, moved: bool) -> Iterable[Frame
 
 def _by_planes(ours: Network, theirs: Network, *, moved: bool) -> Iterable[FramedMatch]:
     """Ask by planes of keys, for layers under their own numbers and under those that fit."""
-    fit = fit_planes(keys_of(ours.heads), keys_of(theirs.heads), moved=moved)
+    fit = fit_planes(ours.keys, theirs.keys, moved=moved)
     if fit is None:
         return
     same = [(key, key) for key in sorted(ours.neurons.keys() & theirs.neurons.keys())]

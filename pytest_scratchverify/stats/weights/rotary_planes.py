@@ -12,7 +12,7 @@ noisy rows keep what the rows have in common: at a cosine of .8 with the origina
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -203,8 +203,3 @@ def _axes(rows: Array) -> Array:
     kept = values > SMALLEST * values[-1]
     found: Array = (rows.T @ (vectors[:, kept] / np.sqrt(values[kept]))).astype(np.float32)
     return found
-
-
-def keys_of(layers: Mapping[int, Sequence[HeadReads]]) -> dict[int, HeadReads]:
-    """Return what the keys of each layer read, or its latent with the rows that have a place."""
-    return {number: layer[0] for number, layer in layers.items() if layer}

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_scratchverify.stats.weights.framed_recognition import Network, recognise_by_frames
 from pytest_scratchverify.stats.weights.head_reads import HeadReads
-from pytest_scratchverify.stats.weights.rotary_planes import fit_planes, keys_of
+from pytest_scratchverify.stats.weights.rotary_planes import fit_planes
 from tests.stats.weights.framed_networks import (
     GROUPS,
     HEAD,
@@ -42,7 +42,7 @@ def as_neighbours(network):
 
 
 def fitted(one, other, **kwargs):
-    return fit_planes(keys_of(one.heads), keys_of(other.heads), **kwargs)
+    return fit_planes(one.keys, other.keys, **kwargs)
 
 
 @pytest.mark.parametrize("stored", [lambda n: n, as_neighbours])
@@ -118,7 +118,7 @@ def test_heads_tell_under_noise_where_every_block_was_trained_anew():
 def test_planes_of_unlike_heads_have_no_common_names():
     one = network(5)
     assert fitted(network(5, groups=2 * GROUPS), one) is None
-    assert fit_planes({}, keys_of(one.heads)) is None
+    assert fit_planes({}, one.keys) is None
     few = {0: replace(one.heads[0][0], rows=one.heads[0][0].rows[:1])}
     assert fit_planes(few, few) is None
 
