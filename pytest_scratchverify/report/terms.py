@@ -65,6 +65,8 @@ STATISTIC_WORDS: Mapping[str, Text] = {
     "utilisation": Text("utilisation of the hardware"),
     # of answers
     "distance_to_nearest": Text("distance to the nearest"),
+    "excess_likeness": Text("likeness beyond the expected"),
+    "likeness_of_next_tokens": Text("likeness of next tokens"),
     "excess_agreement": Text("agreement beyond the expected"),
     "fall_of_right_answers": Text("fall of right answers"),
     "last_month_known": Text("last month known"),
