@@ -27,6 +27,11 @@ class Component(StrEnum):
         """Whether the component is made of trained weights, as `strict` demands tests of."""
         return self in TRAINED
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is something that a model's files hold, and that may come from elsewhere."""
+        return self.is_trained or self is Component.TOKENIZER
+
 
 TRAINED = frozenset(
     {

@@ -16,7 +16,7 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible_json
 from pytest_scratchverify.report.headline import in_order
-from pytest_scratchverify.report.package_url import package_url
+from pytest_scratchverify.report.package_url import PackageUrls
 from pytest_scratchverify.report.run_json import run_sha256
 from pytest_scratchverify.verdict.files_read import IS_NO_FILE, files_read
 from pytest_scratchverify.verdict.run import CALIBRATION, LISTING, Run
@@ -67,8 +67,9 @@ def statement_of(run: Run) -> bytes:
 
 def _subjects(run: Run) -> Iterator[dict[str, Any]]:
     """Yield what the statement is about: resource descriptors with a digest each."""
+    urls = PackageUrls(run)
     for model in run.models:
-        read, purl = files_read(run, model.model), package_url(run, model.model)
+        read, purl = files_read(run, model.model), urls.of(model.model)
         for file in read.files:
             if file.sha256 is None:
                 continue
@@ -106,6 +107,7 @@ def _descriptor(
 
 def predicate_of(run: Run) -> dict[str, Json]:
     """Return what the statement says: verdicts, by which tool, thresholds and command."""
+    urls = PackageUrls(run)
     said: dict[str, Json] = {
         "tool": {
             "name": "pytest-scratchverify",
@@ -123,16 +125,15 @@ def predicate_of(run: Run) -> dict[str, Json]:
             "partialBecause": _said(run.partial_because),
         },
         "policies": [*run.judged_by],
-        "models": [_model(run, model) for model in run.models],
-        "comparedWith": [*_references(run)],
+        "models": [_model(model, urls.of(model.model)) for model in run.models],
+        "comparedWith": [*_references(run, urls)],
     }
     if CALIBRATION in run.environment:
         said["calibration"] = {"digest": {"sha256": run.environment[CALIBRATION]}}
     return said
 
 
-def _model(run: Run, model: ModelVerdict) -> dict[str, Json]:
-    purl = package_url(run, model.model)
+def _model(model: ModelVerdict, purl: str | None) -> dict[str, Json]:
     return {
         "model": model.model,
         **({"purl": purl} if purl else {}),
@@ -148,7 +149,7 @@ def _model(run: Run, model: ModelVerdict) -> dict[str, Json]:
     }
 
 
-def _references(run: Run) -> Iterator[Json]:
+def _references(run: Run, urls: PackageUrls) -> Iterator[Json]:
     """Yield the models of which files were read beside: purl, joint digest of the weight files."""
     digests: dict[str, str | None] = {}
     for finding in run.findings:
@@ -157,7 +158,7 @@ def _references(run: Run) -> Iterator[Json]:
                 listed = record.digest if record.file == LISTING else None
                 digests[record.repo] = listed or digests.get(record.repo)
     for name in sorted(digests):
-        purl, digest = package_url(run, name), digests.get(name)
+        purl, digest = urls.of(name), digests.get(name)
         yield {
             "model": name,
             **({"purl": purl} if purl else {}),

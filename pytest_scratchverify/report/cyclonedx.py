@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.json_values import Json
@@ -28,22 +27,20 @@ from pytest_scratchverify.core.visible import visible, visible_json
 from pytest_scratchverify.report.cyclonedx_declarations import (
     Refs,
     declarations,
-    joined,
-    said_of,
     shown,
     standards,
 )
 from pytest_scratchverify.report.headline import in_order
-from pytest_scratchverify.report.language import translate
-from pytest_scratchverify.report.package_url import package_url
+from pytest_scratchverify.report.language import joined, translate
+from pytest_scratchverify.report.package_url import HUB, PackageUrls
 from pytest_scratchverify.report.run_json import run_sha256
+from pytest_scratchverify.report.wording import verdict_sentence
 from pytest_scratchverify.verdict.files_read import FilesRead, ReadFile, files_read
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ComponentVerdict, ModelVerdict
 
 LONGEST_VERSION = 1000  # characters: the format allows 1024
 NAMESPACE = "scratchverify"  # of property names
-HUB = "https://huggingface.co"
 LACKS = (
     "CycloneDX needs cyclonedx-python-lib 11.4 or later: pip install 'pytest-scratchverify[bom]'"
 )
@@ -59,16 +56,17 @@ def render_cyclonedx(run: Run, language: str) -> str:
         import cyclonedx.model.definition  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise ScratchError(LACKS) from error
-    document = json.loads(_written(run, language))
+    refs = Refs(PackageUrls(run))
+    document = json.loads(_written(run, refs, language))
     when = _named_time()
     document["metadata"] |= {"timestamp": when} if when else {}
     if not when:
         document["metadata"].pop("timestamp", None)
-    cards = {Refs(run).model(model): _model_card(model, run, language) for model in run.models}
+    cards = {refs.model(model): _model_card(model, run, language) for model in run.models}
     for component in document["components"]:
         if card := cards.get(component["bom-ref"]):
             component["modelCard"] = card
-    document["declarations"] = declarations(run, language)
+    document["declarations"] = declarations(run, refs, language)
     text = json.dumps(shown(document), indent=1, ensure_ascii=False, sort_keys=True)
     return visible_json(text) + "\n"
 
@@ -81,7 +79,7 @@ def _named_time() -> str | None:
         return None
 
 
-def _written(run: Run, language: str) -> str:
+def _written(run: Run, refs: Refs, language: str) -> str:
     """Return what the library writes of components, tool and standards."""
     from cyclonedx.model import Property  # noqa: PLC0415 - an extra
     from cyclonedx.model.bom import Bom, BomMetaData  # noqa: PLC0415
@@ -94,13 +92,14 @@ def _written(run: Run, language: str) -> str:
     tool = Item(
         name="pytest-scratchverify", type=ComponentType.APPLICATION, version=_version(run.version)
     )
+    digest = run_sha256(run)
     bom = Bom(
-        serial_number=uuid5(NAMESPACE_URL, f"urn:{NAMESPACE}:run:{run_sha256(run)}:{language}"),
+        serial_number=uuid5(NAMESPACE_URL, f"urn:{NAMESPACE}:run:{digest}:{language}"),
         metadata=BomMetaData(
             tools=ToolRepository(components=[tool]),
             properties=[Property(name=n, value=v) for n, v in _of_run(run)],
         ),
-        components=[_model(run, model, language) for model in run.models],
+        components=[_model(run, model, refs, digest, language) for model in run.models],
         definitions=Definitions(standards=standards(run, language)),
     )
     return str(JsonV1Dot7(bom).output_as_string())
@@ -116,23 +115,23 @@ def _of_run(run: Run) -> Iterator[tuple[str, str]]:
         yield f"{NAMESPACE}:environment:{name}", version
 
 
-def _model(run: Run, model: ModelVerdict, language: str) -> Any:
+def _model(run: Run, model: ModelVerdict, refs: Refs, digest: str, language: str) -> Any:
     from cyclonedx.model import Property  # noqa: PLC0415 - an extra
     from cyclonedx.model.component import Component as Item  # noqa: PLC0415
     from cyclonedx.model.component import ComponentType  # noqa: PLC0415
 
-    refs, purl = Refs(run), package_url(run, model.model)
+    purl = refs.urls.of(model.model)
     read = files_read(run, model.model)
-    weights = [v for c, v in in_order(model) if c.is_trained and is_ancestry(v)]
-    parts = [_part(run, model, v, language) for _, v in in_order(model) if is_part(v.component)]
+    weights = [v for c, v in in_order(model) if c.is_trained and v.states_descent]
+    parts = [_part(refs, model, v, language) for c, v in in_order(model) if c.is_part]
     files = [_file(refs, model, file) for file in read.files]
     return Item(
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=refs.model(model),
         **_named(model.model, purl),
         version=_version(model.revision),
-        pedigree=_pedigree(run, model, weights, language),
-        external_references=_references(run, purl, model),
+        pedigree=_pedigree(refs, model, weights, language),
+        external_references=_references(digest, purl, model),
         components=[*parts, *files],
         properties=[Property(name=n, value=v) for n, v in _of_model(model, read)],
     )
@@ -152,17 +151,7 @@ def _version(stated: str | None) -> str | None:
     return visible(stated, LONGEST_VERSION) if stated else None
 
 
-def is_part(component: Component) -> bool:
-    """Whether a component is something that the files hold, and can come from elsewhere."""
-    return component.is_trained or component is Component.TOKENIZER
-
-
-def is_ancestry(verdict: ComponentVerdict) -> bool:
-    """Whether a verdict states as a fact what a part of the files comes from."""
-    return verdict.verdict.is_reuse and is_part(verdict.component) and bool(verdict.reference)
-
-
-def _part(run: Run, model: ModelVerdict, verdict: ComponentVerdict, language: str) -> Any:
+def _part(refs: Refs, model: ModelVerdict, verdict: ComponentVerdict, language: str) -> Any:
     from cyclonedx.model import Property  # noqa: PLC0415 - an extra
     from cyclonedx.model.component import Component as Item  # noqa: PLC0415
     from cyclonedx.model.component import ComponentType  # noqa: PLC0415
@@ -170,14 +159,14 @@ def _part(run: Run, model: ModelVerdict, verdict: ComponentVerdict, language: st
     trained = verdict.component.is_trained
     return Item(
         type=ComponentType.MACHINE_LEARNING_MODEL if trained else ComponentType.DATA,
-        bom_ref=Refs(run).part(model, verdict.component),
+        bom_ref=refs.part(model, verdict.component),
         name=verdict.component.value,
-        pedigree=_pedigree(run, model, [verdict] if is_ancestry(verdict) else [], language),
+        pedigree=_pedigree(refs, model, [verdict] if verdict.states_descent else [], language),
         properties=[Property(name=f"{NAMESPACE}:verdict", value=verdict.verdict.value)],
     )
 
 
-def _pedigree(run: Run, model: ModelVerdict, found: list[ComponentVerdict], language: str) -> Any:
+def _pedigree(refs: Refs, model: ModelVerdict, found: list[ComponentVerdict], language: str) -> Any:
     """Return the ancestors of a model or part, each once; None without any."""
     from cyclonedx.model import Property  # noqa: PLC0415 - an extra
     from cyclonedx.model.component import Component as Item  # noqa: PLC0415
@@ -187,7 +176,7 @@ def _pedigree(run: Run, model: ModelVerdict, found: list[ComponentVerdict], lang
         return None
     ancestors = []
     for name in dict.fromkeys(str(verdict.reference) for verdict in found):
-        purl = package_url(run, name)
+        purl = refs.urls.of(name)
         parts = [verdict for verdict in found if verdict.reference == name]
         ancestors.append(
             Item(
@@ -200,11 +189,11 @@ def _pedigree(run: Run, model: ModelVerdict, found: list[ComponentVerdict], lang
                 ],
             )
         )
-    notes = joined([said_of(model, verdict) for verdict in found], language)
+    notes = joined([verdict_sentence(model, verdict) for verdict in found], language)
     return Pedigree(ancestors=ancestors, notes=notes)
 
 
-def _references(run: Run, purl: str | None, model: ModelVerdict) -> list[Any]:
+def _references(digest: str, purl: str | None, model: ModelVerdict) -> list[Any]:
     from cyclonedx.model import (  # noqa: PLC0415 - an extra
         ExternalReference,
         ExternalReferenceType,
@@ -213,11 +202,10 @@ def _references(run: Run, purl: str | None, model: ModelVerdict) -> list[Any]:
         XsUri,
     )
 
-    digest = HashType(alg=HashAlgorithm.SHA_256, content=run_sha256(run))
     kept = ExternalReference(
         type=ExternalReferenceType.EVIDENCE,
         url=XsUri("run.json"),
-        hashes=[digest],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
         comment="the run, as --verdict-json writes it, by its digest whatever the file's name",
     )
     if purl is None:

@@ -19,9 +19,9 @@ from pytest_scratchverify.core.json_values import Json
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible
 from pytest_scratchverify.report.headline import in_order
-from pytest_scratchverify.report.language import translate
-from pytest_scratchverify.report.package_url import package_url
-from pytest_scratchverify.report.wording import MEANING, RESULT_MEANING, reasons
+from pytest_scratchverify.report.language import joined, translate
+from pytest_scratchverify.report.package_url import PackageUrls
+from pytest_scratchverify.report.wording import RESULT_MEANING, reasons, verdict_sentence
 from pytest_scratchverify.verdict.files_read import ReadFile
 from pytest_scratchverify.verdict.policy import PolicyTable, shipped_policies
 from pytest_scratchverify.verdict.run import Run, named_components
@@ -48,11 +48,11 @@ MEASURED = ("outcome", "level", "relation", "kinds", "statistic", "effect", "pva
 class Refs:
     """How the parts of a document name each other."""
 
-    run: Run
+    urls: PackageUrls
 
     def model(self, model: ModelVerdict) -> str:
         """Return the bom-ref of a model: its purl, or its name."""
-        return package_url(self.run, model.model) or f"model:{model.model}"
+        return self.urls.of(model.model) or f"model:{model.model}"
 
     def part(self, model: ModelVerdict, component: Component) -> str:
         """Return the bom-ref of a component of a model."""
@@ -64,8 +64,7 @@ class Refs:
 
     def target(self, model: ModelVerdict, component: Component) -> str:
         """Return what a claim about a component is about: the part, where there is one."""
-        is_part = component.is_trained or component is Component.TOKENIZER
-        return self.part(model, component) if is_part else self.model(model)
+        return self.part(model, component) if component.is_part else self.model(model)
 
     def claim(self, model: ModelVerdict, component: Component, *, counter: bool = False) -> str:
         """Return the bom-ref of the claim about a component, or of the one against it."""
@@ -80,23 +79,6 @@ class Refs:
     def requirement(policy: str, component: Component | None) -> str:
         """Return the bom-ref of what a policy asks of a component, or of the model as a whole."""
         return f"policy:{policy}/{component.value if component else '*'}"
-
-
-def said_of(model: ModelVerdict, verdict: ComponentVerdict) -> Text:
-    """Say a component's verdict in a sentence, with its meaning."""
-    said = {
-        "component": verdict.component.value,
-        "model": model.model,
-        "verdict": verdict.verdict.value,
-        "meaning": MEANING[verdict.verdict],
-    }
-    if verdict.reference:
-        return Text(
-            "{component} of {model}: {verdict} ({reference}): {meaning}",
-            **said,
-            reference=verdict.reference,
-        )
-    return Text("{component} of {model}: {verdict}: {meaning}", **said)
 
 
 def policies(run: Run) -> list[str]:
@@ -150,9 +132,8 @@ def _required(name: str, part: Component | None, table: PolicyTable | None) -> T
     )
 
 
-def declarations(run: Run, language: str) -> dict[str, Json]:
+def declarations(run: Run, refs: Refs, language: str) -> dict[str, Json]:
     """Return the document's ``declarations``: assessor, attestations, claims and evidence."""
-    refs = Refs(run)
     claims: list[Json] = []
     evidence: dict[str, Json] = {}
     for model in run.models:
@@ -214,7 +195,7 @@ def _claims(
         "bom-ref": refs.claim(model, component),
         "target": refs.target(model, component),
         "predicate": translate(claim, language),
-        "reasoning": joined([said_of(model, verdict), *reasons(verdict)], language),
+        "reasoning": joined([verdict_sentence(model, verdict), *reasons(verdict)], language),
         **_refs_of("evidence", refs, supporting),
         **_refs_of("counterEvidence", refs, against),
     }
@@ -222,7 +203,7 @@ def _claims(
         yield {
             "bom-ref": refs.claim(model, component, counter=True),
             "target": refs.target(model, component),
-            "predicate": translate(said_of(model, verdict), language),
+            "predicate": translate(verdict_sentence(model, verdict), language),
             "reasoning": joined(reasons(verdict), language),
             **_refs_of("evidence", refs, against),
             **_refs_of("counterEvidence", refs, supporting),
@@ -277,7 +258,11 @@ def _entry(
     counter = [refs.claim(model, v.component, counter=True) for v in verdicts if _has_counter(v)]
     result = _result(model, name, part)
     score = {Result.PASS: 1, Result.FAIL: 0}.get(result)
-    why = [text for verdict in verdicts for text in (said_of(model, verdict), *reasons(verdict))]
+    why = [
+        text
+        for verdict in verdicts
+        for text in (verdict_sentence(model, verdict), *reasons(verdict))
+    ]
     confidence = _confidence(verdicts[0] if part else None)
     return {
         "requirement": refs.requirement(name, part),
@@ -329,13 +314,6 @@ def _confidence(verdict: ComponentVerdict | None) -> Text:
         "no score: a p-value is no probability that a verdict is right; adjusted p {p}",
         p=verdict.p_adjusted,
     )
-
-
-def joined(texts: Iterable[Text], language: str) -> str:
-    """Say sentences in one line, each once, with a full stop between them."""
-    said = dict.fromkeys(translate(text, language).strip() for text in texts)
-    whole = [one if one.endswith((".", "!", "?")) else f"{one}." for one in said if one]
-    return " ".join(whole)
 
 
 def shown(value: Any, key: str = "") -> Any:

@@ -16,10 +16,9 @@ import yaml  # type: ignore[import-untyped] # what huggingface_hub demands
 from pytest_scratchverify.core.errors import ScratchError
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible, visible_document, visible_values
-from pytest_scratchverify.report.cyclonedx_declarations import joined, said_of
 from pytest_scratchverify.report.headline import in_order
-from pytest_scratchverify.report.language import translate
-from pytest_scratchverify.report.wording import RESULT_MEANING
+from pytest_scratchverify.report.language import joined, translate
+from pytest_scratchverify.report.wording import RESULT_MEANING, verdict_sentence
 from pytest_scratchverify.verdict.run import Run
 from pytest_scratchverify.verdict.verdict import ModelVerdict, PolicyResult, Result
 
@@ -72,6 +71,6 @@ def _notes(model: ModelVerdict, judged: PolicyResult) -> Iterator[Text]:
     yield from judged.because
     for component, verdict in in_order(model):
         if component.is_trained:
-            yield said_of(model, verdict)
+            yield verdict_sentence(model, verdict)
             for why in verdict.because:
                 yield Text("{component}: {why}", component=component.value, why=why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gettext
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +36,13 @@ def translate(text: Text, language: str) -> str:
     places = PLACES if language != "en" else {}
     said = _said_text(text, say, places).render(say(text.template), say)
     return particles(said) if language == "ko" else said
+
+
+def joined(texts: Iterable[Text], language: str) -> str:
+    """Say sentences in one line, each once, with a full stop between them."""
+    said = dict.fromkeys(translate(text, language).strip() for text in texts)
+    whole = [one if one.endswith((".", "!", "?")) else f"{one}." for one in said if one]
+    return " ".join(whole)
 
 
 def _said_text(text: Text, say: Callable[[str], str], places: Mapping[str, Text]) -> Text:

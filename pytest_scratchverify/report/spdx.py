@@ -23,13 +23,12 @@ from pytest_scratchverify.core.evidence import Finding, Relation
 from pytest_scratchverify.core.spec import split_quantisation
 from pytest_scratchverify.core.text import Text
 from pytest_scratchverify.core.visible import visible_json, visible_values
-from pytest_scratchverify.report.cyclonedx import HUB, is_ancestry, is_part
-from pytest_scratchverify.report.cyclonedx_declarations import joined, said_of
 from pytest_scratchverify.report.headline import in_order
 from pytest_scratchverify.report.html import today
-from pytest_scratchverify.report.language import translate
-from pytest_scratchverify.report.package_url import package_url
+from pytest_scratchverify.report.language import joined, translate
+from pytest_scratchverify.report.package_url import HUB, PackageUrls
 from pytest_scratchverify.report.run_json import run_sha256
+from pytest_scratchverify.report.wording import verdict_sentence
 from pytest_scratchverify.verdict.files_read import ReadFile, files_read
 from pytest_scratchverify.verdict.fold import ALPHA
 from pytest_scratchverify.verdict.notices import LICENCE
@@ -61,7 +60,7 @@ _NOT_IN_A_REF = re.compile(r"[^A-Za-z0-9.-]+")
 
 def render_spdx(run: Run, language: str) -> str:
     """Return the SPDX document of a run; the same run gives the same bytes on the same day."""
-    document = {"@context": CONTEXT, "@graph": _Document(run, language).graph()}
+    document = {"@context": CONTEXT, "@graph": _Document(run, language, PackageUrls(run)).graph()}
     text = json.dumps(visible_values(document), indent=1, sort_keys=True, ensure_ascii=False)
     return visible_json(text) + "\n"
 
@@ -72,6 +71,7 @@ class _Document:
 
     run: Run
     language: str
+    urls: PackageUrls
     elements: list[dict[str, Any]] = field(default_factory=list)
     namespace: str = ""
     known: dict[str, str] = field(default_factory=dict)  # references and suppliers, by name
@@ -140,15 +140,15 @@ class _Document:
         self._licences(name, self._declared(model, at))
         for text in self._policies(model):
             self._annotate(name, text)
-        parts = [self._part(model, verdict, at) for c, verdict in in_order(model) if is_part(c)]
+        parts = [self._part(model, verdict, at) for c, verdict in in_order(model) if c.is_part]
         files = [
             self._file(file, f"{at}-file-{place}")
             for place, file in enumerate(files_read(self.run, model.model).files, 1)
         ]
         self._relate("contains", name, [*parts, *files], completeness="noAssertion")
         for component, verdict in in_order(model):
-            if not is_part(component):  # a design, a record, answers: nothing that files hold
-                self._annotate(name, said_of(model, verdict), *verdict.because)
+            if not component.is_part:  # a design, a record, answers: nothing that files hold
+                self._annotate(name, verdict_sentence(model, verdict), *verdict.because)
         return name
 
     def _policies(self, model: ModelVerdict) -> list[Text]:
@@ -159,7 +159,7 @@ class _Document:
 
     def _package(self, kind: str, at: str, named: str, **properties: Any) -> str:
         """Add a package of a model that is named so; what the hub makes known of it comes along."""
-        purl = package_url(self.run, named)
+        purl = self.urls.of(named)
         properties.setdefault("software_primaryPurpose", "model")
         if purl is not None:
             repo, revision = split_quantisation(named)[0], purl.partition("@")[2]
@@ -202,9 +202,9 @@ class _Document:
         )
         if component.is_trained:
             self._licences(name, NO_LICENCE_KNOWN)
-        said = said_of(model, verdict)
+        said = verdict_sentence(model, verdict)
         self._annotate(name, said, *verdict.because, *_compared(verdict))
-        if is_ancestry(verdict):
+        if verdict.states_descent:
             whole = self._is_whole(model, verdict)
             self._relate(
                 "descendantOf",

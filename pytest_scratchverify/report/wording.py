@@ -124,6 +124,23 @@ def _one_per_headline(findings: list[Finding]) -> list[Finding]:
     return list(seen.values())
 
 
+def verdict_sentence(model: ModelVerdict, verdict: ComponentVerdict) -> Text:
+    """Say a component's verdict in a sentence, with its meaning."""
+    said = {
+        "component": verdict.component.value,
+        "model": model.model,
+        "verdict": verdict.verdict.value,
+        "meaning": MEANING[verdict.verdict],
+    }
+    if verdict.reference:
+        return Text(
+            "{component} of {model}: {verdict} ({reference}): {meaning}",
+            **said,
+            reference=verdict.reference,
+        )
+    return Text("{component} of {model}: {verdict}: {meaning}", **said)
+
+
 def reasons(verdict: ComponentVerdict) -> list[Text]:
     """Return why a component has its verdict; for an open one, what is missing."""
     return [*verdict.because, *_distinct(verdict.missing)]

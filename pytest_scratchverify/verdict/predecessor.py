@@ -119,8 +119,8 @@ def lineage(
     """
     origins: dict[str, list[ComponentVerdict]] = {}
     for verdict in components.values():
-        taken = verdict.component.is_trained or verdict.component is Component.TOKENIZER
-        if verdict.inherits is not None and taken:  # statements and designs are no parts
+        # Statements and designs are no parts.
+        if verdict.inherits is not None and verdict.component.is_part:
             origins.setdefault(verdict.inherits.reference, []).append(verdict)
     return tuple(_sentence(name, taken, components, sizes) for name, taken in origins.items())
 

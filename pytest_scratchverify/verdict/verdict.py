@@ -118,6 +118,11 @@ class ComponentVerdict:
     inherits: Inheritance | None = None
 
     @property
+    def states_descent(self) -> bool:
+        """Whether it states as a fact what a part of the files comes from."""
+        return self.verdict.is_reuse and self.component.is_part and bool(self.reference)
+
+    @property
     def standing(self) -> Standing:
         """What is said of it apart from earlier models of the same developer."""
         if self.inherits is not None:

@@ -15,7 +15,7 @@ from pytest_scratchverify.core.evidence import ArtifactRecord, Outcome, Source
 from pytest_scratchverify.report import writing
 from pytest_scratchverify.report.cyclonedx import render_cyclonedx
 from pytest_scratchverify.report.cyclonedx_declarations import policies
-from pytest_scratchverify.report.package_url import package_url
+from pytest_scratchverify.report.package_url import PackageUrls
 from pytest_scratchverify.verdict.policy import read_policies
 from pytest_scratchverify.verdict.verdict import PolicyResult, Result, Verdict
 from tests.report.runs import hostile_run, run_of, with_verdict
@@ -188,15 +188,14 @@ def test_a_model_of_the_hub_has_a_purl_with_its_commit():
         repo="org/suspect", file="config.json", source=Source.HUB, revision=COMMIT
     )
     made = run_of(finding(Outcome.CONSISTENT, artifacts=(record,)))
-    assert package_url(made, "org/suspect") == f"pkg:huggingface/org/suspect@{COMMIT}"
-    assert package_url(made, "org/elsewhere") == "pkg:huggingface/org/elsewhere"
+    assert PackageUrls(made).of("org/suspect") == f"pkg:huggingface/org/suspect@{COMMIT}"
+    assert PackageUrls(made).of("org/elsewhere") == "pkg:huggingface/org/elsewhere"
     [model] = json.loads(render_cyclonedx(made, "en"))["components"]
     assert (model["group"], model["name"], model["version"]) == ("org", "suspect", COMMIT)
     assert model["purl"] == f"pkg:huggingface/org/suspect@{COMMIT}"
     local = replace(record, source=Source.FOLDER, revision=None)
-    assert (
-        package_url(run_of(finding(Outcome.CONSISTENT, artifacts=(local,))), "org/suspect") is None
-    )
+    in_a_folder = run_of(finding(Outcome.CONSISTENT, artifacts=(local,)))
+    assert PackageUrls(in_a_folder).of("org/suspect") is None
 
 
 def test_render_and_run_write_it(ran, run, tmp_path, capsys):
