@@ -70,20 +70,31 @@ def fit_planes(
     neighbouring rows or as two halves: the way in which heads are most alike is taken. None of
     this looks at a neuron.
     """
-    found: list[tuple[float, _Named]] = []
-    for pairs in product((False, True), repeat=2):
-        sides = [
-            {n: _planes(heads, neighbours=each) for n, heads in side.items()}
-            for side, each in zip((ours, theirs), pairs, strict=True)
-        ]
-        shapes = {planes.shape[1] for side in sides for planes in side.values()}
-        if len(shapes) != 1 or min(map(len, sides)) == 0:
-            return None
-        found.append(_named(sides[0], sides[1], moved=moved))
+    left, right = (
+        [_Stored.of(side, neighbours=n) for n in (False, True)] for side in (ours, theirs)
+    )
+    sizes = {planes.shape[1] for stored in (left[0], right[0]) for planes in stored.planes.values()}
+    if len(sizes) != 1 or not ours or not theirs:
+        return None
+    found = [_named(one, other, moved=moved) for one, other in product(left, right)]
     _, best = max(found, key=lambda item: item[0])
     if len(best.ours) < FEWEST_PLANES:
         return None
     return PlaneFit(_frame(best.ours, best.theirs), best.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The planes of each layer's heads, (heads, n, 2, width), and what describes each head."""
+
+    planes: Mapping[int, Array]
+    signatures: Mapping[int, Array]
+
+    @classmethod
+    def of(cls, side: Mapping[int, HeadReads], *, neighbours: bool) -> _Stored:
+        """Cut the keys of every layer, stored as neighbouring rows or as two halves."""
+        planes = {n: _planes(heads, neighbours=neighbours) for n, heads in side.items()}
+        return cls(planes, _signatures(planes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,8 @@ def _planes(heads: HeadReads, *, neighbours: bool) -> Array:
 def _signatures(side: Mapping[int, Array]) -> dict[int, Array]:
     """Describe every head by its planes' products: no basis, no angles; (heads, features)."""
     raw = {number: np.sqrt(_lengths(planes)) for number, planes in side.items()}
+    if not raw:
+        return {}
     mean = np.concatenate(list(raw.values())).mean(axis=0)
     if sum(map(len, raw.values())) == 1:
         mean = np.zeros_like(mean)
@@ -131,11 +144,9 @@ def _lengths(planes: Array) -> Array:
     return np.concatenate([conjugate, plain], axis=1)
 
 
-def _named(
-    ours: Mapping[int, Array], theirs: Mapping[int, Array], *, moved: bool
-) -> tuple[float, _Named]:
+def _named(ours: _Stored, theirs: _Stored, *, moved: bool) -> tuple[float, _Named]:
     """Match layers and heads; return how alike matched heads are, and their planes."""
-    left, right = _signatures(ours), _signatures(theirs)
+    left, right = ours.signatures, theirs.signatures
     mine, other = sorted(left), sorted(right)
     orders: dict[tuple[int, int], Order] = {}
     scores = np.full((len(mine), len(other)), -2.0, np.float32)
@@ -154,38 +165,41 @@ def _named(
     taken = [(left[a][i] @ right[b][j], a, i, b, j) for a, b in layers.items()
              for i, j in enumerate(orders[a, b]) if j >= 0]  # fmt: skip
     taken.sort(key=lambda item: -item[0])
-    size, width = next(iter(ours.values())).shape[1], next(iter(theirs.values())).shape[3]
+    size = next(iter(ours.planes.values())).shape[1]
     taken = taken[: max(1, MOST_PLANES // size)]
-    score = float(np.mean([item[0] for item in taken])) if taken else -2.0
     if not taken:
-        nothing = np.empty((0, 2, width), np.float32)
-        return score, _Named(nothing, nothing, layers)
-    planes = [np.concatenate([side[n][head] for n, head in chosen]) for side, chosen in (
-        (ours, [(a, i) for _, a, i, _, _ in taken]),
-        (theirs, [(b, j) for _, _, _, b, j in taken]),
-    )]  # fmt: skip
-    return score, _Named(planes[0], planes[1], layers)
+        nothing = np.empty((0, 2, 1), np.float32)
+        return -2.0, _Named(nothing, nothing, layers)
+    score = float(np.mean([item[0] for item in taken]))
+    named = (
+        np.concatenate([ours.planes[a][i] for _, a, i, _, _ in taken]),
+        np.concatenate([theirs.planes[b][j] for _, _, _, b, j in taken]),
+    )
+    return score, _Named(*named, layers)
 
 
 def _frame(ours: Array, theirs: Array) -> Frame:
     """Turn every plane of A to lie as that of B does, and take the rotation of all."""
-    rows = theirs.reshape(-1, theirs.shape[2])
-    turned = (_angles(ours, theirs) @ ours).astype(np.float32).reshape(-1, ours.shape[2])
-    left, right = _axes(turned), _axes(rows)
+    rows, before = (side.reshape(-1, side.shape[2]) for side in (theirs, ours))
+    gram = rows @ rows.T
+    angles = _angles(before @ before.T, gram)
+    turned = (angles @ ours).astype(np.float32).reshape(before.shape)
+    own = turned @ turned.T
+    left, right = _axes(turned, own), _axes(rows, gram)
     u, _, v = np.linalg.svd((left.T @ turned.T) @ (rows @ right), full_matrices=False)
-    grams = [side @ side.T for side in (turned, rows)]
     apart = ~np.eye(len(rows), dtype=bool)
-    score = float(np.corrcoef(grams[0][apart], grams[1][apart])[0, 1])
+    score = float(np.corrcoef(own[apart], gram[apart])[0, 1])
     return Frame((left @ u).astype(np.float32), (right @ v.T).astype(np.float32), score)
 
 
 def _angles(ours: Array, theirs: Array) -> Double:
-    """Return the rotation of each plane that makes its products with all others most alike."""
-    count = len(ours)
-    mine, other = (
-        (rows @ rows.T).astype(np.float64).reshape(count, 2, count, 2)
-        for rows in (side.reshape(2 * count, -1) for side in (ours, theirs))
-    )
+    """Return the rotation of each plane that makes its products with all others most alike.
+
+    `ours`, `theirs`: (2 n, 2 n) products of the rows of all planes.
+    """
+    count = len(ours) // 2
+    shape = count, 2, count, 2
+    mine, other = (gram.astype(np.float64).reshape(shape) for gram in (ours, theirs))
     form = np.empty((count, 2, count, 2))
     for (x, one), (y, two) in product(enumerate(AXES), repeat=2):
         carried = np.einsum("ac,kcmd,bd->kamb", one, mine, two, optimize=True)
@@ -197,9 +211,12 @@ def _angles(ours: Array, theirs: Array) -> Double:
     return found
 
 
-def _axes(rows: Array) -> Array:
-    """Return orthonormal directions of what rows span, (d, r), without those that hardly count."""
-    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+def _axes(rows: Array, gram: Array) -> Array:
+    """Return orthonormal directions of what rows span, (d, r), without those that hardly count.
+
+    `gram` are the products of the rows.
+    """
+    values, vectors = np.linalg.eigh(gram.astype(np.float64))
     kept = values > SMALLEST * values[-1]
     found: Array = (rows.T @ (vectors[:, kept] / np.sqrt(values[kept]))).astype(np.float32)
     return found
