@@ -25,7 +25,7 @@ from pytest_scratchverify.methods.weights.judgement import Judgement
 from pytest_scratchverify.methods.weights.measure import measure
 from pytest_scratchverify.methods.weights.rotation_invariant import RotationInvariantMatch
 from pytest_scratchverify.methods.weights.thresholds import WeightsThresholds
-from pytest_scratchverify.stats.weights.anchored_search import anchored_match
+from pytest_scratchverify.stats.weights.anchored_search import Key, anchored_match
 from pytest_scratchverify.stats.weights.centring import is_degenerate
 from pytest_scratchverify.stats.weights.exchangeable_rows import distinct_rows
 from pytest_scratchverify.stats.weights.framed_recognition import (
@@ -37,8 +37,9 @@ from pytest_scratchverify.stats.weights.head_reads import HeadReads
 from pytest_scratchverify.stats.weights.matched_channels import matched_channels
 from pytest_scratchverify.tensors.inventory import Slot
 from tools import ROOT
-from tools.zoo.hard_nulls import KINDS, Batch, HardNull
+from tools.zoo.hard_nulls import KINDS, Array, Batch, HardNull
 
+Blocks = dict[Key, list[Array]]
 THRESHOLDS = WeightsThresholds.load(ROOT / "suites" / "calibration" / "weights.json")
 ANY_BASIS = (2, 6)  # blocks that are matched in any basis: fewer cannot be, more take minutes
 HEAD = 16  # rows
@@ -52,50 +53,22 @@ def judged(kind: HardNull, rng: np.random.Generator, *, any_basis: bool) -> Judg
     sample = {
         piece: pair for piece, pair in batch.items() if str(piece[0]) not in measured.formulas
     }
+    blocks = _blocks(batch) if any_basis else None
     return judge(
         Compared(
             measured=measured,
             angles=compare_angles(sample, kind.component),
-            rotated=_rotated(batch) if any_basis else None,
-            framed=_framed(batch) if any_basis else None,
+            rotated=_rotated(blocks) if blocks else None,
+            framed=_framed(blocks) if blocks else None,
         ),
         None,
         THRESHOLDS,
     )
 
 
-def _framed(batch: Batch) -> FramedBasis | None:
-    networks, placed = [], _of_formulas(batch)
-    for side in (0, 1):
-        heads, neurons = {}, {}
-        for (slot, start), gates in batch.items():
-            ups = batch.get((Slot(slot.component, "up", slot.layer, slot.expert), start))
-            if slot.kind != "gate" or ups is None or (slot.layer, slot.expert) in placed:
-                continue
-            views = [gates[side], ups[side]]
-            if slot.layer % 2 == 0 and len(gates[side]) % HEAD == 0:
-                cut = [view.reshape(-1, HEAD, view.shape[1]) for view in views]
-                heads[slot.layer] = [HeadReads(view) for view in cut]
-            elif not any(map(is_degenerate, views)):
-                kept = distinct_rows(views)
-                neurons[slot.layer, slot.expert] = Sampled([v[kept] for v in views], len(views[0]))
-        networks.append(Network(heads, neurons))
-    match = recognise_by_frames(networks[0], networks[1])
-    return None if match is None else FramedBasis(match, networks[0], len(networks[0].heads))
-
-
-def _of_formulas(batch: Batch) -> set[tuple[int, str]]:
-    """Return the blocks that follow a formula on both sides: no product asks them."""
-    sides: tuple[dict, dict] = ({}, {})
-    for (slot, _), pair in batch.items():
-        if slot.kind in ("gate", "up"):
-            for side in (0, 1):
-                sides[side].setdefault((slot.layer, slot.expert), []).append(pair[side])
-    return set.union(*blocks_of_formulas(*sides))
-
-
-def _rotated(batch: Batch) -> RotationInvariantMatch | None:
-    sides: tuple[dict, dict] = ({}, {})
+def _blocks(batch: Batch) -> tuple[Blocks, Blocks]:
+    """Return gate and up of every block of either model, without those of a common formula."""
+    sides: tuple[Blocks, Blocks] = ({}, {})
     for (slot, start), gates in batch.items():
         ups = batch.get((Slot(slot.component, "up", slot.layer, slot.expert), start))
         if slot.kind == "gate" and ups is not None:
@@ -104,6 +77,28 @@ def _rotated(batch: Batch) -> RotationInvariantMatch | None:
     for side, placed in zip(sides, blocks_of_formulas(*sides), strict=True):
         for key in placed:
             del side[key]
+    return sides
+
+
+def _framed(sides: tuple[Blocks, Blocks]) -> FramedBasis | None:
+    ours, theirs = map(_network, sides)
+    match = recognise_by_frames(ours, theirs)
+    return None if match is None else FramedBasis(match, ours, len(ours.heads))
+
+
+def _network(blocks: Blocks) -> Network:
+    """Take every second layer's blocks for what heads read, the others for neurons."""
+    heads, neurons = {}, {}
+    for (layer, expert), views in blocks.items():
+        if layer % 2 == 0 and len(views[0]) % HEAD == 0:
+            heads[layer] = [HeadReads(v.reshape(-1, HEAD, v.shape[1])) for v in views]
+        elif not any(map(is_degenerate, views)):
+            kept = distinct_rows(views)
+            neurons[layer, expert] = Sampled([v[kept] for v in views], len(views[0]))
+    return Network(heads, neurons)
+
+
+def _rotated(sides: tuple[Blocks, Blocks]) -> RotationInvariantMatch | None:
     if not ANY_BASIS[0] <= len(sides[0]) <= ANY_BASIS[1]:
         return None
     match = anchored_match(*sides)
