@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from benchmarks.detection import ACCUSES, verdict_of_peer
+from benchmarks.detection import ACCUSES, asked_peer
 from pytest_scratchverify.core.component import Component
 from pytest_scratchverify.core.evidence import Finding
 from pytest_scratchverify.core.spec import ModelSpec, Pair
@@ -115,15 +113,8 @@ class Bank:
         """Ask modeldna; the score is its probability."""
         began = time.monotonic()
         paths = (str(self.path(suspect)), str(self.path(reference)))
-        ran = subprocess.run(
-            [str(self.peer), "compare", *paths, "--json"],
-            capture_output=True, text=True, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
-        found = json.loads(ran.stdout)
-        word = verdict_of_peer(found)
-        probability = float(found["verdict"]["probability"] or 0.0)
-        return Said(probability, word in ACCUSES, word, time.monotonic() - began)
+        word, probability = asked_peer(str(self.peer), *paths)
+        return Said(probability or 0.0, word in ACCUSES, word, time.monotonic() - began)
 
 
 def word_of(found: Finding) -> str:

@@ -149,20 +149,28 @@ class Bench:
         if self.peer is None:
             return "-", False, 0.0
         began = time.monotonic()
-        command = [str(self.peer), "compare", str(suspect), str(reference), "--json"]
-        ran = subprocess.run(
-            command, capture_output=True, text=True, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
-        spent = time.monotonic() - began
-        try:
-            said = verdict_of_peer(json.loads(ran.stdout))
-        except (ValueError, KeyError):
-            said = "no answer"
-        return said, said in ACCUSES, spent
+        said, _ = asked_peer(self.peer, str(suspect), str(reference))
+        return said, said in ACCUSES, time.monotonic() - began
 
 
 _BODY = (Component.TEXT_DECODER, Component.ROUTER_EXPERTS)
+
+
+def asked_peer(
+    peer: str | Path, suspect: str, reference: str, *, offline: bool = True
+) -> tuple[str, float | None]:
+    """Ask modeldna about a pair of folders or repositories; return its verdict and probability."""
+    ran = subprocess.run(
+        [str(peer), "compare", suspect, reference, "--json"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **({"HF_HUB_OFFLINE": "1"} if offline else {})},
+    )  # fmt: skip
+    try:
+        found = json.loads(ran.stdout[ran.stdout.index("{") :])
+    except ValueError:
+        return "no answer", None
+    verdict = found.get("verdict")
+    return verdict_of_peer(found), verdict.get("probability") if isinstance(verdict, dict) else None
 
 
 def verdict_of_peer(found: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy import stats
 
+from benchmarks.detection import asked_peer
 from tools import ROOT
 from tools.zoo import disguises, packing
 from tools.zoo.hub_server import LoopbackHub
@@ -138,15 +139,8 @@ class Peer:
     def said(self, model: str, base: str) -> str:
         """Return the peer's verdict and probability on the same two models."""
         names = [str(self.folders.get(name, name)) for name in (model, base)]
-        ran = subprocess.run(
-            [self.program, "compare", "--json", *names],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        with contextlib.suppress(ValueError, KeyError):
-            verdict = json.loads(ran.stdout[ran.stdout.index("{") :])["verdict"]
-            found = verdict["probability"]
-            return verdict["verdict"] + ("" if found is None else f" {found:.3f}")
-        return "failed"
+        word, found = asked_peer(self.program, *names, offline=False)
+        return word if found is None else f"{word} {found:.3f}"
 
 
 def shown(said: Mapping[str, Any]) -> str:
