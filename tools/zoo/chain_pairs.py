@@ -19,14 +19,13 @@ from pytest_scratchverify.stats.weights.direction import (
     Movement,
     OrderWeights,
     growth_of_gains,
-    is_rounded_from,
     log_odds,
+    marks_of,
     movement,
 )
 from tools.zoo.packing import read
 
 MANIFEST = "CHAINS.json"
-ROUNDED = 12  # matrices that are asked whether they are rounded
 Pair = tuple[str, str]
 
 
@@ -179,12 +178,4 @@ def difference(
     names = [name for name in layers if first[name].ndim == 2]
     moved = reduce(add, (movement(first[name], second[name]) for name in names))
     gains = growth_of_gains((first[k], second[k]) for k in layers if first[k].ndim == 1)
-    asked = names[:ROUNDED]
-    rounded = (
-        sum(is_rounded_from(second[name], first[name]) for name in asked),
-        sum(is_rounded_from(first[name], second[name]) for name in asked),
-    )
-    zeros = tuple(
-        float(np.mean([np.mean(side[name] == 0) for name in names])) for side in (first, second)
-    )
-    return Difference(moved, gains, Marks((zeros[0], zeros[1]), rounded))
+    return Difference(moved, gains, marks_of([(first[name], second[name]) for name in names]))

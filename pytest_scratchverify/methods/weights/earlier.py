@@ -21,17 +21,15 @@ from pytest_scratchverify.methods.weights.compare import Compared
 from pytest_scratchverify.methods.weights.derivation_order import MODEL, REFERENCE, UNKNOWN
 from pytest_scratchverify.methods.weights.neurons import Batch
 from pytest_scratchverify.stats.weights.direction import (
-    Marks,
     Movement,
     OrderWeights,
     growth_of_gains,
-    is_rounded_from,
     log_odds,
+    marks_of,
     movement,
 )
 
 IN_PLACE, MOST_IN_PLACE = 0.3, 0.9  # cosine of a matrix, and the share of them that must have it
-ROUNDED = 12  # matrices that are asked whether they are rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def earlier_of(compared: Compared, weights: OrderWeights) -> Earlier | None:
     if not np.isfinite(moved.squares).all() or min(moved.squares[:2]) <= 0:
         return None
     gains = growth_of_gains((theirs, ours) for ours, theirs in compared.measured.gains)
-    marks = _marks(matrices)
+    marks = marks_of([(theirs, ours) for ours, theirs in matrices])
     odds = log_odds((moved.growth, moved.growth_of_rows, gains), weights, marks)
     return Earlier(odds, moved, gains, marks.log_odds is not None, weights)
 
@@ -112,21 +110,6 @@ def _layers(sample: Batch) -> list[tuple[np.ndarray, np.ndarray]]:
         for (slot, _), pair in sorted(sample.items())
         if slot.layer >= 0 and len(pair[0]) > 1 and pair[0].shape == pair[1].shape
     ]
-
-
-def _marks(matrices: list[tuple[np.ndarray, np.ndarray]]) -> Marks:
-    """Return the marks by which the model, the second, would be later than the reference."""
-    size = sum(ours.size for ours, _ in matrices)
-    zeros = (
-        sum(np.count_nonzero(theirs == 0) for _, theirs in matrices) / size,
-        sum(np.count_nonzero(ours == 0) for ours, _ in matrices) / size,
-    )
-    asked = matrices[:ROUNDED]
-    rounded = (
-        sum(is_rounded_from(ours, theirs) for ours, theirs in asked),
-        sum(is_rounded_from(theirs, ours) for ours, theirs in asked),
-    )
-    return Marks(zeros, rounded)
 
 
 def _rounded(value: float | None) -> float | None:

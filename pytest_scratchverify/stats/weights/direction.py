@@ -13,7 +13,7 @@ parent is older: what is measured is which of the two lies nearer to where they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ GRID_ROWS = 64
 HALF_STEP, WITHIN = 0.55, 0.98  # steps, and the share of numbers that must lie within them
 PRUNED = 0.2  # zeros that one has beyond the other's
 CERTAIN = 6.0  # log odds of a mark that nothing but the order explains
+ROUNDED = 12  # matrices that are asked whether they are rounded
 MOST = 4.0  # log odds that growth can have
 
 
@@ -206,6 +207,24 @@ class Marks:
         if first != second and min(first, second) == 0:
             return CERTAIN if second else -CERTAIN
         return None
+
+
+def marks_of(matrices: Sequence[tuple[Array, Array]]) -> Marks:
+    """Return the marks of two models, from the same rows of the same matrices of either.
+
+    Parameters
+    ----------
+    matrices : sequence of (first, second)
+        All are counted for zeros, the first `ROUNDED` are asked whether they are rounded.
+    """
+    size = sum(first.size for first, _ in matrices)
+    zeros = [sum(np.count_nonzero(pair[side] == 0) for pair in matrices) for side in (0, 1)]
+    asked = matrices[:ROUNDED]
+    rounded = (
+        sum(is_rounded_from(second, first) for first, second in asked),
+        sum(is_rounded_from(first, second) for first, second in asked),
+    )
+    return Marks((zeros[0] / size, zeros[1] / size), rounded)
 
 
 Growths = tuple[float | None, float | None, float | None]
